@@ -1,0 +1,25 @@
+"""The two kinds of failure a user can meet; the command line turns both into one clear message, never a traceback."""
+
+from __future__ import annotations
+
+
+class TrmsolveError(Exception):
+    """Something the user can mend: a missing checkpoint, a wrong flag, an unusable file. Exit code 2.
+
+    `message` says what and where; `hint` is the next command or what was expected, or "".
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class InputError(TrmsolveError):
+    """Input that cannot be read as a puzzle. `source` is "file:line"; the neighbours in a stream go on."""
+
+    def __init__(self, source: str, message: str, hint: str = "") -> None:
+        super().__init__(f"{source}: {message}" if source else message, hint)
+        self.source = source

@@ -1,0 +1,141 @@
+"""What a task is: the one small interface behind which Sudoku, mazes and ARC stand.
+
+The model, the solver, the trainer and the views import this file and no task. Nothing here imports torch, so that
+reading, checking and writing puzzles start at once.
+
+A puzzle travels like this:
+
+    text --read--> Puzzle --encode--> Encoded --model--> values [cells] --decode--> answer --check--> violations
+                                                                              \\--write--> text, --picture--> Picture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Line(NamedTuple):
+    """One line of input as sources.py delivers it: 1-based number, text without its line ending."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """One question as it was read."""
+
+    question: np.ndarray  # the task's own grid; Sudoku: uint8 (side, side), 0 = blank
+    source: str = ""  # "file:line" of its first line
+    style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
+    solution: np.ndarray | None = None  # the answer that came with it (CSV answer column); used by eval, never by solving
+
+
+@dataclass(frozen=True, slots=True)
+class BadPuzzle:
+    """A record of the input that is no puzzle: it spoils only itself."""
+
+    source: str  # "file:line"
+    message: str  # what is wrong and what was expected, one line
+    text: str = ""  # the offending text, shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One question as the model takes it: L tokens and how they hang together.
+
+    x: int64 (L,) token ids for the embedding of the question.
+    layout: what the model's mixer needs to know about this puzzle (for the mixer `units`: model/units.py).
+    """
+
+    x: np.ndarray
+    layout: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training example. `target` holds, per choice the model makes, the index of the right one (int64)."""
+
+    encoded: Encoded
+    target: np.ndarray
+    solvable: bool = True  # False: a question made unsolvable on purpose; only the heads learn from it
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule of an answer: a sentence for people and the cells (row, column; 0-based) it concerns."""
+
+    message: str
+    cells: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What the model says of one puzzle after one step: its answer and how sure it is, cell by cell."""
+
+    answer: np.ndarray  # same shape as the question, every cell filled
+    confidence: np.ndarray  # float32, same shape, probability of the cell's answer; 1 for givens
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a picture. `role` is a key of view/theme.py: given, answer, changed, unsure, conflict, blank, ..."""
+
+    text: str
+    role: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A grid of cells that every view (terminal, SVG, GIF, HTML) can draw without knowing the task."""
+
+    cells: Sequence[Sequence[Cell]]
+    box: tuple[int, int] | None = None  # a heavier line after every so many (rows, columns); None: no lines
+
+
+@dataclass(frozen=True, slots=True)
+class Difficulty:
+    """What the generator knows of a puzzle it made."""
+
+    branches: int  # guesses of the exact solver until the solution was proved unique
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """The interface. One module-level object per task implements it; tasks/__init__.py finds it by name."""
+
+    name: str
+    styles: tuple[str, ...]  # the --format names that write() knows besides json and jsonl
+
+    # -- text ---------------------------------------------------------------------------------------------------
+    def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | BadPuzzle]:
+        """Puzzles of one file, as soon as their last line has been seen. `source` is the file's name."""
+
+    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str) -> str:
+        """The answer as text in one of `styles`, without a trailing newline."""
+
+    def line(self, grid: np.ndarray) -> str:
+        """A question or an answer on one line (JSON records)."""
+
+    # -- rules --------------------------------------------------------------------------------------------------
+    def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
+        """Every rule the answer breaks; empty when it is a solution of the question. Judges, never supplies."""
+
+    # -- model --------------------------------------------------------------------------------------------------
+    def encode(self, question: np.ndarray) -> Encoded | None:
+        """Tokens of the question; None when the rules already reject it (an open cell with nothing left)."""
+
+    def decode(self, question: np.ndarray, choices: np.ndarray, confidence: np.ndarray) -> Guess:
+        """The grid that the model's choices (int64, one per open cell in reading order) mean."""
+
+    def assume(self, question: np.ndarray, cell: int, choice: int) -> np.ndarray:
+        """A copy of the question with the given choice for the given open cell (reading order) taken as given."""
+
+    # -- pictures -----------------------------------------------------------------------------------------------
+    def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
+        """The grid with givens, this step's changes, confidence and conflicts told apart by role."""
