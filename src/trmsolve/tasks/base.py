@@ -46,19 +46,22 @@ class BadPuzzle:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One question as the model takes it: L tokens and how they hang together.
+    """One question as the model takes it: L tokens and the units that tie them together.
 
     x: int64 (L,) token ids for the embedding of the question.
-    layout: what the model's mixer needs to know about this puzzle (for the mixer `units`: model/units.py).
+    units: int32 (K, L) for each of K kinds of unit, the unit (0 .. n_units-1) that each token belongs to. Kind 0 is the
+        choice: exactly one token of each of its units is part of the answer, and its tokens stand together, in order.
+    n_units: units of each kind (the same number for every kind).
     """
 
     x: np.ndarray
-    layout: Any
+    units: np.ndarray
+    n_units: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training example. `target` holds, per choice the model makes, the index of the right one (int64)."""
+    """One training example. `target` int64 (n_units,): for each choice the rank of its right token among its own."""
 
     encoded: Encoded
     target: np.ndarray
@@ -130,11 +133,14 @@ class Task(Protocol):
     def encode(self, question: np.ndarray) -> Encoded | None:
         """Tokens of the question; None when the rules already reject it (an open cell with nothing left)."""
 
-    def decode(self, question: np.ndarray, choices: np.ndarray, confidence: np.ndarray) -> Guess:
-        """The grid that the model's choices (int64, one per open cell in reading order) mean."""
+    def decode(self, question: np.ndarray, tokens: np.ndarray, confidence: np.ndarray) -> Guess:
+        """The grid that the chosen tokens mean: int64 (n_units,) token index per choice, float32 (n_units,) confidence."""
 
-    def assume(self, question: np.ndarray, cell: int, choice: int) -> np.ndarray:
-        """A copy of the question with the given choice for the given open cell (reading order) taken as given."""
+    def assume(self, question: np.ndarray, token: int) -> np.ndarray:
+        """A copy of the question in which what the token says is taken as given."""
+
+    def describe(self, question: np.ndarray, token: int) -> str:
+        """What the token says, for people: r3c5=7."""
 
     # -- pictures -----------------------------------------------------------------------------------------------
     def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:

@@ -1,0 +1,78 @@
+"""A Sudoku as tokens: one per open cell and digit that no given rules out, tied by the units it belongs to.
+
+Givens are not tokens: what they say is which candidates are left. So the model sees no digit, no position and no size,
+only which candidates exclude each other, and is exactly symmetric in digits, bands, stacks, rows, columns and
+transposition (an exact-cover view of Sudoku: every candidate lies in one unit of each kind, every unit takes one).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from trmsolve.tasks.base import Encoded
+from trmsolve.tasks.sudoku.rules import BOX
+
+# A cell with more candidates than this counts as having this many: the embedding of x is a small fixed table.
+MOST_COUNTED = 9
+
+
+@lru_cache
+def box_of(side: int) -> np.ndarray:
+    """int64 (side, side): the box each cell lies in."""
+    rows, columns = BOX[side]
+    r, c = np.indices((side, side))
+    return r // rows * (side // columns) + c // columns
+
+
+@lru_cache
+def unit_tables(side: int) -> np.ndarray:
+    """int64 (4, side**3): for every (cell, digit), cell-major, its unit of the kinds cell, row, column, box."""
+    r, c, d = np.indices((side, side, side)).reshape(3, -1)
+    box = box_of(side)[r, c]
+    return np.stack([r * side + c, r * side + d, c * side + d, box * side + d])
+
+
+def open_candidates(question: np.ndarray) -> np.ndarray:
+    """bool (side, side, side): the digits (0-based) that each blank cell can still take beside the givens."""
+    side = len(question)
+    r, c = np.nonzero(question)
+    d = question[r, c].astype(np.int64) - 1
+    row, column, box = (np.zeros((side, side), bool) for _ in range(3))
+    boxes = box_of(side)
+    row[r, d] = column[c, d] = box[boxes[r, c], d] = True
+    return ~(row[:, None] | column[None] | box[boxes]) & (question == 0)[..., None]
+
+
+def candidates(question: np.ndarray) -> np.ndarray:
+    """int64 (L,): the tokens as indices cell * side + digit (0-based), in reading order."""
+    return np.flatnonzero(open_candidates(question))
+
+
+def encode(question: np.ndarray) -> Encoded | None:
+    """Tokens and units of a question, uint8 (side, side) with 0 for blank.
+
+    None when the givens leave some open cell without a digit, or some unit without a cell for a digit.
+    """
+    side = len(question)
+    tokens = candidates(question)
+    units = unit_tables(side)[:, tokens]
+    n_units = int((question == 0).sum())
+    ranks = np.empty_like(units, dtype=np.int32)
+    for kind in range(4):
+        present = np.zeros(side * side, bool)
+        present[units[kind]] = True
+        if int(present.sum()) != n_units:
+            return None
+        ranks[kind] = (np.cumsum(present) - 1)[units[kind]]
+    per_cell = np.bincount(ranks[0], minlength=n_units)
+    x = np.minimum(per_cell, MOST_COUNTED)[ranks[0]].astype(np.int64)
+    return Encoded(x, ranks, n_units)
+
+
+def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
+    """int64 (n_units,): for every open cell the rank of the solution's digit among the cell's candidates."""
+    can = open_candidates(question)[question == 0]
+    digit = solution[question == 0].astype(np.int64) - 1
+    return np.cumsum(can, 1)[np.arange(len(digit)), digit] - 1

@@ -1,0 +1,219 @@
+"""The training loop: deep supervision over slots, one optimizer step per supervision step.
+
+    loss = cross-entropy of the choices + w BCE(halt, all choices right) + w BCE(solvable, question has a solution)
+
+Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
+puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged, its state saved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.readout import choices, cross_entropy
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Sample
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.optim import EMA, Optimizers
+from trmsolve.training.runfolder import RunFolder
+from trmsolve.training.slots import Slots
+
+Evaluate = Callable[[TRM], dict[str, Any]]
+
+
+class Reporter(Protocol):
+    """Who is told how the run goes; view/progress.py for people."""
+
+    def update(self, metrics: dict[str, Any]) -> None: ...
+    def evaluated(self, metrics: dict[str, Any]) -> None: ...
+    def saved(self, path: Any) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+class Trainer:
+    """One run: model, EMA, optimizers and slots, resumed from its folder when that holds a state."""
+
+    LOG_EVERY = 50  # optimizer steps between two metrics
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model_config: TRMConfig,
+        draw: Callable[[int], Sample],
+        folder: RunFolder,
+        *,
+        weights: dict[str, Tensor] | None = None,
+        compile: bool = False,
+        autocast: bool = True,
+        note: dict[str, Any] | None = None,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.folder, self.note = config, folder, note or {}
+        self.model = TRM(model_config)
+        if weights is not None:
+            self.model.load_state_dict(weights)
+        self.ema = EMA(self.model, config.ema)
+        self.optimizers = Optimizers(self.model, config)
+        self.autocast = autocast
+        self.slots = Slots(
+            draw, self.model, config.batch, config.seed, config.explore, torch.bfloat16 if autocast else torch.float32
+        )
+        self.step, self.seconds, self.history = 0, 0.0, []
+        if (saved := folder.load()) is not None:
+            self._restore(*saved)
+        folder.rewind_log(self.step)
+        self.forward = torch.compile(self.model, dynamic=True) if compile else self.model
+
+    # -- the state ----------------------------------------------------------------------------------------------
+    def save(self) -> None:
+        """Write everything that decides how the run goes on."""
+        slots, numbers = self.slots.state()
+        parts = {"model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "slots": slots}
+        parts["optimizer"] = self.optimizers.state()
+        tensors = {f"{part}/{key}": value for part, values in parts.items() for key, value in values.items()}
+        values = {"step": self.step, "seconds": self.seconds, "slots": numbers, "history": self.history, "note": self.note}
+        values |= {"config": dataclasses.asdict(self.config), "model": self.model.config.to_dict()}
+        self.folder.save(tensors, values)
+
+    def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        if TRMConfig.from_dict(values["model"]) != self.model.config:
+            raise TrmsolveError(
+                f"{self.folder.path}: holds a run of another model: {values['model']}", "name another --run"
+            )
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            part, name = key.split("/", 1)
+            parts.setdefault(part, {})[name] = value
+        self.model.load_state_dict(parts["model"])
+        self.ema.model.load_state_dict(parts["ema"])
+        self.optimizers.restore(parts["optimizer"])
+        self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
+        if values["config"]["batch"] == self.config.batch and values["config"]["seed"] == self.config.seed:
+            self.slots.restore(parts["slots"], values["slots"])
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+    def run(
+        self,
+        report: Reporter,
+        *,
+        save_every: float = 180.0,
+        evaluate: Evaluate | None = None,
+        evaluate_every: float = 600.0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> str:
+        """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged."""
+        started, before = time.monotonic(), self.seconds
+        last_save, last_evaluation, outcome = self.seconds, self.seconds, "finished"
+        totals, since = Totals(), time.monotonic()
+        smooth = None
+        while not self.config.finished(self.step, self.seconds):
+            if stop():
+                outcome = "interrupted"
+                break
+            loss = self._step(totals)
+            smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
+            if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
+                report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept")
+                return "diverged"
+            self.seconds = before + time.monotonic() - started
+            if self.step % self.LOG_EVERY == 0:
+                metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | totals.metrics(time.monotonic() - since)
+                metrics["lr"] = self.config.muon_lr * self.config.rate(self.step, self.seconds)
+                self.folder.log(metrics)
+                report.update(metrics)
+                totals, since = Totals(), time.monotonic()
+            if self.seconds - last_save >= save_every:
+                self.save()
+                report.saved(self.folder.state_file)
+                last_save = self.seconds
+            if evaluate is not None and self.seconds - last_evaluation >= evaluate_every:
+                self._evaluate(evaluate, report)
+                last_evaluation = self.seconds
+                since = time.monotonic()
+        if evaluate is not None and outcome == "finished":
+            self._evaluate(evaluate, report)
+        self.save()
+        report.saved(self.folder.state_file)
+        return outcome
+
+    def _evaluate(self, evaluate: Evaluate, report: Reporter) -> None:
+        result = {"step": self.step, "seconds": round(self.seconds, 1)} | evaluate(self.ema.model)
+        self.history.append(result)
+        self.folder.log({**result, "kind": "evaluation"})
+        report.evaluated(result)
+
+    def _step(self, totals: Totals) -> float:
+        """One supervision step of every slot, one optimizer step."""
+        slots, model = self.slots, self.model
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            step = self.forward(slots.tokens, slots.y, slots.z, slots.layout)
+        made = choices(step.logits, slots.layout, model.config.kinds)
+        owner = slots.choice_slot
+        counts = slots.solvable[owner]
+        right_choice = (made.logits.argmax(1) == slots.target) | ~counts
+        wrong = torch.zeros(len(slots.solvable)).index_add_(0, owner, (~right_choice).float())
+        right = (wrong == 0) & slots.solvable
+        # A misled puzzle has no right answer: only the heads learn from it.
+        ce = cross_entropy(made, slots.target)[counts].mean()
+        halt = F.binary_cross_entropy_with_logits(step.halt, right.float())
+        solvable = F.binary_cross_entropy_with_logits(step.solvable, slots.solvable.float())
+        loss = ce + self.config.halt_weight * (halt + solvable)
+        value = loss.item()
+        if math.isfinite(value):
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.clip)
+            self.optimizers.step(self.config.rate(self.step, self.seconds))
+            self.step += 1
+            self.ema.update(model, self.step)
+        was_solvable, age = slots.solvable, torch.from_numpy(slots.age + 1)
+        done = slots.advance(step)
+        totals.add(
+            loss=ce.item(),
+            cells=right_choice[counts].float().mean().item(),
+            puzzles=int(done.sum()),
+            real=int((done & was_solvable).sum()),
+            exact=int((done & right).sum()),
+            depth=int(age[done & was_solvable].sum()),
+            halting=((step.halt > 0) == right).float().mean().item(),
+            solvable=((step.solvable > 0) == was_solvable)[~was_solvable].float().sum().item(),
+            unsolvable=int((~was_solvable).sum()),
+        )
+        return value
+
+
+class Totals:
+    """Sums between two lines of the log."""
+
+    def __init__(self) -> None:
+        self.steps, self.sums = 0, {}
+
+    def add(self, **values: float) -> None:
+        """One optimizer step's share."""
+        self.steps += 1
+        for key, value in values.items():
+            self.sums[key] = self.sums.get(key, 0.0) + value
+
+    def metrics(self, seconds: float) -> dict[str, float]:
+        """What the log says of the last stretch. `*_accuracy` of halted puzzles are those of the training mix."""
+        s, real = self.sums, max(1.0, self.sums["real"])
+        values = {
+            "loss": s["loss"] / self.steps,
+            "cell_accuracy": s["cells"] / self.steps,
+            "exact_accuracy": s["exact"] / real,
+            "halt_accuracy": s["halting"] / self.steps,
+            "unsolvable_recall": s["solvable"] / max(1.0, s["unsolvable"]),
+            "mean_steps": s["depth"] / real,
+            "steps_per_second": self.steps / seconds,
+            "puzzles_per_second": s["puzzles"] / seconds,
+        }
+        return {key: round(value, 4) for key, value in values.items()}
