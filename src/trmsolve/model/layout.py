@@ -20,6 +20,10 @@ class Layout(NamedTuple):
     puzzles: Groups  # L tokens -> B puzzles
     lengths: Tensor  # int64 (B,) tokens of each puzzle
 
+    def to(self, device: torch.device | str) -> Layout:
+        """The same on another device."""
+        return Layout(self.units.to(device), self.puzzles.to(device), self.lengths.to(device))
+
 
 def pack(batch: Sequence[Encoded]) -> tuple[Tensor, Layout]:
     """x, int64 (L,), and the layout of a batch."""

@@ -49,6 +49,12 @@ class TRM(nn.Module):
         with torch.no_grad():
             self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))  # nothing is right at first; every question is solvable
 
+    def cast(self, dtype: torch.dtype) -> TRM:
+        """Convert the network f and the embedding; the heads stay fp32, because answers hang on their last digits."""
+        self.layers.to(dtype)
+        self.embed.to(dtype)
+        return self
+
     def start(self, tokens: int, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """Fresh y and z, both (tokens, D)."""
         shape = (tokens, self.config.width)

@@ -52,11 +52,13 @@ class Encoded:
     units: int32 (K, L) for each of K kinds of unit, the unit (0 .. n_units-1) that each token belongs to. Kind 0 is the
         choice: exactly one token of each of its units is part of the answer, and its tokens stand together, in order.
     n_units: units of each kind (the same number for every kind).
+    meanings: int64 (L,) what each token says, in the task's own terms (Sudoku: cell * side + digit, 0-based).
     """
 
     x: np.ndarray
     units: np.ndarray
     n_units: int
+    meanings: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +131,21 @@ class Task(Protocol):
     def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
         """Every rule the answer breaks; empty when it is a solution of the question. Judges, never supplies."""
 
+    def solved(self, question: np.ndarray, answer: np.ndarray) -> bool:
+        """Whether check() would find nothing, quickly: it is asked after every step of every puzzle."""
+
     # -- model --------------------------------------------------------------------------------------------------
     def encode(self, question: np.ndarray) -> Encoded | None:
         """Tokens of the question; None when the rules already reject it (an open cell with nothing left)."""
 
-    def decode(self, question: np.ndarray, tokens: np.ndarray, confidence: np.ndarray) -> Guess:
-        """The grid that the chosen tokens mean: int64 (n_units,) token index per choice, float32 (n_units,) confidence."""
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
+        """The grid that the chosen tokens mean: int64 (n_units,) meanings, float32 (n_units,) confidence, by choice."""
 
-    def assume(self, question: np.ndarray, token: int) -> np.ndarray:
-        """A copy of the question in which what the token says is taken as given."""
+    def assume(self, question: np.ndarray, meaning: int) -> np.ndarray:
+        """A copy of the question in which what a token says is taken as given."""
 
-    def describe(self, question: np.ndarray, token: int) -> str:
-        """What the token says, for people: r3c5=7."""
+    def describe(self, question: np.ndarray, meaning: int) -> str:
+        """What a token says, for people: r3c5=7."""
 
     # -- pictures -----------------------------------------------------------------------------------------------
     def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:

@@ -24,10 +24,7 @@ class Slots:
         self.next_index = 0
         self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
         self.samples: list[Sample] = [None] * size  # type: ignore[list-item]
-        for slot in range(size):
-            self._admit(slot)
-        self._pack()
-        self.y, self.z = model.start(len(self.tokens), dtype)
+        self._admit_all()
 
     def _admit(self, slot: int) -> None:
         """The next draw takes the slot. Its minimum of steps is part of the draw, so that nothing else is random."""
@@ -36,6 +33,12 @@ class Slots:
         n_sup = self.model.config.N_sup
         self.samples[slot], self.index[slot], self.age[slot] = self.draw(index), index, 0
         self.least[slot] = rng.integers(2, n_sup + 1) if rng.random() < self.explore and n_sup > 1 else 0
+
+    def _admit_all(self) -> None:
+        for slot in range(len(self.samples)):
+            self._admit(slot)
+        self._pack()
+        self.y, self.z = self.model.start(len(self.tokens), self.dtype)
 
     def _pack(self) -> None:
         self.tokens, self.layout = pack([s.encoded for s in self.samples])
@@ -68,9 +71,15 @@ class Slots:
         return {"y": self.y, "z": self.z, "slots": torch.from_numpy(numbers)}, {"next_index": self.next_index}
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, int]) -> None:
-        """The inverse of state(): the samples are drawn again from their indices."""
+        """The inverse of state(): the samples are drawn again from their indices.
+
+        When the data have changed since, the slots start afresh, at the position that the run had reached.
+        """
         self.index, self.age, self.least = tensors["slots"].numpy().copy()
         self.next_index = numbers["next_index"]
         self.samples = [self.draw(int(i)) for i in self.index]
         self._pack()
-        self.y, self.z = tensors["y"], tensors["z"]
+        if len(self.tokens) != len(tensors["y"]) or len(self.samples) != len(self.age):
+            self._admit_all()
+        else:
+            self.y, self.z = tensors["y"], tensors["z"]

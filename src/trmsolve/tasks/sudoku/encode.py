@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from trmsolve.tasks.base import Encoded
+from trmsolve.tasks.base import Encoded, Guess
 from trmsolve.tasks.sudoku.rules import BOX
+from trmsolve.tasks.sudoku.symbols import symbol
 
 # A cell with more candidates than this counts as having this many: the embedding of x is a small fixed table.
 MOST_COUNTED = 9
@@ -68,7 +69,7 @@ def encode(question: np.ndarray) -> Encoded | None:
         ranks[kind] = (np.cumsum(present) - 1)[units[kind]]
     per_cell = np.bincount(ranks[0], minlength=n_units)
     x = np.minimum(per_cell, MOST_COUNTED)[ranks[0]].astype(np.int64)
-    return Encoded(x, ranks, n_units)
+    return Encoded(x, ranks, n_units, tokens)
 
 
 def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
@@ -76,3 +77,27 @@ def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
     can = open_candidates(question)[question == 0]
     digit = solution[question == 0].astype(np.int64) - 1
     return np.cumsum(can, 1)[np.arange(len(digit)), digit] - 1
+
+
+def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
+    """The filled grid of one chosen candidate per open cell (meanings: cell * side + digit, int64 (n_units,))."""
+    side = len(question)
+    answer, sure = question.copy(), np.ones(question.shape, np.float32)
+    answer.reshape(-1)[meanings // side] = meanings % side + 1
+    sure.reshape(-1)[meanings // side] = confidence
+    return Guess(answer, sure)
+
+
+def assume(question: np.ndarray, meaning: int) -> np.ndarray:
+    """A copy of the question with one candidate (cell * side + digit) as given."""
+    side = len(question)
+    more = question.copy()
+    more.reshape(-1)[meaning // side] = meaning % side + 1
+    return more
+
+
+def describe(question: np.ndarray, meaning: int) -> str:
+    """A candidate for people: r3c5=7."""
+    side = len(question)
+    cell, digit = divmod(meaning, side)
+    return f"r{cell // side + 1}c{cell % side + 1}={symbol(digit + 1)}"

@@ -1,0 +1,92 @@
+"""The public Python API: load a checkpoint, solve puzzles, watch every step.
+
+    import trmsolve
+
+    model = trmsolve.load("sudoku")
+    for result in model.solve(["..71....625...3.........2..6.......7..9.7.8.....6..91...18....9.......4.3...54..."]):
+        print(result.solved, result.guess.answer)
+    for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"):
+        print(event)                                         # a StepEvent per step, at last a Result
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from trmsolve.device import Choice, choose
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.trm import TRM
+from trmsolve.solving.options import Result, SolveOptions, StepEvent
+from trmsolve.solving.solver import Solver
+from trmsolve.store import Found, find, load_tensors
+from trmsolve.tasks import get
+from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
+
+
+class Model:
+    """A checkpoint, ready to solve. Made by `load`."""
+
+    def __init__(self, found: Found, choice: Choice) -> None:
+        self.checkpoint, self.choice = found, choice
+        self.task = get(found.header.task)
+        self.config = TRMConfig.from_dict(found.header.model)
+        self.network = TRM(self.config)
+        try:
+            self.network.load_state_dict(load_tensors(found.path))
+        except RuntimeError as error:
+            raise TrmsolveError(f"{found.path}: weights and configuration disagree: {error}") from error
+        self.network.to(choice.device).cast(choice.dtype)
+        self.solver = Solver(self.task, self.network, choice.dtype)
+
+    def solve(
+        self,
+        puzzles: Iterable[str | Puzzle | BadPuzzle],
+        options: SolveOptions | None = None,
+        *,
+        deadline: float | None = None,
+        **settings: Any,
+    ) -> Iterator[Result]:
+        """One Result per puzzle, in order, as soon as known.
+
+        puzzles: texts as the command line reads them, or Puzzle records. options: SolveOptions, or its fields as
+        keyword arguments. deadline: time.monotonic() after which solving.solver.OutOfTime is raised.
+        Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
+        """
+        options = replace(options or SolveOptions(), **settings)
+        yield from self.solver.solve(self._records(puzzles), options, deadline=deadline)  # type: ignore[misc]
+
+    def watch(
+        self,
+        puzzle: str | Puzzle,
+        options: SolveOptions | None = None,
+        *,
+        deadline: float | None = None,
+        **settings: Any,
+    ) -> Iterator[StepEvent | Result]:
+        """A StepEvent after every supervision step of one puzzle, and at last its Result."""
+        options = replace(options or SolveOptions(), **settings)
+        yield from self.solver.solve(self._records([puzzle]), options, steps=True, deadline=deadline)
+
+    def _records(self, puzzles: Iterable[str | Puzzle | BadPuzzle]) -> Iterator[Puzzle | BadPuzzle]:
+        for number, puzzle in enumerate(puzzles, 1):
+            if isinstance(puzzle, str):
+                lines = [Line(n, text) for n, text in enumerate(puzzle.splitlines(), 1)]
+                yield from self.task.read(lines, f"puzzle {number}")
+            else:
+                yield puzzle
+
+
+def load(checkpoint: str | os.PathLike[str] | None = None, *, task: str | None = None, device: str = "auto",
+         dtype: str = "auto") -> Model:
+    """A checkpoint by name, file or hf:// address; by default the bundled one of `task` (default: sudoku).
+
+    device: auto, cpu, cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
+    """
+    if checkpoint is None and task is None:
+        task = "sudoku"
+    return Model(find(None if checkpoint is None else os.fspath(checkpoint), task), choose(device, dtype))
+

@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+class Color(str, Enum):
+    """When to use colour."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+Checkpoint = Annotated[
+    Optional[str], typer.Option("--checkpoint", help="NAME, FILE or hf://owner/repo/file.", show_default="bundled")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="auto, float32 or bfloat16.")]
+MaxSteps = Annotated[int, typer.Option("--max-steps", min=1, help="Supervision steps of a run at most.")]
+Restarts = Annotated[int, typer.Option("--restarts", min=0, help="Further runs under assumptions; 0: plain recursion.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Runs at once; answers do not depend on it.")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers and errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also say which device, checkpoint and why.")]
+ColorOption = Annotated[Color, typer.Option("--color", help="Colour on stderr.")]
+Output = Annotated[Optional[Path], typer.Option("-o", "--output", help="Write here instead of to stdout.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Only the first so many puzzles.")]

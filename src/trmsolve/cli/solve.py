@@ -1,0 +1,148 @@
+"""What every solving command does, whatever its task."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say
+from trmsolve.cli.inputs import at_hand, is_single, piped, records
+from trmsolve.cli.pictures import PictureFiles, frames, show
+from trmsolve.cli.report import Report, complain
+from trmsolve.errors import TrmsolveError
+from trmsolve.solving.options import Result
+from trmsolve.tasks import get
+from trmsolve.tasks.base import Puzzle
+
+if TYPE_CHECKING:
+    import typer
+
+    from trmsolve.api import Model
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command's arguments."""
+
+    files: list[str]
+    checkpoint: str | None
+    settings: dict[str, Any]
+    style: str | None
+    show_steps: bool | None
+    pace: float
+    svg: Path | None
+    gif: Path | None
+    html: Path | None
+    output: Path | None
+    force: bool
+    timeout: float | None
+    limit: int | None
+    device: str
+    dtype: str
+    color: str
+    quiet: bool
+    verbose: bool
+
+
+def solve(name: str, asked: Asked, context: typer.Context) -> int:
+    """Solve the puzzles of the files, or of stdin; returns the exit code."""
+    files = asked.files or (["-"] if piped() else [])
+    if not files:
+        print(context.get_help(), file=sys.stderr)
+        return BAD
+    task = get(name)
+    pictures = PictureFiles(asked.svg, asked.gif, asked.html, asked.force)
+    pictures.check()
+    source = records(task, files, asked.limit)
+    watched = pictures or asked.show_steps
+    if watched or (asked.show_steps is None and not asked.quiet and _on_terminal() and at_hand(files)):
+        single, source = is_single(source)
+        if pictures and not single:
+            raise TrmsolveError("a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file")
+        watched = watched or single
+    report = Report(task, asked.style, asked.output, asked.force, {})
+    from trmsolve.api import load
+
+    model = load(asked.checkpoint, task=name, device=asked.device, dtype=asked.dtype)
+    report.about = {
+        "checkpoint": model.checkpoint.name,
+        "checkpoint_sha256": model.checkpoint.sha256,
+        "device": str(model.choice.device),
+    }
+    if asked.verbose:
+        say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
+    from trmsolve.solving.solver import OutOfTime
+
+    deadline = None if asked.timeout is None else time.monotonic() + asked.timeout
+    tally = Tally()
+    try:
+        if watched:
+            results = _watched(model, source, asked, pictures, deadline)
+        else:
+            results = model.solve(source, deadline=deadline, **asked.settings)
+        for result in results:
+            tally.add(result)
+            report.add(result)
+            if not result.solved and (result.error or not asked.quiet):
+                complain(task, result)
+    except OutOfTime:
+        say(f"out of time after {asked.timeout:g} s: {tally}")
+        return OUT_OF_TIME
+    finally:
+        report.close()
+    if tally.puzzles != 1 and not asked.quiet:
+        say(str(tally))
+    return tally.code
+
+
+def _watched(model: Model, source: Any, asked: Asked, pictures: PictureFiles, deadline: float | None) -> Any:
+    """One puzzle after the other, each step shown."""
+    visible = asked.show_steps is not False and not (asked.quiet and asked.show_steps is None)
+    visible = visible and (asked.show_steps is True or _on_terminal())
+    for record in source:
+        if not isinstance(record, Puzzle):
+            yield Result(record, error=record.message)
+            continue
+        events = model.watch(record, deadline=deadline, **asked.settings)
+        seen, result = show(
+            frames(model.task, events, record, asked.settings["max_steps"]), asked.color, asked.pace, visible
+        )
+        pictures.write(seen)
+        yield result
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class Tally:
+    """How the records of a run ended."""
+
+    def __init__(self) -> None:
+        self.puzzles = self.solved = self.plain = self.bad = 0
+        self.started = time.monotonic()
+
+    def add(self, result: Result) -> None:
+        """One more result."""
+        self.puzzles += 1
+        self.solved += result.solved
+        self.plain += result.plain
+        self.bad += bool(result.error)
+
+    @property
+    def code(self) -> int:
+        """The exit code they add up to."""
+        if self.bad or not self.puzzles:
+            return BAD
+        return SOLVED if self.solved == self.puzzles else UNSOLVED
+
+    def __str__(self) -> str:
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        bad = f", {self.bad} not readable" if self.bad else ""
+        return (
+            f"{self.solved} of {self.puzzles} solved and verified ({self.plain} without restarts){bad}; "
+            f"{seconds:.1f} s, {self.puzzles / seconds:.1f} puzzles/s"
+        )

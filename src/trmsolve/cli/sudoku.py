@@ -1,0 +1,78 @@
+"""trmsolve sudoku FILE... | -"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from trmsolve.cli import options as o
+from trmsolve.cli.guard import guarded
+from trmsolve.cli.solve import Asked, solve
+
+
+@guarded
+def sudoku(
+    context: typer.Context,
+    files: Annotated[Optional[list[str]], typer.Argument(metavar="FILE...", help="Files of puzzles; - is stdin.")] = None,
+    checkpoint: o.Checkpoint = None,
+    max_steps: o.MaxSteps = 32,
+    restarts: o.Restarts = 128,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Halt by the rules, or by the model's own halting head.")
+    ] = True,
+    style: Annotated[Optional[str], typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
+    as_json: o.AsJson = False,
+    show_steps: Annotated[
+        Optional[bool],
+        typer.Option("--show-steps/--no-show-steps", help="Watch the refinement; default for one puzzle on a terminal."),
+    ] = None,
+    pace: Annotated[float, typer.Option("--pace", min=0, help="Seconds each shown step stays at least.")] = 0.0,
+    svg: Annotated[Optional[Path], typer.Option("--svg", help="Draw the final state here.")] = None,
+    gif: Annotated[Optional[Path], typer.Option("--gif", help="Draw the refinement here.")] = None,
+    html: Annotated[Optional[Path], typer.Option("--html", help="A page with a step slider.")] = None,
+    output: o.Output = None,
+    force: o.Force = False,
+    batch_size: o.BatchSize = 32,
+    seed: o.Seed = 0,
+    timeout: Annotated[Optional[float], typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
+    limit: o.Limit = None,
+    device: o.Device = "auto",
+    dtype: o.Dtype = "auto",
+    color: o.ColorOption = o.Color.auto,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> int:
+    """Solve Sudoku puzzles (4x4, 6x6, 9x9, 16x16) and check every answer.
+
+    Reads lines of 81 characters, nine-line grids with or without frames, CSV with a question column, .sdk, .sdm, .ss.
+    Exit code: 0 every puzzle solved and verified, 1 some not solved, 2 bad input, 124 timeout, 130 interrupted.
+    """
+    asked = Asked(
+        files=files or [],
+        checkpoint=checkpoint,
+        settings={
+            "max_steps": max_steps,
+            "restarts": restarts,
+            "verify": verify,
+            "batch_size": batch_size,
+            "seed": seed,
+        },
+        style="json" if as_json else style,
+        show_steps=show_steps,
+        pace=pace,
+        svg=svg,
+        gif=gif,
+        html=html,
+        output=output,
+        force=force,
+        timeout=timeout,
+        limit=limit,
+        device=device,
+        dtype=dtype,
+        color=color.value,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    return solve("sudoku", asked, context)

@@ -1,0 +1,123 @@
+"""The one place that decides on which device and in which dtype a model runs, and says why.
+
+torch is imported when a choice is made, not before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trmsolve.errors import TrmsolveError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    device: torch.device
+    dtype: torch.dtype
+    reason: str  # one line: why this device, why this dtype
+
+    def __str__(self) -> str:
+        return f"{self.device}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
+
+
+def choose(request: str = "auto", dtype: str = "auto") -> Choice:
+    """The device and dtype for `--device` ("auto", "cpu", "cuda", "cuda:N", "mps") and `--dtype` (one of DTYPES).
+
+    Raises TrmsolveError for an unknown name and for a device that is not there.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise TrmsolveError(f"unknown dtype '{dtype}'", f"one of: {', '.join(DTYPES)}")
+    device, why_device = _device(request)
+    native, why_dtype = _bfloat16(device)
+    if dtype == "auto":
+        return Choice(device, torch.bfloat16 if native else torch.float32, f"{why_device}; {why_dtype}")
+    if dtype == "float32":
+        why_dtype = "float32 as asked for"
+    else:
+        why_dtype = f"bfloat16 as asked for, {'' if native else 'slow here: '}{why_dtype}"
+    return Choice(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
+
+
+def _device(request: str) -> tuple[torch.device, str]:
+    import torch
+
+    if request == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0), f"{torch.cuda.get_device_name(0)} found"
+        if torch.backends.mps.is_available():
+            return torch.device("mps"), "Apple GPU found"
+        return torch.device("cpu"), f"no GPU: {_no_cuda()}"
+    if request == "cpu":
+        return torch.device("cpu"), "cpu as asked for"
+    if request == "mps":
+        if not torch.backends.mps.is_available():
+            why = "macOS is too old" if torch.backends.mps.is_built() else "this torch has none"
+            raise TrmsolveError(f"no Apple GPU (mps) here: {why}", "use --device cpu, or auto")
+        return torch.device("mps"), "mps as asked for"
+    match = re.fullmatch(r"cuda(?::(\d{1,4}))?", request, re.ASCII)
+    if not match:
+        raise TrmsolveError(f"unknown device '{request}'", "one of: auto, cpu, cuda, cuda:N, mps")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(match[1] or 0)
+    if not count:
+        raise TrmsolveError(f"no CUDA device here: {_no_cuda()}", "use --device cpu, or auto")
+    if index >= count:
+        there = "only cuda:0 is there" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
+        raise TrmsolveError(f"no device cuda:{index}", there)
+    return torch.device("cuda", index), f"{torch.cuda.get_device_name(index)} as asked for"
+
+
+def _no_cuda() -> str:
+    import torch
+
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "this torch is built without CUDA"
+    return "CUDA finds no device (nvidia-smi tells more)"
+
+
+def _bfloat16(device: torch.device) -> tuple[bool, str]:
+    """Whether the device computes in bfloat16 by itself, and how we know."""
+    import torch
+
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0) or torch.version.hip:
+            return True, "bfloat16 in hardware"
+        return False, "no bfloat16 in hardware before compute capability 8.0"
+    if device.type == "mps":
+        return False, "bfloat16 brings nothing to models this small on mps"
+    found = sorted(_cpu_bfloat16())
+    if found:
+        return True, f"bfloat16 in hardware ({', '.join(found)})"
+    return False, f"no bfloat16 in hardware ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _cpu_bfloat16() -> set[str]:
+    """The CPU's instructions that multiply bfloat16 matrices, as torch or the kernel names them; empty: none.
+
+    torch computes in bfloat16 on any CPU, but without these through float32, slower than float32 itself.
+    """
+    import torch
+
+    names = {"avx512_bf16", "amx_bf16", "sve_bf16", "bf16"}
+    if hasattr(torch.cpu, "get_capabilities"):  # newer versions of torch
+        return {name for name in names if torch.cpu.get_capabilities().get(name)}
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":  # x86 without AVX2, or told to do without
+        return set()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return set()
+    flags = next(
+        (line.split(":", 1)[1].split() for line in lines if line.lower().startswith(("flags", "features"))), []
+    )
+    return names & set(flags)

@@ -1,0 +1,183 @@
+"""What `trmsolve doctor` finds out: is everything here that solving needs, and what would be used.
+
+The self-test solve is handed in by the command line, so that this file imports nothing above it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trmsolve import __version__, device, store
+from trmsolve.errors import TrmsolveError
+
+PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    value: str
+    status: Literal["ok", "warn", "fail"] = "ok"
+    hint: str = ""  # what to do about it; "" when all is well
+
+
+def diagnose(solve: Callable[[], tuple[bool, str]] | None = None) -> list[Check]:
+    """Every check, in the order to read them. `solve` is a self-test: (did it work, what it did).
+
+    Never raises: a check that breaks is reported as failed.
+    """
+    checks: list[Check] = []
+    for part in (_versions, _processor, _devices, _compiler, _folders, _checkpoints, _terminal):
+        try:
+            checks.extend(part())
+        except Exception as error:  # a doctor that dies of the illness is no help
+            name = part.__name__.strip("_")
+            checks.append(Check(name, f"{type(error).__name__}: {error}", "fail", "please report this"))
+    if solve is not None:
+        checks.append(_self_test(solve))
+    return checks
+
+
+def _versions() -> Iterator[Check]:
+    yield Check("trmsolve", f"{__version__} in {Path(__file__).parent}")
+    yield Check("python", f"{platform.python_version()} ({platform.python_implementation()}) {sys.executable}")
+    yield Check("platform", platform.platform())
+    for name in PACKAGES:
+        try:
+            yield Check(name, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(name, "missing", "fail", f"pip install {name}")
+
+
+def _processor() -> Iterator[Check]:
+    import torch
+
+    yield Check("cpu", f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}")
+    usable, threads = usable_cores(), torch.get_num_threads()
+    value = f"{usable:g} usable of {os.cpu_count()}, torch uses {threads} threads"
+    if threads > max(1, usable):
+        yield Check(
+            "cores", value, "warn", f"too many threads slow each other down: set OMP_NUM_THREADS={int(usable) or 1}"
+        )
+    else:
+        yield Check("cores", value)
+
+
+def usable_cores() -> float:
+    """Cores this process may use: its affinity, cut by the container's CPU quota (cgroup v2)."""
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, int(quota) / int(period))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return cores
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _devices() -> Iterator[Check]:
+    import torch
+
+    for index in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(index)
+        yield Check(f"cuda:{index}", f"{found.name}, {found.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        yield Check("mps", "Apple GPU")
+    choice = device.choose()
+    yield Check("would use", str(choice))
+
+
+def _compiler() -> Iterator[Check]:
+    """torch.compile on the CPU needs a C++ compiler and Python's headers; training does without, slower."""
+    names = (os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    if found and headers:
+        yield Check("compiler", found)
+    else:
+        missing = " and ".join(["no C++ compiler"] * (not found) + ["no Python.h"] * (not headers))
+        hint = "solving needs none; for faster training install a compiler (apt install g++ python3-dev)"
+        yield Check("compiler", missing, "warn", hint)
+
+
+def _folders() -> Iterator[Check]:
+    try:
+        cache = store.cache_dir()
+    except TrmsolveError as error:
+        yield Check("cache", error.message, "fail", error.hint)
+        return
+    size = f", {_size(cache) / 1e6:,.1f} MB" if cache.is_dir() else ", not there yet"
+    if _writable(cache):
+        yield Check("cache", f"{cache}{size}")
+    else:
+        yield Check("cache", f"{cache}, not writable", "warn", "pulling needs it: set TRMSOLVE_CACHE to another folder")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in it, or in the nearest folder above it that there is."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _checkpoints() -> Iterator[Check]:
+    found = store.available()
+    for entry in found:
+        if entry.header is None:
+            yield Check(
+                f"checkpoint {entry.name}", entry.problem, "fail" if entry.where == "bundled" else "warn", _REINSTALL
+            )
+            continue
+        digest = store.sha256_of(entry.path)
+        value = f"{entry.where}, {entry.task}, {entry.parameters:,} parameters, sha256 {digest[:16]}"
+        yield Check(f"checkpoint {entry.name}", value)
+    if not any(entry.where == "bundled" for entry in found):
+        yield Check("checkpoints", f"none bundled in {store.bundled_dir()}", "fail", _REINSTALL)
+
+
+_REINSTALL = "install again: pip install --force-reinstall trmsolve, or pull another: trmsolve checkpoints pull"
+
+
+def _terminal() -> Iterator[Check]:
+    encoding = (getattr(sys.stdout, "encoding", None) or "unknown").lower()
+    width, height = shutil.get_terminal_size()
+    shown = "a terminal" if sys.stderr is not None and sys.stderr.isatty() else "no terminal"
+    colour = "NO_COLOR is set" if os.environ.get("NO_COLOR") else f"TERM={os.environ.get('TERM', '')}"
+    value = f"{encoding}, stderr is {shown}, {width}x{height}, {colour}"
+    if encoding.replace("-", "") in ("utf8", "utf16", "cp65001"):
+        yield Check("terminal", value)
+    else:
+        yield Check("terminal", value, "warn", "grids are drawn in plain ASCII; for lines set PYTHONIOENCODING=utf-8")
+
+
+def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
+    try:
+        worked, said = solve()
+    except TrmsolveError as error:
+        return Check("self-test", error.message, "fail", error.hint)
+    except Exception as error:
+        return Check(
+            "self-test", f"{type(error).__name__}: {error}", "fail", "TRMSOLVE_DEBUG=1 shows where; please report it"
+        )
+    return Check("self-test", said) if worked else Check("self-test", said, "fail", "please report this")

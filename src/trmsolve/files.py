@@ -1,0 +1,76 @@
+"""Writing a file so that a reader sees the old one or the new one, whole, and never half of either."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from trmsolve.errors import TrmsolveError
+
+
+def write_atomically(path: str | Path, data: str | bytes, force: bool = False) -> Path:
+    """Write `data` (text as UTF-8 with "\\n") to `path` and return the path really written.
+
+    The bytes go to a temporary name in the same folder (a rename is only atomic within one file system), reach the
+    disk, and are renamed into place. An existing file is kept unless `force`; a symbolic link stays a link and its
+    target is replaced; a device or a pipe (/dev/null, a FIFO) is simply written to.
+    Raises TrmsolveError for everything the user can mend.
+    """
+    name = str(path)
+    target = Path(os.path.realpath(path))
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    try:
+        check_writable(path, force)
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except PermissionError as error:
+        raise TrmsolveError(f"cannot write {name}: permission denied", "choose another file or folder") from error
+    except OSError as error:
+        raise TrmsolveError(f"cannot write {name}: {error.strerror or error}") from error
+    return target
+
+
+def check_writable(path: str | Path, force: bool = False) -> None:
+    """Raise the TrmsolveError that write_atomically() would; for asking before hours of work, not after them."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise TrmsolveError(f"cannot write {path}: it is a folder", "give a file name inside it")
+        if not target.parent.is_dir():
+            raise TrmsolveError(f"cannot write {path}: there is no folder {target.parent}", "create the folder first")
+        if target.is_file() and not force:
+            raise TrmsolveError(f"{path} already exists", "add --force to overwrite it")
+    except OSError as error:  # a folder we may not look into, a name longer than the file system allows
+        raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut, where the system lets a folder be opened at all."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

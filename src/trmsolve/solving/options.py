@@ -1,0 +1,55 @@
+"""How to solve, what comes of it, and what can be watched on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trmsolve.tasks.base import BadPuzzle, Guess, Puzzle
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """The solver's settings; the defaults are those of the command line."""
+
+    max_steps: int = 32  # supervision steps of the plain recursion at most
+    restarts: int = 64  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
+    restart_steps: int = 16  # steps of a further run at most
+    width: int = 4  # further runs that a puzzle has in the batch at one time
+    batch_size: int = 32  # runs in the batch; answers do not depend on it
+    seed: int = 0
+    verify: bool = True  # False: a run ends when the halting head says so, and its answer is not judged
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """One supervision step of one run of one puzzle, for those who watch."""
+
+    puzzle: Puzzle
+    guess: Guess
+    step: int  # k, from 1 within its run
+    max_steps: int
+    run: int  # 0: the plain recursion
+    halt_probability: float
+    solved: bool  # the answer passes the rules
+    assumed: str  # what the run takes as given: "r3c5=7 r1c1=2", or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one record of the input."""
+
+    puzzle: Puzzle | BadPuzzle
+    guess: Guess | None = None  # the answer, or the best grid of an unsolved puzzle; None for a bad one
+    solved: bool = False  # verified; or, without verification, halted
+    verified: bool = False  # the answer passes the rules
+    steps: int = 0  # supervision steps of all runs, the answer's own last
+    restarts: int = 0  # runs after the first
+    halt_probability: float = 0.0
+    seconds: float = 0.0  # from admission to the answer
+    error: str = ""
+    plain_steps: int = field(default=0)  # steps of the plain recursion alone
+
+    @property
+    def plain(self) -> bool:
+        """Solved by the plain recursion, without restarts."""
+        return self.solved and self.restarts == 0

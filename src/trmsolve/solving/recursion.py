@@ -1,0 +1,97 @@
+"""The batch of runs: supervision steps for many questions at once, whatever their sizes, each leaving when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trmsolve.model.layout import pack
+from trmsolve.model.readout import choices
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Encoded
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the model says of one run after a step. U choices; tokens lie choice by choice."""
+
+    chosen: np.ndarray  # int64 (U,) the likeliest token of each choice, as index into the run's tokens
+    confidence: np.ndarray  # float32 (U,)
+    probabilities: np.ndarray  # float32 (L,) of every token within its choice
+    halt: float  # probability that the whole answer is right
+    solvable: float  # probability that the question has a solution
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One question in the batch."""
+
+    encoded: Encoded
+    max_steps: int
+    step: int = 0
+    reading: Reading | None = None
+
+
+class Recursion:
+    """Runs come by `admit`, take a step together by `advance`, and go by `release`."""
+
+    def __init__(self, model: TRM, dtype: torch.dtype) -> None:
+        self.model, self.dtype = model, dtype
+        self.device = next(model.parameters()).device
+        self.runs: list[Run] = []
+        self._states: list[tuple[Tensor, Tensor]] = []
+        self._packed = False
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def admit(self, runs: Iterable[Run]) -> None:
+        """The runs take part from the next step on, from fresh states."""
+        for run in runs:
+            self.runs.append(run)
+            self._states.append(self.model.start(len(run.encoded.x), self.dtype))
+            self._packed = False
+
+    def release(self, done: set[Run]) -> None:
+        """These runs leave the batch."""
+        if done:
+            keep = [i for i, run in enumerate(self.runs) if run not in done]
+            self.runs = [self.runs[i] for i in keep]
+            self._states = [self._states[i] for i in keep]
+            self._packed = False
+
+    def _pack(self) -> None:
+        tokens, layout = pack([run.encoded for run in self.runs])
+        self._tokens, self._layout = tokens.to(self.device), layout.to(self.device)
+        self._y, self._z = (torch.cat(states) for states in zip(*self._states, strict=True))
+        self._packed = True
+
+    @torch.inference_mode()
+    def advance(self) -> None:
+        """One supervision step of every run; each run's `reading` is replaced."""
+        if not self._packed:
+            self._pack()
+        kinds = self.model.config.kinds
+        step = self.model(self._tokens, self._y, self._z, self._layout)
+        self._y, self._z = step.y, step.z
+        lengths = [len(run.encoded.x) for run in self.runs]
+        self._states = list(zip(step.y.split(lengths), step.z.split(lengths), strict=True))
+        made = choices(step.logits, self._layout, kinds)
+        probabilities = made.logits.softmax(1).cpu()
+        best = probabilities.max(1)
+        chosen, confidence = best.indices.numpy(), best.values.numpy()
+        flat = probabilities[made.logits.cpu() > float("-inf")].numpy()
+        first = made.first.cpu().numpy()
+        halt, solvable = step.halt.sigmoid().tolist(), step.solvable.sigmoid().tolist()
+        token, unit = 0, 0
+        for i, run in enumerate(self.runs):
+            tokens, units = slice(token, token + lengths[i]), slice(unit, unit + run.encoded.n_units)
+            run.step += 1
+            run.reading = Reading(
+                first[units] + chosen[units] - token, confidence[units], flat[tokens], halt[i], solvable[i]
+            )
+            token, unit = tokens.stop, units.stop

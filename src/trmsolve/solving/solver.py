@@ -1,0 +1,82 @@
+"""The solver: a stream of puzzles in, a stream of results out, in order, each as soon as it and those before it are known.
+
+Puzzles share one batch of runs. A run that is done leaves at once and the next puzzle of the stream, or the next branch
+of a puzzle in search, takes its place. No task is known here by name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from trmsolve.model.trm import TRM
+from trmsolve.solving.feed import Feed
+from trmsolve.solving.options import Result, SolveOptions, StepEvent
+from trmsolve.solving.recursion import Recursion, Run
+from trmsolve.solving.search import Search
+from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
+
+
+class OutOfTime(Exception):
+    """The deadline has passed; results so far have been delivered."""
+
+
+class Solver:
+    """A model, ready to solve puzzles of its task."""
+
+    # Results wait for those before them; so many puzzles may be under way or waiting, which bounds the memory.
+    AHEAD = 1024
+
+    def __init__(self, task: Task, model: TRM, dtype: torch.dtype) -> None:
+        self.task, self.model, self.dtype = task, model.eval(), dtype
+
+    def solve(
+        self,
+        puzzles: Iterable[Puzzle | BadPuzzle],
+        options: SolveOptions = SolveOptions(),  # noqa: B008 - frozen
+        *,
+        steps: bool = False,
+        deadline: float | None = None,
+    ) -> Iterator[Result | StepEvent]:
+        """One Result per record, in input order; with `steps` also a StepEvent after every step of every puzzle.
+
+        `deadline`: time.monotonic() at which OutOfTime is raised.
+        """
+        batch = Recursion(self.model, self.dtype)
+        searches: list[Search] = []
+        waiting: dict[int, Result] = {}
+        admitted = delivered = 0
+        with Feed(puzzles) as feed:
+            while True:
+                while len(batch) < options.batch_size and admitted - delivered < self.AHEAD:
+                    record = feed.next(wait=not searches and delivered == admitted)
+                    if record is None:
+                        break
+                    if isinstance(record, BadPuzzle):
+                        waiting[admitted] = Result(record, error=record.message)
+                    else:
+                        searches.append(search := Search(self.task, record, options, admitted))
+                        batch.admit(search.runs)
+                    admitted += 1
+                done: set[Run] = set()
+                if batch.runs:
+                    if deadline is not None and time.monotonic() > deadline:
+                        raise OutOfTime
+                    batch.advance()
+                    done.update(*(search.observe() for search in searches if not search.finished))
+                batch.release(done)
+                for search in searches:
+                    if steps and search.shown is not None:
+                        yield search.shown
+                    if search.finished:
+                        waiting[search.index] = search.result()
+                    elif search.fresh:
+                        batch.admit(search.runs)
+                searches = [search for search in searches if not search.finished]
+                while delivered in waiting:
+                    yield waiting.pop(delivered)
+                    delivered += 1
+                if feed.ended and delivered == admitted:
+                    return

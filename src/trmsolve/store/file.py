@@ -1,0 +1,289 @@
+"""The checkpoint file: one safetensors file that says itself what it is.
+
+Layout (https://github.com/huggingface/safetensors#format): 8 bytes header length, little endian; the header, JSON;
+the tensors. Our part is the header's `__metadata__`, whose values must be strings:
+
+    format          "trmsolve"
+    format_version  "1"
+    task            "sudoku"
+    model           JSON, the model's configuration
+    provenance      JSON: command, commit, data digests, steps, wall time, hardware, ...
+    metrics         JSON: {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
+
+Reading the header needs neither torch nor numpy. The file is written here and not by safetensors' own writer, because
+that one puts the metadata in random order: the same checkpoint must always have the same sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trmsolve.errors import TrmsolveError
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT_VERSION = 1
+_MAX_HEADER = 100_000_000  # safetensors' own limit
+_BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
+_BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
+_AGAIN = "fetch it again: trmsolve checkpoints pull, or copy it anew"
+_IMPORT = "convert foreign weights first: trmsolve checkpoints import FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a checkpoint says of itself, without its weights."""
+
+    path: Path
+    size: int  # bytes of the whole file
+    format_version: int
+    task: str
+    model: dict[str, Any]
+    provenance: dict[str, Any]
+    metrics: dict[str, Any]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it holds."""
+        return sum(math.prod(shape) for _, shape in self.tensors.values())
+
+    @property
+    def headline(self) -> str:
+        """The first metric as a phrase ("99.3 % of 300 extreme_dev"), or ""."""
+        for name, entry in self.metrics.items():
+            rate = entry.get("solved", entry.get("accuracy")) if isinstance(entry, dict) else None
+            if isinstance(rate, int | float):
+                return f"{100 * rate:.1f} % of {entry['n']} {name}" if "n" in entry else f"{100 * rate:.1f} % {name}"
+        return ""
+
+    def require_task(self, task: str | None) -> None:
+        """Raises TrmsolveError unless the checkpoint is of that task (None: any will do)."""
+        if task is not None and self.task != task:
+            hint = f"run `trmsolve {self.task}` with it, or see `trmsolve checkpoints list`"
+            raise TrmsolveError(f"{self.path} is a {self.task} checkpoint, {task} needed", hint)
+
+
+def save(
+    path: str | Path,
+    tensors: dict[str, torch.Tensor],
+    task: str,
+    model: dict[str, Any],
+    provenance: dict[str, Any],
+    metrics: dict[str, Any],
+) -> None:
+    """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
+
+    The dicts must be JSON-able. Same content, same bytes. Raises TrmsolveError when the folder cannot be written.
+    """
+    path = Path(path)
+    metadata = {"format": "trmsolve", "format_version": str(FORMAT_VERSION), "task": task}
+    metadata |= {"model": json.dumps(model), "provenance": json.dumps(provenance), "metrics": json.dumps(metrics)}
+    # Wide dtypes first: with the padded header every tensor is then aligned to its own width.
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, tensor in ordered:
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _dtype_name(tensor), "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(len(text).to_bytes(8, "little") + text)
+                for _, tensor in ordered:
+                    file.write(_raw(tensor))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        hint = "choose a folder you may write to"
+        raise TrmsolveError(f"cannot write {path}: {error.strerror or error}", hint) from None
+
+
+def read_header(path: str | Path) -> Header:
+    """What the checkpoint says of itself; reads no weights.
+
+    Raises TrmsolveError when it is missing, a folder, truncated, damaged, no checkpoint of ours or of a newer format.
+    """
+    path = Path(path)
+    size, header, start = _read_json(path)
+    metadata = header.pop("__metadata__", {})
+    tensors = _check_tensors(path, header, size, start)
+    if not isinstance(metadata, dict) or metadata.get("format") != "trmsolve":
+        raise TrmsolveError(f"{path} holds weights, but not of trmsolve", _IMPORT)
+    version = _version(path, metadata.get("format_version"))
+    task = metadata.get("task")
+    if not isinstance(task, str) or not task:
+        raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
+    parts = {key: _json_object(path, key, metadata.get(key)) for key in ("model", "provenance", "metrics")}
+    return Header(path=path, size=size, format_version=version, task=task, tensors=tensors, **parts)
+
+
+def load_tensors(path: str | Path, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+    """The weights by name, on `device`. Raises TrmsolveError as `read_header` does."""
+    read_header(path)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device=str(device))
+    except (SafetensorError, OSError) as error:
+        raise TrmsolveError(f"cannot read the weights of {path}: {error}", _AGAIN) from None
+
+
+def sha256_of(path: str | Path) -> str:
+    """The file's sha256 in hex; computed once per version of the file. Raises TrmsolveError when it cannot be read."""
+    path = Path(path)
+    try:
+        stat = path.stat()
+        return _sha256(path.absolute(), stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise TrmsolveError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    return hash_file(path, hashlib.sha256())
+
+
+def hash_file(path: Path, digest: Any) -> str:
+    """Feed the file to a hashlib object, block by block (files may be gigabytes); returns the hex digest."""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
+    """(size of the file, its JSON header, where the tensors start)."""
+    try:
+        if path.is_dir():
+            raise TrmsolveError(f"{path} is a folder, a checkpoint file needed", "name the .safetensors file inside it")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise TrmsolveError(f"{path} is no regular file, a checkpoint file needed")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
+            if not _looks_right(start, length):
+                raise _foreign(path, start + file.read(64))
+            if 8 + length > size:
+                raise _truncated(path, 8 + length, size, "its header alone takes")
+            file.seek(8)
+            text = file.read(length)
+    except FileNotFoundError:
+        raise TrmsolveError(f"no checkpoint file {path}", "see what there is: trmsolve checkpoints list") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        raise TrmsolveError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        header = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        raise TrmsolveError(f"{path} is damaged: its header is no JSON", _AGAIN) from None
+    return size, header, 8 + length
+
+
+def _looks_right(start: bytes, length: int) -> bool:
+    return len(start) == 9 and start[8:] == b"{" and 2 <= length <= _MAX_HEADER
+
+
+def _foreign(path: Path, start: bytes) -> TrmsolveError:
+    """Why a file that does not begin like safetensors is not one: the common cases by name."""
+    if not start:
+        return TrmsolveError(f"{path} is empty", _AGAIN)
+    if start.startswith(b"version https://git-lfs"):
+        return TrmsolveError(f"{path} is only a Git LFS pointer, not the weights", "run: git lfs pull")
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return TrmsolveError(f"{path} is a PyTorch (pickle) file, not safetensors", _IMPORT)
+    if len(start) < 9 and start[8:] in (b"", b"{"):
+        return TrmsolveError(f"{path} is truncated or no checkpoint: only {len(start)} bytes", _AGAIN)
+    return TrmsolveError(f"{path} is not a safetensors file", _IMPORT)
+
+
+def _truncated(path: Path, expected: int, found: int, why: str) -> TrmsolveError:
+    return TrmsolveError(f"{path} is truncated: {why} {expected:,} bytes, the file has {found:,}", _AGAIN)
+
+
+def _check_tensors(path: Path, header: Any, size: int, start: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Names, dtypes and shapes, when they fit each other and fill the file exactly."""
+    tensors, spans = {}, []
+    try:
+        for name, entry in header.items():
+            shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
+            if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+                raise ValueError(name)
+            if end - begin != math.prod(shape) * _BYTES[entry["dtype"]]:
+                raise ValueError(name)
+            tensors[name] = (entry["dtype"], shape)
+            spans.append((begin, end))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise TrmsolveError(f"{path} is damaged: its header does not describe tensors", _AGAIN) from None
+    filled = 0
+    for begin, end in sorted(spans):
+        if begin != filled:
+            raise TrmsolveError(f"{path} is damaged: its tensors overlap or leave gaps", _AGAIN)
+        filled = end
+    if start + filled > size:
+        raise _truncated(path, start + filled, size, "its header announces")
+    if start + filled < size:
+        raise TrmsolveError(f"{path} is damaged: {size - start - filled:,} bytes too many at its end", _AGAIN)
+    return tensors
+
+
+def _version(path: Path, text: Any) -> int:
+    try:
+        version = int(text)
+        if version < 1:
+            raise ValueError(text)
+    except (TypeError, ValueError):
+        raise TrmsolveError(f"{path} is damaged: no format version", _AGAIN) from None
+    if version > FORMAT_VERSION:
+        found = f"{path} was made by a newer trmsolve (format {version}, known: up to {FORMAT_VERSION})"
+        raise TrmsolveError(found, "upgrade: pip install --upgrade trmsolve")
+    return version
+
+
+def _json_object(path: Path, key: str, text: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
+    return value
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+
+
+def _dtype_name(tensor: torch.Tensor) -> str:
+    """torch.bfloat16 -> "BF16". Raises TypeError for what safetensors cannot hold (a programming error)."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    name = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "bfloat16": "BF16"}.get(name, name)
+    for long, short in (("uint", "U"), ("int", "I"), ("float", "F"), ("bool", "BOOL")):
+        name = name.replace(long, short)
+    if name not in _BYTES:
+        raise TypeError(f"a {tensor.dtype} tensor cannot be saved")
+    return name
+
+
+def _raw(tensor: torch.Tensor) -> bytes:
+    import torch
+
+    return tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

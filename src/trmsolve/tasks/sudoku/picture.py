@@ -1,0 +1,60 @@
+"""A Sudoku as a picture: which cells were given, which just changed, which are doubtful, which break a rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trmsolve.tasks.base import Cell, Guess, Picture
+
+SYMBOLS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # digit d is SYMBOLS[d - 1]; beyond 9 come letters
+UNSURE = 0.8  # an answer the model itself gives less than this is drawn as doubtful
+
+
+def picture(question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
+    """The grid after one step; with `guess` None the bare question.
+
+    `changed` is relative to `previous`: at the first step, where everything is new, nothing is marked as changed.
+    A given is in conflict only with another given: where an answer contradicts it, the answer is at fault.
+    """
+    given = question > 0
+    answer = question if guess is None else guess.answer
+    confidence = np.ones(question.shape) if guess is None else guess.confidence
+    conflict = np.where(given, _duplicates(np.where(given, question, 0)), _duplicates(answer))
+    changed = np.zeros(question.shape, bool) if guess is None or previous is None else answer != previous.answer
+
+    def cell(r: int, c: int) -> Cell:
+        digit, sure = int(answer[r, c]), float(confidence[r, c])
+        if digit == 0:
+            return Cell("", "blank")
+        if conflict[r, c]:
+            role = "conflict"
+        elif given[r, c]:
+            role, sure = "given", 1.0
+        elif changed[r, c]:
+            role = "changed"
+        else:
+            role = "unsure" if sure < UNSURE else "answer"
+        return Cell(SYMBOLS[digit - 1], role, sure)
+
+    side = len(question)
+    return Picture([[cell(r, c) for c in range(side)] for r in range(side)], box_shape(side))
+
+
+def box_shape(side: int) -> tuple[int, int]:
+    """Rows and columns of a box: as square as the side allows, never taller than wide (6: 2 x 3)."""
+    rows = max(r for r in range(1, int(side**0.5) + 1) if side % r == 0)
+    return rows, side // rows
+
+
+def _duplicates(grid: np.ndarray) -> np.ndarray:
+    """bool, same shape: the digit stands once more in its row, column or box."""
+    side = len(grid)
+    rows, columns = box_shape(side)
+    r, c = np.indices(grid.shape)
+    box = r // rows * rows + c // columns  # a band holds side // columns == rows boxes
+    twice = np.zeros(grid.shape, bool)
+    for unit in (r, c, box):
+        count = np.zeros((side, int(grid.max(initial=0)) + 1), int)
+        np.add.at(count, (unit, grid), 1)
+        twice |= count[unit, grid] > 1
+    return twice & (grid > 0)

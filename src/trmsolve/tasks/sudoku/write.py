@@ -1,0 +1,55 @@
+"""Writes Sudoku grids: as a drawn grid, as a line, as a row of a table. read.py reads all of them back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.sudoku.rules import side_and_box
+from trmsolve.tasks.sudoku.symbols import symbol
+
+STYLES = ("grid", "line", "csv")
+CSV_HEADER = "question,answer"  # whoever writes a stream of the style "csv" writes this first
+
+LINES = ("┌─┬┐", "├─┼┤", "└─┴┘", "│")  # top, between, bottom: left, along, crossing, right; then the upright
+ASCII = ("+-++", "+-++", "+-++", "|")
+
+
+def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
+    """The answer, integer (side, side), as text without a trailing newline. Raises TrmsolveError for unknown styles.
+
+    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: draw with `+-|`.
+    """
+    if style == "grid":
+        return grid(answer, ascii_only)
+    if style == "line":
+        return line(answer)
+    if style == "csv":
+        return f"{line(puzzle.question)},{line(answer)}"
+    raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
+
+
+def line(grid: np.ndarray) -> str:
+    """A grid, integer (side, side), on one line: 1-9 A-G, `.` for a blank."""
+    return "".join(map(symbol, np.asarray(grid).reshape(-1).tolist()))
+
+
+def grid(values: np.ndarray, ascii_only: bool = False) -> str:
+    """A grid, integer (side, side), with a frame around its boxes; `.` for a blank."""
+    values = np.asarray(values)
+    side, (height, width) = side_and_box(values.size)
+    top, between, bottom, upright = ASCII if ascii_only else LINES
+    rows = []
+    for index, row in enumerate(values.reshape(side, side).tolist()):
+        if index % height == 0:
+            rows.append(_rule(between if index else top, side // width, width))
+        marks = [symbol(value) for value in row]
+        boxes = [" ".join(marks[start : start + width]) for start in range(0, side, width)]
+        rows.append(f"{upright} {f' {upright} '.join(boxes)} {upright}")
+    return "\n".join([*rows, _rule(bottom, side // width, width)])
+
+
+def _rule(marks: str, boxes: int, width: int) -> str:
+    left, along, crossing, right = marks
+    return left + crossing.join([along * (2 * width + 1)] * boxes) + right

@@ -1,0 +1,171 @@
+"""The refinement as an animated GIF, drawn with Pillow and the font that comes with it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trmsolve.files import write_atomically
+from trmsolve.tasks.base import Cell
+from trmsolve.view import caption
+from trmsolve.view.frame import Frame
+from trmsolve.view.theme import LIGHT, ROLES, haze, in_legend_order, mix, paint, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+MOST_FRAMES = 240  # more are thinned out: nobody watches them, and browsers keep every one in memory
+FRAME_MS, LAST_MS, WHOLE_MS = 180, 3000, 15_000  # one step; the last one; what all steps together should not exceed
+COLOURS = 160
+MARGIN, TITLE, FOOT = 20, 44, 108
+LEAST_WIDTH = 400
+SCALE = 2  # drawn larger and then reduced: smooth letters from a palette of few colours
+
+
+def save_gif(frames: Sequence[Frame], path: str | Path, force: bool = False) -> Path:
+    """Write the frames as an endlessly repeating GIF; the last one is held longer. Returns the path written."""
+    chosen = thinned(frames)
+    legend = in_legend_order(set().union(*(frame.roles for frame in chosen)))
+    images = _with_one_palette([_draw(frame, legend) for frame in chosen])
+    step = min(FRAME_MS, max(WHOLE_MS // len(images), 20))  # browsers slow a GIF down when told less than 20 ms
+    buffer = BytesIO()
+    images[0].save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=[step // 10 * 10] * (len(images) - 1) + [LAST_MS],  # GIF counts in hundredths of a second
+        loop=0,
+        optimize=True,
+    )
+    return write_atomically(path, buffer.getvalue(), force)
+
+
+def thinned(frames: Sequence[Frame]) -> list[Frame]:
+    """At most MOST_FRAMES of them, evenly chosen, the first and the last always among them."""
+    if not frames:
+        raise ValueError("no frames to draw")
+    n = min(len(frames), MOST_FRAMES)
+    return [frames[round(i * (len(frames) - 1) / max(n - 1, 1))] for i in range(n)] if n > 1 else [frames[-1]]
+
+
+def _with_one_palette(images: list[Image]) -> list[Image]:
+    """The images in the same few colours, so that the file need only hold where a frame differs from the last."""
+    from PIL import Image
+
+    # Steps of eight: Pillow looks palettes up coarsely and would take nearly white for white.
+    images = [image.point([min(round(v / 8) * 8, 255) for v in range(256)] * 3) for image in images]
+    shown = [images[i * (len(images) - 1) // 3] for i in range(4)]
+    width, height = shown[0].size
+    sheet = Image.new("RGB", (width, height * len(shown)))
+    for i, image in enumerate(shown):
+        sheet.paste(image, (0, i * height))
+    # The commonest colours themselves, not averages of them: paper stays white, and every area flat.
+    common = sorted(sheet.getcolors(width * height * len(shown)), reverse=True)[:COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for _, colour in common for channel in colour])
+    return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+
+
+def _draw(frame: Frame, legend: list[str]) -> Image:
+    from PIL import Image, ImageDraw
+
+    cells = frame.picture.cells
+    rows, columns = len(cells), len(cells[0])
+    cell = cell_size(rows, columns)
+    width = max(columns * cell + 2 * MARGIN, LEAST_WIDTH)
+    height = TITLE + rows * cell + FOOT
+    image = Image.new("RGB", (width * SCALE, height * SCALE), LIGHT.paper)
+    pen = _Pen(ImageDraw.Draw(image))
+    left = (width - columns * cell) // 2
+
+    pen.text(MARGIN, 22, caption.shorten(caption.heading(frame), (width - 2 * MARGIN) // 8), 15, LIGHT.ink, bold=True)
+    for r, row in enumerate(cells):
+        for c, it in enumerate(row):
+            pen.cell(it, left + c * cell, TITLE + r * cell, cell)
+    if frame.picture.box:
+        _lines(pen, frame.picture.box, rows, columns, cell, left)
+    _foot(pen, frame, legend, width, TITLE + rows * cell)
+    return image.resize((width, height), Image.Resampling.BOX)
+
+
+def cell_size(rows: int, columns: int) -> int:
+    """Pixels per cell: about 400 for the whole grid, within what can be read and what looks absurd."""
+    return min(max(400 // max(rows, columns), 12), 48)
+
+
+def _lines(pen: _Pen, box: tuple[int, int], rows: int, columns: int, cell: int, left: int) -> None:
+    right, bottom = left + columns * cell, TITLE + rows * cell
+    for colour, high, wide, weight in ((LIGHT.thin, 1, 1, 1), (LIGHT.thick, *box, 2)):
+        for r in range(0, rows + 1, high):
+            pen.line(left, TITLE + r * cell, right, TITLE + r * cell, colour, weight)
+        for c in range(0, columns + 1, wide):
+            pen.line(left + c * cell, TITLE, left + c * cell, bottom, colour, weight)
+
+
+def _foot(pen: _Pen, frame: Frame, legend: list[str], width: int, top: int) -> None:
+    tone = LIGHT.ink if not frame.done else LIGHT.good if frame.solved else LIGHT.bad
+    pen.text(MARGIN, top + 24, caption.state(frame), 15, tone, bold=True)
+    details = caption.shorten(caption.details(frame), int((width - 2 * MARGIN) / 5.8))
+    pen.text(MARGIN, top + 45, details, 12, LIGHT.faint)
+    p, bar, x = min(max(frame.halt_probability, 0.0), 1.0), 110, MARGIN + 48
+    pen.text(MARGIN, top + 65, "halting", 12, LIGHT.faint)
+    pen.bar(x, top + 61, bar, 1.0, LIGHT.track)
+    pen.bar(x, top + 61, bar, p, LIGHT.good)
+    pen.text(x + bar + 8, top + 65, caption.percent(p), 12, LIGHT.faint)
+    x, y, box = MARGIN, top + 80, 16
+    for name in legend:
+        pen.cell(sample(name), x, y, box)
+        for x0, y0, x1, y1 in ((0, 0, 1, 0), (0, 1, 1, 1), (0, 0, 0, 1), (1, 0, 1, 1)):
+            pen.line(x + box * x0, y + box * y0, x + box * x1, y + box * y1, LIGHT.thin, 1)
+        x += box + 5 + pen.text(x + box + 5, y + 8, ROLES[name].word, 12, LIGHT.faint) + 12
+
+
+class _Pen:
+    """Draws in the picture's own pixels on the enlarged image."""
+
+    def __init__(self, draw: ImageDraw) -> None:
+        self.draw = draw
+
+    def text(
+        self, x: float, y: float, text: str, size: float, colour: str, bold: bool = False, anchor: str = "lm"
+    ) -> float:
+        """Write the text and return its width. The bundled font has one weight; a stroke makes the bold one."""
+        font = _font(round(size * SCALE))
+        self.draw.text((x * SCALE, y * SCALE), text, colour, font, anchor, stroke_width=round(SCALE / 2) if bold else 0)
+        return self.draw.textlength(text, font) / SCALE
+
+    def cell(self, cell: Cell, x: float, y: float, size: float) -> None:
+        role, colours = ROLES[cell.role], paint(cell.role, LIGHT)
+        doubt = round(8 * haze(cell)) / 8  # eight shades leave room in the palette for the letters' soft edges
+        ground = mix(colours.fill or LIGHT.paper, LIGHT.haze, doubt)
+        self.draw.rectangle((x * SCALE, y * SCALE, (x + size) * SCALE, (y + size) * SCALE), ground)
+        if role.corner:
+            right, edge = x + size, max(size / 5, 5)
+            corners = ((right - edge, y), (right, y), (right, y + edge))
+            self.draw.polygon([(a * SCALE, b * SCALE) for a, b in corners], colours.ink)
+        if not cell.text.strip():
+            return
+        middle, letters = (x + size / 2, y + size / 2), (0.6 * size) / len(cell.text) ** 0.7
+        wide = self.text(*middle, cell.text, letters, colours.ink, role.bold and size > 20, "mm")
+        if role.underline:
+            down = middle[1] + 0.34 * size
+            self.line(middle[0] - wide / 2, down, middle[0] + wide / 2, down, colours.ink, max(size / 24, 1))
+
+    def line(self, x0: float, y0: float, x1: float, y1: float, colour: str, weight: float) -> None:
+        self.draw.line((x0 * SCALE, y0 * SCALE, x1 * SCALE, y1 * SCALE), colour, round(weight * SCALE))
+
+    def bar(self, x: float, y: float, length: float, share: float, colour: str) -> None:
+        end = x + max(length * share, 8)
+        self.draw.rounded_rectangle((x * SCALE, y * SCALE, end * SCALE, (y + 8) * SCALE), 4 * SCALE, colour)
+
+
+def _font(size: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)

@@ -1,0 +1,209 @@
+"""One puzzle's drawing in a terminal: grid, facts and legend, arranged to fit the window they are drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from trmsolve.view import caption
+from trmsolve.view.console import encodable, glyphs_for, has_color
+from trmsolve.view.frame import Frame
+from trmsolve.view.grid import SIZES, crop, draw, styled
+from trmsolve.view.theme import ROLES, in_legend_order
+
+GAP = 2  # between the grid and the words beside it
+LABEL = 8  # "halting "
+SIDE = LABEL + 15  # columns that the words need at least: "7 of at most 64"
+BAR = 10
+
+
+class Scene:
+    """One puzzle's drawing: the newest frame, and how the violations fell to get there. Fits itself to the window."""
+
+    def __init__(self, console: Console) -> None:
+        self.glyphs, self.colour, self.encoding = glyphs_for(console), has_color(console), console.encoding
+        self.frame: Frame | None = None
+        self.broken: list[int] = []  # violations per frame
+        self.roles: set[str] = set()  # seen so far: a legend that only grows does not jump
+        self._last: tuple[float, float] = (0.0, 0.0)  # seconds of the two newest frames
+
+    def add(self, frame: Frame) -> None:
+        self.frame = frame
+        if frame.step:  # the bare question breaks no rule, which would look like a perfect start
+            self.broken.append(frame.violations)
+        self.roles |= frame.roles
+        self._last = (self._last[1], frame.seconds)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # One row stays free for the cursor when the drawing ends: the final frame must not scroll itself away.
+        for i, line in enumerate(self.lines(options.max_width, console.size.height - 1)):
+            if i:
+                yield Segment.line()
+            yield from line.render(console)
+
+    def lines(self, width: int, height: int) -> list[Text]:
+        """The whole drawing in at most so many columns and rows: the roomiest arrangement that fits."""
+        title = self.title()
+        for size in SIZES:
+            grid = draw(self.frame.picture, size, self.glyphs, self.colour)
+            columns = max((line.cell_len for line in grid), default=0)
+            if columns + GAP + SIDE <= width and len(grid) + 1 <= height:
+                return self._fit([title, *self._beside(grid, columns, width - columns - GAP)], width)
+            below = self._below()
+            if columns <= width and len(grid) + 1 + len(below) <= height:
+                return self._fit([title, *grid, *below], width)
+        # Nothing fits. The state matters most, then the title, then as much of the grid as there is room for.
+        room = height - 2
+        if room < 2:
+            return self._fit(self._below()[:1], width)
+        grid = crop(draw(self.frame.picture, SIZES[-1], self.glyphs, self.colour), width, room, self.glyphs)
+        return self._fit([title, *grid, *self._below()[:1]], width)
+
+    def whole(self) -> list[Text]:
+        """The grid at its roomiest with its legend, for output that no window limits."""
+        return [*draw(self.frame.picture, SIZES[0], self.glyphs, self.colour), self.legend()]
+
+    def title(self) -> Text:
+        return styled(self._say(caption.heading(self.frame)), "bold")
+
+    def summary(self) -> Text:
+        """The frame on one line, in columns, so that a log of them reads as a table."""
+        f = self.frame
+        text = (
+            f"step {f.step:3d}/{f.max_steps:<3d} halt {f.halt_probability:6.1%}  broken {f.violations:3d}"
+            f"  changed {f.count('changed'):3d}  unsure {f.count('unsure'):3d}  {caption.duration(f.seconds):>7}"
+        )
+        if f.run or f.open_guess:
+            text += f"  {caption.run(f)}"
+        if f.done:
+            text += f"  {caption.verdict(f)}"
+        return styled(self._say(text))
+
+    def legend(self, names: list[str] | None = None) -> Text:
+        """The roles seen so far, each word in its own look."""
+        line = Text(no_wrap=True, end="")
+        for name in names if names is not None else self._legend_names():
+            role = ROLES[name]
+            if line.plain:
+                line.append("  ")
+            mark = "" if self.colour else role.mark.strip()
+            style = role.colour if self.colour else role.plain
+            line.append(f"{mark} {role.word}" if mark else role.word, style=style)
+        return line
+
+    # -- arrangements -------------------------------------------------------------------------------------------
+    def _beside(self, grid: list[Text], columns: int, room: int) -> list[Text]:
+        """Words to the right of the grid, each at its fixed place."""
+        left = [line.copy() for line in grid]
+        right = self._words(room, len(grid))
+        for line, words in zip(left, right, strict=False):
+            line.pad_right(columns - line.cell_len + GAP)
+            line.append_text(words)
+        return left
+
+    def _words(self, room: int, rows: int) -> Iterator[Text]:
+        f = self.frame
+        legend = self._legend_lines(room)
+        facts = [
+            self._fact("step", Text(caption.step(f))),
+            self._fact("halting", self._bar(room)),
+            self._fact("rules", self._rules()),
+            self._fact("run", Text(self._say(f"restart {f.run}" if f.run else "plain recursion"))),
+            self._fact("guess", Text(self._say(caption.printable(f.open_guess) or "none"))),
+            self._fact("time", Text(self._time(room - LABEL))),
+        ]
+        spark = self._spark(room - LABEL)
+        verdict = self._verdict()
+        # In a low grid (4x4) the extras go first: they explain, the facts report.
+        if rows >= len(facts) + 1 + 1 + len(legend) + 2:
+            facts.insert(3, self._fact("", styled(spark, "dim")))
+            yield from [*facts, Text(), verdict]
+            yield from [Text()] * (rows - len(facts) - 2 - len(legend))
+            yield from legend
+        else:
+            if f.done:
+                facts[0] = verdict
+            yield from facts
+            if rows > len(facts) + 1:
+                yield Text()
+                yield from legend
+
+    def _below(self) -> list[Text]:
+        f, dot = self.frame, f" {self.glyphs.dot} "
+        first = dot.join(
+            (caption.verdict(f) or f"step {caption.step(f)}", f"halting {caption.percent(f.halt_probability)}")
+        )
+        second = dot.join((f"rules {caption.rules(f)}", caption.duration(f.seconds)))
+        return [
+            styled(self._say(first), self._verdict_style() if f.done else ""),
+            styled(self._say(second)),
+            styled(self._say(caption.run(f))),
+        ]
+
+    def _fit(self, lines: list[Text], width: int) -> list[Text]:
+        """No line wider than the window: a wrapped line would make Rich miscount and smear the redraw."""
+        for line in lines:
+            if line.cell_len > width:
+                line.truncate(max(width - 1, 0))
+                line.append(self.glyphs.more, style="dim")
+        return lines
+
+    # -- parts --------------------------------------------------------------------------------------------------
+    def _fact(self, name: str, value: Text) -> Text:
+        return Text.assemble((f"{name:<{LABEL}}", "dim"), value, no_wrap=True, end="")
+
+    def _bar(self, room: int) -> Text:
+        p = min(max(self.frame.halt_probability, 0.0), 1.0)
+        number = f"{caption.percent(p):>6}"
+        length = min(BAR, room - LABEL - len(number))
+        if length < 4:
+            return Text(number.strip())
+        full = round(p * length)
+        return Text.assemble(
+            (self.glyphs.full * full, "green" if self.colour else ""),
+            (self.glyphs.empty * (length - full), "dim"),
+            number,
+        )
+
+    def _rules(self) -> Text:
+        style = "red" if self.frame.violations else "green"
+        return styled(caption.rules(self.frame), style if self.colour else "")
+
+    def _spark(self, room: int) -> str:
+        """The violations of the latest frames as a row of bars; nothing where none can be drawn."""
+        values, heights = self.broken[-max(min(room, 28), 1) :], self.glyphs.spark
+        most = max(self.broken, default=0)
+        if not heights or not most:
+            return ""
+        return "".join(heights[min(round(v / most * (len(heights) - 1)), len(heights) - 1)] for v in values)
+
+    def _time(self, room: int) -> str:
+        before, now = self._last
+        total = caption.duration(self.frame.seconds)
+        latency = f"{total}, step {caption.duration(now - before)}"
+        return latency if len(self.broken) > 1 and now >= before and len(latency) <= room else total
+
+    def _verdict(self) -> Text:
+        return styled(self._say(caption.verdict(self.frame, brief=True)), self._verdict_style())
+
+    def _verdict_style(self) -> str:
+        return f"bold {'green' if self.frame.solved else 'red'}" if self.colour else "bold"
+
+    def _legend_names(self) -> list[str]:
+        """Those that need explaining: with a word, and, where marks must do, with a mark."""
+        return [n for n in in_legend_order(self.roles) if self.colour or ROLES[n].mark.strip()]
+
+    def _legend_lines(self, room: int) -> list[Text]:
+        """The legend, broken so that no line is wider than the room."""
+        lines: list[list[str]] = [[]]
+        for name in self._legend_names():
+            if lines[-1] and self.legend([*lines[-1], name]).cell_len > room:
+                lines.append([])
+            lines[-1].append(name)
+        return [self.legend(names) for names in lines if names]
+
+    def _say(self, text: str) -> str:
+        return encodable(text, self.encoding)

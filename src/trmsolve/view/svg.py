@@ -1,0 +1,150 @@
+"""The final state as an SVG: one clean file that follows the reader's light or dark page.
+
+Drawn by hand rather than exported from the terminal: every symbol is one <text> element in its place, so the picture
+can be read, searched and restyled.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from trmsolve.tasks.base import Cell, Picture
+from trmsolve.view import caption
+from trmsolve.view.frame import Frame
+from trmsolve.view.theme import DARK, FONT, LIGHT, ROLES, Page, haze, in_legend_order, paint, sample
+
+CELL = 44  # pixels
+MARGIN = 24
+TITLE = 52  # above the grid
+LEAST_WIDTH = 420  # the caption's lines need as much, however small the grid
+
+
+def svg(frame: Frame) -> str:
+    """The frame as an SVG document."""
+    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
+    width = max(columns * CELL + 2 * MARGIN, LEAST_WIDTH)
+    left, bottom = (width - columns * CELL) / 2, TITLE + rows * CELL
+    height = bottom + 138
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        ' role="img" aria-labelledby="title description">',
+        f'<title id="title">{_text(caption.heading(frame))}</title>',
+        f'<desc id="description">{_text(caption.sentence(frame))}</desc>',
+        f"<style>{_css()}</style>",
+        f'<rect class="paper" width="{width}" height="{height}" rx="12"/>',
+        f'<text class="heading" x="{MARGIN}" y="33">{_text(_fitting(caption.heading(frame), width, 8.6))}</text>',
+        f'<g transform="translate({left:g} {TITLE})">',
+        *_cells(frame.picture),
+        *_lines(frame.picture, rows, columns),
+        "</g>",
+        *_caption(frame, width, bottom),
+        *_legend(frame.roles, bottom + 118),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _cells(picture: Picture) -> list[str]:
+    out = []
+    for r, row in enumerate(picture.cells):
+        for c, cell in enumerate(row):
+            x, y = c * CELL, r * CELL
+            out += _ground(cell, x, y)
+            if cell.text.strip():
+                size = f' font-size="{CELL * 0.9 / len(cell.text):.0f}"' if len(cell.text) > 1 else ""
+                place = f'x="{x + CELL / 2:g}" y="{y + CELL / 2 + 8.5:g}"'
+                out.append(f'<text class="cell {cell.role}" {place}{size}>{_text(cell.text)}</text>')
+    return out
+
+
+def _ground(cell: Cell, x: float, y: float, size: float = CELL) -> list[str]:
+    place = f'x="{x:g}" y="{y:g}" width="{size:g}" height="{size:g}"'
+    role, doubt, out = ROLES[cell.role], haze(cell), []
+    if doubt > 0.005:
+        out.append(f'<rect class="haze" fill-opacity="{doubt:.2f}" {place}/>')
+    elif role.light.fill:
+        out.append(f'<rect class="{cell.role}-ground" {place}/>')
+    if role.corner:
+        edge = max(size / 5, 5)
+        out.append(f'<path class="{cell.role}" d="M{x + size - edge:g} {y:g}h{edge:g}v{edge:g}z"/>')
+    return out
+
+
+def _lines(picture: Picture, rows: int, columns: int) -> list[str]:
+    if picture.box is None:
+        return []
+    high, wide = picture.box
+
+    def path(step_down: int, step_across: int) -> str:
+        across = [f"M0 {r * CELL}H{columns * CELL}" for r in range(0, rows + 1, step_down)]
+        down = [f"M{c * CELL} 0V{rows * CELL}" for c in range(0, columns + 1, step_across)]
+        return "".join(across + down)
+
+    return [f'<path class="thin" d="{path(1, 1)}"/>', f'<path class="thick" d="{path(high, wide)}"/>']
+
+
+def _caption(frame: Frame, width: float, top: float) -> list[str]:
+    tone = "" if not frame.done else " good" if frame.solved else " bad"
+    p = min(max(frame.halt_probability, 0.0), 1.0)
+    bar, x, y = 120, MARGIN + 52, top + 34
+    return [
+        f'<text class="verdict{tone}" x="{MARGIN}" y="{y}">{_text(caption.state(frame))}</text>',
+        f'<text class="detail" x="{MARGIN}" y="{y + 24}">{_text(_fitting(caption.details(frame), width, 6.6))}</text>',
+        f'<text class="detail" x="{MARGIN}" y="{y + 46}">halting</text>',
+        f'<rect class="track" x="{x}" y="{y + 37}" width="{bar}" height="8" rx="4"/>',
+        f'<rect class="bar" x="{x}" y="{y + 37}" width="{max(bar * p, 8):.1f}" height="8" rx="4"/>',
+        f'<text class="detail" x="{x + bar + 10}" y="{y + 46}">{_text(caption.percent(p))}</text>',
+    ]
+
+
+def _legend(roles: set[str], y: float) -> list[str]:
+    out, x = [], float(MARGIN)
+    for name in in_legend_order(roles):
+        out.append(f'<rect class="frame" x="{x:g}" y="{y - 13:g}" width="16" height="16"/>')
+        out += _ground(sample(name), x, y - 13, 16)
+        out.append(f'<text class="sample {name}" x="{x + 8:g}" y="{y - 0.5:g}" aria-hidden="true">a</text>')
+        out.append(f'<text class="detail" x="{x + 22:g}" y="{y:g}">{ROLES[name].word}</text>')
+        x += 22 + 7.2 * len(ROLES[name].word) + 11
+    return out
+
+
+def _css() -> str:
+    """Concrete colours first, for readers that know neither media queries nor variables; then the dark page."""
+    shape = [
+        f"text{{font-family:{FONT}}}",
+        ".cell,.sample{text-anchor:middle;font-variant-numeric:tabular-nums}",
+        ".cell{font-size:25px}.sample{font-size:12px}",
+        ".heading{font-size:16px;font-weight:600}.verdict{font-size:16px;font-weight:600}.detail{font-size:13px}",
+        ".thin,.thick,.frame{fill:none}",
+        ".thin,.frame{stroke-width:1}.thick{stroke-width:2.2;stroke-linecap:square}",
+    ]
+    for name, role in ROLES.items():
+        rules = ["font-weight:700"] if role.bold else []
+        rules += ["font-style:italic"] if role.italic else []
+        rules += ["text-decoration:underline"] if role.underline else []
+        if rules:
+            shape.append(f".{name}{{{';'.join(rules)}}}")
+    return "".join([*shape, *_colours(LIGHT), "@media (prefers-color-scheme:dark){", *_colours(DARK), "}"])
+
+
+def _colours(page: Page) -> list[str]:
+    out = [
+        f".paper{{fill:{page.paper}}}.heading,.verdict{{fill:{page.ink}}}.detail{{fill:{page.faint}}}",
+        f".good{{fill:{page.good}}}.bad{{fill:{page.bad}}}.haze{{fill:{page.haze}}}",
+        f".track{{fill:{page.track}}}.bar{{fill:{page.good}}}",
+        f".thin,.frame{{stroke:{page.thin}}}.thick{{stroke:{page.thick}}}",
+    ]
+    for name in ROLES:
+        ink, fill = paint(name, page).ink, paint(name, page).fill
+        out.append(f".{name}{{fill:{ink}}}" + (f".{name}-ground{{fill:{fill}}}" if fill else ""))
+    return out
+
+
+def _fitting(text: str, width: float, letter: float) -> str:
+    """The text shortened to the width; its font is the reader's, so the width of a letter is an estimate."""
+    return caption.shorten(text, int((width - 2 * MARGIN) / letter))
+
+
+def _text(text: str) -> str:
+    """User text inside an element. XML has no way at all to write most control characters: they become "?"."""
+    return escape(caption.printable(text))

@@ -1,0 +1,128 @@
+"""What a cell's role looks like, in every view: one table.
+
+A role is told apart twice: by colour, and by something that survives without it (weight, slant, a line, or, where not
+even those exist, a mark after the symbol). Terminals get the palette's own named colours, which their owner has chosen
+to suit the background; the pictures get hex colours for a light and a dark page, each readable there (WCAG AA, tested).
+
+A new task adds its roles (wall, path, ...) as rows here; no view names a role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trmsolve.tasks.base import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """Colours of one role on one kind of page; `fill` "" lets the page shine through."""
+
+    ink: str
+    fill: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One row of the table."""
+
+    word: str  # its name in legends; "": explains itself
+    colour: str  # Rich style on a terminal with colours
+    plain: str  # Rich style without colours
+    mark: str  # character after the symbol where there are no colours; " " for none
+    light: Paint
+    dark: Paint
+    bold: bool = False
+    italic: bool = False
+    underline: bool = False
+    corner: bool = False  # a filled corner in the cell
+    doubtful: bool = False  # the less confidence, the deeper the haze behind the symbol
+
+
+ROLES: dict[str, Role] = {
+    "given": Role("given", "bold", "bold", "'", Paint("#1f2328", "#eef0f3"), Paint("#f0f3f6", "#21272f"), bold=True),
+    "answer": Role("settled", "green", "", " ", Paint("#12653a"), Paint("#57d39a"), doubtful=True),
+    "changed": Role(
+        "changed",
+        "bold bright_white on blue",
+        "reverse",
+        "*",
+        Paint("#0b4fc4", "#d6e6ff"),
+        Paint("#a5cdff", "#173d73"),
+        underline=True,
+    ),
+    "unsure": Role(
+        "unsure", "italic magenta", "dim italic", "?", Paint("#6b35b8"), Paint("#c9a8ff"), italic=True, doubtful=True
+    ),
+    "conflict": Role(
+        "conflict",
+        "bold underline red",
+        "bold underline",
+        "!",
+        Paint("#b3141d", "#ffdcdc"),
+        Paint("#ff9c99", "#551c20"),
+        bold=True,
+        corner=True,  # not a line through the symbol: a struck 6 reads as an 8
+    ),
+    "blank": Role("", "dim", "dim", " ", Paint("#6a737d"), Paint("#8b949e")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The colours around the cells."""
+
+    paper: str
+    ink: str
+    faint: str  # secondary text
+    thin: str  # lines between cells
+    thick: str  # lines between boxes
+    haze: str  # doubt: the colour behind a cell without any confidence
+    good: str
+    bad: str
+    track: str  # the empty part of a bar
+
+
+LIGHT = Page("#ffffff", "#1f2328", "#59636e", "#d5dae0", "#4b5563", "#dccbfa", "#14693c", "#b3141d", "#e3e7eb")
+DARK = Page("#0f1419", "#e6edf3", "#9aa5b1", "#2f3843", "#8b98a5", "#4a3672", "#57d39a", "#ff9c99", "#2a323c")
+
+SURE = 0.95  # from this confidence on, an answer is drawn at full strength
+FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
+
+
+def terminal_style(cell: Cell, colour: bool) -> str:
+    """The Rich style of a cell. A terminal has no shades to rely on, so doubt is one level of `dim`."""
+    role = ROLES[cell.role]
+    if not colour:
+        return role.plain
+    faded = role.doubtful and not role.italic and cell.confidence < SURE  # two weakenings at once are hard to read
+    return f"dim {role.colour}" if faded else role.colour
+
+
+def haze(cell: Cell) -> float:
+    """How much of the page's haze lies behind a cell: 0 (sure) to 1."""
+    return min(max(1.0 - cell.confidence, 0.0), 1.0) if ROLES[cell.role].doubtful else 0.0
+
+
+def paint(name: str, page: Page) -> Paint:
+    """Ink and fill of a role on a page."""
+    return ROLES[name].dark if page is DARK else ROLES[name].light
+
+
+def sample(name: str) -> Cell:
+    """The cell that stands for a role in a legend."""
+    role = ROLES[name]
+    return Cell("a", name, 0.4 if role.doubtful and role.italic else 1.0)
+
+
+def mix(a: str, b: str, share: float) -> str:
+    """The hex colour `share` of the way from a to b."""
+    pairs = ((int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in pairs)
+
+
+def in_legend_order(roles: Iterable[str]) -> list[str]:
+    """Those of the given roles that a legend explains, in the order of the table."""
+    present = set(roles)
+    return [name for name, role in ROLES.items() if name in present and role.word]
