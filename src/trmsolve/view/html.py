@@ -65,7 +65,7 @@ def _data(frames: Sequence[Frame]) -> str:
 def label(cell: Cell, row: int, column: int) -> str:
     """What a cell is, in words: the tooltip, and what a screen reader says."""
     said = [f"row {row + 1} column {column + 1}", cell.text or "open", ROLES[cell.role].word]
-    said += [caption.percent(cell.confidence)] if cell.role not in ("given", "blank") else []
+    said += [caption.percent(cell.confidence)] if cell.confidence < 1 else []
     return ", ".join(part for part in said if part)
 
 

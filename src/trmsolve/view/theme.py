@@ -4,7 +4,7 @@ A role is told apart twice: by colour, and by something that survives without it
 even those exist, a mark after the symbol). Terminals get the palette's own named colours, which their owner has chosen
 to suit the background; the pictures get hex colours for a light and a dark page, each readable there (WCAG AA, tested).
 
-A new task adds its roles (wall, path, ...) as rows here; no view names a role.
+A new task adds its roles (wall, path, ...) as rows here; the views need no change for them.
 """
 
 from __future__ import annotations
