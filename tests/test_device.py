@@ -1,0 +1,91 @@
+"""The device and dtype that are chosen, on machines that torch only pretends to be."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from trmsolve import device
+from trmsolve.errors import TrmsolveError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def pretend(gpus=(), mps=False, cpu_bfloat16=()):
+        """gpus: (name, compute capability) each."""
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpus))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(gpus))
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: gpus[index][0])
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: gpus[device.index][1])
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(device, "_cpu_bfloat16", lambda: set(cpu_bfloat16))
+        monkeypatch.setattr(torch.version, "hip", None)
+
+    return pretend
+
+
+H200, V100 = ("NVIDIA H200", (9, 0)), ("Tesla V100", (7, 0))
+
+
+@pytest.mark.parametrize(
+    ("here", "request_", "chosen", "dtype", "reason"),
+    [
+        ({}, "auto", "cpu", torch.float32, "no GPU: .*; no bfloat16 in hardware"),
+        ({"cpu_bfloat16": ["amx_bf16"]}, "auto", "cpu", torch.bfloat16, r"bfloat16 in hardware \(amx_bf16\)"),
+        ({"gpus": [H200]}, "auto", "cuda:0", torch.bfloat16, "NVIDIA H200 found; bfloat16 in hardware"),
+        ({"gpus": [H200]}, "cuda", "cuda:0", torch.bfloat16, "as asked for"),
+        ({"gpus": [H200, V100]}, "cuda:1", "cuda:1", torch.float32, "Tesla V100 as asked for; no bfloat16"),
+        ({"gpus": [H200]}, "cpu", "cpu", torch.float32, "cpu as asked for"),
+        ({"mps": True}, "auto", "mps", torch.float32, "Apple GPU found"),
+        ({"mps": True}, "mps", "mps", torch.float32, "mps as asked for"),
+    ],
+)
+def test_choices(machine, here, request_, chosen, dtype, reason):
+    machine(**here)
+    choice = device.choose(request_)
+    assert (str(choice.device), choice.dtype) == (chosen, dtype)
+    assert re.search(reason, choice.reason), choice.reason
+    assert str(choice).startswith(f"{chosen}, {str(dtype).removeprefix('torch.')} (")
+
+
+@pytest.mark.parametrize(
+    ("request_", "dtype", "message", "hint"),
+    [
+        ("cuda", "auto", "no CUDA device here: ", "--device cpu"),
+        ("cuda:0", "auto", "no CUDA device here: ", "--device cpu"),
+        ("mps", "auto", "no Apple GPU", "--device cpu"),
+        ("gpu", "auto", "unknown device 'gpu'", "auto, cpu, cuda, cuda:N, mps"),
+        ("cuda:-1", "auto", "unknown device", "cuda:N"),
+        ("cuda:x", "auto", "unknown device", "cuda:N"),
+        ("", "auto", "unknown device", "cuda:N"),
+        ("cpu", "float16", "unknown dtype 'float16'", "auto, float32, bfloat16"),
+    ],
+)
+def test_what_is_not_there(machine, request_, dtype, message, hint):
+    machine()
+    with pytest.raises(TrmsolveError, match=message) as error:
+        device.choose(request_, dtype)
+    assert hint in error.value.hint
+
+
+def test_an_index_beyond_the_last_device(machine):
+    machine(gpus=[H200])
+    with pytest.raises(TrmsolveError, match="no device cuda:3") as error:
+        device.choose("cuda:3")
+    assert error.value.hint == "only cuda:0 is there"
+
+
+def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):
+    machine()
+    slow = device.choose("cpu", "bfloat16")
+    assert slow.dtype == torch.bfloat16 and "slow here" in slow.reason
+    machine(gpus=[H200])
+    assert device.choose("auto", "float32").dtype == torch.float32
+
+
+def test_this_machine_computes_on_what_is_chosen():
+    choice = device.choose()
+    x = torch.ones(4, 4, device=choice.device, dtype=choice.dtype)
+    assert float((x @ x).sum()) == 64

@@ -1,0 +1,100 @@
+"""The doctor tells what is well and what is not, and never falls ill itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from trmsolve import __version__, doctor, store
+from trmsolve.errors import TrmsolveError
+from trmsolve.store import finding
+
+
+@pytest.fixture
+def bundled(tmp_path, monkeypatch):
+    folder = tmp_path / "bundled"
+    store.save(folder / "sudoku.safetensors", {"w": torch.ones(10, 10)}, "sudoku", {}, {}, {})
+    monkeypatch.setattr(finding, "bundled_dir", lambda: folder)
+    return folder
+
+
+def checks(**keywords):
+    return {check.name: check for check in doctor.diagnose(**keywords)}
+
+
+def test_a_healthy_installation(bundled):
+    found = checks(solve=lambda: (True, "solved an easy puzzle in 5 ms"))
+    assert [check for check in found.values() if check.status == "fail"] == []
+    assert __version__ in found["trmsolve"].value
+    assert found["torch"].value == torch.__version__
+    assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
+    digest = store.sha256_of(bundled / "sudoku.safetensors")[:16]
+    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 100 parameters, sha256 {digest}"
+    assert found["self-test"].value == "solved an easy puzzle in 5 ms"
+    assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(found)
+
+
+def test_without_a_self_test_there_is_none(bundled):
+    assert "self-test" not in checks()
+
+
+def test_everything_not_well_has_a_hint(bundled, monkeypatch):
+    (bundled / "sudoku.safetensors").write_bytes(b"broken")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 0.5)
+    found = checks(solve=lambda: (False, "the answer broke a rule"))
+    ill = {name: check.status for name, check in found.items() if check.status != "ok"}
+    assert ill["checkpoint sudoku"] == "fail" and ill["self-test"] == "fail"
+    assert ill["compiler"] == "warn" and ill["cores"] == "warn"
+    assert all(found[name].hint for name in ill)
+    assert "OMP_NUM_THREADS=1" in found["cores"].hint
+
+
+def test_no_checkpoint_at_all_is_a_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr(finding, "bundled_dir", lambda: tmp_path / "none")
+    assert checks()["checkpoints"].status == "fail"
+
+
+def test_a_missing_package_is_named(bundled, monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    missing = checks()["no-such-package"]
+    assert (missing.value, missing.status, missing.hint) == ("missing", "fail", "pip install no-such-package")
+
+
+@pytest.mark.parametrize("error", [TrmsolveError("no checkpoint", "pull one"), ValueError("boom")])
+def test_a_self_test_that_raises_is_a_failure_and_no_traceback(bundled, error):
+    def solve():
+        raise error
+
+    found = checks(solve=solve)["self-test"]
+    assert found.status == "fail" and str(error.args[0]) in found.value and found.hint
+
+
+def test_a_check_that_breaks_spoils_only_itself(bundled, monkeypatch):
+    def broken():
+        raise RuntimeError("driver mismatch")
+
+    monkeypatch.setattr(torch.cuda, "device_count", broken)
+    found = checks()
+    assert found["devices"].status == "fail" and "driver mismatch" in found["devices"].value
+    assert "terminal" in found
+
+
+def test_a_cache_that_cannot_be_written_is_told(bundled, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRMSOLVE_CACHE", str(tmp_path / "file" / "below"))
+    cache = checks()["cache"]
+    assert cache.status == "warn" and "TRMSOLVE_CACHE" in cache.hint
+
+
+def test_an_ascii_terminal_is_a_warning(bundled, monkeypatch):
+    monkeypatch.setattr(doctor.sys, "stdout", type("Out", (), {"encoding": "ascii"}))
+    assert checks()["terminal"].status == "warn"
+
+
+def test_the_doctor_is_imported_without_torch():
+    code = "import sys, trmsolve.doctor; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
