@@ -259,6 +259,11 @@ def test_a_bad_record_spoils_only_itself(good, text, joint):
     assert seen(joint.join([good, text, good])) == [P9, "!", P9]
 
 
+def test_prose_is_a_heading_only_where_a_grid_follows():
+    assert seen(f"garbage\n{GRID}\nmore garbage\n{P9}\n<html>\n2024-01-05") == [P9, "!", P9, "!", "!"]
+    assert seen(f"Grid 7\n{P9}\nEasy:\n{P9}\nSudoku No. 3\n{P9}") == [P9] * 3
+
+
 def test_a_grid_cut_off_after_a_band_does_not_swallow_the_next():
     assert seen("\n".join(ROWS[:3]) + "\n\n" + GRID) == ["!", P9]
     assert seen("\n".join(ROWS[:6]) + "\n\n" + GRID) == ["!", P9]

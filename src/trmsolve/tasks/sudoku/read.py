@@ -188,7 +188,9 @@ class _Reader:
             if len(self.grid.all) == width:  # an empty grid, written in dashes
                 yield from self._close()
             return
-        self.notes.clear()  # they were its heading
+        if width in BOX:
+            self.notes.clear()  # they were its heading
+        yield from self._flush_notes()
         if self.grid.complete:
             yield from self._close()
 
