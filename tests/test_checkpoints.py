@@ -99,10 +99,10 @@ def test_the_digest_follows_the_file(file):
 def test_a_failing_save_leaves_the_old_file_and_no_litter(file, monkeypatch):
     before = file.read_bytes()
 
-    def broken(tensor):
+    def broken(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.file, "_raw", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(TrmsolveError, match=r"cannot write .*No space left"):
         write(file)
     assert file.read_bytes() == before

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.files import write_atomically
 
 if TYPE_CHECKING:
     import torch
@@ -96,22 +97,12 @@ def save(
         header[name] = {"dtype": _dtype_name(tensor), "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(len(text).to_bytes(8, "little") + text)
-                for _, tensor in ordered:
-                    file.write(_raw(tensor))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
-        hint = "choose a folder you may write to"
-        raise TrmsolveError(f"cannot write {path}: {error.strerror or error}", hint) from None
+        raise TrmsolveError(f"cannot write {path}: {error.strerror or error}", "choose another folder") from None
+    data = [len(text).to_bytes(8, "little"), text, *(_raw(tensor) for _, tensor in ordered)]
+    write_atomically(path, b"".join(data), force=True)
 
 
 def read_header(path: str | Path) -> Header:
