@@ -1,12 +1,12 @@
 """The public Python API: load a checkpoint, solve puzzles, watch every step.
 
-    import trmsolve
+import trmsolve
 
-    model = trmsolve.load("sudoku")
-    for result in model.solve(["..71....625...3.........2..6.......7..9.7.8.....6..91...18....9.......4.3...54..."]):
-        print(result.solved, result.guess.answer)
-    for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"):
-        print(event)                                         # a StepEvent per step, at last a Result
+model = trmsolve.load("sudoku")
+for result in model.solve(["..71....625...3.........2..6.......7..9.7.8.....6..91...18....9.......4.3...54..."]):
+    print(result.solved, result.guess.answer)
+for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"):
+    print(event)                                         # a StepEvent per step, at last a Result
 """
 
 from __future__ import annotations
@@ -80,8 +80,13 @@ class Model:
                 yield puzzle
 
 
-def load(checkpoint: str | os.PathLike[str] | None = None, *, task: str | None = None, device: str = "auto",
-         dtype: str = "auto") -> Model:
+def load(
+    checkpoint: str | os.PathLike[str] | None = None,
+    *,
+    task: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
     """A checkpoint by name, file or hf:// address; by default the bundled one of `task` (default: sudoku).
 
     device: auto, cpu, cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
@@ -89,4 +94,3 @@ def load(checkpoint: str | os.PathLike[str] | None = None, *, task: str | None =
     if checkpoint is None and task is None:
         task = "sudoku"
     return Model(find(None if checkpoint is None else os.fspath(checkpoint), task), choose(device, dtype))
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ class Color(str, Enum):
 
 
 Checkpoint = Annotated[
-    Optional[str], typer.Option("--checkpoint", help="NAME, FILE or hf://owner/repo/file.", show_default="bundled")
+    str | None, typer.Option("--checkpoint", help="NAME, FILE or hf://owner/repo/file.", show_default="bundled")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, float32 or bfloat16.")]
@@ -29,7 +29,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also say which device, checkpoint and why.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="Colour on stderr.")]
-Output = Annotated[Optional[Path], typer.Option("-o", "--output", help="Write here instead of to stdout.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of to stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
-Limit = Annotated[Optional[int], typer.Option("--limit", min=1, help="Only the first so many puzzles.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many puzzles.")]

@@ -48,7 +48,9 @@ class PictureFiles:
             save_gif(frames, self.gif, self.force)
 
 
-def frames(task: Task, events: Iterator[StepEvent | Result], puzzle: Puzzle, max_steps: int) -> Iterator[Frame | Result]:
+def frames(
+    task: Task, events: Iterator[StepEvent | Result], puzzle: Puzzle, max_steps: int
+) -> Iterator[Frame | Result]:
     """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
     started = time.monotonic()
     previous: Guess | None = None

@@ -101,7 +101,9 @@ def complain(task: Task, result: Result) -> None:
     if result.error:
         say(f"{result.puzzle.source}: {result.error}")
         return
-    lines = [f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps and {result.restarts} restarts"]
+    lines = [
+        f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps and {result.restarts} restarts"
+    ]
     if result.guess is None:
         lines.append("the givens leave some cell or unit without a digit: there is no solution")
     else:

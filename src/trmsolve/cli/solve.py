@@ -61,7 +61,9 @@ def solve(name: str, asked: Asked, context: typer.Context) -> int:
     if watched or (asked.show_steps is None and not asked.quiet and _on_terminal() and at_hand(files)):
         single, source = is_single(source)
         if pictures and not single:
-            raise TrmsolveError("a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file")
+            raise TrmsolveError(
+                "a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file"
+            )
         watched = watched or single
     report = Report(task, asked.style, asked.output, asked.force, {})
     from trmsolve.api import load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,28 +15,30 @@ from trmsolve.cli.solve import Asked, solve
 @guarded
 def sudoku(
     context: typer.Context,
-    files: Annotated[Optional[list[str]], typer.Argument(metavar="FILE...", help="Files of puzzles; - is stdin.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="Files of puzzles; - is stdin.")] = None,
     checkpoint: o.Checkpoint = None,
     max_steps: o.MaxSteps = 32,
     restarts: o.Restarts = 128,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Halt by the rules, or by the model's own halting head.")
     ] = True,
-    style: Annotated[Optional[str], typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
+    style: Annotated[str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
     as_json: o.AsJson = False,
     show_steps: Annotated[
-        Optional[bool],
-        typer.Option("--show-steps/--no-show-steps", help="Watch the refinement; default for one puzzle on a terminal."),
+        bool | None,
+        typer.Option(
+            "--show-steps/--no-show-steps", help="Watch the refinement; default for one puzzle on a terminal."
+        ),
     ] = None,
     pace: Annotated[float, typer.Option("--pace", min=0, help="Seconds each shown step stays at least.")] = 0.0,
-    svg: Annotated[Optional[Path], typer.Option("--svg", help="Draw the final state here.")] = None,
-    gif: Annotated[Optional[Path], typer.Option("--gif", help="Draw the refinement here.")] = None,
-    html: Annotated[Optional[Path], typer.Option("--html", help="A page with a step slider.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the final state here.")] = None,
+    gif: Annotated[Path | None, typer.Option("--gif", help="Draw the refinement here.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="A page with a step slider.")] = None,
     output: o.Output = None,
     force: o.Force = False,
     batch_size: o.BatchSize = 32,
     seed: o.Seed = 0,
-    timeout: Annotated[Optional[float], typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
     limit: o.Limit = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",

@@ -34,7 +34,7 @@ class Feed:
             for record in self._records:
                 if not self._put(record):
                     return
-        except BaseException as error:  # noqa: BLE001 - it is raised where the records are used
+        except BaseException as error:
             last = error
         self._put(last)
 

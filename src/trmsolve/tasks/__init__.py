@@ -15,5 +15,7 @@ def get(name: str) -> Task:
     """The task of that name. Raises TrmsolveError, with the nearest name, when there is none."""
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, 1)
-        raise TrmsolveError(f"unknown task '{name}'", f"did you mean '{near[0]}'?" if near else f"known: {', '.join(NAMES)}")
+        raise TrmsolveError(
+            f"unknown task '{name}'", f"did you mean '{near[0]}'?" if near else f"known: {', '.join(NAMES)}"
+        )
     return import_module(f"trmsolve.tasks.{name}").TASK

@@ -32,7 +32,9 @@ class Puzzle:
     question: np.ndarray  # the task's own grid; Sudoku: uint8 (side, side), 0 = blank
     source: str = ""  # "file:line" of its first line
     style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
-    solution: np.ndarray | None = None  # the answer that came with it (CSV answer column); used by eval, never by solving
+    solution: np.ndarray | None = (
+        None  # the answer that came with it (CSV answer column); used by eval, never by solving
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +113,31 @@ class Difficulty:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class TrainingData(Protocol):
+    """Samples without end. Sample number `index` is always the same, so that a run's position is one number."""
+
+    def draw(self, index: int) -> Sample: ...
+
+    def describe(self) -> list[dict[str, object]]:
+        """Provenance: name, sha256, number of puzzles and share of each source."""
+
+
 class Task(Protocol):
     """The interface. One module-level object per task implements it; tasks/__init__.py finds it by name."""
 
     name: str
     styles: tuple[str, ...]  # the --format names that write() knows besides json and jsonl
+    csv_header: str  # what stands above the rows of the style csv
 
     # -- text ---------------------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | BadPuzzle]:
         """Puzzles of one file, as soon as their last line has been seen. `source` is the file's name."""
 
-    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str) -> str:
+    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """The answer as text in one of `styles`, without a trailing newline."""
+
+    def draw(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """A question or an answer as text in the style grid or line."""
 
     def line(self, grid: np.ndarray) -> str:
         """A question or an answer on one line (JSON records)."""
@@ -150,3 +165,12 @@ class Task(Protocol):
     # -- pictures -----------------------------------------------------------------------------------------------
     def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
         """The grid with givens, this step's changes, confidence and conflicts told apart by role."""
+
+    # -- making puzzles -----------------------------------------------------------------------------------------
+    def generate(
+        self, seed: int, index: int, side: int, *, extra: int = 0, minimal: bool = True, min_branches: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
+        """Puzzle number `index` of a seed with exactly one solution: question, solution, difficulty."""
+
+    def data(self, specs: Sequence[str], seed: int = 0, **mix: float) -> TrainingData:
+        """What `--data` names, as a source of samples; the generator when it names nothing."""

@@ -1,8 +1,8 @@
 """A run on disk: one state file that is replaced whole, a metrics log, and a lock. What kill -9 leaves is resumable.
 
-    runs/NAME/state.safetensors   weights, EMA, optimizers, slots; step, seconds and settings in its header
-    runs/NAME/metrics.jsonl       one JSON object a line: training metrics and evaluations
-    runs/NAME/lock                held while a process trains here
+runs/NAME/state.safetensors   weights, EMA, optimizers, slots; step, seconds and settings in its header
+runs/NAME/metrics.jsonl       one JSON object a line: training metrics and evaluations
+runs/NAME/lock                held while a process trains here
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class RunFolder:
 
         temporary = self.state_file.with_suffix(".tmp")
         # Expanded or shared tensors would not survive the file; a contiguous copy of each does.
-        save_file({k: v.detach().contiguous().clone() for k, v in tensors.items()}, temporary, {"state": json.dumps(values)})
+        save_file(
+            {k: v.detach().contiguous().clone() for k, v in tensors.items()}, temporary, {"state": json.dumps(values)}
+        )
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(self.state_file)

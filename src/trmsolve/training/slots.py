@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trmsolve.model.layout import Layout, pack
+from trmsolve.model.layout import pack
 from trmsolve.model.trm import TRM, Step
 from trmsolve.tasks.base import Sample
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -55,10 +56,10 @@ class Trainer:
         weights: dict[str, Tensor] | None = None,
         compile: bool = False,
         autocast: bool = True,
-        note: dict[str, Any] | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.folder, self.note = config, folder, note or {}
+        self.config, self.folder = config, folder
+        self.note: dict[str, Any] = {}
         self.model = TRM(model_config)
         if weights is not None:
             self.model.load_state_dict(weights)
@@ -81,12 +82,29 @@ class Trainer:
         parts = {"model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "slots": slots}
         parts["optimizer"] = self.optimizers.state()
         tensors = {f"{part}/{key}": value for part, values in parts.items() for key, value in values.items()}
-        values = {"step": self.step, "seconds": self.seconds, "slots": numbers, "history": self.history, "note": self.note}
+        values = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "slots": numbers,
+            "history": self.history,
+            "note": self.note,
+        }
         values |= {"config": dataclasses.asdict(self.config), "model": self.model.config.to_dict()}
         self.folder.save(tensors, values)
 
+    def note_session(self, command: list[str], data: list[dict[str, object]], source: str | None) -> None:
+        """Provenance: this process's share of the run, kept in the state and in the checkpoint."""
+        session = {"command": shlex.join(["trmsolve", *command]), "from_step": self.step, "data": data}
+        if source is not None:
+            session["from"] = source
+        sessions = self.note.setdefault("sessions", [])
+        if not sessions or {**sessions[-1], "from_step": 0} != {**session, "from_step": 0}:
+            sessions.append(session)
+
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        if TRMConfig.from_dict(values["model"]) != self.model.config:
+        # n, T and N_sup shape no tensor: a depth curriculum may change them between two sessions of a run.
+        free = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
+        if dataclasses.replace(TRMConfig.from_dict(values["model"]), **free) != self.model.config:
             raise TrmsolveError(
                 f"{self.folder.path}: holds a run of another model: {values['model']}", "name another --run"
             )
@@ -98,6 +116,7 @@ class Trainer:
         self.ema.model.load_state_dict(parts["ema"])
         self.optimizers.restore(parts["optimizer"])
         self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
+        self.note = values["note"]
         if values["config"]["batch"] == self.config.batch and values["config"]["seed"] == self.config.seed:
             self.slots.restore(parts["slots"], values["slots"])
 
@@ -127,7 +146,9 @@ class Trainer:
                 return "diverged"
             self.seconds = before + time.monotonic() - started
             if self.step % self.LOG_EVERY == 0:
-                metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | totals.metrics(time.monotonic() - since)
+                metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | totals.metrics(
+                    time.monotonic() - since
+                )
                 metrics["lr"] = self.config.muon_lr * self.config.rate(self.step, self.seconds)
                 self.folder.log(metrics)
                 report.update(metrics)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from trmsolve.tasks.sudoku.data import Data
 from trmsolve.tasks.sudoku.encode import assume, decode, describe, encode
+from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import check, solved
-from trmsolve.tasks.sudoku.write import line, write
+from trmsolve.tasks.sudoku.write import CSV_HEADER, draw, line, write
 
 
 class Sudoku:
@@ -14,9 +16,11 @@ class Sudoku:
 
     name = "sudoku"
     styles = ("grid", "line", "csv")
+    csv_header = CSV_HEADER
 
     read = staticmethod(read)
     write = staticmethod(write)
+    draw = staticmethod(draw)
     line = staticmethod(line)
     check = staticmethod(check)
     solved = staticmethod(solved)
@@ -25,6 +29,8 @@ class Sudoku:
     assume = staticmethod(assume)
     describe = staticmethod(describe)
     picture = staticmethod(picture)
+    generate = staticmethod(generate)
+    data = Data.open
 
 
 TASK = Sudoku()

@@ -66,7 +66,8 @@ def _from_npz(path: Path) -> list[Pair]:
             return list(zip(question.reshape(shape), answer.reshape(shape), strict=True))
     except (OSError, KeyError, ValueError) as error:
         raise TrmsolveError(
-            f"{path}: no training puzzles: {error}", "expected an .npz with uint8 arrays 'question' and 'answer' (n, cells)"
+            f"{path}: no training puzzles: {error}",
+            "expected an .npz with uint8 arrays 'question' and 'answer' (n, cells)",
         ) from error
 
 
@@ -126,7 +127,9 @@ class Data:
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
         rng = np.random.default_rng([self.seed, index])
-        source = self.sources[int(np.searchsorted(self.cumulative, rng.random(), side="right").clip(max=len(self.weights) - 1))]
+        source = self.sources[
+            int(np.searchsorted(self.cumulative, rng.random(), side="right").clip(max=len(self.weights) - 1))
+        ]
         question, answer = source.draw(rng, index)
         if rng.random() < self.easier:
             question = _reveal(question, answer, rng.random() * self.easier_most, rng)

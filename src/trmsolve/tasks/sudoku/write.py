@@ -21,12 +21,17 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
 
     style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: draw with `+-|`.
     """
-    if style == "grid":
-        return grid(answer, ascii_only)
-    if style == "line":
-        return line(answer)
     if style == "csv":
         return f"{line(puzzle.question)},{line(answer)}"
+    return draw(answer, style, ascii_only)
+
+
+def draw(values: np.ndarray, style: str, ascii_only: bool = False) -> str:
+    """A question or an answer, integer (side, side), in the style "grid" or "line"; TrmsolveError for other styles."""
+    if style == "grid":
+        return grid(values, ascii_only)
+    if style == "line":
+        return line(values)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 

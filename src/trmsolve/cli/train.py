@@ -1,0 +1,183 @@
+"""trmsolve train --task TASK"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trmsolve.cli import options as o
+from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, guarded, say
+from trmsolve.cli.inputs import records
+from trmsolve.errors import TrmsolveError
+from trmsolve.files import check_writable
+from trmsolve.tasks import get
+from trmsolve.training.config import TrainConfig
+
+
+@guarded
+def train(
+    task: Annotated[str, typer.Option("--task", help="sudoku")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="FILE[=WEIGHT] with question,answer; generate:9x9[=WEIGHT]. Repeatable."),
+    ] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="Start from this checkpoint's weights.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Wall time in all.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The checkpoint; default RUN/TASK.safetensors.")
+    ] = None,
+    force: o.Force = False,
+    held_out: Annotated[
+        list[str] | None, typer.Option("--eval", help="Held-out puzzles with answers, measured while training.")
+    ] = None,
+    eval_limit: Annotated[int, typer.Option("--eval-limit", min=1)] = 128,
+    eval_minutes: Annotated[
+        float, typer.Option("--eval-minutes", min=0.01, help="Minutes between evaluations.")
+    ] = 10.0,
+    save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Minutes between saves.")] = 3.0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Puzzles in training at once.")] = 32,
+    lr: Annotated[
+        float, typer.Option("--lr", min=0, help="Muon's learning rate, for the matrices.")
+    ] = TrainConfig.muon_lr,
+    adam_lr: Annotated[float, typer.Option("--adam-lr", min=0, help="AdamW's, for the rest.")] = TrainConfig.adam_lr,
+    hold: Annotated[
+        float, typer.Option("--hold", min=0, max=1, help="Share of the run at the full rate; then linear decay.")
+    ] = TrainConfig.hold,
+    width: Annotated[int | None, typer.Option("--width", min=4, help="Width D of x, y and z.")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
+    cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
+    n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
+    easier: Annotated[float | None, typer.Option(min=0, max=1, help="Share of puzzles with extra givens.")] = None,
+    easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Share of blanks filled in at most.")] = None,
+    wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Share made unsolvable.")] = None,
+    seed: o.Seed = 0,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1)] = None,
+    color: o.ColorOption = o.Color.auto,
+    quiet: o.Quiet = False,
+) -> int:
+    """Train a model, or go on with the run in --run. Ctrl-C saves; so does every --save-minutes.
+
+    Exit code: 0 finished, 2 diverged or bad input, 130 interrupted (the run can go on).
+    """
+    the_task = get(task)
+    run = run or Path("runs") / task
+    output = output or run / f"{task}.safetensors"
+    if output.parent != run:
+        check_writable(output, force)
+    minutes = 30.0 if minutes is None and steps is None else minutes
+    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong}
+    source_data = the_task.data(data or [], seed, **{key: value for key, value in mix.items() if value is not None})
+    puzzles = _held_out(the_task, held_out or [], eval_limit)
+
+    import torch
+
+    from trmsolve.api import load
+    from trmsolve.model.config import TRMConfig
+    from trmsolve.training.finish import finish
+    from trmsolve.training.runfolder import RunFolder
+    from trmsolve.training.trainer import Trainer
+
+    if threads:
+        torch.set_num_threads(threads)
+    shape: dict[str, Any] = {"width": width, "hidden": None if width is None else 2 * width, "n": n, "T": cycles}
+    shape = {key: value for key, value in (shape | {"N_sup": n_sup}).items() if value is not None}
+    weights = None
+    base = TRMConfig()
+    if source is not None:
+        start = load(source, task=task, device="cpu", dtype="float32")
+        base, weights = start.config, start.network.state_dict()
+    config = TrainConfig(
+        batch=batch_size, steps=steps, minutes=minutes, muon_lr=lr, adam_lr=adam_lr, hold=hold, seed=seed
+    )
+    model_config = TRMConfig.from_dict(base.to_dict() | shape)
+    stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _: stop.append(got))
+    with RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
+        trainer = Trainer(
+            config,
+            model_config,
+            source_data.draw,
+            folder,
+            weights=weights,
+            compile=_pays(minutes) if compile is None else compile,
+            autocast=_bfloat16(),
+        )
+        trainer.note_session(sys.argv[1:], source_data.describe(), source)
+        if trainer.step:
+            progress.message(f"going on from step {trainer.step} of {folder.path}")
+        evaluate = _evaluation(the_task, puzzles) if puzzles else None
+        outcome = trainer.run(
+            progress,
+            save_every=60 * save_minutes,
+            evaluate=evaluate,
+            evaluate_every=60 * eval_minutes,
+            stop=lambda: bool(stop),
+        )
+        path = finish(trainer, task, output)
+    say(f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min; checkpoint: {path}")
+    if outcome == "interrupted":
+        say("go on with the same command")
+    return {"finished": SOLVED, "interrupted": INTERRUPTED, "diverged": BAD}[outcome]
+
+
+def _held_out(task: Any, files: list[str], limit: int) -> list[Any]:
+    from trmsolve.tasks.base import BadPuzzle
+
+    puzzles = []
+    for file in files:
+        for record in records(task, [file], limit):
+            if isinstance(record, BadPuzzle):
+                raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
+            puzzles.append(record)
+    return puzzles
+
+
+def _evaluation(task: Any, puzzles: list[Any]) -> Any:
+    """A measure of a model in training: single passes, as shares."""
+
+    def evaluate(model: Any) -> dict[str, Any]:
+        import copy
+
+        import torch
+
+        from trmsolve.solving.measure import single_pass
+        from trmsolve.solving.solver import Solver
+
+        dtype = torch.bfloat16 if _bfloat16() else torch.float32
+        return single_pass(Solver(task, copy.deepcopy(model).cast(dtype), dtype), puzzles, (16, 32)).rates() | {
+            "puzzles": len(puzzles)
+        }
+
+    return evaluate
+
+
+def _bfloat16() -> bool:
+    import torch
+
+    from trmsolve.device import choose
+
+    return choose("cpu").dtype == torch.bfloat16
+
+
+def _pays(minutes: float | None) -> bool:
+    """torch.compile takes about a minute, and needs a C++ compiler."""
+    import shutil
+
+    return (minutes is None or minutes >= 5) and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+
+
+def _progress(config: TrainConfig, quiet: bool, color: str) -> Any:
+    from trmsolve.view.progress import Progress
+
+    terminal = sys.stderr.isatty() and not quiet
+    return Progress(config.minutes, config.steps, terminal, sys.stderr, color)
