@@ -259,6 +259,16 @@ def test_a_bad_record_spoils_only_itself(good, text, joint):
     assert seen(joint.join([good, text, good])) == [P9, "!", P9]
 
 
+def test_found_by_fuzzing():
+    assert seen("1...............") == ["1..............."]  # not a number that counts the puzzles
+    assert seen("1...\n....\n....\n....") == ["1..............."]
+    mixed = SS.replace("---", "---------").replace(".6.|...|28.", "-6.|...|28.")
+    assert seen(mixed) == [P9]  # one dash among dots makes no rows of the rules
+    solid = [A9[start : start + 9] for start in range(0, 81, 9)]
+    late = "\n".join([*solid[:4], "---------", *solid[4:8], "---------", solid[8].replace("1", "-")])
+    assert seen(late) == ["!"]  # eleven rows, if a dash is a blank
+
+
 def test_prose_is_a_heading_only_where_a_grid_follows():
     assert seen(f"garbage\n{GRID}\nmore garbage\n{P9}\n<html>\n2024-01-05") == [P9, "!", P9, "!", "!"]
     assert seen(f"Grid 7\n{P9}\nEasy:\n{P9}\nSudoku No. 3\n{P9}") == [P9] * 3

@@ -15,6 +15,7 @@ lines that say neither wait for the next one, and for the sixteenth at most.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -234,6 +235,8 @@ class _Reader:
                 )
             if not side:
                 raise Refused(f"rows of {len(rows[0].lexed.cells)} cells; a grid has 4, 6, 9 or 16")
+            if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
+                raise Refused(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
             if len(rows) < side:
                 raise Refused(f"the grid ends after {len(rows)} rows, expected {side}")
             question = to_grid([cell for row in rows for cell in row.lexed.cells], side)
@@ -244,10 +247,10 @@ class _Reader:
     # -- what is no puzzle --------------------------------------------------------------------------------------
     def _is_numbering(self, text: str) -> bool:
         """A bare number that counts the puzzles, or says on the first line how many follow."""
-        digits = text.strip().rstrip(".:)")
-        if self.grid or not digits.isascii() or not digits.isdigit() or len(digits) > 6:
+        number = re.fullmatch(r"\s*([0-9]{1,6})[.:)]?\s*", text)  # not 1..., which is a row
+        if self.grid or not number:
             return False
-        return int(digits) == self.count + 1 or (not self.count and len(digits) not in BOX)
+        return int(number[1]) == self.count + 1 or (not self.count and len(number[1]) not in BOX)
 
     def _flush_notes(self) -> Iterator[Record]:
         notes, self.notes = self.notes, []

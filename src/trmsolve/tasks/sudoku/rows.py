@@ -36,10 +36,10 @@ class OpenGrid:
 
     @property
     def rows(self) -> list[Row]:
-        """Without the lines of dashes that are frames: all of them, unless the grid writes its blanks as dashes."""
+        """Without the lines of dashes that are frames: all of them, unless the grid writes all its blanks as dashes."""
         plain = [row for row in self.all if not row.lexed.dashes]
         blanks = {cell for row in plain for cell in row.lexed.cells if value(cell) == 0}
-        return self.all if not plain or "-" in blanks else plain
+        return self.all if not plain or blanks == {"-"} else plain
 
     @property
     def side(self) -> int:
