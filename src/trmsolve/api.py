@@ -53,7 +53,7 @@ class Model:
         """One Result per puzzle, in order, as soon as known.
 
         puzzles: texts as the command line reads them, or Puzzle records. options: SolveOptions, or its fields as
-        keyword arguments. deadline: time.monotonic() after which solving.solver.OutOfTime is raised.
+        keyword arguments. deadline: time.monotonic() after which solving.feed.OutOfTime is raised.
         Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
         """
         options = replace(options or SolveOptions(), **settings)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from trmsolve.errors import TrmsolveError
 
@@ -26,12 +29,31 @@ def write_atomically(path: str | Path, data: str | bytes, force: bool = False) -
         if target.exists() and not target.is_file():
             target.write_bytes(content)
         else:
-            _replace(target, content)
-    except PermissionError as error:
-        raise TrmsolveError(f"cannot write {name}: permission denied", "choose another file or folder") from error
+            with _replacing(target) as file:
+                file.write(content)
     except OSError as error:
-        raise TrmsolveError(f"cannot write {name}: {error.strerror or error}") from error
+        raise _unwritable(name, error) from error
     return target
+
+
+@contextlib.contextmanager
+def writing(path: str | Path, force: bool = False) -> Iterator[TextIO]:
+    """A text stream whose lines become `path` when the block ends well, as write_atomically() would write them.
+
+    For texts of any length: nothing is kept in memory. A block that fails leaves `path` as it was.
+    """
+    target = Path(os.path.realpath(path))
+    special = target.exists() and not target.is_file()
+    check_writable(path, force)
+    with contextlib.ExitStack() as stack:
+        try:
+            binary = stack.enter_context(target.open("wb") if special else _replacing(target))
+        except OSError as error:
+            raise _unwritable(str(path), error) from error
+        text = io.TextIOWrapper(binary, encoding="utf-8", newline="\n", write_through=True)
+        yield text
+        text.flush()
+        text.detach()
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
@@ -48,14 +70,22 @@ def check_writable(path: str | Path, force: bool = False) -> None:
         raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _unwritable(name: str, error: OSError) -> TrmsolveError:
+    if isinstance(error, PermissionError):
+        return TrmsolveError(f"cannot write {name}: permission denied", "choose another file or folder")
+    return TrmsolveError(f"cannot write {name}: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file under a temporary name that takes the target's place when the block ends well."""
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

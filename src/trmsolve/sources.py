@@ -70,7 +70,8 @@ def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Line]:
 
 
 def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    chunk = stream.read1(CHUNK)  # type: ignore[attr-defined]  # read1: what is there now, without waiting for more
+    read = getattr(stream, "read1", stream.read)  # what is there now, without waiting for more
+    chunk = read(CHUNK)
     if not chunk:
         raise InputError(name, "holds no puzzle: it is empty", EXPECTED)
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -80,7 +81,7 @@ def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise InputError(name, f"is binary (a NUL at byte {chunk.index(0) + 1}), no text", EXPECTED)
     while chunk:
         yield chunk
-        chunk = stream.read1(CHUNK)  # type: ignore[attr-defined]
+        chunk = read(CHUNK)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -112,5 +113,6 @@ def _stdin() -> BinaryIO:
     if sys.stdin is None:
         raise InputError("stdin", "is closed, expected puzzles", "name a file instead")
     if hasattr(sys.stdin, "buffer"):
-        return sys.stdin.buffer
+        # Unbuffered: Python aborts at exit while a thread waits inside the buffered reader of an open pipe.
+        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     return io.BytesIO(sys.stdin.read().encode("utf-8", errors="replace"))  # a replaced stdin that knows only text

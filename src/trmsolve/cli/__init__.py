@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,15 +37,21 @@ def _root(
     """Run, watch, train and check Tiny Recursive Models on puzzles."""
 
 
-app.command("sudoku")(sudoku.sudoku)
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command("generate")(generate.generate)
-app.add_typer(checkpoints.app, name="checkpoints")
-app.command("bench")(bench.bench)
-app.command("doctor")(doctor.doctor)
+app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(sudoku.sudoku)
+app.command("train", short_help="Train a model, or go on with a run.")(train.train)
+app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
+app.command("generate", short_help="Make puzzles with one solution.")(generate.generate)
+app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")
+app.command("bench", short_help="Measure the speed.")(bench.bench)
+app.command("doctor", short_help="Check this installation.")(doctor.doctor)
 
 
 def main() -> None:
     """The console script."""
+    for name in ("stdout", "stderr"):  # None when the caller closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
+    if sys.argv[1:2] in (["--show-completion"], ["--install-completion"]) and len(sys.argv) == 3:
+        # Typer guesses the shell from the processes above; one that is named wins.
+        os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
     app()

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import SOLVED, guarded
+from trmsolve.cli.guard import SOLVED, guarded, say
 from trmsolve.cli.inputs import records
+from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get
 
 
 @guarded
 def bench(
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE...]", help="Default: generated puzzles.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Default: generated puzzles.")] = None,
     task: Annotated[str, typer.Option("--task", help="sudoku")] = "sudoku",
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 100,
     checkpoint: o.Checkpoint = None,
@@ -32,11 +33,16 @@ def bench(
     """
     from trmsolve.api import load
     from trmsolve.solving.bench import measure
+    from trmsolve.solving.measure import readable
     from trmsolve.tasks.base import Puzzle
 
     the_task = get(task)
     if files:
-        puzzles = [record for record in records(the_task, files, number) if isinstance(record, Puzzle)]
+        puzzles, bad = readable(records(the_task, files, number))
+        for record in bad:
+            say(f"{record.source}: {record.message}")
+        if not puzzles:
+            raise TrmsolveError("no puzzle to measure")
     else:
         puzzles = [Puzzle(the_task.generate(0, index, 9)[0]) for index in range(number)]
     model = load(checkpoint, task=task, device=device, dtype=dtype)

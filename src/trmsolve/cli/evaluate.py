@@ -11,14 +11,17 @@ import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import BAD, SOLVED, guarded, say
-from trmsolve.cli.inputs import records
+from trmsolve.cli.inputs import piped, records
 from trmsolve.tasks import get
 
 
 @guarded
 def evaluate(
     task: Annotated[str, typer.Argument(help="sudoku")],
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Puzzles, best with their answers (CSV).")],
+    context: typer.Context,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Puzzles, best with their answers (CSV); - is stdin.")
+    ] = None,
     checkpoint: o.Checkpoint = None,
     limit: o.Limit = None,
     max_steps: o.MaxSteps = 32,
@@ -35,9 +38,13 @@ def evaluate(
 
     Exit code 0 when all puzzles could be read, whatever share was solved.
     """
+    the_task = get(task)
+    files = files or (["-"] if piped() else [])
+    if not files:
+        say(context.get_help())
+        return BAD
     from trmsolve.solving.measure import interval, readable, summary
 
-    the_task = get(task)
     puzzles, bad = readable(records(the_task, files, limit))
     for record in bad:
         say(f"{record.source}: {record.message}")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from io import StringIO
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import SOLVED, guarded
+from trmsolve.cli.output import JSON_STYLES, Records, check_style, destination, emit, fitting
 from trmsolve.errors import TrmsolveError
-from trmsolve.files import check_writable, write_atomically
 from trmsolve.tasks import get
+from trmsolve.tasks.base import Difficulty, Task
 
 
 @guarded
@@ -28,38 +28,48 @@ def generate(
     min_branches: Annotated[
         int, typer.Option("--min-branches", min=0, help="At least so many guesses for an exact solver; high is slow.")
     ] = 0,
-    style: Annotated[str | None, typer.Option("--format", help="grid, line, csv or jsonl.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format jsonl.")] = False,
+    style: Annotated[str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
+    as_json: o.AsJson = False,
     output: o.Output = None,
     force: o.Force = False,
 ) -> int:
     """Make puzzles with exactly one solution. Puzzle i of a seed is always the same."""
-    the_task = get(task)
-    if not (match := re.fullmatch(r"(\d+)(?:x(\d+))?", size)) or (match[2] or match[1]) != match[1]:
-        raise TrmsolveError(f"--size {size}: not a size", "for example 9x9")
-    style = "jsonl" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
-    known = (*the_task.styles, "jsonl")
-    if style not in known:
-        raise TrmsolveError(f"unknown format '{style}'", f"known: {', '.join(known)}")
-    if output is not None:
-        check_writable(output, force)
-    stream = StringIO() if output is not None else sys.stdout
-    if style == "csv":
-        print(the_task.csv_header, file=stream)
-    for index in range(number):
-        question, solution, difficulty = the_task.generate(
-            seed, index, side=int(match[1]), extra=extra, minimal=minimal, min_branches=min_branches
-        )
-        if style == "jsonl":
-            record = {"puzzle": the_task.line(question), "answer": the_task.line(solution)}
-            text = json.dumps(
-                record | {"branches": difficulty.branches, **difficulty.details, "seed": seed, "index": index}
-            )
-        elif style == "csv":
-            text = f"{the_task.line(question)},{the_task.line(solution)}"
-        else:
-            text = the_task.draw(question, style) + ("\n" if style == "grid" and index + 1 < number else "")
-        print(text, file=stream, flush=True)
-    if output is not None:
-        write_atomically(output, stream.getvalue(), force)
+    the_task, side = get(task), _side(size)
+    check_style(style, the_task.styles)
+    style = "json" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
+    with destination(output, force) as stream:
+        records = Records(stream, style) if style in JSON_STYLES else None
+        if style == "csv":
+            emit(stream, f"{the_task.csv_header}\n")
+        try:
+            for index in range(number):
+                question, solution, difficulty = _made(
+                    the_task, seed, index, side, extra=extra, minimal=minimal, min_branches=min_branches
+                )
+                puzzle, answer = the_task.line(question), the_task.line(solution)
+                if records is not None:
+                    found = {"branches": difficulty.branches, **difficulty.details}
+                    records.add({"puzzle": puzzle, "answer": answer, **found, "seed": seed, "index": index})
+                elif style == "csv":
+                    emit(stream, f"{puzzle},{answer}\n")
+                else:
+                    between = "\n" if style == "grid" and index else ""
+                    emit(stream, f"{between}{fitting(stream, partial(the_task.draw, question, style))}\n")
+        finally:
+            if records is not None:
+                records.close()
     return SOLVED
+
+
+def _side(size: str) -> int:
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", size)
+    if not match or (match[2] or match[1]) != match[1]:
+        raise TrmsolveError(f"--size {size}: not a size", "for example 9x9")
+    return int(match[1])
+
+
+def _made(task: Task, *place: int, **wanted: Any) -> tuple[Any, Any, Difficulty]:
+    try:
+        return task.generate(*place, **wanted)
+    except ValueError as error:
+        raise TrmsolveError(str(error), "see trmsolve generate --help") from error

@@ -1,12 +1,15 @@
-"""From exceptions to messages and exit codes: 0 all solved, 1 something not solved, 2 bad input or error, 124, 130."""
+"""From exceptions to messages and exit codes: 0 all solved, 1 something not solved, 2 bad input or error, ..."""
 
 from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import typer
@@ -15,7 +18,13 @@ from trmsolve.errors import TrmsolveError
 
 SOLVED, UNSOLVED, BAD, OUT_OF_TIME, INTERRUPTED = 0, 1, 2, 124, 130
 
+TERMINATED = 143  # 128 + SIGTERM, as the shell counts
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Terminated(BaseException):
+    """SIGTERM has come: whoever holds a terminal, a file or an array ends it well on the way out."""
 
 
 def guarded(command: Command) -> Command:
@@ -23,39 +32,71 @@ def guarded(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        raise typer.Exit(_code(command, args, kwargs))
+        with handling({signal.SIGTERM: _terminate}):
+            raise typer.Exit(_code(command, args, kwargs))
 
     return run  # type: ignore[return-value]
 
 
+@contextmanager
+def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
+    """Signal handlers for the length of a block; none in a thread, where Python allows none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
 def _code(command: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    debug = bool(os.environ.get("TRMSOLVE_DEBUG"))
     try:
         code = command(*args, **kwargs) or SOLVED
         sys.stdout.flush()
         return code
     except typer.Exit as done:
         return done.exit_code
-    except BrokenPipeError:
-        # The reader has what it wanted (| head -1). Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has what it wanted (| head -1)
+        _abandon_stdout()
         return SOLVED
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
-    except TrmsolveError as error:
-        if debug:
-            traceback.print_exc()
-        say(f"error: {error}")
-        return BAD
+    except Terminated:
+        say("terminated")
+        return TERMINATED
     except Exception as error:
-        if debug:
+        if os.environ.get("TRMSOLVE_DEBUG"):
             traceback.print_exc()
-        say(f"internal error: {type(error).__name__}: {error}\n  TRMSOLVE_DEBUG=1 shows where; please report it")
+        say(_message(error))
+        if isinstance(error, OSError):
+            _abandon_stdout()
         return BAD
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, TrmsolveError):
+        return f"error: {error}"
+    if isinstance(error, OSError) and error.filename is None:  # a full disk behind stdout
+        return f"error: cannot write the answers: {error.strerror or error}"
+    return f"internal error: {type(error).__name__}: {error}\n  TRMSOLVE_DEBUG=1 shows where; please report it"
+
+
+def _abandon_stdout() -> None:
+    """Let nobody flush what nobody takes: Python would complain again when it does at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:
-    """One message to stderr, whatever its encoding."""
+    """One message to stderr, whatever its encoding, and even if nobody listens."""
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)

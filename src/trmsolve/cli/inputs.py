@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.solving.feed import Feed
 from trmsolve.sources import name_of, open_lines
 from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
 
@@ -56,7 +57,14 @@ def at_hand(files: Sequence[str]) -> bool:
         return False
 
 
-def is_single(source: Iterator[Record]) -> tuple[bool, Iterator[Record]]:
-    """Whether there is exactly one record; and the records again."""
+def peek(source: Iterator[Record]) -> tuple[list[Record], Iterator[Record]]:
+    """The first two records, or as many as there are; and all records again."""
     first = list(islice(source, 2))
-    return len(first) == 1 and isinstance(first[0], Puzzle), chain(first, source)
+    return first, chain(first, source)
+
+
+def timely(source: Iterator[Record], deadline: float | None) -> Iterator[Record]:
+    """The same records; OutOfTime rather than a wait beyond the deadline."""
+    with Feed(source) as feed:
+        while (record := feed.next(True, deadline)) is not None:
+            yield record

@@ -1,91 +1,78 @@
-"""Results as text: grids, lines, CSV, JSON. One record per puzzle, flushed as soon as it is known."""
+"""Results as text: grids, lines, CSV, JSON. One record per puzzle, in the order of the input."""
 
 from __future__ import annotations
 
-import json
-import sys
-from io import StringIO
-from pathlib import Path
 from typing import Any, TextIO
 
 from trmsolve.cli.guard import say
-from trmsolve.errors import TrmsolveError
-from trmsolve.files import check_writable, write_atomically
+from trmsolve.cli.output import JSON_STYLES, Records, emit, fitting
 from trmsolve.solving.options import Result
-from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
+from trmsolve.tasks.base import BadPuzzle, Task
 
 
 class Report:
-    """Writes results in one format to stdout, or to a file that appears when all is done."""
+    """Writes results in one style; without one, in the shape of the input, or as grids on a terminal."""
 
-    def __init__(self, task: Task, style: str | None, output: Path | None, force: bool, about: dict[str, str]) -> None:
-        known = (*task.styles, "json", "jsonl")
-        if style is not None and style not in known:
-            raise TrmsolveError(f"unknown format '{style}'", f"known: {', '.join(known)}")
-        if output is not None:
-            check_writable(output, force)
-        self.task, self.style, self.output, self.force, self.about = task, style, output, force, about
-        self.stream: TextIO = StringIO() if output is not None else sys.stdout
-        self.written = 0
-        self.started = False
+    def __init__(self, task: Task, style: str | None, stream: TextIO) -> None:
+        self.task, self.stream = task, stream
+        self.about: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
+        self.style = "grid" if style is None and stream.isatty() else style
+        self.records = Records(stream, style) if style in JSON_STYLES else None
+        self.shape = ""  # of the last puzzle
+        self.header_due, self.grids = True, 0
+        self.owed: list[Result] = []  # records without a puzzle, before the first puzzle shows the input's shape
 
     def add(self, result: Result) -> None:
         """One more result."""
-        style = self.style or self._style_of(result)
-        if style == "json":
-            self._emit(("[\n" if not self.written else ",\n") + json.dumps(self.record(result), indent=2), end="")
-        elif style == "jsonl":
-            self._emit(json.dumps(self.record(result)))
-        elif style == "csv":
-            header = getattr(self.task, "csv_header", "")
-            self._emit(self._csv(result) if self.started else f"{header}\n{self._csv(result)}")
-            self.started = True
-        elif result.solved:
-            text = self.task.write(result.puzzle, result.guess.answer, style)
-            self._emit(self._drawable(result, style, text), blank_before=style == "grid" and self.written > 0)
-        elif style == "line":
-            self._emit("")  # keeps answers and questions side by side (paste)
-        self.written += 1
+        if self.records is not None:
+            self.records.add(self._record(result))
+            return
+        bad = isinstance(result.puzzle, BadPuzzle)
+        style = self.style or (self.shape if bad else result.puzzle.style)
+        if not style:
+            self.owed.append(result)
+            return
+        self.shape = style
+        owed, self.owed = self.owed, []
+        for record in (*owed, result):
+            emit(self.stream, self._text(record, style))
 
-    def _style_of(self, result: Result) -> str:
-        if self.stream.isatty():
-            return "grid"
-        return (result.puzzle.style if isinstance(result.puzzle, Puzzle) else "line") or "line"
+    def close(self) -> None:
+        """No more results."""
+        if self.records is not None:
+            self.records.close()
+
+    def _text(self, result: Result, style: str) -> str:
+        if style == "csv":
+            header = f"{self.task.csv_header}\n" if self.header_due else ""
+            self.header_due = False
+            return f"{header}{self._csv(result)}\n"
+        if not result.verified:
+            return "\n" if style == "line" else ""  # answers and questions stay side by side (paste)
+        before = "\n" if style == "grid" and self.grids else ""
+        self.grids += 1
+        drawn = fitting(self.stream, lambda ascii_only: self._answer(result, style, ascii_only))
+        return f"{before}{drawn}\n"
+
+    def _answer(self, result: Result, style: str, ascii_only: bool = False) -> str:
+        return self.task.write(result.puzzle, result.guess.answer, style, ascii_only)
 
     def _csv(self, result: Result) -> str:
         if isinstance(result.puzzle, BadPuzzle):
             return ","
-        if result.solved:
-            return self.task.write(result.puzzle, result.guess.answer, "csv")
+        if result.verified:
+            return self._answer(result, style="csv")
         return f"{self.task.line(result.puzzle.question)},"
 
-    def _drawable(self, result: Result, style: str, text: str) -> str:
-        """The text, or its ASCII form where the stream cannot take box drawing (cp1252 pipes)."""
-        try:
-            text.encode(getattr(self.stream, "encoding", None) or "utf-8")
-        except UnicodeEncodeError:
-            return self.task.write(result.puzzle, result.guess.answer, style, ascii_only=True)
-        return text
-
-    def _emit(self, text: str, end: str = "\n", blank_before: bool = False) -> None:
-        print(("\n" if blank_before else "") + text, end=end, file=self.stream, flush=True)
-
-    def close(self) -> None:
-        """Finish the text; write the file."""
-        if self.style == "json":
-            self._emit("\n]" if self.written else "[]")
-        if self.output is not None:
-            write_atomically(self.output, self.stream.getvalue(), self.force)  # type: ignore[attr-defined]
-
-    def record(self, result: Result) -> dict[str, Any]:
+    def _record(self, result: Result) -> dict[str, Any]:
         """The JSON record of a result (design: one flat object per puzzle)."""
         bad = isinstance(result.puzzle, BadPuzzle)
         return {
             "task": self.task.name,
             "source": result.puzzle.source,
             "puzzle": result.puzzle.text if bad else self.task.line(result.puzzle.question),
-            "answer": self.task.line(result.guess.answer) if result.solved else None,
-            "solved": result.solved,
+            "answer": self.task.line(result.guess.answer) if result.verified else None,
+            "solved": result.verified,
             "verified": result.verified,
             "steps": result.steps,
             "restarts": result.restarts,
@@ -101,8 +88,10 @@ def complain(task: Task, result: Result) -> None:
     if result.error:
         say(f"{result.puzzle.source}: {result.error}")
         return
+    halted = "; the halting head took it for solved" if result.solved else ""
     lines = [
-        f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps and {result.restarts} restarts"
+        f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps "
+        f"and {result.restarts} restarts{halted}"
     ]
     if result.guess is None:
         lines.append("the givens leave some cell or unit without a digit: there is no solution")

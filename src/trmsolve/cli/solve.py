@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say
-from trmsolve.cli.inputs import at_hand, is_single, piped, records
+from trmsolve.cli.inputs import Record, at_hand, peek, piped, records, timely
+from trmsolve.cli.output import check_style, destination
 from trmsolve.cli.pictures import PictureFiles, frames, show
 from trmsolve.cli.report import Report, complain
 from trmsolve.errors import TrmsolveError
+from trmsolve.solving.feed import OutOfTime
 from trmsolve.solving.options import Result
 from trmsolve.tasks import get
-from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
 
 if TYPE_CHECKING:
     import typer
@@ -51,24 +54,54 @@ def solve(name: str, asked: Asked, context: typer.Context) -> int:
     """Solve the puzzles of the files, or of stdin; returns the exit code."""
     files = asked.files or (["-"] if piped() else [])
     if not files:
-        print(context.get_help(), file=sys.stderr)
+        say(context.get_help())
         return BAD
     task = get(name)
+    check_style(asked.style, task.styles)
     pictures = PictureFiles(asked.svg, asked.gif, asked.html, asked.force)
     pictures.check()
-    source = records(task, files, asked.limit)
-    watched = pictures or asked.show_steps
-    if watched or (asked.show_steps is None and not asked.quiet and _on_terminal() and at_hand(files)):
-        single, source = is_single(source)
+    deadline = None if asked.timeout is None else time.monotonic() + asked.timeout
+    tally = Tally()
+    with destination(asked.output, asked.force) as stream:
+        report = Report(task, asked.style, stream)
+        try:
+            for result in _results(task, asked, files, pictures, deadline, report):
+                tally.add(result)
+                report.add(result)
+                if not result.verified and (result.error or not asked.quiet):
+                    complain(task, result)
+        except OutOfTime:
+            say(f"out of time after {asked.timeout:g} s: {tally}")
+            return OUT_OF_TIME
+        finally:
+            report.close()
+    if tally.puzzles != 1 and not asked.quiet:
+        say(str(tally))
+    return tally.code
+
+
+def _results(
+    task: Task, asked: Asked, files: list[str], pictures: PictureFiles, deadline: float | None, report: Report
+) -> Iterator[Result]:
+    """What becomes of each record, in order; shown on the way where that is asked for."""
+    source, ready = records(task, files, asked.limit), at_hand(files)
+    watched = bool(pictures or asked.show_steps)
+    if watched and not ready:
+        source = timely(source, deadline)
+    if pictures or ready:  # elsewhere, looking ahead means waiting
+        first, source = peek(source)
+        single = len(first) == 1
+        if single and isinstance(first[0], BadPuzzle):  # needs no model
+            yield Result(first[0], error=first[0].message)
+            return
         if pictures and not single:
             raise TrmsolveError(
                 "a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file"
             )
-        watched = watched or single
-    report = Report(task, asked.style, asked.output, asked.force, {})
+        watched = watched or (single and asked.show_steps is None and not asked.quiet and _on_terminal())
     from trmsolve.api import load
 
-    model = load(asked.checkpoint, task=name, device=asked.device, dtype=asked.dtype)
+    model = load(asked.checkpoint, task=task.name, device=asked.device, dtype=asked.dtype)
     report.about = {
         "checkpoint": model.checkpoint.name,
         "checkpoint_sha256": model.checkpoint.sha256,
@@ -76,31 +109,15 @@ def solve(name: str, asked: Asked, context: typer.Context) -> int:
     }
     if asked.verbose:
         say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
-    from trmsolve.solving.solver import OutOfTime
-
-    deadline = None if asked.timeout is None else time.monotonic() + asked.timeout
-    tally = Tally()
-    try:
-        if watched:
-            results = _watched(model, source, asked, pictures, deadline)
-        else:
-            results = model.solve(source, deadline=deadline, **asked.settings)
-        for result in results:
-            tally.add(result)
-            report.add(result)
-            if not result.solved and (result.error or not asked.quiet):
-                complain(task, result)
-    except OutOfTime:
-        say(f"out of time after {asked.timeout:g} s: {tally}")
-        return OUT_OF_TIME
-    finally:
-        report.close()
-    if tally.puzzles != 1 and not asked.quiet:
-        say(str(tally))
-    return tally.code
+    if watched:
+        yield from _watched(model, source, asked, pictures, deadline)
+    else:
+        yield from model.solve(source, deadline=deadline, **asked.settings)
 
 
-def _watched(model: Model, source: Any, asked: Asked, pictures: PictureFiles, deadline: float | None) -> Any:
+def _watched(
+    model: Model, source: Iterator[Record], asked: Asked, pictures: PictureFiles, deadline: float | None
+) -> Iterator[Result]:
     """One puzzle after the other, each step shown."""
     visible = asked.show_steps is not False and not (asked.quiet and asked.show_steps is None)
     visible = visible and (asked.show_steps is True or _on_terminal())
@@ -130,8 +147,8 @@ class Tally:
     def add(self, result: Result) -> None:
         """One more result."""
         self.puzzles += 1
-        self.solved += result.solved
-        self.plain += result.plain
+        self.solved += result.verified
+        self.plain += result.verified and result.plain
         self.bad += bool(result.error)
 
     @property

@@ -15,14 +15,19 @@ from trmsolve.cli.solve import Asked, solve
 @guarded
 def sudoku(
     context: typer.Context,
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="Files of puzzles; - is stdin.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files of puzzles; - is stdin.")] = None,
     checkpoint: o.Checkpoint = None,
     max_steps: o.MaxSteps = 32,
     restarts: o.Restarts = 128,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Halt by the rules, or by the model's own halting head.")
     ] = True,
-    style: Annotated[str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="grid, line, csv, json or jsonl; default: a terminal's grid, a pipe's input shape."
+        ),
+    ] = None,
     as_json: o.AsJson = False,
     show_steps: Annotated[
         bool | None,

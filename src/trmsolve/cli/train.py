@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, guarded, say
+from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say
 from trmsolve.cli.inputs import records
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
@@ -66,12 +66,13 @@ def train(
 ) -> int:
     """Train a model, or go on with the run in --run. Ctrl-C saves; so does every --save-minutes.
 
-    Exit code: 0 finished, 2 diverged or bad input, 130 interrupted (the run can go on).
+    Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
     """
     the_task = get(task)
     run = run or Path("runs") / task
-    output = output or run / f"{task}.safetensors"
-    if output.parent != run:
+    own = run / f"{task}.safetensors"  # rewritten as the run goes on; --output waits for its end
+    output = output or own
+    if output != own:
         check_writable(output, force)
     minutes = 30.0 if minutes is None and steps is None else minutes
     mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong}
@@ -100,9 +101,14 @@ def train(
     )
     model_config = TRMConfig.from_dict(base.to_dict() | shape)
     stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _: stop.append(got))
-    with RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
+
+    def on_signal(number: int, _: Any) -> None:
+        if stop:  # the second one does not wait for the step to end
+            raise KeyboardInterrupt
+        stop.append(number)
+
+    handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
+    with handling(handlers), RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
         trainer = Trainer(
             config,
             model_config,
@@ -123,11 +129,16 @@ def train(
             evaluate_every=60 * eval_minutes,
             stop=lambda: bool(stop),
         )
-        path = finish(trainer, task, output)
-    say(f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min; checkpoint: {path}")
+        where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
+        if outcome == "diverged":
+            say(f"{where}; the last good state: {folder.state_file}\n  try a lower --lr")
+            return BAD
+        path = finish(trainer, task, output if outcome == "finished" else own)
+    say(f"{where}; checkpoint: {path}")
     if outcome == "interrupted":
         say("go on with the same command")
-    return {"finished": SOLVED, "interrupted": INTERRUPTED, "diverged": BAD}[outcome]
+        return INTERRUPTED if stop == [signal.SIGINT] else TERMINATED
+    return SOLVED
 
 
 def _held_out(task: Any, files: list[str], limit: int) -> list[Any]:

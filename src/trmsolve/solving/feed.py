@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
 _END = object()
+
+
+class OutOfTime(Exception):
+    """The deadline has passed; results so far have been delivered."""
 
 
 class Feed:
@@ -47,13 +52,19 @@ class Feed:
                 continue
         return False
 
-    def next(self, wait: bool) -> Any | None:
-        """The next record; None when there is none now (`wait` False) or none any more (`ended`)."""
+    def next(self, wait: bool, deadline: float | None = None) -> Any | None:
+        """The next record; None when there is none now (`wait` False) or none any more (`ended`).
+
+        Raises OutOfTime when the wait lasts until `deadline` (time.monotonic()).
+        """
         if self.ended:
             return None
         try:
-            record = self._queue.get(block=wait)
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            record = self._queue.get(wait, timeout)
         except queue.Empty:
+            if wait:
+                raise OutOfTime from None
             return None
         if record is _END:
             self.ended = True

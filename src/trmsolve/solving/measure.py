@@ -78,7 +78,7 @@ def _count(counts: SinglePass, k: int, cells: int, right: bool, halting: bool) -
 
 
 def interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval)."""
+    """The 95 % Wilson score interval of a share (en.wikipedia.org/wiki/Binomial_proportion_confidence_interval)."""
     if trials == 0:
         return 0.0, 1.0
     z, p = 1.959964, successes / trials

@@ -1,4 +1,4 @@
-"""The solver: a stream of puzzles in, a stream of results out, in order, each as soon as it and those before it are known.
+"""The solver: a stream of puzzles in, a stream of results out in order, each as soon as it is known.
 
 Puzzles share one batch of runs. A run that is done leaves at once and the next puzzle of the stream, or the next branch
 of a puzzle in search, takes its place. No task is known here by name.
@@ -12,15 +12,11 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from trmsolve.model.trm import TRM
-from trmsolve.solving.feed import Feed
+from trmsolve.solving.feed import Feed, OutOfTime
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.search import Search
 from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
-
-
-class OutOfTime(Exception):
-    """The deadline has passed; results so far have been delivered."""
 
 
 class Solver:
@@ -51,7 +47,7 @@ class Solver:
         with Feed(puzzles) as feed:
             while True:
                 while len(batch) < options.batch_size and admitted - delivered < self.AHEAD:
-                    record = feed.next(wait=not searches and delivered == admitted)
+                    record = feed.next(not searches and delivered == admitted, deadline)
                     if record is None:
                         break
                     if isinstance(record, BadPuzzle):
@@ -62,8 +58,6 @@ class Solver:
                     admitted += 1
                 done: set[Run] = set()
                 if batch.runs:
-                    if deadline is not None and time.monotonic() > deadline:
-                        raise OutOfTime
                     batch.advance()
                     done.update(*(search.observe() for search in searches if not search.finished))
                 batch.release(done)
@@ -80,3 +74,5 @@ class Solver:
                     delivered += 1
                 if feed.ended and delivered == admitted:
                     return
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise OutOfTime

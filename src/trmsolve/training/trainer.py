@@ -3,7 +3,8 @@
     loss = cross-entropy of the choices + w BCE(halt, all choices right) + w BCE(solvable, question has a solution)
 
 Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
-puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged, its state saved.
+puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
+saved then.
 """
 
 from __future__ import annotations

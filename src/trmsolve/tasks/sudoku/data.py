@@ -25,7 +25,7 @@ Pair = tuple[np.ndarray, np.ndarray]  # question and answer, uint8 (side, side)
 
 
 class Files:
-    """The puzzles of one file: CSV or text with answers, or an .npz with uint8 arrays question and answer (n, cells)."""
+    """The puzzles of one file: CSV or text with answers, or .npz with uint8 arrays question and answer (n, cells)."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.name

@@ -1,0 +1,71 @@
+"""Where answers go: stdout, or a file that appears whole when all is done; and JSON records, as array or lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TextIO
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.files import writing
+
+JSON_STYLES = ("json", "jsonl")
+
+
+@contextmanager
+def destination(output: Path | None, force: bool) -> Iterator[TextIO]:
+    """The stream to write to. A file takes shape under another name: a run that fails leaves the old one alone."""
+    if output is None:
+        yield sys.stdout
+    else:
+        with writing(output, force) as stream:
+            yield stream
+
+
+def emit(stream: TextIO, text: str) -> None:
+    """One piece of the answer, at once."""
+    stream.write(text)
+    stream.flush()
+
+
+def fitting(stream: TextIO, draw: Callable[[bool], str]) -> str:
+    """What draw(ascii_only) gives; in ASCII where the stream cannot take box drawing (cp1252 pipes)."""
+    text = draw(False)
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return draw(True)
+    return text
+
+
+def check_style(style: str | None, styles: Sequence[str]) -> None:
+    """Raises TrmsolveError, with the nearest name, for a --format that there is not."""
+    known = (*styles, *JSON_STYLES)
+    if style is not None and style not in known:
+        near = get_close_matches(style, known, 1)
+        mean = f"did you mean '{near[0]}'? " if near else ""
+        raise TrmsolveError(f"unknown format '{style}'", f"{mean}known: {', '.join(known)}")
+
+
+class Records:
+    """JSON records, each written as soon as it is known. Whatever happens between two, close() makes an array valid."""
+
+    def __init__(self, stream: TextIO, style: str) -> None:
+        self.stream, self.array, self.before = stream, style == "json", "[\n"
+
+    def add(self, values: dict[str, Any]) -> None:
+        """One more record."""
+        if self.array:
+            emit(self.stream, self.before + json.dumps(values, indent=2))
+            self.before = ",\n"
+        else:
+            emit(self.stream, json.dumps(values) + "\n")
+
+    def close(self) -> None:
+        """End the array."""
+        if self.array:
+            emit(self.stream, "[]\n" if self.before == "[\n" else "\n]\n")
