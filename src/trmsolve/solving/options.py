@@ -12,9 +12,10 @@ class SolveOptions:
     """The solver's settings; the defaults are those of the command line."""
 
     max_steps: int = 32  # supervision steps of the plain recursion at most
-    restarts: int = 64  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
-    restart_steps: int = 16  # steps of a further run at most
-    width: int = 4  # further runs that a puzzle has in the batch at one time
+    restarts: int = 128  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
+    restart_steps: int = 8  # steps of a further run at most
+    patience: int = 2  # a further run ends when its answer has not changed for so many steps
+    width: int = 2  # further runs that a puzzle has in the batch at one time
     batch_size: int = 32  # runs in the batch; answers do not depend on it
     seed: int = 0
     verify: bool = True  # False: a run ends when the halting head says so, and its answer is not judged

@@ -33,6 +33,7 @@ class Run:
     encoded: Encoded
     max_steps: int
     step: int = 0
+    settled: int = 0  # steps since the answer last changed
     reading: Reading | None = None
 
 
@@ -90,8 +91,8 @@ class Recursion:
         token, unit = 0, 0
         for i, run in enumerate(self.runs):
             tokens, units = slice(token, token + lengths[i]), slice(unit, unit + run.encoded.n_units)
-            run.step += 1
-            run.reading = Reading(
-                first[units] + chosen[units] - token, confidence[units], flat[tokens], halt[i], solvable[i]
-            )
+            answer = first[units] + chosen[units] - token
+            same = run.reading is not None and np.array_equal(answer, run.reading.chosen)
+            run.step, run.settled = run.step + 1, run.settled + 1 if same else 0
+            run.reading = Reading(answer, confidence[units], flat[tokens], halt[i], solvable[i])
             token, unit = tokens.stop, units.stop

@@ -1,10 +1,10 @@
-"""What happens to one puzzle: the plain recursion first, then runs under assumptions, best branch first.
+"""What happens to one puzzle: the plain recursion first, then runs under assumptions, the likeliest branch first.
 
-A failed run leaves a node: its question and what the model thought of every choice at the end. To expand a node, the
-choice that splits it best is taken as given with each of its likely tokens; every such branch is a question of its own,
-with fewer tokens, and runs from a fresh state. Branches are ordered by the model alone: how likely it found the token,
-and whether it believes at the end of a branch that the branch still has a solution. The rules accept an answer or
-reject a branch in which a cell or unit has nothing left; they never choose.
+A run that fails leaves what the model thought of every choice at its end. The choice it left most evenly between two
+tokens is taken as given with each of its tokens (tree.py), every branch a smaller question that runs from a fresh state.
+The model alone orders the branches: how likely it found the token, and whether it believes at the end of a branch that
+the branch still has a solution. The rules accept an answer, or reject a branch that they already contradict; they never
+choose.
 
 All that happens here depends on this puzzle alone, so that answers do not depend on the batch: the runs of a round
 start together, and the next round is chosen when all of them have ended.
@@ -12,8 +12,6 @@ start together, and the next round is chosen when all of them have ended.
 
 from __future__ import annotations
 
-import heapq
-import math
 import time
 from dataclasses import dataclass, field
 
@@ -21,19 +19,11 @@ import numpy as np
 
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Reading, Run
-from trmsolve.tasks.base import Encoded, Guess, Puzzle, Task
+from trmsolve.solving.tree import Node
+from trmsolve.tasks.base import Guess, Puzzle, Task
 
-
-@dataclass(eq=False, slots=True)
-class Node:
-    """A question in the tree of assumptions."""
-
-    question: np.ndarray
-    encoded: Encoded
-    assumed: tuple[int, ...]  # meanings taken as given, from the root on
-    prior: float  # log-probability of the assumptions, as the model saw them
-    run: Run | None = None
-    last: Reading | None = None
+HOPELESS = 0.1  # a branch believed to have a solution with less than this ends
+CERTAIN = 0.95  # choices at least this sure are taken together to ask the rules whether a branch contradicts them
 
 
 @dataclass(eq=False)
@@ -54,18 +44,17 @@ class Search:
     shown: StepEvent | None = None  # the last step of the run to watch: the first open one, or the one that solved
 
     def __post_init__(self) -> None:
-        self.frontier: list[tuple[float, int, Node]] = []  # branches that have not run, worst priority last
-        self.order = 0
         self.round: list[Node] = []
-        self.seen: set[bytes] = set()
-        encoded = self.task.encode(self.puzzle.question)
+        question = self.puzzle.question
+        encoded = self.task.encode(question)
+        self.root = None if encoded is None else Node(question, encoded)
         if encoded is not None and encoded.n_units == 0:  # every cell is given
-            guess = self.task.decode(self.puzzle.question, np.zeros(0, np.int64), np.zeros(0, np.float32))
+            guess = self.task.decode(question, np.zeros(0, np.int64), np.zeros(0, np.float32))
             self.best = (guess, 1.0)
-            if self.task.solved(self.puzzle.question, guess.answer):
+            if self.task.solved(question, guess.answer):
                 self.answer, self.verified = self.best, True
-        elif encoded is not None:
-            self._start([Node(self.puzzle.question, encoded, (), 0.0)], self.options.max_steps)
+        elif self.root is not None:
+            self._start([self.root], self.options.max_steps)
 
     # -- rounds -------------------------------------------------------------------------------------------------
     @property
@@ -114,7 +103,7 @@ class Search:
             if self.best is None or reading.halt > self.best[1]:
                 self.best = (guess, reading.halt)
             if run.step >= run.max_steps or self._hopeless(node):
-                node.last, node.run = reading, None
+                self._end(node, reading)
                 ended.add(run)
         if not self.round[0].assumed:
             self.plain_steps = self.steps
@@ -154,34 +143,33 @@ class Search:
         )
 
     def _hopeless(self, node: Node) -> bool:
-        """A branch that the model is sure has no solution ends early."""
-        return bool(node.assumed) and node.run.step >= 6 and node.run.reading.solvable < 0.02
+        """A run ends early when the model is sure that its branch has no solution, or when its answer rests.
+
+        Without restarts there is nothing better to do with the steps: the plain recursion then takes all of them.
+        """
+        if not self.options.restarts or not self.options.verify:
+            return False
+        run, patience = node.run, self.options.patience
+        if not node.assumed:
+            return run.settled >= 2 * patience
+        return run.step >= 4 and (run.reading.solvable < HOPELESS or run.settled >= patience)
+
+    def _end(self, node: Node, reading: Reading) -> None:
+        """A run has failed: how much is its branch still worth, and how does it go on?"""
+        node.run, node.ran, node.alive = None, True, reading.solvable
+        if node.assumed and self._contradicted(node, reading):
+            node.alive = 0.0
+        else:
+            node.expand(self.task, reading)
+
+    def _contradicted(self, node: Node, reading: Reading) -> bool:
+        """Whether the rules reject all that the model is certain of, taken together."""
+        question = node.question
+        for meaning in node.encoded.meanings[reading.chosen[reading.confidence >= CERTAIN]]:
+            question = self.task.assume(question, int(meaning))
+        return bool(self.task.conflicts(question)) or self.task.encode(question) is None
 
     def _next_round(self) -> None:
-        for node in self.round:
-            self._expand(node)
         budget = min(self.options.width, self.options.restarts - self.restarts)
-        nodes = [heapq.heappop(self.frontier)[2] for _ in range(min(budget, len(self.frontier)))]
-        self._start(nodes, self.options.restart_steps)
-
-    # -- the tree -----------------------------------------------------------------------------------------------
-    def _expand(self, node: Node) -> None:
-        """Put the branches of the choice that splits this node best on the frontier."""
-        reading = node.last
-        starts = np.searchsorted(node.encoded.units[0], np.arange(node.encoded.n_units + 1))
-        p = reading.probabilities
-        entropy = np.add.reduceat(-p * np.log(p.clip(1e-9)), starts[:-1])
-        choice = int(entropy.argmax())
-        alive = math.log(max(reading.solvable, 1e-4))
-        for token in range(starts[choice], starts[choice + 1]):
-            meaning = int(node.encoded.meanings[token])
-            assumed = (*node.assumed, meaning)
-            question = self.task.assume(node.question, meaning)
-            encoded = self.task.encode(question)
-            key = question.tobytes()
-            if encoded is None or key in self.seen or encoded.n_units == 0:
-                continue
-            self.seen.add(key)
-            prior = node.prior + math.log(max(float(p[token]), 1e-4))
-            heapq.heappush(self.frontier, (-(prior + alive), self.order, Node(question, encoded, assumed, prior)))
-            self.order += 1
+        leaves = sorted(self.root.leaves(), key=lambda leaf: -leaf[0])  # stable: ties keep the order of the tree
+        self._start([node for _, node in leaves[:budget]], self.options.restart_steps)
