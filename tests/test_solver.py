@@ -1,0 +1,193 @@
+"""The solver with the bundled checkpoint: what it answers, and on what its answers may depend."""
+
+import queue
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trmsolve
+from trmsolve.solving.options import Result, StepEvent
+from trmsolve.solving.solver import OutOfTime
+from trmsolve.solving.tree import Node, most_telling
+from trmsolve.sources import open_lines
+from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle
+from trmsolve.tasks.sudoku import TASK
+from trmsolve.tasks.sudoku.generate import generate
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "sudoku"
+
+
+@pytest.fixture(scope="module")
+def model() -> trmsolve.Model:
+    return trmsolve.load("sudoku", device="cpu")
+
+
+def puzzles(name: str, limit: int | None = None) -> list[Puzzle]:
+    return list(TASK.read(open_lines(str(EXAMPLES / name)), name))[:limit]
+
+
+@pytest.mark.parametrize("name", ["easy.txt", "hard.txt", "4x4.txt", "6x6.txt", "16x16.txt"])
+def test_every_example_is_solved(model, name):
+    (result,) = model.solve(puzzles(name))
+    assert result.solved and result.verified
+    assert TASK.check(result.puzzle.question, result.guess.answer) == []
+
+
+def test_a_stream_is_solved_in_order(model):
+    given = puzzles("stream.csv", 40)
+    results = list(model.solve(given))
+    assert [r.puzzle for r in results] == given
+    assert all(r.solved and (r.guess.answer == r.puzzle.solution).all() for r in results)
+    assert all(r.steps >= 1 for r in results)
+
+
+def test_answers_do_not_depend_on_the_batch(model):
+    given = puzzles("hard.txt") + puzzles("stream.csv", 11) + puzzles("6x6.txt")
+    options = {"restarts": 6}
+    outcomes = []
+    for size in (1, 4, 32):
+        results = list(model.solve(given, batch_size=size, **options))
+        outcomes.append([(r.solved, r.steps, r.restarts, r.guess.answer.tobytes()) for r in results])
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_without_restarts_it_is_the_plain_recursion(model):
+    (event, *_, result) = model.watch(puzzles("easy.txt")[0], restarts=0, max_steps=5)
+    assert isinstance(event, StepEvent) and event.step == 1 and event.run == 0
+    assert result.restarts == 0 and result.steps <= 5
+
+
+def test_watching_yields_every_step_and_then_the_result(model):
+    puzzle = puzzles("hard.txt")[0]
+    *events, result = model.watch(puzzle)
+    assert isinstance(result, Result) and result.solved
+    assert all(isinstance(event, StepEvent) for event in events)
+    plain = [event.step for event in events if event.run == 0]
+    assert plain == list(range(1, len(plain) + 1))
+    assert events[-1].solved and (events[-1].guess.answer == result.guess.answer).all()
+    for event in events:
+        assert ((event.guess.confidence > 0) & (event.guess.confidence <= 1)).all()
+        assert (event.guess.answer[puzzle.question > 0] == puzzle.question[puzzle.question > 0]).all()
+        assert bool(event.assumed) == (event.run > 0)
+
+
+def test_a_puzzle_without_a_solution_is_not_solved_and_harms_no_neighbour(model):
+    good = puzzles("easy.txt")[0]
+    impossible = Puzzle(good.question.copy())
+    row, column = np.argwhere(good.question == 0)[0]
+    solution = next(iter(model.solve([good]))).guess.answer
+    others = [d for d in range(1, 10) if d != solution[row, column]]
+    for digit in others:
+        impossible.question[row, column] = digit
+        if not TASK.conflicts(impossible.question):
+            break
+    bad = BadPuzzle("file:3", "79 characters")
+    results = list(model.solve([good, impossible, bad, good], restarts=8))
+    assert [r.solved for r in results] == [True, False, False, True]
+    assert results[1].guess is None or TASK.check(impossible.question, results[1].guess.answer)
+    assert results[2].error == "79 characters"
+
+
+def test_complete_and_contradictory_grids_need_no_step(model):
+    _, solution, _ = generate(3, 0, 9)
+    wrong = solution.copy()
+    wrong[0, 0] = wrong[0, 1]
+    nothing_left = np.zeros((4, 4), np.uint8)
+    nothing_left[0], nothing_left[1, 3] = [1, 2, 3, 0], 4
+    results = list(model.solve([Puzzle(solution), Puzzle(wrong), Puzzle(nothing_left)]))
+    assert [r.solved for r in results] == [True, False, False]
+    assert [r.steps for r in results] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("blanks", [1, 2, 3])
+def test_grids_with_few_blanks_are_solved(model, blanks):
+    rng = np.random.default_rng(blanks)
+    given = []
+    for index in range(5):
+        _, solution, _ = generate(4, index, 9)
+        question = solution.copy()
+        question.reshape(-1)[rng.choice(81, blanks, replace=False)] = 0
+        given.append(Puzzle(question, solution=solution))
+    assert all(r.solved and (r.guess.answer == r.puzzle.solution).all() for r in model.solve(given, restarts=0))
+
+
+def test_the_head_can_halt_in_place_of_the_rules(model):
+    (result,) = model.solve(puzzles("easy.txt"), verify=False)
+    assert result.verified == (not TASK.check(result.puzzle.question, result.guess.answer))
+    assert result.solved == result.verified  # what fails the rules is never called solved
+    if result.solved:
+        assert result.halt_probability > 0.5
+
+
+def test_a_slow_input_holds_up_no_answer(model):
+    gate: queue.Queue[str] = queue.Queue()
+
+    def slowly():
+        yield puzzles("easy.txt")[0]
+        gate.get(timeout=300)  # the rest of the input comes only after the first answer
+        yield puzzles("4x4.txt")[0]
+
+    results = model.solve(slowly())
+    assert next(results).solved
+    gate.put("go on")
+    assert next(results).solved and next(results, None) is None
+
+
+def test_an_error_of_the_input_reaches_the_caller(model):
+    def broken():
+        yield puzzles("easy.txt")[0]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        list(model.solve(broken()))
+
+
+def test_a_deadline_ends_the_stream(model):
+    with pytest.raises(OutOfTime):
+        list(model.solve(puzzles("stream.csv"), deadline=time.monotonic() - 1))
+
+
+def test_leaving_a_stream_early_ends_its_reader(model):
+    before = threading.active_count()
+    results = model.solve(puzzle for _ in range(10_000) for puzzle in puzzles("4x4.txt"))
+    next(results)
+    results.close()
+    end = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+def test_text_is_read_as_the_command_line_reads_it(model):
+    text = "".join(str(d) if d else "." for d in puzzles("easy.txt")[0].question.reshape(-1))
+    good, bad = model.solve([text, text[:79]])
+    assert good.solved and "79 characters" in bad.error
+
+
+# -- the tree ---------------------------------------------------------------------------------------------------
+def leaf(p: float, alive: float = 1.0) -> Node:
+    return Node(np.zeros((4, 4)), Encoded(np.zeros(1), np.zeros((4, 1)), 1, np.zeros(1)), p=p, alive=alive)
+
+
+def test_a_refuted_branch_hands_its_chance_to_its_sibling():
+    root = leaf(1.0)
+    root.ran, root.children = True, [leaf(0.7), leaf(0.3)]
+    assert [round(chance, 6) for chance, _ in root.leaves()] == [0.7, 0.3]
+    root.children[0].ran, root.children[0].alive = True, 0.0
+    assert [(round(chance, 6), node) for chance, node in root.leaves()] == [(1.0, root.children[1])]
+
+
+def test_a_branch_whose_children_are_refuted_is_refuted():
+    root, branch = leaf(1.0), leaf(0.9)
+    root.ran, root.children = True, [branch, leaf(0.1)]
+    branch.ran, branch.children = True, [leaf(0.5, 0.0), leaf(0.5, 0.0)]
+    assert branch.survival() == 0
+    assert [node.p for _, node in root.leaves()] == [0.1]
+
+
+def test_the_most_telling_choice_is_even_and_has_few_tokens():
+    p = np.array([0.95, 0.05, 0.5, 0.5, 0.34, 0.33, 0.33, 1.0], np.float32)
+    assert most_telling(p, np.array([0, 2, 4, 7, 8])) == 1
