@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,12 @@ def _loopback_only(self, address):
     if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
         raise OSError(f"a test tried to reach {address}")
     return _connect(self, address)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real puzzles: TRMSOLVE_SHARED, or `shared` beside the checkout. Tests that ask for it skip without it."""
+    folder = Path(os.environ.get("TRMSOLVE_SHARED") or Path(__file__).parents[2] / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no folder of shared data: {folder} (set TRMSOLVE_SHARED)")
+    return folder

@@ -6,6 +6,7 @@ Draw number i of a seed is always the same sample, so that a run's position in i
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,7 +20,7 @@ from trmsolve.tasks.base import Puzzle, Sample
 from trmsolve.tasks.sudoku.encode import candidates, encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.tasks.sudoku.rules import check
+from trmsolve.tasks.sudoku.rules import BOX, check
 
 Pair = tuple[np.ndarray, np.ndarray]  # question and answer, uint8 (side, side)
 
@@ -109,11 +110,11 @@ class Data:
         for spec in specs or ["generate:9x9"]:
             name, _, weight = spec.partition("=")
             if name.startswith("generate:"):
-                source: Files | Generated = Generated(seed, int(name.removeprefix("generate:").split("x")[0]))
+                source: Files | Generated = Generated(seed, _side(name.removeprefix("generate:")))
             else:
                 source = Files(Path(name))
             sources.append(source)
-            weights.append(float(weight) if weight else float(len(source) or 1000))
+            weights.append(_weight(spec, weight) if weight else float(len(source) or 1000))
         return cls(sources, weights, seed, **mix)
 
     def describe(self) -> list[dict[str, object]]:
@@ -138,6 +139,23 @@ class Data:
             # The target is of no use to anyone: the right token of a choice may no longer exist.
             return Sample(encoded, np.zeros(encoded.n_units, np.int64), solvable=False)
         return Sample(encode(question), target(question, answer))
+
+
+def _side(size: str) -> int:
+    sides = {f"{side}x{side}": side for side in sorted(BOX)}
+    if size not in sides:
+        raise TrmsolveError(f"generate:{size}: not a size", f"known: {', '.join(sides)}")
+    return sides[size]
+
+
+def _weight(spec: str, text: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not 0 < weight < math.inf:
+        raise TrmsolveError(f"{spec}: '{text}' is no weight", "expected FILE=WEIGHT with a positive number")
+    return weight
 
 
 def _reveal(question: np.ndarray, answer: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""The command line, called in this process (fast) or as a process of its own (pipes, signals, terminals)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trmsolve.cli import app
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
+COMMAND = [sys.executable, "-m", "trmsolve"]
+PATIENCE = 300  # seconds: a limit for hanging, not a measure of speed
+
+EASY, OTHER = (line.split(",")[0] for line in (EXAMPLES / "stream.csv").read_text().splitlines()[1:5:3])
+EASY_ANSWER, OTHER_ANSWER = (line.split(",")[1] for line in (EXAMPLES / "stream.csv").read_text().splitlines()[1:5:3])
+TWICE = EASY[:8] + "1" + EASY[9:]  # row 1 holds 1 twice, columns 1 and 9
+SMALL = "4..3....1....2.4"
+HIDDEN = "1...4.....3...41"  # no solution, though every open cell and unit has something left
+OBVIOUS = "123....4........"  # no solution: row 1, column 4 has nothing left
+
+
+@pytest.fixture
+def cli():
+    """Calls the command line; the result has exit_code, stdout and stderr."""
+
+    def call(*args: object, stdin: str | bytes | None = None):
+        result = CliRunner().invoke(app, [str(arg) for arg in args], input=stdin, prog_name="trmsolve")
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "Traceback" not in result.stderr and "internal error" not in result.stderr, result.stderr
+        return result
+
+    return call
+
+
+@pytest.fixture
+def start():
+    """Starts the command line as a process; what is left of it at the end of the test is killed."""
+    running: list[subprocess.Popen] = []
+
+    def go(*args: object, **how) -> subprocess.Popen:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        environment = {**os.environ, **how.pop("env", {})}
+        process = subprocess.Popen([*COMMAND, *map(str, args)], **{**pipes, **how}, env=environment)
+        running.append(process)
+        return process
+
+    yield go
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()

@@ -1,0 +1,196 @@
+"""What only a process of its own shows: imports, pipes, signals, terminals. Few, for each has to import torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from .conftest import COMMAND, EASY, EASY_ANSWER, EXAMPLES, PATIENCE, SMALL, TWICE
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")
+
+LIGHT = """
+import sys
+from typer.testing import CliRunner
+from trmsolve.cli import app
+for line in sys.stdin:
+    done = CliRunner().invoke(app, line.split())
+    assert done.exit_code == 0, (line, done.output)
+    heavy = {"torch", "huggingface_hub", "PIL"} & set(sys.modules)
+    assert not heavy, (line, heavy)
+"""
+
+
+class Terminal:
+    """A terminal of 100 x 40; what is written to it can be waited for."""
+
+    def __init__(self) -> None:
+        import fcntl
+        import struct
+        import termios
+
+        self.ours, self.theirs = os.openpty()
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.text = ""
+        self.more = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        try:
+            while data := os.read(self.ours, 65536):
+                with self.more:
+                    self.text += data.decode(errors="replace")
+                    self.more.notify_all()
+        except OSError:  # the other end has closed
+            pass
+
+    def wait_for(self, text: str) -> None:
+        with self.more:
+            assert self.more.wait_for(lambda: text in self.text, PATIENCE), self.text
+
+    def close(self) -> str:
+        """Everything that was written."""
+        os.close(self.theirs)
+        self.reader.join(PATIENCE)
+        os.close(self.ours)
+        return self.text
+
+
+def send(process: subprocess.Popen, text: str) -> None:
+    process.stdin.write(text.encode())
+    process.stdin.flush()
+
+
+def ended(process: subprocess.Popen) -> tuple[int, str, str]:
+    """Exit code and the rest of stdout and stderr, of a process whose stdin stays open."""
+    code = process.wait(PATIENCE)
+    return code, process.stdout.read().decode(), process.stderr.read().decode()
+
+
+def test_light_commands_import_nothing_heavy():
+    commands = ["--version", "--help", "checkpoints list", "checkpoints info sudoku", "generate sudoku --size 4x4"]
+    commands += [f"{name} --help" for name in ("sudoku", "train", "eval", "generate", "bench", "doctor", "checkpoints")]
+    done = subprocess.run([sys.executable, "-c", LIGHT], input="\n".join(commands), text=True, timeout=PATIENCE)
+    assert done.returncode == 0
+
+
+def test_the_first_answer_comes_before_the_input_ends(start):
+    process = start("sudoku", "--format", "jsonl")
+    send(process, f"{TWICE}\n{EASY}\n")
+    assert "row 1 holds 1 twice" in json.loads(process.stdout.readline())["error"]
+    assert json.loads(process.stdout.readline())["answer"] == EASY_ANSWER
+    send(process, f"{SMALL}\n")
+    assert json.loads(process.stdout.readline())["verified"]
+    process.send_signal(signal.SIGTERM)
+    code, rest, said = ended(process)
+    assert (code, rest) == (143, "")
+    assert "terminated" in said and "Traceback" not in said and "Fatal" not in said
+
+
+def test_interrupted_json_is_valid(start):
+    process = start("sudoku", "-", "--json")
+    send(process, f"{SMALL}\n")
+    seen = ""
+    while "\n}" not in seen:
+        seen += process.stdout.read1(1).decode()
+    process.send_signal(signal.SIGINT)
+    code, rest, said = ended(process)
+    assert code == 130
+    assert len(json.loads(seen + rest)) == 1
+    assert "interrupted" in said and "Traceback" not in said and "Fatal" not in said
+
+
+def test_timeout_also_while_waiting_for_input(start):
+    process = start("sudoku", "-", "--json", "--timeout", 0.5)
+    code, text, said = ended(process)
+    assert (code, json.loads(text)) == (124, [])
+    assert "out of time" in said and "Fatal" not in said
+
+
+def test_a_reader_that_goes_away_is_no_failure():
+    command = f"yes {SMALL} | {{ {' '.join(COMMAND)} sudoku - --format line; echo $? >&2; }} | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
+    assert len(done.stdout) == 17
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk():
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "generate", "sudoku", "--size", "4x4"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write the answers: No space left")
+
+
+def test_a_bare_terminal_gets_help_and_no_hang(start):
+    terminal = Terminal()
+    process = start("sudoku", stdin=terminal.theirs)
+    code, text, said = ended(process)
+    terminal.close()
+    assert (code, text) == (2, "") and "Usage:" in said
+
+
+def test_live_view(start):
+    terminal = Terminal()
+    process = start("sudoku", EXAMPLES / "easy.txt", "--format", "line", stderr=terminal.theirs, env={"TERM": "xterm"})
+    assert process.wait(PATIENCE) == 0
+    assert process.stdout.read().decode() == f"{EASY_ANSWER}\n"
+    shown = terminal.close()
+    assert "\x1b[?25l" in shown and shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert re.search(r"\x1b\[[0-9;]*3[0-9]", shown)  # colour
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown[shown.rindex("\x1b[1A") :])
+    assert "easy.txt" not in last or "┌" in last
+    digits = re.findall(r"[1-9]", "".join(line for line in last.splitlines() if line.count("│") >= 4))
+    assert EASY_ANSWER[-27:] in "".join(digits) or len(digits) >= 81  # the solved grid is what stays
+
+
+def test_interrupted_live_view(start):
+    terminal = Terminal()
+    environment = {"TERM": "xterm", "NO_COLOR": "1"}
+    process = start(
+        "sudoku", EXAMPLES / "easy.txt", "--show-steps", "--pace", 600, stderr=terminal.theirs, env=environment
+    )
+    terminal.wait_for("\x1b[?25l")
+    terminal.wait_for("┌")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
+    assert process.stdout.read() == b""
+    shown = terminal.close()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert "interrupted" in shown and "Traceback" not in shown
+    assert not re.search(r"\x1b\[([0-9;]*;)?(3[0-7]|9[0-7])m", shown)
+
+
+def test_completion():
+    shown = subprocess.run([*COMMAND, "--show-completion", "bash"], capture_output=True, text=True, timeout=PATIENCE)
+    assert shown.returncode == 0 and "complete -o default -F" in shown.stdout
+    environment = {**os.environ, "_TRMSOLVE_COMPLETE": "complete_bash", "COMP_WORDS": "trmsolve su", "COMP_CWORD": "1"}
+    program = "import sys; sys.argv[0] = 'trmsolve'; from trmsolve.cli import main; main()"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60)
+    assert found.stdout.split() == ["sudoku"]
+
+
+def test_interrupted_training_can_go_on(start, tmp_path):
+    options = ["train", "--task", "sudoku", "--batch-size", 4, "--width", 16, "--no-compile", "--data", "generate:4x4"]
+    process = start(*options, "--run", tmp_path / "run", "--save-minutes", 0, "--minutes", 60)
+    for line in process.stderr:
+        if b"step" in line:  # the first line of progress
+            break
+    process.send_signal(signal.SIGINT)
+    code, text, said = ended(process)
+    assert (code, text) == (130, "")
+    assert "interrupted at step" in said and "go on with the same command" in said
+    step = int(re.search(r"interrupted at step (\d+)", said)[1])
+    again = start(*options, "--run", tmp_path / "run", "--steps", step + 1)
+    code, _, said = ended(again)
+    assert code == 0 and f"going on from step {step}" in said

@@ -1,0 +1,99 @@
+"""Help, wrong usage, and checkpoints that are none: one clear message, exit code 2."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from trmsolve import __version__
+from trmsolve.store import bundled_dir
+
+from .conftest import EASY
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["sudko"], "Did you mean 'sudoku'?"),
+        (["checkpoints", "lst"], "Did you mean 'list'?"),
+        (["sudoku", "--formt", "line"], "--format"),
+        (["sudoku", "--format", "jsn"], "did you mean 'json'?"),
+        (["sudoku", "--device", "gpu"], "cpu"),
+        (["sudoku", "--dtype", "half"], "float32"),
+        (["sudoku", "--max-steps", "0"], "--max-steps"),
+        (["sudoku", "--checkpoint", "sudok"], "did you mean 'sudoku'?"),
+        (["sudoku", "--checkpoint", "no/such.safetensors"], "checkpoints list"),
+        (["generate", "sudko"], "did you mean 'sudoku'?"),
+        (["generate", "sudoku", "--size", "5x5"], "4, 6, 9, 16"),
+        (["generate", "sudoku", "--size", "9x6"], "for example 9x9"),
+        (["generate", "sudoku", "--extra", "100"], "extra"),
+        (["generate", "sudoku", "--format", "gird"], "did you mean 'grid'?"),
+        (["eval", "sudko", "x"], "did you mean 'sudoku'?"),
+        (["train", "--task", "sudko"], "did you mean 'sudoku'?"),
+        (["train"], "--task"),
+        (["bench", "--task", "sudko"], "did you mean 'sudoku'?"),
+        (["checkpoints", "info", "sudok"], "did you mean 'sudoku'?"),
+        (["checkpoints", "pull", "nonsense"], "hf://"),
+    ],
+)
+def test_wrong_usage(cli, args, said):
+    done = cli(*args, stdin=f"{EASY}\n")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_and_version(cli):
+    assert cli("--version").stdout == f"trmsolve {__version__}\n"
+    for option in ("-h", "--help"):
+        done = cli(option)
+        assert done.exit_code == 0 and "\x1b" not in done.stdout
+        for command in ("sudoku", "train", "eval", "generate", "checkpoints", "bench", "doctor"):
+            assert re.search(rf"^  {command} ", done.stdout, re.M)
+            assert "Usage:" in cli(command, option).stdout
+    assert cli().exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["truncated", "foreign", "newer", "other", "empty", "folder", "pickle", "lfs"])
+def test_bad_checkpoints(cli, tmp_path, kind):
+    data = (bundled_dir() / "sudoku.safetensors").read_bytes()
+    path = tmp_path / "c.safetensors"
+    contents, said = {
+        "truncated": (data[: len(data) // 2], "is truncated"),
+        "foreign": (data.replace(b'"trmsolve"', b'"elsewhat"', 1), "not of trmsolve"),
+        "newer": (data.replace(b'"format_version":"1"', b'"format_version":"9"', 1), "newer trmsolve"),
+        "other": (data.replace(b'"task":"sudoku"', b'"task":"sokoba"', 1), "sokoba checkpoint, sudoku needed"),
+        "empty": (b"", "is empty"),
+        "folder": (None, "is a folder"),
+        "pickle": (b"PK\x03\x04" + bytes(100), "PyTorch (pickle)"),
+        "lfs": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+    }[kind]
+    path.mkdir() if contents is None else path.write_bytes(contents)
+    done = cli("sudoku", "-", "--checkpoint", path, stdin=EASY)
+    assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
+
+
+def test_traceback_when_asked_for(monkeypatch):
+    from typer.testing import CliRunner
+
+    from trmsolve.cli import app
+
+    monkeypatch.setenv("TRMSOLVE_DEBUG", "1")
+    done = CliRunner().invoke(app, ["sudoku", "--checkpoint", "sudok"], input=EASY)
+    assert done.exit_code == 2 and "Traceback" in done.stderr and "did you mean" in done.stderr
+
+
+def test_checkpoints(cli):
+    assert cli("checkpoints", "list").stdout.startswith("sudoku  bundled")
+    assert json.loads(cli("checkpoints", "list", "--json").stdout)[0]["task"] == "sudoku"
+    assert "parameters: " in cli("checkpoints", "info", "sudoku").stdout
+    info = json.loads(cli("checkpoints", "info", "sudoku", "--json").stdout)
+    assert info["task"] == "sudoku" and info["parameters"] <= 1_000_000 and len(info["sha256"]) == 64
+
+
+def test_doctor(cli):
+    done = cli("doctor")
+    assert done.exit_code == 0, done.stdout
+    assert "self-test" in done.stdout and "torch" in done.stdout and "fail" not in done.stdout
