@@ -264,6 +264,9 @@ def test_found_by_fuzzing():
     assert seen("1...\n....\n....\n....") == ["1..............."]
     mixed = SS.replace("---", "---------").replace(".6.|...|28.", "-6.|...|28.")
     assert seen(mixed) == [P9]  # one dash among dots makes no rows of the rules
+    few = np.zeros((16, 16), np.uint8)
+    few[0, 0] = 1
+    assert seen(grid(few)) == ["1" + "." * 255] and seen(P4 + "\n" + grid(few)) == [P4, "1" + "." * 255]  # bars: rows
     solid = [A9[start : start + 9] for start in range(0, 81, 9)]
     late = "\n".join([*solid[:4], "---------", *solid[4:8], "---------", solid[8].replace("1", "-")])
     assert seen(late) == ["!"]  # eleven rows, if a dash is a blank

@@ -9,8 +9,8 @@ A record is known by its look, never by a file's name, so one file may mix them:
 
 What is no puzzle becomes a BadPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
 
-Sixteen characters are a 4x4 puzzle or a row of a 16x16 grid. A digit beyond 4 says row, a repeated digit says puzzle;
-lines that say neither wait for the next one, and for the sixteenth at most.
+Sixteen characters are a 4x4 puzzle or a row of a 16x16 grid. A bar or a digit beyond 4 says row, a
+repeated digit says puzzle; lines that say neither wait for the next one, and for the sixteenth at most.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class _Reader:
     def _is_small_line(self, row: Row) -> bool:
         """Whether sixteen cells are a 4x4 puzzle rather than a row of a 16x16 grid."""
         if self.grid is None:
-            return self.after_line == 16 or (row.small and row.repeats)
+            return (self.after_line == 16 and not row.barred) or (row.small and row.repeats)
         if not (row.small and row.repeats):
             return False
         # after undecided lines, or after one line with a digit too large for its size

@@ -16,9 +16,14 @@ class Row(NamedTuple):
     lexed: Lexed
 
     @property
+    def barred(self) -> bool:
+        """Whether bars stand between the cells, as they do in the row of a drawn grid."""
+        return any(mark in self.line.text for mark in VERTICAL)
+
+    @property
     def small(self) -> bool:
-        """Whether a 4x4 puzzle could hold all of this."""
-        return all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
+        """Whether a 4x4 puzzle on one line could hold all of this."""
+        return not self.barred and all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
 
     @property
     def repeats(self) -> bool:
@@ -50,7 +55,7 @@ class OpenGrid:
     def spaced(self) -> int:
         """The side, when blanks are written as spaces and bars do not say where."""
         spaced = any(" " in row.lexed.cells for row in self.rows)
-        return self.side if spaced and not any(mark in row.line.text for row in self.rows for mark in VERTICAL) else 0
+        return self.side if spaced and not any(row.barred for row in self.rows) else 0
 
     @property
     def only_dashes(self) -> bool:
