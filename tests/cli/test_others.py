@@ -22,9 +22,8 @@ def test_generated_puzzles_can_be_read_back(cli, size, style):
     puzzles = list(get("sudoku").read(lines, "x"))
     assert [len(puzzle.question) for puzzle in puzzles] == [int(size[0])] * 3
     again = cli("generate", "sudoku", "--size", size, "-n", 3, "--seed", 5, "--json")
-    assert [record["puzzle"] for record in json.loads(again.stdout)] == [
-        get("sudoku").line(p.question) for p in puzzles
-    ]
+    lines = [get("sudoku").line(puzzle.question) for puzzle in puzzles]
+    assert [record["puzzle"] for record in json.loads(again.stdout)] == lines
 
 
 def test_generated_records(cli, tmp_path):
@@ -46,21 +45,21 @@ def test_generated_16x16(cli):
 
 # -- eval and bench ---------------------------------------------------------------------------------------------
 def test_eval(cli):
-    options = ("--limit", 4, "--max-steps", 4, "--restarts", 2)
+    options = ("--limit", 2, "--max-steps", 2, "--restarts", 1)
     done = cli("eval", "sudoku", EXAMPLES / "stream.csv", *options)
     assert done.exit_code == 0
     for row in ("solved and verified", "single pass, 16 steps, exact", "halting head right", "puzzles/s", "95 %"):
         assert row in done.stdout
     report = json.loads(cli("eval", "sudoku", EXAMPLES / "stream.csv", *options, "--no-single-pass", "--json").stdout)
-    assert report["puzzles"] == 4 and report["solved_without_restarts"] <= report["solved"] <= 1
+    assert report["puzzles"] == 2 and report["solved_without_restarts"] <= report["solved"] <= 1
     low, high = report["solved_interval_95"]
-    assert low <= report["solved"] <= high and "exact_at_16" not in report
+    assert low <= report["solved"] <= high + 1e-9 and "exact_at_16" not in report
 
 
 def test_eval_of_bad_input(cli):
     text = f"question\n{TWICE}\n"
     done = cli("eval", "sudoku", stdin=text)
-    assert done.exit_code == 2 and "stdin:2: row 1 holds 5 twice" in done.stderr and done.stdout == ""
+    assert done.exit_code == 2 and "stdin:2: row 1 holds 1 twice" in done.stderr and done.stdout == ""
 
 
 def test_bench_without_puzzles(cli, tmp_path):
@@ -81,11 +80,11 @@ def test_train_and_go_on(cli, tmp_path):
     info = json.loads(cli("checkpoints", "info", out, "--json").stdout)
     assert info["model"]["width"] == 16 and info["provenance"]["steps"] == 6
     assert cli(*TINY, "--run", run, "--steps", 6, "-o", out).exit_code == 2  # would overwrite
-    other = cli("train", "--task", "sudoku", "--batch-size", 4, "--width", 8, "--run", run, "--steps", 9)
+    other = cli(*TINY, "--width", 8, "--run", run, "--steps", 9)
     assert other.exit_code == 2 and "another model" in other.stderr
     solved = cli("sudoku", "-", "--checkpoint", out, "--max-steps", 1, "--restarts", 0, stdin="4..3....1....2.4")
     assert solved.exit_code in (0, 1)
-    fine = cli("train", "--task", "sudoku", "--from", out, "--run", tmp_path / "b", "--steps", 1, "--batch-size", 2)
+    fine = cli(*TINY, "--from", out, "--run", tmp_path / "b", "--steps", 1)
     assert fine.exit_code == 0
 
 
@@ -93,7 +92,7 @@ def test_train_and_go_on(cli, tmp_path):
     ("content", "said"),
     [
         (None, "no such file"),
-        (f"question,answer\n{TWICE},\n", "row 1 holds 5 twice"),
+        (f"question,answer\n{TWICE},\n", "row 1 holds 1 twice"),
         ("4..3....1....2.4\n", "without its answer"),
         ("question,answer\n4..3....1....2.4,1111111111111111\n", "the answer is wrong"),
     ],

@@ -149,9 +149,8 @@ def test_live_view(start):
     assert "\x1b[?25l" in shown and shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert re.search(r"\x1b\[[0-9;]*3[0-9]", shown)  # colour
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown[shown.rindex("\x1b[1A") :])
-    assert "easy.txt" not in last or "┌" in last
-    digits = re.findall(r"[1-9]", "".join(line for line in last.splitlines() if line.count("│") >= 4))
-    assert EASY_ANSWER[-27:] in "".join(digits) or len(digits) >= 81  # the solved grid is what stays
+    rows = ["".join(re.findall("[1-9]", line))[:9] for line in last.splitlines() if line.count("│") >= 4]
+    assert "".join(rows) == EASY_ANSWER  # the solved grid is what stays
 
 
 def test_interrupted_live_view(start):

@@ -60,8 +60,9 @@ class Records:
     def add(self, values: dict[str, Any]) -> None:
         """One more record."""
         if self.array:
-            emit(self.stream, self.before + json.dumps(values, indent=2))
-            self.before = ",\n"
+            # A signal may come as soon as the reader has the record, so what follows it is settled first.
+            before, self.before = self.before, ",\n"
+            emit(self.stream, before + json.dumps(values, indent=2))
         else:
             emit(self.stream, json.dumps(values) + "\n")
 

@@ -1,7 +1,7 @@
 """The Tiny Recursive Model (arXiv 2510.04871, figures 1 and 3): one small network f refines an answer y and a latent z.
 
 Notable choices, beside the paper's:
-- the token mixer sums over the units of the puzzle (model/units.py), so that size, digits and positions are unknown to it;
+- the token mixer sums over the puzzle's units (model/units.py), so that size, digits and positions are unknown to it;
 - tokens of many puzzles lie one after the other without padding (model/layout.py);
 - an answer is a choice of one token in each unit of kind 0 (a digit for each open cell);
 - beside the halting logit ("the whole answer is right") the head gives a second one: "this question has a solution",

@@ -1,4 +1,4 @@
-"""The batch of runs: supervision steps for many questions at once, whatever their sizes, each leaving when it is done."""
+"""The batch of runs: supervision steps for many questions at once, whatever their sizes; each leaves when done."""
 
 from __future__ import annotations
 

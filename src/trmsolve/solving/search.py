@@ -1,7 +1,7 @@
 """What happens to one puzzle: the plain recursion first, then runs under assumptions, the likeliest branch first.
 
 A run that fails leaves what the model thought of every choice at its end. The choice it left most evenly between two
-tokens is taken as given with each of its tokens (tree.py), every branch a smaller question that runs from a fresh state.
+tokens is taken as given with each of its tokens (tree.py); every branch is a smaller question, run from a fresh state.
 The model alone orders the branches: how likely it found the token, and whether it believes at the end of a branch that
 the branch still has a solution. The rules accept an answer, or reject a branch that they already contradict; they never
 choose.
