@@ -21,7 +21,8 @@ class TrainConfig:
     lr_floor: float = 0.01
     clip: float = 1.0  # norm of the gradient at most
     ema: float = 0.999
-    halt_weight: float = 0.1  # of the halting loss and of the solvable loss
+    halt_weight: float = 0.1  # of the halting loss
+    solvable_weight: float = 0.5  # of the loss of "the question has a solution": it prunes the solver's branches
     explore: float = 0.1  # share of slots that must go on for a random minimum of steps
     seed: int = 0
 

@@ -1,6 +1,6 @@
 """The training loop: deep supervision over slots, one optimizer step per supervision step.
 
-    loss = cross-entropy of the choices + w BCE(halt, all choices right) + w BCE(solvable, question has a solution)
+    loss = cross-entropy of the choices + w_h BCE(halt, all choices right) + w_s BCE(solvable, question has a solution)
 
 Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
 puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
@@ -189,7 +189,7 @@ class Trainer:
         ce = cross_entropy(made, slots.target)[counts].mean()
         halt = F.binary_cross_entropy_with_logits(step.halt, right.float())
         solvable = F.binary_cross_entropy_with_logits(step.solvable, slots.solvable.float())
-        loss = ce + self.config.halt_weight * (halt + solvable)
+        loss = ce + self.config.halt_weight * halt + self.config.solvable_weight * solvable
         value = loss.item()
         if math.isfinite(value):
             loss.backward()
