@@ -1,5 +1,7 @@
 """The model: exact symmetry, independence of its neighbours in the batch, agreement of its two ways to compute."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +99,9 @@ def test_the_path_without_autograd_agrees_with_the_one_that_trains(model):
 def test_pool_sums_its_groups_and_its_gradient_is_the_transpose():
     rows = torch.tensor([0, 2, 1, 2], dtype=torch.int32)  # groups {0, 2}, {1}, {}, {2}
     starts = torch.tensor([0, 2, 3, 3, 4], dtype=torch.int32)
-    groups = Groups(rows, starts, torch.tensor([0, 1, 0, 3], dtype=torch.int32), torch.tensor([0, 1, 2, 4], dtype=torch.int32))
+    groups = Groups(
+        rows, starts, torch.tensor([0, 1, 0, 3], dtype=torch.int32), torch.tensor([0, 1, 2, 4], dtype=torch.int32)
+    )
     h = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     expected = torch.stack([h[0] + h[2], h[1], torch.zeros(4, dtype=torch.float64), h[2]])
     torch.testing.assert_close(pool(h, groups), expected)
@@ -155,8 +159,6 @@ def test_assume_takes_a_candidate_as_given():
 
 def test_a_configuration_survives_its_header():
     config = TRMConfig(width=24, share=(0, 1, 1, 2))
-    import json
-
     assert TRMConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     with pytest.raises(TrmsolveError, match="colour"):
         TRMConfig.from_dict({"width": 8, "colour": 1})

@@ -95,7 +95,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_kill_minus_nine_loses_nothing_but_the_last_interval(tmp_path):
     command = [sys.executable, "-m", "trmsolve", "train", "--task", "sudoku", "--data", "generate:4x4", "--run", "run"]
-    command += ["--batch-size", "4", "--width", "16", "--no-compile", "--steps", "150", "--save-minutes", "0.0005", "-q"]
+    command += [
+        "--batch-size",
+        "4",
+        "--width",
+        "16",
+        "--no-compile",
+        "--steps",
+        "150",
+        "--save-minutes",
+        "0.0005",
+        "-q",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     state = tmp_path / "run" / "state.safetensors"
     end = time.monotonic() + 300
@@ -193,7 +204,10 @@ def test_a_draw_depends_on_seed_and_index_alone():
         assert (a.encoded.meanings == b.encoded.meanings).all() and (a.target == b.target).all()
         assert a.solvable == b.solvable
     other = TASK.data(["generate:9x9"], 6).draw(7)
-    assert len(other.encoded.x) != len(first.draw(7).encoded.x) or (other.encoded.meanings != first.draw(7).encoded.meanings).any()
+    assert (
+        len(other.encoded.x) != len(first.draw(7).encoded.x)
+        or (other.encoded.meanings != first.draw(7).encoded.meanings).any()
+    )
 
 
 def test_misled_samples_have_no_solution_and_the_others_have_their_target():

@@ -12,6 +12,7 @@ refuted branch hands its chance to its siblings, and the search is complete: it 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,7 +81,7 @@ def most_telling(probabilities: np.ndarray, starts: np.ndarray) -> int:
     probabilities: float32 (L,); starts: (n_units + 1,) the first token of each choice.
     """
     best, which = -1.0, 0
-    for choice, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
+    for choice, (start, end) in enumerate(itertools.pairwise(starts)):
         if end - start > 1:
             second, first = np.partition(probabilities[start:end], -2)[-2:]
             score = float(second * (first + second)) / (end - start) ** 2
