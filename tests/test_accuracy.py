@@ -1,4 +1,4 @@
-"""What the bundled checkpoint reaches. The full figures are measured by `trmsolve eval` and stand in docs/records.md."""
+"""What the bundled checkpoint reaches; the full figures, by `trmsolve eval`, stand in docs/records.md."""
 
 import csv
 from pathlib import Path

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import trmsolve
+from trmsolve.cli import app
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.store import read_header
@@ -238,3 +240,19 @@ def test_bad_training_data_is_named(tmp_path, text, message):
     with pytest.raises(TrmsolveError, match=message) as caught:
         TASK.data([str(path)])
     assert Path(caught.value.message.split(":")[0]).name == "data.csv"
+
+
+def test_a_finished_run_is_measured_on_its_held_out_puzzles(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = ["question,answer"]
+    for index in range(4):
+        question, solution, _ = generate(21, index, 4)
+        rows.append(f"{TASK.line(question)},{TASK.line(solution)}")
+    Path("held.csv").write_text("\n".join(rows))
+    command = ["train", "--task", "sudoku", "--data", "generate:4x4", "--eval", "held.csv", "--steps", "4"]
+    command += ["--batch-size", "4", "--width", "16", "--no-compile", "-q"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    header = read_header("runs/sudoku/sudoku.safetensors")
+    assert header.metrics["held"]["n"] == 4 and 0 <= header.metrics["held"]["solved"] <= 1
+    assert header.provenance["sessions"][0]["data"][0]["name"] == "generate:4x4"

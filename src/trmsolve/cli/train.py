@@ -77,13 +77,13 @@ def train(
     minutes = 30.0 if minutes is None and steps is None else minutes
     mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong}
     source_data = the_task.data(data or [], seed, **{key: value for key, value in mix.items() if value is not None})
-    puzzles = _held_out(the_task, held_out or [], eval_limit)
+    held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
 
     import torch
 
     from trmsolve.api import load
     from trmsolve.model.config import TRMConfig
-    from trmsolve.training.finish import finish
+    from trmsolve.training.finish import finish, measure
     from trmsolve.training.runfolder import RunFolder
     from trmsolve.training.trainer import Trainer
 
@@ -121,7 +121,8 @@ def train(
         trainer.note_session(sys.argv[1:], source_data.describe(), source)
         if trainer.step:
             progress.message(f"going on from step {trainer.step} of {folder.path}")
-        evaluate = _evaluation(the_task, puzzles) if puzzles else None
+        every = [puzzle for puzzles in held_out_puzzles.values() for puzzle in puzzles]
+        evaluate = _evaluation(the_task, every) if every else None
         outcome = trainer.run(
             progress,
             save_every=60 * save_minutes,
@@ -133,7 +134,11 @@ def train(
         if outcome == "diverged":
             say(f"{where}; the last good state: {folder.state_file}\n  try a lower --lr")
             return BAD
-        path = finish(trainer, task, output if outcome == "finished" else own)
+        metrics = {}
+        if outcome == "finished" and held_out_puzzles:
+            progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
+            metrics = measure(the_task, trainer.ema.model, held_out_puzzles, _dtype())
+        path = finish(trainer, task, output if outcome == "finished" else own, metrics)
     say(f"{where}; checkpoint: {path}")
     if outcome == "interrupted":
         say("go on with the same command")
@@ -141,15 +146,13 @@ def train(
     return SOLVED
 
 
-def _held_out(task: Any, files: list[str], limit: int) -> list[Any]:
+def _held_out(task: Any, file: str, limit: int) -> list[Any]:
     from trmsolve.tasks.base import BadPuzzle
 
-    puzzles = []
-    for file in files:
-        for record in records(task, [file], limit):
-            if isinstance(record, BadPuzzle):
-                raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
-            puzzles.append(record)
+    puzzles = list(records(task, [file], limit))
+    for record in puzzles:
+        if isinstance(record, BadPuzzle):
+            raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
     return puzzles
 
 
@@ -157,27 +160,25 @@ def _evaluation(task: Any, puzzles: list[Any]) -> Any:
     """A measure of a model in training: single passes, as shares."""
 
     def evaluate(model: Any) -> dict[str, Any]:
-        import copy
-
-        import torch
-
         from trmsolve.solving.measure import single_pass
-        from trmsolve.solving.solver import Solver
+        from trmsolve.training.finish import solver_of
 
-        dtype = torch.bfloat16 if _bfloat16() else torch.float32
-        return single_pass(Solver(task, copy.deepcopy(model).cast(dtype), dtype), puzzles, (16, 32)).rates() | {
-            "puzzles": len(puzzles)
-        }
+        rates = single_pass(solver_of(task, model, _dtype()), puzzles, (16, 32)).rates()
+        return {"puzzles": len(puzzles)} | {key: round(value, 4) for key, value in rates.items()}
 
     return evaluate
+
+
+def _dtype() -> Any:
+    from trmsolve.device import choose
+
+    return choose("cpu").dtype
 
 
 def _bfloat16() -> bool:
     import torch
 
-    from trmsolve.device import choose
-
-    return choose("cpu").dtype == torch.bfloat16
+    return _dtype() == torch.bfloat16
 
 
 def _pays(minutes: float | None) -> bool:

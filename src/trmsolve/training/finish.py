@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import platform
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trmsolve import __version__
+from trmsolve.model.trm import TRM
+from trmsolve.solving.measure import single_pass, summary
+from trmsolve.solving.solver import Solver
 from trmsolve.store import save
+from trmsolve.tasks.base import Puzzle, Task
 from trmsolve.training.trainer import Trainer
 
 
@@ -30,6 +36,26 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
     }
     save(path, trainer.ema.model.state_dict(), task, trainer.model.config.to_dict(), provenance, metrics or {})
     return path
+
+
+def solver_of(task: Task, model: TRM, dtype: torch.dtype) -> Solver:
+    """A solver with a copy of the model, converted for inference."""
+    return Solver(task, copy.deepcopy(model).cast(dtype), dtype)
+
+
+def measure(task: Task, model: TRM, sets: dict[str, list[Puzzle]], dtype: torch.dtype) -> dict[str, dict[str, float]]:
+    """Accuracy by set of held-out puzzles: solved and verified with default settings, and in a single pass."""
+    solver = solver_of(task, model, dtype)
+    metrics = {}
+    for name, puzzles in sets.items():
+        started = time.monotonic()
+        solved = summary(list(solver.solve(puzzles)), time.monotonic() - started)
+        passes = single_pass(solver, puzzles, (16, 64)).rates()
+        entry = {"solved": solved["solved"], "n": solved["puzzles"], "mean_restarts": solved["mean_restarts"]}
+        entry |= {"without_restarts": solved["solved_without_restarts"], "mean_steps": solved["mean_steps"]}
+        entry |= {key: value for key, value in passes.items() if key.startswith("exact")}
+        metrics[name] = {key: round(value, 4) for key, value in entry.items()}
+    return metrics
 
 
 def commit() -> str:

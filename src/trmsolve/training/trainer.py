@@ -135,7 +135,7 @@ class Trainer:
         started, before = time.monotonic(), self.seconds
         last_save, last_evaluation, outcome = self.seconds, self.seconds, "finished"
         totals, since = Totals(), time.monotonic()
-        smooth = None
+        smooth, first = None, self.step
         while not self.config.finished(self.step, self.seconds):
             if stop():
                 outcome = "interrupted"
@@ -162,7 +162,7 @@ class Trainer:
                 self._evaluate(evaluate, report)
                 last_evaluation = self.seconds
                 since = time.monotonic()
-        if evaluate is not None and outcome == "finished":
+        if evaluate is not None and outcome == "finished" and self.step > first:
             self._evaluate(evaluate, report)
         self.save()
         report.saved(self.folder.state_file)
