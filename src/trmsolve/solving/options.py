@@ -13,7 +13,7 @@ class SolveOptions:
 
     max_steps: int = 32  # supervision steps of the plain recursion at most
     restarts: int = 128  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
-    restart_steps: int = 8  # steps of a further run at most
+    restart_steps: int = 6  # steps of a further run at most
     patience: int = 2  # a further run ends when its answer has not changed for so many steps
     width: int = 2  # further runs that a puzzle has in the batch at one time
     batch_size: int = 32  # runs in the batch; answers do not depend on it

@@ -22,7 +22,7 @@ from trmsolve.solving.recursion import Reading, Run
 from trmsolve.solving.tree import Node
 from trmsolve.tasks.base import Guess, Puzzle, Task
 
-HOPELESS = 0.1  # a branch believed to have a solution with less than this ends
+HOPELESS = 0.4  # a branch believed to have a solution with less than this ends
 CERTAIN = 0.95  # choices at least this sure are taken together to ask the rules whether a branch contradicts them
 
 
