@@ -113,7 +113,7 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
     encoded = encode(question)
     _, layout = pack([encoded])
     logits = torch.randn(len(encoded.x))
-    made = choices(logits, layout, 4)
+    made = choices(logits, layout, encoded.n_units)
     assert made.logits.shape[0] == encoded.n_units == int((question == 0).sum())
     torch.testing.assert_close(made.logits.softmax(1).sum(1), torch.ones(encoded.n_units))
     goal = target(question, solution)

@@ -25,33 +25,39 @@ class Layout(NamedTuple):
         return Layout(self.units.to(device), self.puzzles.to(device), self.lengths.to(device))
 
 
-def pack(batch: Sequence[Encoded]) -> tuple[Tensor, Layout]:
-    """x, int64 (L,), and the layout of a batch."""
+def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
+    """x, int64 (L,), and the layout of a batch.
+
+    Tokens and units of each kind are filled up to a multiple with ones that belong to nothing, so that shapes recur.
+    """
     kinds = len(batch[0].units)
     lengths = np.array([len(e.x) for e in batch])
     n_units = np.array([e.n_units for e in batch])
     token_start = np.concatenate([[0], np.cumsum(lengths)])
     unit_start = np.concatenate([[0], np.cumsum(n_units)])
-    total, units = int(token_start[-1]), int(unit_start[-1])
+    total = int(token_start[-1])
+    tokens, units = (-(-int(n) // multiple) * multiple for n in (total, unit_start[-1]))
     of_token = np.concatenate([e.units + start for e, start in zip(batch, unit_start, strict=False)], 1)
-    of_token = of_token + np.arange(kinds)[:, None] * units  # (K, L)
+    of_token = of_token + np.arange(kinds)[:, None] * units  # (K, total)
     flat = of_token.reshape(-1)
     order = np.argsort(flat, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=kinds * units))])
-    as_int = lambda a: torch.from_numpy(np.ascontiguousarray(a, dtype=np.int32))  # noqa: E731
+    puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)
+    row = np.minimum(np.arange(tokens + 1), total)
     layout = Layout(
+        Groups(_int32(order % total), _int32(starts), _int32(of_token.T.reshape(-1)), _int32(kinds * row)),
         Groups(
-            as_int(order % total),
-            as_int(starts),
-            as_int(of_token.T.reshape(-1)),
-            torch.arange(0, kinds * total + 1, kinds, dtype=torch.int32),
-        ),
-        Groups(
-            torch.arange(total, dtype=torch.int32),
-            as_int(token_start),
-            as_int(np.repeat(np.arange(len(batch)), lengths)),
-            torch.arange(total + 1, dtype=torch.int32),
+            _int32(np.arange(total)),
+            _int32(token_start),
+            _int32(np.repeat(np.arange(len(batch)), lengths)),
+            _int32(row),
         ),
         torch.from_numpy(lengths),
     )
-    return torch.from_numpy(np.concatenate([e.x for e in batch])), layout
+    x = np.zeros(tokens, np.int64)
+    x[:total] = np.concatenate([e.x for e in batch])
+    return torch.from_numpy(x), layout
+
+
+def _int32(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int32))

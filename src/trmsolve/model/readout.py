@@ -28,14 +28,9 @@ class Choices(NamedTuple):
         return self.logits.softmax(1).amax(1)
 
 
-def n_choices(layout: Layout, kinds: int) -> int:
-    """Units of kind 0 in the batch."""
-    return (layout.units.starts.shape[0] - 1) // kinds
-
-
-def choices(logits: Tensor, layout: Layout, kinds: int) -> Choices:
-    """The logits, float32 (L,), by choice. The tokens of a unit of kind 0 stand together (tasks/base.py)."""
-    starts = layout.units.starts[: n_choices(layout, kinds) + 1].long()
+def choices(logits: Tensor, layout: Layout, number: int) -> Choices:
+    """The logits, float32 (L,), by choice, `number` of them: the units of kind 0, whose tokens stand together."""
+    starts = layout.units.starts[: number + 1].long()
     first, count = starts[:-1], starts.diff()
     most = int(count.max()) if len(count) else 1
     rank = torch.arange(most, device=logits.device)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trmsolve.model.layout import pack
 from trmsolve.model.readout import choices
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Encoded
+
+# A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
+ROUND = 64
 
 
 @dataclass(slots=True)
@@ -66,9 +70,9 @@ class Recursion:
             self._packed = False
 
     def _pack(self) -> None:
-        tokens, layout = pack([run.encoded for run in self.runs])
+        tokens, layout = pack([run.encoded for run in self.runs], ROUND)
         self._tokens, self._layout = tokens.to(self.device), layout.to(self.device)
-        self._y, self._z = (torch.cat(states) for states in zip(*self._states, strict=True))
+        self._y, self._z = (_with_rows(torch.cat(s), len(tokens)) for s in zip(*self._states, strict=True))
         self._packed = True
 
     @torch.inference_mode()
@@ -76,12 +80,12 @@ class Recursion:
         """One supervision step of every run; each run's `reading` is replaced."""
         if not self._packed:
             self._pack()
-        kinds = self.model.config.kinds
         step = self.model(self._tokens, self._y, self._z, self._layout)
         self._y, self._z = step.y, step.z
         lengths = [len(run.encoded.x) for run in self.runs]
-        self._states = list(zip(step.y.split(lengths), step.z.split(lengths), strict=True))
-        made = choices(step.logits, self._layout, kinds)
+        real = sum(lengths)
+        self._states = list(zip(step.y[:real].split(lengths), step.z[:real].split(lengths), strict=True))
+        made = choices(step.logits, self._layout, sum(run.encoded.n_units for run in self.runs))
         probabilities = made.logits.softmax(1).cpu()
         best = probabilities.max(1)
         chosen, confidence = best.indices.numpy(), best.values.numpy()
@@ -96,3 +100,8 @@ class Recursion:
             run.step, run.settled = run.step + 1, run.settled + 1 if same else 0
             run.reading = Reading(answer, confidence[units], flat[tokens], halt[i], solvable[i])
             token, unit = tokens.stop, units.stop
+
+
+def _with_rows(t: Tensor, rows: int) -> Tensor:
+    """The same with zero rows added below, (rows, D)."""
+    return F.pad(t, (0, 0, 0, rows - len(t)))

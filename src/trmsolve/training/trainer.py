@@ -179,7 +179,7 @@ class Trainer:
         slots, model = self.slots, self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             step = self.forward(slots.tokens, slots.y, slots.z, slots.layout)
-        made = choices(step.logits, slots.layout, model.config.kinds)
+        made = choices(step.logits, slots.layout, len(slots.target))
         owner = slots.choice_slot
         counts = slots.solvable[owner]
         right_choice = (made.logits.argmax(1) == slots.target) | ~counts
