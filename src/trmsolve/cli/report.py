@@ -88,7 +88,7 @@ def complain(task: Task, result: Result) -> None:
     if result.error:
         say(f"{result.puzzle.source}: {result.error}")
         return
-    halted = "; the halting head took it for solved" if result.solved else ""
+    halted = "; the halting head took it for solved" if result.halted else ""
     lines = [
         f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps "
         f"and {result.restarts} restarts{halted}"

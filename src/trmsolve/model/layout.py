@@ -46,12 +46,7 @@ def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
     row = np.minimum(np.arange(tokens + 1), total)
     layout = Layout(
         Groups(_int32(order % total), _int32(starts), _int32(of_token.T.reshape(-1)), _int32(kinds * row)),
-        Groups(
-            _int32(np.arange(total)),
-            _int32(token_start),
-            _int32(np.repeat(np.arange(len(batch)), lengths)),
-            _int32(row),
-        ),
+        Groups(_int32(np.arange(total)), _int32(token_start), _int32(puzzle_of_token), _int32(row)),
         torch.from_numpy(lengths),
     )
     x = np.zeros(tokens, np.int64)

@@ -41,14 +41,19 @@ class Result:
 
     puzzle: Puzzle | BadPuzzle
     guess: Guess | None = None  # the answer, or the best grid of an unsolved puzzle; None for a bad one
-    solved: bool = False  # verified; or, without verification, halted
-    verified: bool = False  # the answer passes the rules
+    solved: bool = False  # the answer passes the rules
+    halted: bool = False  # it was taken for an answer: by the rules, or without them by the halting head
     steps: int = 0  # supervision steps of all runs, the answer's own last
     restarts: int = 0  # runs after the first
     halt_probability: float = 0.0
     seconds: float = 0.0  # from admission to the answer
     error: str = ""
     plain_steps: int = field(default=0)  # steps of the plain recursion alone
+
+    @property
+    def verified(self) -> bool:
+        """Nothing is called solved that the rules have not accepted; records hold both words."""
+        return self.solved
 
     @property
     def plain(self) -> bool:

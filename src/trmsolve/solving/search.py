@@ -133,8 +133,8 @@ class Search:
         return Result(
             self.puzzle,
             guess,
-            solved=self.answer is not None,
-            verified=self.verified,
+            solved=self.verified,
+            halted=self.answer is not None,
             steps=self.steps,
             restarts=self.restarts,
             halt_probability=halt,
