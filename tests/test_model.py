@@ -9,7 +9,7 @@ import torch
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import pack
-from trmsolve.model.pool import Groups, pool
+from trmsolve.model.pool import Groups, pool, scattered
 from trmsolve.model.readout import choices, cross_entropy
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.tasks.base import Encoded
@@ -105,6 +105,7 @@ def test_pool_sums_its_groups_and_its_gradient_is_the_transpose():
     h = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     expected = torch.stack([h[0] + h[2], h[1], torch.zeros(4, dtype=torch.float64), h[2]])
     torch.testing.assert_close(pool(h, groups), expected)
+    torch.testing.assert_close(scattered(h, rows, starts), expected)
     assert torch.autograd.gradcheck(lambda t: pool(t, groups), (h,))
 
 

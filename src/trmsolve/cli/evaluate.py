@@ -28,7 +28,7 @@ def evaluate(
     restarts: o.Restarts = 128,
     single_pass: Annotated[bool, typer.Option(help="Also roll out 16 and 64 plain steps.")] = True,
     batch_size: o.BatchSize = 32,
-    seed: o.Seed = 0,
+    seed: o.SolveSeed = 0,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     as_json: o.AsJson = False,

@@ -26,6 +26,7 @@ MaxSteps = Annotated[int, typer.Option("--max-steps", min=1, help="Supervision s
 Restarts = Annotated[int, typer.Option("--restarts", min=0, help="Further runs under assumptions; 0: plain recursion.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Runs at once; answers do not depend on it.")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
+SolveSeed = Annotated[int, typer.Option("--seed", min=0, help="Changes nothing: solving draws nothing at random.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also say which device, checkpoint and why.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="Colour on stderr.")]

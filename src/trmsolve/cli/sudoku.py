@@ -42,7 +42,7 @@ def sudoku(
     output: o.Output = None,
     force: o.Force = False,
     batch_size: o.BatchSize = 32,
-    seed: o.Seed = 0,
+    seed: o.SolveSeed = 0,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
     limit: o.Limit = None,
     device: o.Device = "auto",

@@ -33,7 +33,15 @@ class Groups(NamedTuple):
 
 @torch.library.custom_op("trmsolve::pool", mutates_args=())
 def _pool(h: Tensor, rows: Tensor, starts: Tensor, groups: Tensor, group_starts: Tensor) -> Tensor:
-    return F.embedding_bag(rows, h, starts, mode="sum", include_last_offset=True)
+    if h.device.type in ("cpu", "cuda"):
+        return F.embedding_bag(rows, h, starts, mode="sum", include_last_offset=True)
+    return scattered(h, rows, starts)
+
+
+def scattered(h: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
+    """The same sums by index_add, for devices without embedding_bag (mps)."""
+    groups = torch.repeat_interleave(starts.diff().long())
+    return h.new_zeros(len(starts) - 1, h.shape[1]).index_add_(0, groups, h[rows.long()])
 
 
 @_pool.register_fake

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trmsolve.tasks.base import BadPuzzle, Guess, Puzzle
 
@@ -48,7 +48,6 @@ class Result:
     halt_probability: float = 0.0
     seconds: float = 0.0  # from admission to the answer
     error: str = ""
-    plain_steps: int = field(default=0)  # steps of the plain recursion alone
 
     @property
     def verified(self) -> bool:

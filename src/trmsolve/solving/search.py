@@ -36,7 +36,6 @@ class Search:
     index: int  # place in the input
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
-    plain_steps: int = 0
     started_runs: int = 0
     best: tuple[Guess, float] | None = None  # most promising failed answer, for reports
     answer: tuple[Guess, float] | None = None
@@ -105,8 +104,6 @@ class Search:
             if run.step >= run.max_steps or self._hopeless(node):
                 self._end(node, reading)
                 ended.add(run)
-        if not self.round[0].assumed:
-            self.plain_steps = self.steps
         if self.answer is not None:
             ended |= set(self.runs)
             self.round = []
@@ -139,7 +136,6 @@ class Search:
             restarts=self.restarts,
             halt_probability=halt,
             seconds=time.monotonic() - self.started,
-            plain_steps=self.plain_steps,
         )
 
     def _hopeless(self, node: Node) -> bool:
