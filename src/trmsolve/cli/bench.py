@@ -11,6 +11,7 @@ from trmsolve.cli import options as o
 from trmsolve.cli.guard import SOLVED, guarded, say
 from trmsolve.cli.inputs import records
 from trmsolve.errors import TrmsolveError
+from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
 
 
@@ -20,9 +21,9 @@ def bench(
     task: Annotated[str, typer.Option("--task", help="sudoku")] = "sudoku",
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 100,
     checkpoint: o.Checkpoint = None,
-    max_steps: o.MaxSteps = 32,
-    restarts: o.Restarts = 128,
-    batch_size: o.BatchSize = 32,
+    max_steps: o.MaxSteps = SolveOptions.max_steps,
+    restarts: o.Restarts = SolveOptions.restarts,
+    batch_size: o.BatchSize = SolveOptions.batch_size,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     as_json: o.AsJson = False,

@@ -12,6 +12,7 @@ import typer
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import BAD, SOLVED, guarded, say
 from trmsolve.cli.inputs import piped, records
+from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
 
 
@@ -24,10 +25,10 @@ def evaluate(
     ] = None,
     checkpoint: o.Checkpoint = None,
     limit: o.Limit = None,
-    max_steps: o.MaxSteps = 32,
-    restarts: o.Restarts = 128,
+    max_steps: o.MaxSteps = SolveOptions.max_steps,
+    restarts: o.Restarts = SolveOptions.restarts,
     single_pass: Annotated[bool, typer.Option(help="Also roll out 16 and 64 plain steps.")] = True,
-    batch_size: o.BatchSize = 32,
+    batch_size: o.BatchSize = SolveOptions.batch_size,
     seed: o.SolveSeed = 0,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",

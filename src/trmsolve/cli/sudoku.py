@@ -10,6 +10,7 @@ import typer
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import guarded
 from trmsolve.cli.solve import Asked, solve
+from trmsolve.solving.options import SolveOptions
 
 
 @guarded
@@ -17,8 +18,8 @@ def sudoku(
     context: typer.Context,
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files of puzzles; - is stdin.")] = None,
     checkpoint: o.Checkpoint = None,
-    max_steps: o.MaxSteps = 32,
-    restarts: o.Restarts = 128,
+    max_steps: o.MaxSteps = SolveOptions.max_steps,
+    restarts: o.Restarts = SolveOptions.restarts,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Halt by the rules, or by the model's own halting head.")
     ] = True,
@@ -41,7 +42,7 @@ def sudoku(
     html: Annotated[Path | None, typer.Option("--html", help="A page with a step slider.")] = None,
     output: o.Output = None,
     force: o.Force = False,
-    batch_size: o.BatchSize = 32,
+    batch_size: o.BatchSize = SolveOptions.batch_size,
     seed: o.SolveSeed = 0,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
     limit: o.Limit = None,

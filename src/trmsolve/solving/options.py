@@ -12,7 +12,7 @@ class SolveOptions:
     """The solver's settings; the defaults are those of the command line."""
 
     max_steps: int = 32  # supervision steps of the plain recursion at most
-    restarts: int = 128  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
+    restarts: int = 512  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
     restart_steps: int = 6  # steps of a further run at most
     patience: int = 2  # a further run ends when its answer has not changed for so many steps
     width: int = 2  # further runs that a puzzle has in the batch at one time
