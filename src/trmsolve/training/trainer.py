@@ -164,8 +164,9 @@ class Trainer:
                 since = time.monotonic()
         if evaluate is not None and outcome == "finished" and self.step > first:
             self._evaluate(evaluate, report)
-        self.save()
-        report.saved(self.folder.state_file)
+        if self.step > first or not self.folder.state_file.exists():
+            self.save()
+            report.saved(self.folder.state_file)
         return outcome
 
     def _evaluate(self, evaluate: Evaluate, report: Reporter) -> None:
