@@ -16,6 +16,7 @@ from trmsolve.sources import open_lines
 from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
+from trmsolve.tasks.sudoku.rules import conflicts
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "sudoku"
 
@@ -82,7 +83,7 @@ def test_a_puzzle_without_a_solution_is_not_solved_and_harms_no_neighbour(model)
     others = [d for d in range(1, 10) if d != solution[row, column]]
     for digit in others:
         impossible.question[row, column] = digit
-        if not TASK.conflicts(impossible.question):
+        if not conflicts(impossible.question):
             break
     bad = BadPuzzle("file:3", "79 characters")
     results = list(model.solve([good, impossible, bad, good], restarts=8))

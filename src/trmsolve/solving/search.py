@@ -3,8 +3,8 @@
 A run that fails leaves what the model thought of every choice at its end. The choice it left most evenly between two
 tokens is taken as given with each of its tokens (tree.py); every branch is a smaller question, run from a fresh state.
 The model alone orders the branches: how likely it found the token, and whether it believes at the end of a branch that
-the branch still has a solution. The rules accept an answer, or reject a branch that they already contradict; they never
-choose.
+the branch still has a solution. The rules accept an answer, or reject a branch that leaves a cell or unit nothing; they
+never choose.
 
 All that happens here depends on this puzzle alone, so that answers do not depend on the batch: the runs of a round
 start together, and the next round is chosen when all of them have ended.
@@ -19,11 +19,10 @@ import numpy as np
 
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Reading, Run
-from trmsolve.solving.tree import Node
+from trmsolve.solving.tree import FLOOR, Node
 from trmsolve.tasks.base import Guess, Puzzle, Task
 
 HOPELESS = 0.4  # a branch believed to have a solution with less than this ends
-CERTAIN = 0.95  # choices at least this sure are taken together to ask the rules whether a branch contradicts them
 
 
 @dataclass(eq=False)
@@ -152,18 +151,8 @@ class Search:
 
     def _end(self, node: Node, reading: Reading) -> None:
         """A run has failed: how much is its branch still worth, and how does it go on?"""
-        node.run, node.ran, node.alive = None, True, reading.solvable
-        if node.assumed and self._contradicted(node, reading):
-            node.alive = 0.0
-        else:
-            node.expand(self.task, reading)
-
-    def _contradicted(self, node: Node, reading: Reading) -> bool:
-        """Whether the rules reject all that the model is certain of, taken together."""
-        question = node.question
-        for meaning in node.encoded.meanings[reading.chosen[reading.confidence >= CERTAIN]]:
-            question = self.task.assume(question, int(meaning))
-        return bool(self.task.conflicts(question)) or self.task.encode(question) is None
+        node.run, node.ran, node.alive = None, True, max(reading.solvable, FLOOR)
+        node.expand(self.task, reading)
 
     def _next_round(self) -> None:
         budget = min(self.options.width, self.options.restarts - self.restarts)

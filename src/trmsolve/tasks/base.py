@@ -146,9 +146,6 @@ class Task(Protocol):
     def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
         """Every rule the answer breaks; empty when it is a solution of the question. Judges, never supplies."""
 
-    def conflicts(self, question: np.ndarray) -> list[Violation]:
-        """Every rule that the givens of a question already break."""
-
     def solved(self, question: np.ndarray, answer: np.ndarray) -> bool:
         """Whether check() would find nothing, quickly: it is asked after every step of every puzzle."""
 

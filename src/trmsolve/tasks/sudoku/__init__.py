@@ -7,7 +7,7 @@ from trmsolve.tasks.sudoku.encode import assume, decode, describe, encode
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.tasks.sudoku.rules import check, conflicts, solved
+from trmsolve.tasks.sudoku.rules import check, solved
 from trmsolve.tasks.sudoku.write import CSV_HEADER, draw, line, write
 
 
@@ -23,7 +23,6 @@ class Sudoku:
     draw = staticmethod(draw)
     line = staticmethod(line)
     check = staticmethod(check)
-    conflicts = staticmethod(conflicts)
     solved = staticmethod(solved)
     encode = staticmethod(encode)
     decode = staticmethod(decode)
