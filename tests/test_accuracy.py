@@ -60,6 +60,7 @@ def test_no_training_puzzle_is_a_held_out_one_up_to_symmetry(shared):
 
     held_out = ("extreme_dev.csv", "clue17_dev.csv", "forum_hardest_11plus_dev.csv")
     forbidden = np.concatenate([fingerprints(questions(name)) for name in held_out])
+    assert len(np.unique(forbidden)) == len(forbidden) == 2300  # the fingerprint tells puzzles apart
     for name in ("extreme_train.csv", "magictour_top1465.csv", "clue17_train.csv"):
         assert not np.isin(fingerprints(questions(name)), forbidden).any(), name
 

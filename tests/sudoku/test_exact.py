@@ -10,7 +10,6 @@ import pytest
 from trmsolve.tasks.sudoku.exact import solutions
 from trmsolve.tasks.sudoku.rules import check
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "sudoku"
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 
 
@@ -19,10 +18,7 @@ def grid(text: str) -> np.ndarray:
     return np.array([0 if c == "." else int(c) for c in text], np.uint8).reshape(side, side)
 
 
-def shared(name: str, limit: int) -> list[dict[str, str]]:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+def rows_of(path: Path, limit: int) -> list[dict[str, str]]:
     with path.open() as file:
         return [row for row, _ in zip(csv.DictReader(file), range(limit), strict=False)]
 
@@ -109,8 +105,8 @@ def test_a_side_without_boxes_is_refused():
 
 
 @pytest.mark.parametrize("name", ["extreme_train.csv", "clue17_train.csv", "forum_hardest_11plus_train.csv"])
-def test_shared_puzzles_have_the_listed_answer_and_nearly_the_listed_rating(name):
-    rows = shared(name, 25)
+def test_shared_puzzles_have_the_listed_answer_and_nearly_the_listed_rating(shared, name):
+    rows = rows_of(shared / "data" / "sudoku" / name, 25)
     same = 0
     for row in rows:
         found, branches = solutions(grid(row["question"]))

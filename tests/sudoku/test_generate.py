@@ -1,5 +1,6 @@
 """Generated puzzles: one solution, minimal when they say so, the same for the same seed, as hard as asked for."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def test_hard_puzzles_are_as_hard_as_asked_for_unique_and_minimal():
 
 
 def test_a_difficulty_out_of_reach_ends_with_an_error(monkeypatch):
-    monkeypatch.setattr("trmsolve.tasks.sudoku.generate.CLIMBS", 2)
+    # By its full name: the package holds a function of the module's name.
+    monkeypatch.setattr(sys.modules["trmsolve.tasks.sudoku.generate"], "CLIMBS", 2)
     with pytest.raises(TrmsolveError, match="branches"):
         generate(18, 0, 6, min_branches=10_000)
 
