@@ -10,7 +10,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import pack
 from trmsolve.model.pool import Groups, pool, scattered
-from trmsolve.model.readout import choices, cross_entropy
+from trmsolve.model.readout import by_choice, cross_entropy
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.tasks.base import Encoded
 from trmsolve.tasks.sudoku.encode import assume, candidates, decode, describe, encode, target
@@ -114,9 +114,9 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
     encoded = encode(question)
     _, layout = pack([encoded])
     logits = torch.randn(len(encoded.x))
-    made = choices(logits, layout, encoded.n_units)
-    assert made.logits.shape[0] == encoded.n_units == int((question == 0).sum())
-    torch.testing.assert_close(made.logits.softmax(1).sum(1), torch.ones(encoded.n_units))
+    made = by_choice(logits, layout)
+    assert made.shape[0] == encoded.choices == int((question == 0).sum())
+    torch.testing.assert_close(made.softmax(1).sum(1), torch.ones(encoded.choices))
     goal = target(question, solution)
     cell = np.flatnonzero(question == 0)[5]
     mine = logits[torch.from_numpy(candidates(question) // 9 == cell)]
@@ -128,9 +128,8 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
 def test_the_targets_tokens_decode_to_the_solution(side):
     question, solution, _ = generate(9, 0, side, minimal=side < 16)
     encoded = encode(question)
-    first = np.searchsorted(encoded.units[0], np.arange(encoded.n_units))
-    meanings = encoded.meanings[first + target(question, solution)]
-    guess = decode(question, meanings, np.full(encoded.n_units, 0.5, np.float32))
+    meanings = encoded.meanings[encoded.starts[:-1] + target(question, solution)]
+    guess = decode(question, meanings, np.full(encoded.choices, 0.5, np.float32))
     assert (guess.answer == solution).all()
     assert (guess.confidence[question > 0] == 1).all() and (guess.confidence[question == 0] == 0.5).all()
 
@@ -139,7 +138,7 @@ def test_every_candidate_lies_in_one_unit_of_each_kind():
     question, _, _ = generate(9, 1, 9)
     encoded = encode(question)
     for kind in range(4):
-        assert set(encoded.units[kind]) == set(range(encoded.n_units))
+        assert set(encoded.ties.of_token[kind]) == set(range(encoded.choices))
 
 
 def test_a_contradiction_that_the_givens_already_show_is_not_encoded():

@@ -13,7 +13,7 @@ from trmsolve.solving.options import Result, StepEvent
 from trmsolve.solving.solver import OutOfTime
 from trmsolve.solving.tree import Node, most_telling
 from trmsolve.sources import open_lines
-from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle
+from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle, Units
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.rules import conflicts
@@ -72,7 +72,7 @@ def test_watching_yields_every_step_and_then_the_result(model):
     for event in events:
         assert ((event.guess.confidence > 0) & (event.guess.confidence <= 1)).all()
         assert (event.guess.answer[puzzle.question > 0] == puzzle.question[puzzle.question > 0]).all()
-        assert bool(event.assumed) == (event.run > 0)
+        assert bool(event.how) == (event.run > 0)
 
 
 def test_a_puzzle_without_a_solution_is_not_solved_and_harms_no_neighbour(model):
@@ -168,7 +168,8 @@ def test_text_is_read_as_the_command_line_reads_it(model):
 
 # -- the tree ---------------------------------------------------------------------------------------------------
 def leaf(p: float, alive: float = 1.0) -> Node:
-    return Node(np.zeros((4, 4)), Encoded(np.zeros(1), np.zeros((4, 1)), 1, np.zeros(1)), p=p, alive=alive)
+    encoded = Encoded(np.zeros(1), Units(np.zeros((4, 1)), 1), np.array([0, 1]), np.zeros(1))
+    return Node(question=np.zeros((4, 4)), encoded=encoded, p=p, alive=alive)
 
 
 def test_a_refuted_branch_hands_its_chance_to_its_sibling():

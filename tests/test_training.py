@@ -223,7 +223,7 @@ def test_misled_samples_have_no_solution_and_the_others_have_their_target():
         assert misled is not None and solutions(misled, 1)[0] == []
         easier = _reveal(question, answer, 0.5, rng)
         assert ((easier == answer) | (easier == 0)).all() and (easier > 0).sum() > (question > 0).sum()
-        assert len(target(easier, answer)) == encode(easier).n_units
+        assert len(target(easier, answer)) == encode(easier).choices
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import bench, checkpoints, doctor, evaluate, generate, sudoku, train
+from trmsolve.cli import bench, checkpoints, doctor, evaluate, generate, solvers, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -37,7 +37,8 @@ def _root(
     """Run, watch, train and check Tiny Recursive Models on puzzles."""
 
 
-app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(sudoku.sudoku)
+app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solvers.sudoku)
+app.command("maze", short_help="Find shortest paths, checked.")(solvers.maze)
 app.command("train", short_help="Train a model, or go on with a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
 app.command("generate", short_help="Make puzzles with one solution.")(generate.generate)

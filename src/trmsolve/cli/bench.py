@@ -18,10 +18,10 @@ from trmsolve.tasks import get
 @guarded
 def bench(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Default: generated puzzles.")] = None,
-    task: Annotated[str, typer.Option("--task", help="sudoku")] = "sudoku",
+    task: Annotated[str, typer.Option("--task", help="sudoku or maze")] = "sudoku",
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 100,
     checkpoint: o.Checkpoint = None,
-    max_steps: o.MaxSteps = SolveOptions.max_steps,
+    max_steps: o.MaxSteps = None,
     restarts: o.Restarts = SolveOptions.restarts,
     batch_size: o.BatchSize = SolveOptions.batch_size,
     device: o.Device = "auto",
@@ -45,7 +45,7 @@ def bench(
         if not puzzles:
             raise TrmsolveError("no puzzle to measure")
     else:
-        puzzles = [Puzzle(the_task.generate(0, index, 9)[0]) for index in range(number)]
+        puzzles = [Puzzle(the_task.generate(0, index)[0]) for index in range(number)]
     model = load(checkpoint, task=task, device=device, dtype=dtype)
     report = measure(model.solver, puzzles, {"max_steps": max_steps, "restarts": restarts, "batch_size": batch_size})
     report |= {"checkpoint": model.checkpoint.name, "checkpoint_sha256": model.checkpoint.sha256}

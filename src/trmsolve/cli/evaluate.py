@@ -15,17 +15,19 @@ from trmsolve.cli.inputs import piped, records
 from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
 
+LISTED = ("solved", "solved_without_restarts")  # shares with rows of their own
+
 
 @guarded
 def evaluate(
-    task: Annotated[str, typer.Argument(help="sudoku")],
+    task: Annotated[str, typer.Argument(help="sudoku or maze")],
     context: typer.Context,
     files: Annotated[
         list[str] | None, typer.Argument(metavar="FILE", help="Puzzles, best with their answers (CSV); - is stdin.")
     ] = None,
     checkpoint: o.Checkpoint = None,
     limit: o.Limit = None,
-    max_steps: o.MaxSteps = SolveOptions.max_steps,
+    max_steps: o.MaxSteps = None,
     restarts: o.Restarts = SolveOptions.restarts,
     single_pass: Annotated[bool, typer.Option(help="Also roll out 16 and 64 plain steps.")] = True,
     batch_size: o.BatchSize = SolveOptions.batch_size,
@@ -44,7 +46,7 @@ def evaluate(
     if not files:
         say(context.get_help())
         return BAD
-    from trmsolve.solving.measure import interval, readable, summary
+    from trmsolve.solving.measure import details, interval, readable, summary
 
     puzzles, bad = readable(records(the_task, files, limit))
     for record in bad:
@@ -67,11 +69,12 @@ def evaluate(
     report: dict[str, Any] = {"task": task, "files": files, "checkpoint": model.checkpoint.name}
     report |= {"checkpoint_sha256": model.checkpoint.sha256, "device": str(model.choice.device)}
     report |= {"dtype": str(model.choice.dtype).removeprefix("torch."), "max_steps": max_steps, "restarts": restarts}
-    report |= summary(results, time.monotonic() - started)
+    report |= summary(results, time.monotonic() - started) | details(the_task, results)
     if single_pass:
         counts = roll_out(model.solver, puzzles, batch_size=batch_size)
         report |= counts.rates()
         for k in counts.steps:
+            report[f"accepted_at_{k}_interval_95"] = interval(counts.accepted.get(k, 0), counts.puzzles)
             report[f"exact_at_{k}_interval_95"] = interval(counts.exact.get(k, 0), counts.puzzles)
     print(json.dumps(report, indent=2) if as_json else table(report))
     return BAD if bad else SOLVED
@@ -90,7 +93,15 @@ def table(report: dict[str, Any]) -> str:
         ("solved and verified", with_interval("solved")),
         ("  without restarts", with_interval("solved_without_restarts")),
     ]
+    worth = [key for key in report if f"{key}_interval_95" in report and key not in LISTED and "_at_" not in key]
+    rows += [(f"  {key.replace('_', ' ')}", with_interval(key)) for key in worth]
+    if len(report["strata"]) > 1:
+        for name, of in report["strata"].items():
+            solved, plain = (f"{100 * of[key]:.2f} %" for key in ("solved", "solved_without_restarts"))
+            words = f"{solved} of {of['puzzles']}, {plain} without restarts, {of['mean_steps']:.1f} steps"
+            rows.append((f"  {name}", words))
     if "exact_at_16" in report:
+        rows += [(f"single pass, {k} steps, accepted", with_interval(f"accepted_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, exact", with_interval(f"exact_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, cells", share(f"cell_accuracy_at_{k}")) for k in (16, 64)]
         rows += [(f"halting head right at {k} steps", share(f"halting_right_at_{k}")) for k in (16, 64)]

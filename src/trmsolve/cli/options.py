@@ -22,8 +22,13 @@ Checkpoint = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto, float32 or bfloat16.")]
-MaxSteps = Annotated[int, typer.Option("--max-steps", min=1, help="Supervision steps of a run at most.")]
-Restarts = Annotated[int, typer.Option("--restarts", min=0, help="Further runs under assumptions; 0: plain recursion.")]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option("--max-steps", min=1, help="Supervision steps of a run at most.", show_default="by the puzzle"),
+]
+Restarts = Annotated[
+    int, typer.Option("--restarts", min=0, help="Further runs of an unsolved puzzle at most; 0: plain recursion.")
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Runs at once; answers do not depend on it.")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 SolveSeed = Annotated[int, typer.Option("--seed", min=0, help="Changes nothing: solving draws nothing at random.")]

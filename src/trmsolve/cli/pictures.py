@@ -67,7 +67,7 @@ def frames(
                 run=event.run,
                 halt_probability=event.halt_probability,
                 violations=len(task.check(puzzle.question, event.guess.answer)),
-                open_guess=f"assuming {event.assumed}" if event.assumed else "",
+                open_guess=event.how,
                 seconds=time.monotonic() - started,
                 solved=event.solved,
             )

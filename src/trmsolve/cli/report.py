@@ -78,6 +78,7 @@ class Report:
             "restarts": result.restarts,
             "halt_probability": round(result.halt_probability, 6),
             "seconds": round(result.seconds, 4),
+            **(self.task.details(result.guess.answer) if result.verified else {}),
             **self.about,
             "error": result.error or None,
         }
@@ -94,10 +95,10 @@ def complain(task: Task, result: Result) -> None:
         f"and {result.restarts} restarts{halted}"
     ]
     if result.guess is None:
-        lines.append("the givens leave some cell or unit without a digit: there is no solution")
+        lines.append(task.refusal(result.puzzle.question))
     else:
         broken = task.check(result.puzzle.question, result.guess.answer)
-        lines.append(f"the best grid breaks {len(broken)} rules; it is no answer:")
+        lines.append(f"the best grid breaks {len(broken)} rule{'s' * (len(broken) != 1)}; it is no answer:")
         text = task.write(result.puzzle, result.guess.answer, "grid", ascii_only=True)
         lines += [text, *(f"  {violation.message}" for violation in broken[:5])]
         if len(broken) > 5:

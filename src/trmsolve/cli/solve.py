@@ -127,10 +127,14 @@ def _watched(
             continue
         events = model.watch(record, deadline=deadline, **asked.settings)
         seen, result = show(
-            frames(model.task, events, record, asked.settings["max_steps"]), asked.color, asked.pace, visible
+            frames(model.task, events, record, _steps(model, record, asked)), asked.color, asked.pace, visible
         )
         pictures.write(seen)
         yield result
+
+
+def _steps(model: Model, puzzle: Puzzle, asked: Asked) -> int:
+    return asked.settings["max_steps"] or model.task.max_steps(puzzle.question)
 
 
 def _on_terminal() -> bool:

@@ -20,10 +20,12 @@ from trmsolve.training.config import TrainConfig
 
 @guarded
 def train(
-    task: Annotated[str, typer.Option("--task", help="sudoku")],
+    task: Annotated[str, typer.Option("--task", help="sudoku or maze")],
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", help="FILE[=WEIGHT] with question,answer; generate:9x9[=WEIGHT]. Repeatable."),
+        typer.Option(
+            "--data", help="FILE[=WEIGHT]; generate:9x9[=WEIGHT]; mazes: generate:[KIND:]SIDE[-SIDE][=WEIGHT]."
+        ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
     source: Annotated[str | None, typer.Option("--from", help="Start from this checkpoint's weights.")] = None,
@@ -53,9 +55,11 @@ def train(
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
     cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
     n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
-    easier: Annotated[float | None, typer.Option(min=0, max=1, help="Share of puzzles with extra givens.")] = None,
-    easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Share of blanks filled in at most.")] = None,
-    wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Share made unsolvable.")] = None,
+    hidden: Annotated[int | None, typer.Option("--hidden", min=4, help="Inner width of a layer; twice D.")] = None,
+    easier: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share with extra givens.")] = None,
+    easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in.")] = None,
+    wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share made unsolvable.")] = None,
+    off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
     seed: o.Seed = 0,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
@@ -75,8 +79,11 @@ def train(
     if output != own:
         check_writable(output, force)
     minutes = 30.0 if minutes is None and steps is None else minutes
-    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong}
-    source_data = the_task.data(data or [], seed, **{key: value for key, value in mix.items() if value is not None})
+    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong, "off_path": off_path}
+    mix = {key: value for key, value in mix.items() if value is not None}
+    if strange := [f"--{key.replace('_', '-')}" for key in mix if key not in the_task.mix]:
+        raise TrmsolveError(f"{', '.join(strange)}: not for --task {task}", "see trmsolve train --help")
+    source_data = the_task.data(data or [], seed, **mix)
     held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
 
     import torch
@@ -89,10 +96,15 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
-    shape: dict[str, Any] = {"width": width, "hidden": None if width is None else 2 * width, "n": n, "T": cycles}
+    shape: dict[str, Any] = {
+        "width": width,
+        "hidden": hidden or (width and 2 * width),
+        "n": n,
+        "T": cycles,
+    }
     shape = {key: value for key, value in (shape | {"N_sup": n_sup}).items() if value is not None}
     weights = None
-    base = TRMConfig()
+    base = TRMConfig.from_dict(the_task.model)
     if source is not None:
         start = load(source, task=task, device="cpu", dtype="float32")
         base, weights = start.config, start.network.state_dict()

@@ -16,6 +16,8 @@ class TRMConfig:
     width: int = 64  # size of x, y and z per token
     hidden: int = 128  # inner width of a layer
     layers: int = 2  # layers of the one network f
+    mixer: str = "units"  # how tokens hear each other: `units` or `grid`
+    options: int = 1  # logits of a token
     kinds: int = 4  # kinds of unit a token belongs to (mixer `units`)
     share: tuple[int, ...] = (0, 1, 1, 2)  # which weights each kind uses: row and column share theirs
     unit_scale: float = 1 / 3  # a unit's sum is scaled by this: 1/sqrt(9) keeps its variance near 1

@@ -10,48 +10,87 @@ import torch
 from torch import Tensor
 
 from trmsolve.model.pool import Groups
-from trmsolve.tasks.base import Encoded
+from trmsolve.tasks.base import Encoded, Neighbours, Units
+
+# A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
+ROUND = 64  # a multiple for pack() that makes shapes recur
+
+
+class Options(NamedTuple):
+    """The options of U choices, side by side: at most C for each."""
+
+    index: Tensor  # int64 (U, C) among the flat logits; any where there is none
+    missing: Tensor  # bool (U, C)
 
 
 class Layout(NamedTuple):
-    """The ragged structure of a batch of B puzzles with L tokens and U units of each kind in all."""
+    """The ragged structure of a batch of B puzzles with L tokens."""
 
-    units: Groups  # L tokens -> K * U units, kind by kind
+    ties: Groups | Tensor  # mixer `units`: tokens -> units, kind by kind; `grid`: int64 (L, 4) neighbours, L for none
     puzzles: Groups  # L tokens -> B puzzles
     lengths: Tensor  # int64 (B,) tokens of each puzzle
+    options: Options
 
     def to(self, device: torch.device | str) -> Layout:
         """The same on another device."""
-        return Layout(self.units.to(device), self.puzzles.to(device), self.lengths.to(device))
+        options = Options(*(t.to(device) for t in self.options))
+        return Layout(self.ties.to(device), self.puzzles.to(device), self.lengths.to(device), options)
 
 
 def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
-    """x, int64 (L,), and the layout of a batch.
+    """x, int64 (L,), and the layout of a batch of puzzles with the same kind of ties.
 
     Tokens and units of each kind are filled up to a multiple with ones that belong to nothing, so that shapes recur.
     """
-    kinds = len(batch[0].units)
     lengths = np.array([len(e.x) for e in batch])
-    n_units = np.array([e.n_units for e in batch])
-    token_start = np.concatenate([[0], np.cumsum(lengths)])
-    unit_start = np.concatenate([[0], np.cumsum(n_units)])
-    total = int(token_start[-1])
-    tokens, units = (-(-int(n) // multiple) * multiple for n in (total, unit_start[-1]))
-    of_token = np.concatenate([e.units + start for e, start in zip(batch, unit_start, strict=False)], 1)
-    of_token = of_token + np.arange(kinds)[:, None] * units  # (K, total)
-    flat = of_token.reshape(-1)
-    order = np.argsort(flat, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=kinds * units))])
+    begin = np.concatenate([[0], np.cumsum(lengths)])
+    total = int(begin[-1])
+    tokens = _up(total, multiple)
     puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)
-    row = np.minimum(np.arange(tokens + 1), total)
+    ties = _units if isinstance(batch[0].ties, Units) else _neighbours
     layout = Layout(
-        Groups(_int32(order % total), _int32(starts), _int32(of_token.T.reshape(-1)), _int32(kinds * row)),
-        Groups(_int32(np.arange(total)), _int32(token_start), _int32(puzzle_of_token), _int32(row)),
+        ties([e.ties for e in batch], begin, tokens, multiple),
+        Groups(*map(_int32, (np.arange(total), begin, puzzle_of_token, np.minimum(np.arange(tokens + 1), total)))),
         torch.from_numpy(lengths),
+        _options(batch),
     )
     x = np.zeros(tokens, np.int64)
     x[:total] = np.concatenate([e.x for e in batch])
     return torch.from_numpy(x), layout
+
+
+def _options(batch: Sequence[Encoded]) -> Options:
+    shift = np.concatenate([[0], np.cumsum([len(e.meanings) for e in batch])])
+    first = np.concatenate([e.starts[:-1] + start for e, start in zip(batch, shift, strict=False)])
+    count = np.concatenate([np.diff(e.starts) for e in batch])
+    rank = np.arange(count.max(initial=1))
+    missing = rank >= count[:, None]
+    return Options(*map(torch.from_numpy, (np.where(missing, 0, first[:, None] + rank), missing)))
+
+
+def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, multiple: int) -> Groups:
+    total, kinds = int(begin[-1]), len(ties[0].of_token)
+    start = np.concatenate([[0], np.cumsum([t.number for t in ties])])
+    units = _up(int(start[-1]), multiple)
+    of_token = np.concatenate([t.of_token + s for t, s in zip(ties, start, strict=False)], 1)
+    of_token = of_token + np.arange(kinds)[:, None] * units  # (K, total)
+    flat = of_token.reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=kinds * units))])
+    rows = kinds * np.minimum(np.arange(tokens + 1), total)
+    return Groups(*map(_int32, (order % total, starts, of_token.T.reshape(-1), rows)))
+
+
+def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, multiple: int) -> Tensor:
+    around = np.full((tokens, 4), tokens, np.int64)
+    around[: begin[-1]] = np.concatenate(
+        [np.where(t.of_token < 0, tokens, t.of_token + start) for t, start in zip(ties, begin, strict=False)]
+    )
+    return torch.from_numpy(around)
+
+
+def _up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
 
 
 def _int32(values: np.ndarray) -> Tensor:

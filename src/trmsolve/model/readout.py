@@ -1,8 +1,6 @@
-"""From a token's logit to a choice: softmax over the tokens of each unit of kind 0, ragged as they are."""
+"""From the logits of options to choices: softmax over the options of each choice, ragged as they are."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,33 +9,22 @@ from torch import Tensor
 from trmsolve.model.layout import Layout
 
 
-class Choices(NamedTuple):
-    """Logits laid out by choice: U choices, each with at most C tokens."""
-
-    logits: Tensor  # float32 (U, C), -inf where a choice has fewer than C tokens
-    first: Tensor  # int64 (U,) the first token of each choice
-
-    @property
-    def tokens(self) -> Tensor:
-        """int64 (U,): the likeliest token of each choice."""
-        return self.first + self.logits.argmax(1)
-
-    @property
-    def confidence(self) -> Tensor:
-        """float32 (U,): its probability."""
-        return self.logits.softmax(1).amax(1)
+def by_choice(logits: Tensor, layout: Layout) -> Tensor:
+    """The flat logits, float32 (O,), by choice: (U, C), -inf where a choice has fewer than C options."""
+    index, missing = layout.options
+    return logits[index].masked_fill(missing, float("-inf"))
 
 
-def choices(logits: Tensor, layout: Layout, number: int) -> Choices:
-    """The logits, float32 (L,), by choice, `number` of them: the units of kind 0, whose tokens stand together."""
-    starts = layout.units.starts[: number + 1].long()
-    first, count = starts[:-1], starts.diff()
-    most = int(count.max()) if len(count) else 1
-    rank = torch.arange(most, device=logits.device)
-    index = (first[:, None] + rank).clamp(max=len(logits) - 1)
-    return Choices(logits[index].masked_fill(rank >= count[:, None], float("-inf")), first)
+def chosen(made: Tensor, layout: Layout) -> Tensor:
+    """int64 (U,): the likeliest option of each choice, among all options."""
+    return layout.options.index.gather(1, made.argmax(1, keepdim=True)).squeeze(1)
 
 
-def cross_entropy(made: Choices, target: Tensor) -> Tensor:
+def cross_entropy(made: Tensor, target: Tensor) -> Tensor:
     """float32 (U,): -log of the probability of the target, a rank within each choice, int64 (U,)."""
-    return F.cross_entropy(made.logits, target, reduction="none")
+    return F.cross_entropy(made, target, reduction="none")
+
+
+def flat(made: Tensor, layout: Layout) -> Tensor:
+    """The inverse of by_choice for values of a kind (probabilities): (U, C) -> (O,)."""
+    return torch.masked_select(made, ~layout.options.missing)

@@ -1,9 +1,9 @@
 """The Tiny Recursive Model (arXiv 2510.04871, figures 1 and 3): one small network f refines an answer y and a latent z.
 
 Notable choices, beside the paper's:
-- the token mixer sums over the puzzle's units (model/units.py), so that size, digits and positions are unknown to it;
+- the token mixer hears what the puzzle ties together (model/units.py, model/grid.py): it knows no sizes and positions;
 - tokens of many puzzles lie one after the other without padding (model/layout.py);
-- an answer is a choice of one token in each unit of kind 0 (a digit for each open cell);
+- an answer is one option of each choice (a digit for each open cell of a Sudoku);
 - beside the halting logit ("the whole answer is right") the head gives a second one: "this question has a solution",
   which orders the branches when the solver assumes something.
 """
@@ -16,10 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.grid import GridLayer
 from trmsolve.model.layout import Layout
 from trmsolve.model.pool import pool
 from trmsolve.model.units import UnitsLayer
+
+MIXERS = {"units": UnitsLayer, "grid": GridLayer}
 
 
 class Step(NamedTuple):
@@ -27,7 +31,7 @@ class Step(NamedTuple):
 
     y: Tensor  # (L, D) answer state
     z: Tensor  # (L, D) latent state
-    logits: Tensor  # float32 (L,) a token's logit among the tokens of its choice
+    logits: Tensor  # float32 (O,) every option's logit among those of its choice, token by token
     halt: Tensor  # float32 (B,) logit of "the whole answer is right"
     solvable: Tensor  # float32 (B,) logit of "the question has a solution"
 
@@ -37,10 +41,12 @@ class TRM(nn.Module):
 
     def __init__(self, config: TRMConfig) -> None:
         super().__init__()
+        if config.mixer not in MIXERS:
+            raise TrmsolveError(f"the model mixes its tokens by '{config.mixer}'", f"known: {', '.join(MIXERS)}")
         self.config = config
         self.embed = nn.Embedding(config.vocabulary, config.width)
-        self.layers = nn.ModuleList(UnitsLayer(config) for _ in range(config.layers))
-        self.answer_head = nn.Linear(config.width, 1)
+        self.layers = nn.ModuleList(MIXERS[config.mixer](config) for _ in range(config.layers))
+        self.answer_head = nn.Linear(config.width, config.options)
         self.q_head = nn.Linear(config.width, 2)
         # The start of y and z: drawn once, kept with the weights, not trained (paper, section 4.1).
         self.register_buffer("y_init", torch.randn(config.width) / 2)
@@ -64,7 +70,7 @@ class TRM(nn.Module):
     def f(self, h: Tensor, layout: Layout) -> Tensor:
         """The network: every layer once."""
         for layer in self.layers:
-            h = layer(h, layout)
+            h = layer(h, layout.ties)
         return h
 
     def latent_recursion(self, x: Tensor, y: Tensor, z: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -88,7 +94,7 @@ class TRM(nn.Module):
         summary = pool(y, layout.puzzles).float() * layout.lengths.float().rsqrt()[:, None]
         with torch.autocast(y.device.type, enabled=False):
             q = F.linear(summary, self.q_head.weight.float(), self.q_head.bias.float())
-            logits = F.linear(y.float(), self.answer_head.weight.float(), self.answer_head.bias.float()).squeeze(-1)
+            logits = F.linear(y.float(), self.answer_head.weight.float(), self.answer_head.bias.float()).flatten()
         return Step(y, z, logits, q[:, 0], q[:, 1])
 
 

@@ -33,7 +33,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, size: int = 1024, seco
 
 def step_flops(solver: Solver, puzzles: Sequence[Puzzle]) -> float:
     """FLOP of one supervision step of one puzzle, the mean over these."""
-    encoded = [e for e in (solver.task.encode(p.question) for p in puzzles) if e is not None and e.n_units]
+    encoded = [e for e in (solver.task.encode(p.question) for p in puzzles) if e is not None and e.choices]
     device = next(solver.model.parameters()).device
     tokens, layout = pack(encoded)
     y, z = solver.model.start(len(tokens), solver.dtype)

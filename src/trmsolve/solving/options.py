@@ -11,8 +11,10 @@ from trmsolve.tasks.base import BadPuzzle, Guess, Puzzle
 class SolveOptions:
     """The solver's settings; the defaults are those of the command line."""
 
-    max_steps: int = 32  # supervision steps of the plain recursion at most
-    restarts: int = 512  # further runs of an unsolved puzzle at most, each under assumptions; 0: the plain recursion
+    max_steps: int | None = None  # supervision steps of the plain recursion at most; None: as many as the task needs
+    restarts: int = (
+        512  # further runs of an unsolved puzzle at most, under assumptions or in other views; 0: the plain recursion
+    )
     restart_steps: int = 6  # steps of a further run at most
     patience: int = 2  # a further run ends when its answer has not changed for so many steps
     width: int = 2  # further runs that a puzzle has in the batch at one time
@@ -32,7 +34,7 @@ class StepEvent:
     run: int  # 0: the plain recursion
     halt_probability: float
     solved: bool  # the answer passes the rules
-    assumed: str  # what the run takes as given: "r3c5=7 r1c1=2", or ""
+    how: str  # what tells this run from the first: "assuming r3c5=7 r1c1=2", "turned 90 degrees", or ""
 
 
 @dataclass(frozen=True, slots=True)

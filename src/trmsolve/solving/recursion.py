@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.layout import pack
-from trmsolve.model.readout import choices
+from trmsolve.model.layout import ROUND, pack
+from trmsolve.model.readout import by_choice, flat
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Encoded
-
-# A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
-ROUND = 64
 
 
 @dataclass(slots=True)
 class Reading:
-    """What the model says of one run after a step. U choices; tokens lie choice by choice."""
+    """What the model says of one run after a step. U choices, O options, choice by choice."""
 
-    chosen: np.ndarray  # int64 (U,) the likeliest token of each choice, as index into the run's tokens
+    chosen: np.ndarray  # int64 (U,) the likeliest option of each choice, as index into the run's options
     confidence: np.ndarray  # float32 (U,)
-    probabilities: np.ndarray  # float32 (L,) of every token within its choice
+    probabilities: np.ndarray  # float32 (O,) of every option within its choice
     halt: float  # probability that the whole answer is right
     solvable: float  # probability that the question has a solution
 
@@ -37,8 +34,9 @@ class Run:
     encoded: Encoded
     max_steps: int
     step: int = 0
-    settled: int = 0  # steps since the answer last changed
+    settled: int = 0  # steps since it last chose what it had never chosen before
     reading: Reading | None = None
+    met: set[int] = field(default_factory=set)  # hashes of what it chose: a run may also rest by going in circles
 
 
 class Recursion:
@@ -85,21 +83,20 @@ class Recursion:
         lengths = [len(run.encoded.x) for run in self.runs]
         real = sum(lengths)
         self._states = list(zip(step.y[:real].split(lengths), step.z[:real].split(lengths), strict=True))
-        made = choices(step.logits, self._layout, sum(run.encoded.n_units for run in self.runs))
-        probabilities = made.logits.softmax(1).cpu()
-        best = probabilities.max(1)
-        chosen, confidence = best.indices.numpy(), best.values.numpy()
-        flat = probabilities[made.logits.cpu() > float("-inf")].numpy()
-        first = made.first.cpu().numpy()
+        made = by_choice(step.logits, self._layout).softmax(1)
+        confidence, rank = (t.cpu().numpy() for t in made.max(1))
+        probabilities = flat(made, self._layout).cpu().numpy()
         halt, solvable = step.halt.sigmoid().tolist(), step.solvable.sigmoid().tolist()
-        token, unit = 0, 0
+        choice, option = 0, 0
         for i, run in enumerate(self.runs):
-            tokens, units = slice(token, token + lengths[i]), slice(unit, unit + run.encoded.n_units)
-            answer = first[units] + chosen[units] - token
-            same = run.reading is not None and np.array_equal(answer, run.reading.chosen)
-            run.step, run.settled = run.step + 1, run.settled + 1 if same else 0
-            run.reading = Reading(answer, confidence[units], flat[tokens], halt[i], solvable[i])
-            token, unit = tokens.stop, units.stop
+            choices = slice(choice, choice + run.encoded.choices)
+            options = slice(option, option + len(run.encoded.meanings))
+            answer = run.encoded.starts[:-1] + rank[choices]
+            key = hash(answer.tobytes())
+            run.step, run.settled = run.step + 1, run.settled + 1 if key in run.met else 0
+            run.met.add(key)
+            run.reading = Reading(answer, confidence[choices], probabilities[options], halt[i], solvable[i])
+            choice, option = choices.stop, options.stop
 
 
 def _with_rows(t: Tensor, rows: int) -> Tensor:

@@ -1,10 +1,7 @@
-"""What happens to one puzzle: the plain recursion first, then runs under assumptions, the likeliest branch first.
+"""What happens to one puzzle: the plain recursion first, then restarts until one is right or there is nothing to try.
 
-A run that fails leaves what the model thought of every choice at its end. The choice it left most evenly between two
-tokens is taken as given with each of its tokens (tree.py); every branch is a smaller question, run from a fresh state.
-The model alone orders the branches: how likely it found the token, and whether it believes at the end of a branch that
-the branch still has a solution. The rules accept an answer, or reject a branch that leaves a cell or unit nothing; they
-never choose.
+What a restart is depends on the task: an assumption taken as given (tree.py) or another side of the puzzle (views.py).
+The rules accept an answer, or reject a question; they never choose.
 
 All that happens here depends on this puzzle alone, so that answers do not depend on the batch: the runs of a round
 start together, and the next round is chosen when all of them have ended.
@@ -17,12 +14,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trmsolve.solving.attempt import Attempt, Restarts
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
-from trmsolve.solving.recursion import Reading, Run
-from trmsolve.solving.tree import FLOOR, Node
+from trmsolve.solving.recursion import Run
+from trmsolve.solving.tree import Tree
+from trmsolve.solving.views import Views
 from trmsolve.tasks.base import Guess, Puzzle, Task
-
-HOPELESS = 0.4  # a branch believed to have a solution with less than this ends
 
 
 @dataclass(eq=False)
@@ -42,34 +39,34 @@ class Search:
     shown: StepEvent | None = None  # the last step of the run to watch: the first open one, or the one that solved
 
     def __post_init__(self) -> None:
-        self.round: list[Node] = []
+        self.round: list[Attempt] = []
         question = self.puzzle.question
-        encoded = self.task.encode(question)
-        self.root = None if encoded is None else Node(question, encoded)
-        if encoded is not None and encoded.n_units == 0:  # every cell is given
+        self.attempts: Restarts = (Views if self.task.views else Tree)(self.task, question)
+        root = self.attempts.root
+        if root is not None and not root.encoded.choices:  # every cell is given
             guess = self.task.decode(question, np.zeros(0, np.int64), np.zeros(0, np.float32))
             self.best = (guess, 1.0)
             if self.task.solved(question, guess.answer):
                 self.answer, self.verified = self.best, True
-        elif self.root is not None:
-            self._start([self.root], self.options.max_steps)
+        elif root is not None:
+            self._start([root])
 
     # -- rounds -------------------------------------------------------------------------------------------------
     @property
     def runs(self) -> list[Run]:
         """Runs of this round that have not ended."""
-        return [node.run for node in self.round if node.run is not None]
+        return [attempt.run for attempt in self.round if attempt.run is not None]
 
     @property
     def fresh(self) -> bool:
         """Whether this round's runs have yet to enter the batch."""
         return bool(self.runs) and self.runs[0].step == 0
 
-    def _start(self, nodes: list[Node], max_steps: int) -> None:
-        self.round = nodes
-        self.started_runs += len(nodes)
-        for node in nodes:
-            node.run = Run(node.encoded, max_steps)
+    def _start(self, attempts: list[Attempt]) -> None:
+        self.round = attempts
+        self.started_runs += len(attempts)
+        for attempt in attempts:
+            attempt.run = Run(attempt.encoded, self.attempts.steps(attempt, self.options))
 
     @property
     def finished(self) -> bool:
@@ -85,42 +82,44 @@ class Search:
         """After a step of the batch: judge every run. Returns the runs that have ended."""
         ended: set[Run] = set()
         self.shown = None
-        for node in self.round:
-            if node.run is None:
+        question = self.puzzle.question
+        for attempt in self.round:
+            if attempt.run is None:
                 continue
-            run, reading = node.run, node.run.reading
+            run, reading = attempt.run, attempt.run.reading
             self.steps += 1
-            meanings = node.encoded.meanings[reading.chosen]
-            guess = self.task.decode(node.question, meanings, reading.confidence)
-            right = self.task.solved(node.question, guess.answer)
+            meanings = attempt.encoded.meanings[reading.chosen]
+            guess = self.task.decode(attempt.question, meanings, reading.confidence)
+            guess = self.attempts.restored(attempt, guess)
+            right = self.task.solved(question, guess.answer)
             if self.shown is None:
-                self.shown = self._event(node, guess, right)
+                self.shown = self._event(attempt, guess, right)
             if (right if self.options.verify else reading.halt > 0.5) and self.answer is None:
                 self.answer, self.verified = (guess, reading.halt), right
-                self.shown = self._event(node, guess, right)
+                self.shown = self._event(attempt, guess, right)
             if self.best is None or reading.halt > self.best[1]:
                 self.best = (guess, reading.halt)
-            if run.step >= run.max_steps or self._hopeless(node):
-                self._end(node, reading)
+            if run.step >= run.max_steps or (self.options.verify and self.attempts.hopeless(attempt, self.options)):
+                self.attempts.failed(attempt, reading)
                 ended.add(run)
         if self.answer is not None:
             ended |= set(self.runs)
             self.round = []
         elif not self.runs:
-            self._next_round()
+            self._start(self.attempts.next(min(self.options.width, self.options.restarts - self.restarts)))
         return ended
 
-    def _event(self, node: Node, guess: Guess, right: bool) -> StepEvent:
-        run = node.run
+    def _event(self, attempt: Attempt, guess: Guess, right: bool) -> StepEvent:
+        run = attempt.run
         return StepEvent(
             puzzle=self.puzzle,
             guess=guess,
             step=run.step,
             max_steps=run.max_steps,
-            run=self.restarts if node.assumed else 0,
+            run=0 if attempt is self.attempts.root else self.restarts,
             halt_probability=run.reading.halt,
             solved=right,
-            assumed=" ".join(self.task.describe(self.puzzle.question, meaning) for meaning in node.assumed),
+            how=self.attempts.name(attempt),
         )
 
     def result(self) -> Result:
@@ -136,25 +135,3 @@ class Search:
             halt_probability=halt,
             seconds=time.monotonic() - self.started,
         )
-
-    def _hopeless(self, node: Node) -> bool:
-        """A run ends early when the model is sure that its branch has no solution, or when its answer rests.
-
-        Without restarts there is nothing better to do with the steps: the plain recursion then takes all of them.
-        """
-        if not self.options.restarts or not self.options.verify:
-            return False
-        run, patience = node.run, self.options.patience
-        if not node.assumed:
-            return run.settled >= 2 * patience
-        return run.step >= 4 and (run.reading.solvable < HOPELESS or run.settled >= patience)
-
-    def _end(self, node: Node, reading: Reading) -> None:
-        """A run has failed: how much is its branch still worth, and how does it go on?"""
-        node.run, node.ran, node.alive = None, True, max(reading.solvable, FLOOR)
-        node.expand(self.task, reading)
-
-    def _next_round(self) -> None:
-        budget = min(self.options.width, self.options.restarts - self.restarts)
-        leaves = sorted(self.root.leaves(), key=lambda leaf: -leaf[0])  # stable: ties keep the order of the tree
-        self._start([node for _, node in leaves[:budget]], self.options.restart_steps)

@@ -8,7 +8,7 @@ from importlib import import_module
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Task
 
-NAMES = ("sudoku",)
+NAMES = ("sudoku", "maze")
 
 
 def get(name: str) -> Task:

@@ -12,7 +12,7 @@ A puzzle travels like this:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -47,29 +47,63 @@ class BadPuzzle:
 
 
 @dataclass(frozen=True, slots=True)
+class Units:
+    """Tokens tied by the units they lie in, for the mixer `units`.
+
+    of_token: int32 (K, L) for each of K kinds of unit, the unit (0 .. number-1) that each token belongs to.
+    number: units of each kind (the same for every kind).
+    """
+
+    of_token: np.ndarray
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Tokens tied to those beside them, for the mixer `grid`.
+
+    of_token: int32 (L, 4) the token above, left, right and below; -1 where there is none.
+    """
+
+    of_token: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """One question as the model takes it: L tokens and the units that tie them together.
+    """One question as the model takes it: L tokens, what ties them together, and the U choices that make an answer.
 
     x: int64 (L,) token ids for the embedding of the question.
-    units: int32 (K, L) for each of K kinds of unit, the unit (0 .. n_units-1) that each token belongs to. Kind 0 is the
-        choice: exactly one token of each of its units is part of the answer, and its tokens stand together, in order.
-    n_units: units of each kind (the same number for every kind).
-    meanings: int64 (L,) what each token says, in the task's own terms (Sudoku: cell * side + digit, 0-based).
+    ties: which tokens hear each other.
+    starts: int64 (U + 1,) The model gives every token one logit or several; all of them in a row, token by token, are
+        the options. Choice u takes exactly one of the options starts[u] .. starts[u + 1] - 1.
+    meanings: int64 (O,) what each option says, in the task's own terms (Sudoku: cell * side + digit, 0-based).
     """
 
     x: np.ndarray
-    units: np.ndarray
-    n_units: int
+    ties: Units | Neighbours
+    starts: np.ndarray
     meanings: np.ndarray
+
+    @property
+    def choices(self) -> int:
+        """U, how many choices there are to make."""
+        return len(self.starts) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training example. `target` int64 (n_units,): for each choice the rank of its right token among its own."""
+    """One training example.
+
+    target: int64 (U,) for each choice the rank of its right option among its own.
+    accepted: bool (O,) options that leave the answer right; None: the target alone.
+    weight: float32 (U,) of each choice in the loss; None: all alike.
+    """
 
     encoded: Encoded
     target: np.ndarray
     solvable: bool = True  # False: a question made unsolvable on purpose; only the heads learn from it
+    accepted: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +137,14 @@ class Picture:
 
     cells: Sequence[Sequence[Cell]]
     box: tuple[int, int] | None = None  # a heavier line after every so many (rows, columns); None: no lines
+    solid: bool = False  # cells are areas of colour; their symbols are for where there is no colour
 
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """What the generator knows of a puzzle it made."""
+    """What the generator knows of a puzzle it made: the task's own measures by name, as JSON records show them."""
 
-    branches: int  # guesses of the exact solver until the solution was proved unique
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any]
 
 
 class TrainingData(Protocol):
@@ -151,16 +185,47 @@ class Task(Protocol):
 
     # -- model --------------------------------------------------------------------------------------------------
     def encode(self, question: np.ndarray) -> Encoded | None:
-        """Tokens of the question; None when the rules already reject it (an open cell with nothing left)."""
+        """Tokens of the question; None when the rules already reject it (an open cell with nothing left, no way)."""
 
     def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-        """The grid that the chosen tokens mean: int64 (n_units,) meanings, float32 (n_units,) confidence, by choice."""
+        """The grid that the chosen tokens mean: int64 (U,) meanings, float32 (U,) confidence, by choice."""
+
+    def open_cells(self, question: np.ndarray) -> np.ndarray:
+        """bool, same shape: the cells that an answer fills in."""
+
+    # -- restarts: by assumption where `views` is 0, otherwise by looking at the question from another side ------
+    views: int  # how many ways there are to look at a question, the first being as it stands
 
     def assume(self, question: np.ndarray, meaning: int) -> np.ndarray:
-        """A copy of the question in which what a token says is taken as given."""
+        """A copy of the question in which what an option says is taken as given."""
 
     def describe(self, question: np.ndarray, meaning: int) -> str:
-        """What a token says, for people: r3c5=7."""
+        """What an option says, for people: r3c5=7."""
+
+    def view(self, question: np.ndarray, k: int) -> np.ndarray:
+        """The same question, seen in way k of `views`."""
+
+    def unview(self, question: np.ndarray, guess: Guess, k: int) -> Guess:
+        """A guess at view(question, k) as one at the question."""
+
+    def name_view(self, k: int) -> str:
+        """Way k for people: turned 90 degrees."""
+
+    # -- measures -----------------------------------------------------------------------------------------------
+    def max_steps(self, question: np.ndarray) -> int:
+        """Supervision steps that a run takes at most, unless somebody says otherwise."""
+
+    def details(self, answer: np.ndarray) -> dict[str, Any]:
+        """What a JSON record says of a verified answer beyond its text."""
+
+    def refusal(self, question: np.ndarray) -> str:
+        """Why encode() gives None."""
+
+    def stratum(self, question: np.ndarray) -> str:
+        """The kind of question by which accuracy is reported, "" where the task knows none."""
+
+    def qualities(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
+        """What an answer that breaks a rule may still be worth, by name; empty where right is all there is."""
 
     # -- pictures -----------------------------------------------------------------------------------------------
     def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
@@ -168,9 +233,16 @@ class Task(Protocol):
 
     # -- making puzzles -----------------------------------------------------------------------------------------
     def generate(
-        self, seed: int, index: int, side: int, *, extra: int = 0, minimal: bool = True, min_branches: int = 0
+        self, seed: int, index: int, size: int | tuple[int, int] = ..., **wanted: Any
     ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
-        """Puzzle number `index` of a seed with exactly one solution: question, solution, difficulty."""
+        """Puzzle number `index` of a seed: question, solution, difficulty.
+
+        `size` is rows and columns, or a number for both. What else can be wanted, each task says by its own parameters;
+        `trmsolve generate` reads their names there. ValueError or TrmsolveError: what is wanted cannot be had.
+        """
+
+    model: dict[str, Any]  # a new model's TRMConfig, where it differs from the defaults
+    mix: tuple[str, ...]  # the keywords that data() knows
 
     def data(self, specs: Sequence[str], seed: int = 0, **mix: float) -> TrainingData:
         """What `--data` names, as a source of samples; the generator when it names nothing."""

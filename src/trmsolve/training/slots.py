@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trmsolve.model.layout import pack
@@ -18,9 +19,17 @@ class Slots:
     """A batch of `size` puzzles, filled from `draw(index)` with index 0, 1, 2, ..."""
 
     def __init__(
-        self, draw: Callable[[int], Sample], model: TRM, size: int, seed: int, explore: float, dtype: torch.dtype
+        self,
+        draw: Callable[[int], Sample],
+        model: TRM,
+        size: int,
+        seed: int,
+        explore: float,
+        dtype: torch.dtype,
+        multiple: int = 1,
     ) -> None:
         self.draw, self.model, self.seed, self.explore, self.dtype = draw, model, seed, explore, dtype
+        self.multiple = multiple
         self.next_index = 0
         self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
         self.samples: list[Sample] = [None] * size  # type: ignore[list-item]
@@ -41,14 +50,13 @@ class Slots:
         self.y, self.z = self.model.start(len(self.tokens), self.dtype)
 
     def _pack(self) -> None:
-        self.tokens, self.layout = pack([s.encoded for s in self.samples])
-        self.target = torch.from_numpy(np.concatenate([s.target for s in self.samples]))
-        self.solvable = torch.tensor([s.solvable for s in self.samples])
-
-    @property
-    def choice_slot(self) -> Tensor:
-        """int64 (U,): the slot that each choice belongs to."""
-        return torch.repeat_interleave(torch.tensor([s.encoded.n_units for s in self.samples]))
+        samples = self.samples
+        self.tokens, self.layout = pack([s.encoded for s in samples], self.multiple)
+        self.target = torch.from_numpy(np.concatenate([s.target for s in samples]))
+        self.weight = torch.from_numpy(np.concatenate([_weights(s) for s in samples]))
+        self.accepted = torch.from_numpy(np.concatenate([_accepted(s) for s in samples]))
+        self.solvable = torch.tensor([s.solvable for s in samples])
+        self.slot_of_choice = torch.repeat_interleave(torch.tensor([s.encoded.choices for s in samples]))
 
     def advance(self, step: Step) -> Tensor:
         """Keep the new states, replace the puzzles that are done. Returns bool (slots,), those that were done."""
@@ -56,14 +64,19 @@ class Slots:
         halt, hopeless = (step.halt > 0).numpy(), (step.solvable < 0).numpy() & ~self.solvable.numpy()
         done = (self.age >= self.model.config.N_sup) | ((halt | hopeless) & (self.age >= self.least))
         lengths = self.layout.lengths.tolist()
-        ys, zs = list(step.y.detach().split(lengths)), list(step.z.detach().split(lengths))
+        real = sum(lengths)
+        ys, zs = (list(states.detach()[:real].split(lengths)) for states in (step.y, step.z))
         for slot in np.flatnonzero(done):
             self._admit(int(slot))
             ys[slot], zs[slot] = self.model.start(len(self.samples[slot].encoded.x), self.dtype)
         if done.any():
             self._pack()
-        self.y, self.z = torch.cat(ys), torch.cat(zs)
+        self.y, self.z = (self._filled(torch.cat(states)) for states in (ys, zs))
         return torch.from_numpy(done)
+
+    def _filled(self, states: Tensor) -> Tensor:
+        """With rows for the tokens that belong to no puzzle."""
+        return F.pad(states, (0, 0, 0, len(self.tokens) - len(states)))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         """What restores the slots exactly."""
@@ -83,3 +96,19 @@ class Slots:
             self._admit_all()
         else:
             self.y, self.z = tensors["y"], tensors["z"]
+
+
+def _weights(sample: Sample) -> np.ndarray:
+    """float32 (U,): of each choice in the loss. A misled puzzle has no right answer: only the heads learn from it."""
+    if not sample.solvable:
+        return np.zeros(sample.encoded.choices, np.float32)
+    return np.ones(sample.encoded.choices, np.float32) if sample.weight is None else sample.weight
+
+
+def _accepted(sample: Sample) -> np.ndarray:
+    """bool (O,): options that leave the answer right."""
+    if sample.accepted is not None:
+        return sample.accepted
+    accepted = np.zeros(len(sample.encoded.meanings), bool)
+    accepted[sample.encoded.starts[:-1] + sample.target] = True
+    return accepted

@@ -1,6 +1,6 @@
 """The training loop: deep supervision over slots, one optimizer step per supervision step.
 
-    loss = cross-entropy of the choices + w_h BCE(halt, all choices right) + w_s BCE(solvable, question has a solution)
+    loss = weighted cross-entropy of the choices + w_h BCE(halt, answer right) + w_s BCE(solvable, has a solution)
 
 Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
 puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.readout import choices, cross_entropy
+from trmsolve.model.layout import ROUND
+from trmsolve.model.readout import by_choice, chosen, cross_entropy
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
@@ -68,7 +69,13 @@ class Trainer:
         self.optimizers = Optimizers(self.model, config)
         self.autocast = autocast
         self.slots = Slots(
-            draw, self.model, config.batch, config.seed, config.explore, torch.bfloat16 if autocast else torch.float32
+            draw,
+            self.model,
+            config.batch,
+            config.seed,
+            config.explore,
+            torch.bfloat16 if autocast else torch.float32,
+            ROUND,
         )
         self.step, self.seconds, self.history = 0, 0.0, []
         if (saved := folder.load()) is not None:
@@ -180,14 +187,12 @@ class Trainer:
         slots, model = self.slots, self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             step = self.forward(slots.tokens, slots.y, slots.z, slots.layout)
-        made = choices(step.logits, slots.layout, len(slots.target))
-        owner = slots.choice_slot
-        counts = slots.solvable[owner]
-        right_choice = (made.logits.argmax(1) == slots.target) | ~counts
-        wrong = torch.zeros(len(slots.solvable)).index_add_(0, owner, (~right_choice).float())
+        made = by_choice(step.logits, slots.layout)
+        accepted = slots.accepted[chosen(made, slots.layout)]
+        counts = slots.weight > 0
+        wrong = torch.zeros(len(slots.solvable)).index_add_(0, slots.slot_of_choice, (~accepted & counts).float())
         right = (wrong == 0) & slots.solvable
-        # A misled puzzle has no right answer: only the heads learn from it.
-        ce = cross_entropy(made, slots.target)[counts].mean()
+        ce = (cross_entropy(made, slots.target) * slots.weight).sum() / slots.weight.sum().clamp(min=1e-9)
         halt = F.binary_cross_entropy_with_logits(step.halt, right.float())
         solvable = F.binary_cross_entropy_with_logits(step.solvable, slots.solvable.float())
         loss = ce + self.config.halt_weight * halt + self.config.solvable_weight * solvable
@@ -202,7 +207,7 @@ class Trainer:
         done = slots.advance(step)
         totals.add(
             loss=ce.item(),
-            cells=right_choice[counts].float().mean().item(),
+            cells=accepted[counts].float().mean().item(),
             puzzles=int(done.sum()),
             real=int((done & was_solvable).sum()),
             exact=int((done & right).sum()),

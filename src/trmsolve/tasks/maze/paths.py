@@ -1,9 +1,10 @@
 """Distances, the canonical shortest path, and why it is the one that is learnt.
 
-A maze has very many equally short paths (10^4 to 10^10 in Maze-Hard), and a model that must guess which of them somebody
-drew cannot be right. So ties are broken by a rule that every cell can apply by itself: of the neighbours one step nearer
-to the start, the first in the order up, left, right, down is the cell's parent. Following parents from the goal gives
-the path. The rule is not symmetric; labels are made anew after every rotation, reflection, or exchange of start and goal.
+A maze has very many equally short paths (10^4 to 10^10 in Maze-Hard), and a model that must guess which of them
+somebody drew cannot be right. So ties are broken by a rule that every cell can apply by itself: of the neighbours one
+step nearer to the start, the first in the order up, left, right, down is the cell's parent. Following parents from the
+goal gives the path. The rule is not symmetric; labels are made anew after every rotation, reflection, or exchange of
+start and goal.
 """
 
 from __future__ import annotations

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
+import numpy as np
+
 from trmsolve.tasks.sudoku.data import Data
-from trmsolve.tasks.sudoku.encode import assume, decode, describe, encode
+from trmsolve.tasks.sudoku.encode import assume, decode, describe, encode, open_cells
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
@@ -27,9 +31,34 @@ class Sudoku:
     encode = staticmethod(encode)
     decode = staticmethod(decode)
     assume = staticmethod(assume)
+    open_cells = staticmethod(open_cells)
+    views = 0  # the model has all of the puzzle's symmetries: every view would fail alike
     describe = staticmethod(describe)
     picture = staticmethod(picture)
+
+    def max_steps(self, question: np.ndarray) -> int:
+        """Where the single pass has long stopped to gain (docs/records.md)."""
+        return 32
+
+    def details(self, answer: np.ndarray) -> dict[str, Any]:
+        """The text says it all."""
+        return {}
+
+    def refusal(self, question: np.ndarray) -> str:
+        """The rules know no more."""
+        return "the givens leave some cell or unit without a digit: there is no solution"
+
+    def stratum(self, question: np.ndarray) -> str:
+        """By size."""
+        return f"{len(question)}x{len(question)}"
+
+    def qualities(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
+        """A Sudoku is right or wrong."""
+        return {}
+
     generate = staticmethod(generate)
+    model: ClassVar[dict[str, Any]] = {}
+    mix = ("easier", "easier_most", "wrong")
     data = Data.open
 
 

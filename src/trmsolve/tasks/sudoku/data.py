@@ -5,18 +5,16 @@ Draw number i of a seed is always the same sample, so that a run's position in i
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.sources import open_lines
-from trmsolve.tasks.base import Puzzle, Sample
+from trmsolve.tasks.base import Sample
+from trmsolve.tasks.mixture import Mixture, digest, puzzles
 from trmsolve.tasks.sudoku.encode import candidates, encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.read import read
@@ -30,7 +28,7 @@ class Files:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        self.digest = digest(path)
         self.pairs = _from_npz(path) if path.suffix == ".npz" else _from_text(path)
 
     def __len__(self) -> int:
@@ -74,70 +72,51 @@ def _from_npz(path: Path) -> list[Pair]:
 
 def _from_text(path: Path) -> list[Pair]:
     pairs = []
-    for puzzle in read(open_lines(str(path)), str(path)):
-        if not isinstance(puzzle, Puzzle):
-            raise TrmsolveError(f"{puzzle.source}: {puzzle.message}", "training data must be free of errors")
+    for puzzle in puzzles(path, read):
         if puzzle.solution is None:
             raise TrmsolveError(f"{puzzle.source}: a puzzle without its answer", "train on a CSV with question,answer")
         if broken := check(puzzle.question, puzzle.solution):
             raise TrmsolveError(f"{puzzle.source}: the answer is wrong: {broken[0].message}")
         pairs.append((puzzle.question, puzzle.solution))
-    if not pairs:
-        raise TrmsolveError(f"{path}: holds no puzzles", "train on a CSV with question,answer")
     return pairs
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run draws from. Weights are relative; a file's default weight is its number of puzzles."""
+    """What a run draws from."""
 
-    sources: Sequence[Files | Generated]
-    weights: Sequence[float]
+    mixture: Mixture
     seed: int = 0
     easier: float = 0.3  # share of puzzles with extra givens: without them learning stalls for long
     easier_most: float = 0.6  # at most this share of the blanks is filled in
     wrong: float = 0.08  # share with a wrong extra given, which nobody can solve: as in the solver's failed assumptions
-    cumulative: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        weights = np.asarray(self.weights, float)
-        object.__setattr__(self, "cumulative", np.cumsum(weights) / weights.sum())
 
     @classmethod
     def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Data:
         """Sources from `PATH[=WEIGHT]` or `generate:SIDExSIDE[=WEIGHT]`; the 9x9 generator when there are none."""
-        sources, weights = [], []
-        for spec in specs or ["generate:9x9"]:
-            name, _, weight = spec.partition("=")
+
+        def source(name: str) -> Files | Generated:
             if name.startswith("generate:"):
-                source: Files | Generated = Generated(seed, _side(name.removeprefix("generate:")))
-            else:
-                source = Files(Path(name))
-            sources.append(source)
-            weights.append(_weight(spec, weight) if weight else float(len(source) or 1000))
-        return cls(sources, weights, seed, **mix)
+                return Generated(seed, _side(name.removeprefix("generate:")))
+            return Files(Path(name))
+
+        return cls(Mixture.open(specs or ["generate:9x9"], source), seed, **mix)
 
     def describe(self) -> list[dict[str, object]]:
         """Provenance: name, sha256, number of puzzles and share of each source."""
-        shares = np.diff(self.cumulative, prepend=0)
-        return [
-            {"name": s.name, "sha256": s.digest, "puzzles": len(s), "share": round(float(share), 4)}
-            for s, share in zip(self.sources, shares, strict=True)
-        ]
+        return self.mixture.describe()
 
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
         rng = np.random.default_rng([self.seed, index])
-        source = self.sources[
-            int(np.searchsorted(self.cumulative, rng.random(), side="right").clip(max=len(self.weights) - 1))
-        ]
+        source = self.mixture.pick(rng)
         question, answer = source.draw(rng, index)
         if rng.random() < self.easier:
             question = _reveal(question, answer, rng.random() * self.easier_most, rng)
         if rng.random() < self.wrong and (unsolvable := _mislead(question, answer, rng)) is not None:
             encoded = encode(unsolvable)
             # The target is of no use to anyone: the right token of a choice may no longer exist.
-            return Sample(encoded, np.zeros(encoded.n_units, np.int64), solvable=False)
+            return Sample(encoded, np.zeros(encoded.choices, np.int64), solvable=False)
         return Sample(encode(question), target(question, answer))
 
 
@@ -146,16 +125,6 @@ def _side(size: str) -> int:
     if size not in sides:
         raise TrmsolveError(f"generate:{size}: not a size", f"known: {', '.join(sides)}")
     return sides[size]
-
-
-def _weight(spec: str, text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = 0.0
-    if not 0 < weight < math.inf:
-        raise TrmsolveError(f"{spec}: '{text}' is no weight", "expected FILE=WEIGHT with a positive number")
-    return weight
 
 
 def _reveal(question: np.ndarray, answer: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

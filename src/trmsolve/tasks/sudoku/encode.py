@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from trmsolve.tasks.base import Encoded, Guess
+from trmsolve.tasks.base import Encoded, Guess, Units
 from trmsolve.tasks.sudoku.rules import BOX
 from trmsolve.tasks.sudoku.symbols import symbol
 
@@ -69,18 +69,19 @@ def encode(question: np.ndarray) -> Encoded | None:
         ranks[kind] = (np.cumsum(present) - 1)[units[kind]]
     per_cell = np.bincount(ranks[0], minlength=n_units)
     x = np.minimum(per_cell, MOST_COUNTED)[ranks[0]].astype(np.int64)
-    return Encoded(x, ranks, n_units, tokens)
+    starts = np.concatenate([[0], np.cumsum(per_cell)])
+    return Encoded(x, Units(ranks, n_units), starts, tokens)
 
 
 def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
-    """int64 (n_units,): for every open cell the rank of the solution's digit among the cell's candidates."""
+    """int64 (U,): for every open cell the rank of the solution's digit among the cell's candidates."""
     can = open_candidates(question)[question == 0]
     digit = solution[question == 0].astype(np.int64) - 1
     return np.cumsum(can, 1)[np.arange(len(digit)), digit] - 1
 
 
 def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-    """The filled grid of one chosen candidate per open cell (meanings: cell * side + digit, int64 (n_units,))."""
+    """The filled grid of one chosen candidate per open cell (meanings: cell * side + digit, int64 (U,))."""
     side = len(question)
     answer, sure = question.copy(), np.ones(question.shape, np.float32)
     answer.reshape(-1)[meanings // side] = meanings % side + 1
@@ -101,3 +102,8 @@ def describe(question: np.ndarray, meaning: int) -> str:
     side = len(question)
     cell, digit = divmod(meaning, side)
     return f"r{cell // side + 1}c{cell % side + 1}={symbol(digit + 1)}"
+
+
+def open_cells(question: np.ndarray) -> np.ndarray:
+    """bool (side, side): the blanks."""
+    return question == 0

@@ -1,0 +1,141 @@
+"""Training mazes: files and generators, mixed by weight, each seen from a random side, with labels made anew.
+
+Draw number i of a seed is always the same sample, so that a run's position in its data is one number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import Sample
+from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
+from trmsolve.tasks.maze.encode import NOWHERE, OPTIONS, target, tokens
+from trmsolve.tasks.maze.generate import MIXED, generate
+from trmsolve.tasks.maze.makers import MAKERS
+from trmsolve.tasks.maze.paths import distances, place
+from trmsolve.tasks.maze.read import read
+from trmsolve.tasks.maze.rules import shortest
+from trmsolve.tasks.maze.symmetries import transform
+from trmsolve.tasks.maze.views import VIEWS, swaps, turn, view
+from trmsolve.tasks.mixture import Mixture, digest, puzzles
+
+
+class Known(NamedTuple):
+    """A maze and the distances from both of its ends, shared by its views: searching each anew takes the most time."""
+
+    maze: np.ndarray  # uint8 (height, width)
+    from_start: np.ndarray  # int32, same shape
+    from_goal: np.ndarray
+
+    @classmethod
+    def of(cls, maze: np.ndarray) -> Known:
+        """Searches."""
+        return cls(maze, *(distances(maze != WALL, place(maze, end)) for end in (START, GOAL)))
+
+    def seen(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """View k of the maze, and the distances from its start."""
+        return view(self.maze, k), transform(self.from_goal if swaps(k) else self.from_start, turn(k))
+
+
+class Files:
+    """The mazes of one file. Answers that came with them are not used: the canonical ones are."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.digest = path.name, digest(path)
+        found = puzzles(path, read)
+        self.known = lru_cache(maxsize=None)(lambda number: Known.of(found[number].question))
+        self.number = len(found)
+        for puzzle in found:
+            if shortest(puzzle.question) is None:
+                raise TrmsolveError(f"{puzzle.source}: no path leads from S to G", "train on mazes that have one")
+
+    def __len__(self) -> int:
+        return self.number
+
+    def draw(self, rng: np.random.Generator, index: int) -> Known:
+        """A random maze of the file."""
+        return self.known(int(rng.integers(self.number)))
+
+
+class Generated:
+    """The generator as a source: it makes one new maze for every few draws, and draws from all made so far.
+
+    With a range of sizes, the largest grow from the lower to the upper end over the first GROW mazes.
+    """
+
+    FIRST, DRAWS_PER_MAZE, GROW = 256, 16, 8_000
+
+    def __init__(self, seed: int, spec: str) -> None:
+        self.name, self.digest = f"generate:{spec}", f"seed {seed}"
+        kind, low, high = parse(spec)
+
+        def make(number: int) -> Known:
+            rng = np.random.default_rng([seed, number, 2])
+            most = low + (high - low) * min(1.0, number / self.GROW)
+            size = [int(side) for side in rng.integers(low, int(most) + 1, 2)]
+            return Known.of(generate(seed, number, (size[0], size[1]), kind=kind)[0])
+
+        self.maze = lru_cache(maxsize=None)(make)
+
+    def __len__(self) -> int:
+        return 0  # without end
+
+    def draw(self, rng: np.random.Generator, index: int) -> Known:
+        """A random one of the mazes that exist by draw number `index`."""
+        return self.maze(int(rng.integers(self.FIRST + index // self.DRAWS_PER_MAZE)))
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run draws from."""
+
+    mixture: Mixture
+    seed: int = 0
+    off_path: float = 0.3  # weight in the loss of cells beside the path: there are ten times as many
+
+    @classmethod
+    def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Data:
+        """Sources from `PATH[=WEIGHT]` or `generate:[KIND:]SIDE[-SIDE][=WEIGHT]`; mazes up to 30x30 by default."""
+
+        def source(name: str) -> Files | Generated:
+            if name.startswith("generate:"):
+                return Generated(seed, name.removeprefix("generate:"))
+            return Files(Path(name))
+
+        return cls(Mixture.open(specs or ["generate:8-30"], source), seed, **mix)
+
+    def describe(self) -> list[dict[str, object]]:
+        """Provenance: name, sha256, number of puzzles and share of each source."""
+        return self.mixture.describe()
+
+    def draw(self, index: int) -> Sample:
+        """Sample number `index`."""
+        rng = np.random.default_rng([self.seed, index])
+        maze, steps = self.mixture.pick(rng).draw(rng, index).seen(int(rng.integers(VIEWS)))
+        option, on = target(maze, steps)
+        # The direction of a cell beside the path is no part of the answer.
+        accepted = np.tile(np.arange(OPTIONS) % 2 == 1, (len(on), 1)) == on[:, None]
+        weight = np.where(on, 1.0, self.off_path).astype(np.float32)
+        accepted[option == NOWHERE] = True  # the start, and cells that nothing reaches
+        return Sample(tokens(maze), option, accepted=accepted.reshape(-1), weight=weight)
+
+
+def parse(spec: str) -> tuple[str, int, int]:
+    """Kind, least and greatest side of `[KIND:]SIDE[-SIDE]`. Raises TrmsolveError."""
+    match = re.fullmatch(r"(?:([a-z]+):)?(\d+)(?:-(\d+))?", spec)
+    low, high = (int(match[2]), int(match[3] or match[2])) if match else (0, 0)
+    kind = (match and match[1]) or MIXED
+    if not SMALLEST <= low <= high <= LARGEST or kind not in (*MAKERS, MIXED):
+        raise TrmsolveError(
+            f"generate:{spec}: no mazes to train on",
+            f"expected generate:[KIND:]SIDE[-SIDE], sides {SMALLEST} to {LARGEST}, kinds {', '.join([*MAKERS, MIXED])}",
+        )
+    return kind, low, high
