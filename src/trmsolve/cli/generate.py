@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from functools import partial
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
@@ -13,28 +14,54 @@ from trmsolve.cli import options as o
 from trmsolve.cli.guard import SOLVED, guarded
 from trmsolve.cli.output import JSON_STYLES, Records, check_style, destination, emit, fitting
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import get
+from trmsolve.tasks import NAMES, get
 from trmsolve.tasks.base import Difficulty, Task
 
 
 @guarded
 def generate(
-    task: Annotated[str, typer.Argument(help="sudoku")],
-    size: Annotated[str, typer.Option("--size", help="4x4, 6x6, 9x9 or 16x16.")] = "9x9",
+    task: Annotated[str, typer.Argument(help=" or ".join(NAMES))],
+    size: Annotated[
+        str | None,
+        typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
+    ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 1,
     seed: o.Seed = 0,
-    extra: Annotated[int, typer.Option("--extra", min=0, help="Givens beyond a minimal puzzle.")] = 0,
-    minimal: Annotated[bool, typer.Option(help="Drop givens until none can be dropped.")] = True,
+    extra: Annotated[int | None, typer.Option("--extra", min=0, help="Sudoku: givens beyond a minimal puzzle.")] = None,
+    minimal: Annotated[
+        bool | None,
+        typer.Option("--minimal/--no-minimal", help="Sudoku: drop givens until none can be dropped; the default."),
+    ] = None,
     min_branches: Annotated[
-        int, typer.Option("--min-branches", min=0, help="At least so many guesses for an exact solver; high is slow.")
-    ] = 0,
+        int | None,
+        typer.Option("--min-branches", min=0, help="Sudoku: least guesses of an exact solver; high is slow."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Maze: mixed (default), walls, hard, perfect, braided or rooms.")
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option("--density", help="Maze: share of random walls, from 0 to below 1.")
+    ] = None,
+    min_path: Annotated[
+        int | None, typer.Option("--min-path", min=0, help="Maze: least steps of the shortest path.")
+    ] = None,
     style: Annotated[str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
     as_json: o.AsJson = False,
     output: o.Output = None,
     force: o.Force = False,
 ) -> int:
-    """Make puzzles with exactly one solution. Puzzle i of a seed is always the same."""
-    the_task, side = get(task), _side(size)
+    """Make puzzles: Sudoku with exactly one solution, mazes with a way. Puzzle i of a seed is always the same."""
+    the_task = get(task)
+    wanted = _wanted(
+        the_task,
+        extra=extra,
+        minimal=minimal,
+        min_branches=min_branches,
+        kind=kind,
+        density=density,
+        min_path=min_path,
+    )
+    shape = [] if size is None else [_shape(size)]
     check_style(style, the_task.styles)
     style = "json" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
     with destination(output, force) as stream:
@@ -43,13 +70,11 @@ def generate(
             emit(stream, f"{the_task.csv_header}\n")
         try:
             for index in range(number):
-                question, solution, difficulty = _made(
-                    the_task, seed, index, side, extra=extra, minimal=minimal, min_branches=min_branches
-                )
+                question, solution, difficulty = _made(the_task, seed, index, *shape, **wanted)
                 puzzle, answer = the_task.line(question), the_task.line(solution)
                 if records is not None:
-                    found = {"branches": difficulty.branches, **difficulty.details}
-                    records.add({"puzzle": puzzle, "answer": answer, **found, "seed": seed, "index": index})
+                    place = {"seed": seed, "index": index}
+                    records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **place})
                 elif style == "csv":
                     emit(stream, f"{puzzle},{answer}\n")
                 else:
@@ -61,14 +86,33 @@ def generate(
     return SOLVED
 
 
-def _side(size: str) -> int:
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", size)
-    if not match or (match[2] or match[1]) != match[1]:
-        raise TrmsolveError(f"--size {size}: not a size", "for example 9x9")
-    return int(match[1])
+def _wanted(task: Task, **options: Any) -> dict[str, Any]:
+    """The options that were given. TrmsolveError for one that this task's generator does not take, but another's."""
+    given = {name: value for name, value in options.items() if value is not None}
+    known = signature(task.generate).parameters
+    for name in given:
+        if name not in known:
+            others = [other for other in NAMES if name in signature(get(other).generate).parameters]
+            own = [_flag(option) for option in options if option in known]
+            raise TrmsolveError(
+                f"{_flag(name)} is for {' and '.join(others)}, not for {task.name}",
+                f"{task.name} takes {', '.join(own)}; see trmsolve generate --help",
+            )
+    return given
 
 
-def _made(task: Task, *place: int, **wanted: Any) -> tuple[Any, Any, Difficulty]:
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _shape(size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", size)
+    if not match:
+        raise TrmsolveError(f"--size {size}: not a size", "expected rows x columns, for example 9x9")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _made(task: Task, *place: Any, **wanted: Any) -> tuple[Any, Any, Difficulty]:
     try:
         return task.generate(*place, **wanted)
     except ValueError as error:

@@ -28,14 +28,25 @@ PATIENCE = 60
 CLIMBS = 60
 
 
+class Hardness(Difficulty):
+    """How hard a Sudoku is; `details` holds its branches and givens."""
+
+    __slots__ = ()
+
+    @property
+    def branches(self) -> int:
+        """Guesses of the exact solver until the solution was proved unique."""
+        return self.details["branches"]
+
+
 def generate(
     seed: int,
     index: int,
-    side: int = 9,
+    side: int | tuple[int, int] = 9,
     extra: int | range = 0,
     minimal: bool = True,
     min_branches: int = 0,
-) -> tuple[np.ndarray, np.ndarray, Difficulty]:
+) -> tuple[np.ndarray, np.ndarray, Hardness]:
     """Puzzle number `index` of a seed: (question, solution, difficulty), both grids uint8 (side, side), 0 = blank.
 
     The solution is the only one. `minimal` drops givens until none can go; exactly so up to 9x9, while on 16x16 a given
@@ -43,9 +54,13 @@ def generate(
     (a little above it where that is not reached). `extra` puts so many further givens back, chosen at random; of a
     range, one member is drawn. `min_branches` asks for a puzzle that takes the exact solver so many guesses before
     `extra` is added; it implies `minimal` and means a search, on 9x9 of about 1 s for 30 branches, 2 s for 50 and 10 s
-    for 100. ValueError: a side without boxes, a negative number, more givens than cells. TrmsolveError: no puzzle that
-    hard was found.
+    for 100. `side` may also be (rows, columns). ValueError: a side without boxes, a negative number, more givens than
+    cells. TrmsolveError: no puzzle that hard was found.
     """
+    if isinstance(side, tuple):
+        if side[0] != side[1]:
+            raise ValueError(f"a Sudoku of {side[0]}x{side[1]}: rows and columns must be as many, for example 9x9")
+        side = side[0]
     tables = board(side)
     most = max(extra, default=0) if isinstance(extra, range) else extra
     least = min(extra, default=-1) if isinstance(extra, range) else extra
@@ -66,7 +81,7 @@ def generate(
     return question, solution, difficulty(question)
 
 
-def difficulty(question: np.ndarray) -> Difficulty:
+def difficulty(question: np.ndarray) -> Hardness:
     """How hard a question (uint8 (side, side)) is for the exact solver: guesses until its solution was proved the only
     one; 0 means that singles suffice. The number depends a little on how the grid is turned, as the solver tries cells
     in reading order. ValueError: no solution, or more than one.
@@ -74,7 +89,7 @@ def difficulty(question: np.ndarray) -> Difficulty:
     found, branches = solutions(question)
     if len(found) != 1:
         raise ValueError("the puzzle has no solution" if not found else "the puzzle has more than one solution")
-    return Difficulty(branches, {"givens": int(np.count_nonzero(question))})
+    return Hardness({"branches": branches, "givens": int(np.count_nonzero(question))})
 
 
 def _first(tables: Board, rng: np.random.Generator, minimal: bool) -> tuple[list[int], list[int]]:
