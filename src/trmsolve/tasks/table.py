@@ -1,16 +1,13 @@
-"""Tables of puzzles: CSV, TSV or semicolons, with a header that names the columns or without one.
+"""Tables of puzzles, whatever the task: CSV, TSV or semicolons, with a header that names the columns.
 
-Known headers: `source,question,answer,rating` (Sudoku-Extreme), `quizzes,solutions`, `id,puzzle,solution,...` and
-their like. Without a header a row is known by holding whole puzzles as fields: the first is the question.
+Known headers: `source,question,answer,rating` (Sudoku-Extreme, Maze-Hard), `quizzes,solutions`,
+`id,puzzle,solution,...` and their like.
 """
 
 from __future__ import annotations
 
 import csv
 from typing import NamedTuple
-
-from trmsolve.tasks.sudoku.rules import SIDE
-from trmsolve.tasks.sudoku.symbols import value
 
 QUESTION = (
     "question",
@@ -21,6 +18,8 @@ QUESTION = (
     "questions",
     "puzzles",
     "sudokus",
+    "maze",
+    "mazes",
     "unsolved",
     "grid",
     "board",
@@ -51,19 +50,6 @@ def header(text: str) -> Table | None:
     return None
 
 
-def bare_row(text: str) -> tuple[str, str] | None:
-    """Question and answer ("" if none) of a row without a header, or None when the line is no such row."""
-    if text.lstrip().startswith(("#", ";")):
-        return None
-    for delimiter in DELIMITERS:
-        if delimiter in text:
-            filled = [field for field in map(str.strip, fields(text, delimiter)) if field]
-            whole = [field for field in filled if _is_puzzle(field)]
-            if whole and len(filled) > 1:
-                return whole[0], next((field for field in whole[1:] if len(field) == len(whole[0])), "")
-    return None
-
-
 def fields(text: str, delimiter: str) -> list[str]:
     """The fields of one row, quotes removed; a row that the csv module refuses is one field."""
     if '"' not in text:
@@ -72,7 +58,3 @@ def fields(text: str, delimiter: str) -> list[str]:
         return next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return [text]
-
-
-def _is_puzzle(field: str) -> bool:
-    return len(field) in SIDE and all(value(mark) is not None for mark in field)

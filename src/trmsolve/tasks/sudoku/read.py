@@ -5,7 +5,7 @@ A record is known by its look, never by a file's name, so one file may mix them:
 - a line of 81 (16, 36, 256) characters, also behind a number, and before a rating or a name: `.sdm`
 - as many lines as the grid has columns; spaces, commas, bars and frames between the cells; a blank line between bands
   or between all rows; headings (`Grid 01`), `[Puzzle]` and `#` lines around it: `.sdk`, `.ss`, Project Euler
-- a row of a table, with a header that has a question column or without one (table.py)
+- a row of a table, with a header that has a question column or without one (tasks/table.py, table.py)
 
 What is no puzzle becomes a BadPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
 
@@ -21,12 +21,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from trmsolve.sources import LINE_LIMIT, name_of
+from trmsolve.tasks import table as tables
 from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
-from trmsolve.tasks.sudoku import table as tables
 from trmsolve.tasks.sudoku.lex import WIDEST_ROW, Kind, Lexed, describe, lex
 from trmsolve.tasks.sudoku.rows import OpenGrid, Row
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
 from trmsolve.tasks.sudoku.symbols import digits, expected, symbol, value
+from trmsolve.tasks.sudoku.table import bare_row
 
 Record = Puzzle | BadPuzzle
 
@@ -106,7 +107,7 @@ class _Reader:
             self.skipping = lexed.cells[0] in NOT_PUZZLES
         elif self.skipping or lexed.kind is Kind.COMMENT:
             return
-        elif fields := tables.bare_row(line.text):
+        elif fields := bare_row(line.text):
             yield from self._close()
             yield from self._flush_notes()
             yield self._whole(line, Lexed(Kind.CELLS, tuple(fields[0])), "csv", fields[1])
