@@ -1,0 +1,72 @@
+"""Writes mazes: as a grid, on a line, as a row of a table. read.py reads all of them back.
+
+Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
+any terminal, and the same for everyone who reads on. A program that understands one answer understands all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.maze.cells import GOAL, PATH, START
+from trmsolve.tasks.maze.symbols import SYMBOLS
+
+STYLES = ("grid", "line", "csv")
+CSV_HEADER = "question,answer"  # whoever writes a stream of the style "csv" writes this first
+
+_INK = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
+
+
+def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
+    """The answer, uint8 (height, width), as text without a trailing newline. Raises TrmsolveError for unknown styles.
+
+    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: nothing changes.
+    """
+    if style == "csv":
+        return f"{line(puzzle.question)},{line(answer)}"
+    return draw(answer, style, ascii_only)
+
+
+def draw(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+    """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
+    if style == "grid":
+        return "\n".join(_rows(grid))
+    if style == "line":
+        return line(grid)
+    raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
+
+
+def line(grid: np.ndarray) -> str:
+    """A question or an answer, uint8 (height, width), on one line; `/` between the rows unless it is square."""
+    height, width = grid.shape
+    return ("" if height == width else "/").join(_rows(grid))
+
+
+def path(answer: np.ndarray) -> list[list[int]]:
+    """The path of a right answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
+
+    Raises ValueError when the cells of the answer are no path: broken off, forked, touching itself, or with cells left
+    over.
+    """
+    ends = [np.argwhere(answer == cell).tolist() for cell in (START, GOAL)]
+    if [len(cells) for cells in ends] != [1, 1]:
+        raise ValueError("an answer has one start and one goal")
+    (start,), (goal,) = ends
+    left = {(r, c) for r, c in np.argwhere((answer == PATH) | (answer == GOAL)).tolist()}
+    walk = [start]
+    while walk[-1] != goal:
+        r, c = walk[-1]
+        ahead = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in left]
+        if len(ahead) != 1:
+            raise ValueError(f"{len(ahead)} ways on from row {r}, column {c}")
+        left.remove(ahead[0])
+        walk.append(list(ahead[0]))
+    if left:
+        raise ValueError(f"{len(left)} cells that the path does not reach")
+    return walk
+
+
+def _rows(grid: np.ndarray) -> list[str]:
+    return [row.tobytes().decode("ascii") for row in _INK[grid]]
