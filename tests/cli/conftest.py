@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ def start():
     def go(*args: object, **how) -> subprocess.Popen:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         environment = {**os.environ, **how.pop("env", {})}
+        if os.name == "posix":  # a shell's background job, as CI may be, hands down that Ctrl-C is to be ignored
+            how.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen([*COMMAND, *map(str, args)], **{**pipes, **how}, env=environment)
         running.append(process)
         return process
