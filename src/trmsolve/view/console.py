@@ -22,11 +22,12 @@ class Glyphs:
     dot: str  # between the parts of a line
     more: str  # something was left out
     spark: str  # eight heights; "" where none can be shown
+    halves: str = "▀▄"  # upper and lower half of a character; "" where colour cannot fill half of one
 
 
 UNICODE = Glyphs(("┌─┬┐", "├─┼┤", "└─┴┘", "│"), "█", "░", "·", "·", "…", "▁▂▃▄▅▆▇█")
 OLD_DOS = Glyphs(("┌─┬┐", "├─┼┤", "└─┴┘", "│"), "█", "░", "·", "·", ">", "")  # cp437 and cp850 hold these
-ASCII = Glyphs(("+-++", "+-++", "+-++", "|"), "#", "-", ".", "-", ">", "")
+ASCII = Glyphs(("+-++", "+-++", "+-++", "|"), "#", "-", ".", "-", ">", "", "")
 
 
 def console_for(stream: TextIO, color: str = "auto") -> Console:
@@ -76,7 +77,15 @@ def has_color(console: Console) -> bool:
 def glyphs_for(console: Console) -> Glyphs:
     """The best drawing characters that the stream's encoding can take (a Windows pipe is cp1252: none of them)."""
     for glyphs in (UNICODE, OLD_DOS):
-        text = "".join(glyphs.lines) + glyphs.full + glyphs.empty + glyphs.blank + glyphs.more + glyphs.spark
+        text = (
+            "".join(glyphs.lines)
+            + glyphs.full
+            + glyphs.empty
+            + glyphs.blank
+            + glyphs.more
+            + glyphs.spark
+            + glyphs.halves
+        )
         if encodable(text, console.encoding) == text:
             return glyphs
     return ASCII

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trmsolve.files import write_atomically
-from trmsolve.tasks.base import Cell
+from trmsolve.tasks.base import Cell, Picture
 from trmsolve.view import caption
+from trmsolve.view.areas import runs
 from trmsolve.view.frame import Frame
-from trmsolve.view.theme import LIGHT, ROLES, haze, in_legend_order, mix, paint, sample
+from trmsolve.view.theme import AREAS, LIGHT, OUTSIDE, ROLES, Role, haze, in_legend_order, looks, mix, paint, sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ SCALE = 2  # drawn larger and then reduced: smooth letters from a palette of few
 def save_gif(frames: Sequence[Frame], path: str | Path, force: bool = False) -> Path:
     """Write the frames as an endlessly repeating GIF; the last one is held longer. Returns the path written."""
     chosen = thinned(frames)
-    legend = in_legend_order(set().union(*(frame.roles for frame in chosen)))
+    legend = in_legend_order(set().union(*(frame.roles for frame in chosen)), looks(chosen[0].picture))
     images = _with_one_palette([_draw(frame, legend) for frame in chosen])
     step = min(FRAME_MS, max(WHOLE_MS // len(images), 20))  # browsers slow a GIF down when told less than 20 ms
     buffer = BytesIO()
@@ -77,7 +78,7 @@ def _draw(frame: Frame, legend: list[str]) -> Image:
 
     cells = frame.picture.cells
     rows, columns = len(cells), len(cells[0])
-    cell = cell_size(rows, columns)
+    cell = cell_size(rows, columns, frame.picture.solid)
     width = max(columns * cell + 2 * MARGIN, LEAST_WIDTH)
     height = TITLE + rows * cell + FOOT
     image = Image.new("RGB", (width * SCALE, height * SCALE), LIGHT.paper)
@@ -85,18 +86,22 @@ def _draw(frame: Frame, legend: list[str]) -> Image:
     left = (width - columns * cell) // 2
 
     pen.text(MARGIN, 22, caption.shorten(caption.heading(frame), (width - 2 * MARGIN) // 8), 15, LIGHT.ink, bold=True)
-    for r, row in enumerate(cells):
-        for c, it in enumerate(row):
-            pen.cell(it, left + c * cell, TITLE + r * cell, cell)
+    if frame.picture.solid:
+        pen.areas(frame.picture, left, TITLE, cell)
+    else:
+        for r, row in enumerate(cells):
+            for c, it in enumerate(row):
+                pen.cell(it, left + c * cell, TITLE + r * cell, cell)
     if frame.picture.box:
         _lines(pen, frame.picture.box, rows, columns, cell, left)
     _foot(pen, frame, legend, width, TITLE + rows * cell)
     return image.resize((width, height), Image.Resampling.BOX)
 
 
-def cell_size(rows: int, columns: int) -> int:
+def cell_size(rows: int, columns: int, solid: bool = False) -> int:
     """Pixels per cell: about 400 for the whole grid, within what can be read and what looks absurd."""
-    return min(max(400 // max(rows, columns), 12), 48)
+    whole, least = (480, 4) if solid else (400, 12)
+    return min(max(whole // max(rows, columns), least), 48)
 
 
 def _lines(pen: _Pen, box: tuple[int, int], rows: int, columns: int, cell: int, left: int) -> None:
@@ -119,11 +124,12 @@ def _foot(pen: _Pen, frame: Frame, legend: list[str], width: int, top: int) -> N
     pen.bar(x, top + 61, bar, p, LIGHT.good)
     pen.text(x + bar + 8, top + 65, caption.percent(p), 12, LIGHT.faint)
     x, y, box = MARGIN, top + 80, 16
+    table = looks(frame.picture)
     for name in legend:
-        pen.cell(sample(name), x, y, box)
+        pen.cell(sample(name, table), x, y, box, table)
         for x0, y0, x1, y1 in ((0, 0, 1, 0), (0, 1, 1, 1), (0, 0, 0, 1), (1, 0, 1, 1)):
             pen.line(x + box * x0, y + box * y0, x + box * x1, y + box * y1, LIGHT.thin, 1)
-        x += box + 5 + pen.text(x + box + 5, y + 8, ROLES[name].word, 12, LIGHT.faint) + 12
+        x += box + 5 + pen.text(x + box + 5, y + 8, table[name].word, 12, LIGHT.faint) + 12
 
 
 class _Pen:
@@ -140,9 +146,23 @@ class _Pen:
         self.draw.text((x * SCALE, y * SCALE), text, colour, font, anchor, stroke_width=round(SCALE / 2) if bold else 0)
         return self.draw.textlength(text, font) / SCALE
 
-    def cell(self, cell: Cell, x: float, y: float, size: float) -> None:
-        role, colours = ROLES[cell.role], paint(cell.role, LIGHT)
-        doubt = round(8 * haze(cell)) / 8  # eight shades leave room in the palette for the letters' soft edges
+    def areas(self, picture: Picture, left: int, top: int, size: int) -> None:
+        """A solid picture, on what lies around it."""
+        right, bottom = left + len(picture.cells[0]) * size, top + len(picture.cells) * size
+        corners = ((left - 2) * SCALE, (top - 2) * SCALE, (right + 2) * SCALE - 1, (bottom + 2) * SCALE - 1)
+        self.draw.rectangle(corners, paint(OUTSIDE, LIGHT, AREAS).fill)
+        for r, row in enumerate(picture.cells):
+            y = top + r * size
+            for c, length, cell in runs(row):
+                x, colours = left + c * size, paint(cell.role, LIGHT, AREAS)
+                corners = (x * SCALE, y * SCALE, (x + length * size) * SCALE - 1, (y + size) * SCALE - 1)
+                self.draw.rectangle(corners, colours.fill)
+                if AREAS[cell.role].letter:
+                    self.text(x + size / 2, y + size / 2, cell.text, 0.8 * size, colours.ink, size > 20, "mm")
+
+    def cell(self, cell: Cell, x: float, y: float, size: float, table: dict[str, Role] = ROLES) -> None:
+        role, colours = table[cell.role], paint(cell.role, LIGHT, table)
+        doubt = round(8 * haze(cell, table)) / 8  # eight shades leave room in the palette for the letters' soft edges
         ground = mix(colours.fill or LIGHT.paper, LIGHT.haze, doubt)
         self.draw.rectangle((x * SCALE, y * SCALE, (x + size) * SCALE, (y + size) * SCALE), ground)
         if role.corner:

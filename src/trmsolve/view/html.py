@@ -1,7 +1,8 @@
 """The refinement as one web page that needs nothing else: a step slider, a play button, the arrow keys.
 
-The page holds its frames as data and redraws one table; the last frame is already in the table when the page arrives,
-so that it shows the answer without scripts too. It loads nothing and can be opened from a disk or sent by mail.
+The page holds its frames as data and redraws one table, or, for solid pictures, one SVG of a path per role; the last
+frame is already there when the page arrives, so that it shows the answer without scripts too. It loads nothing and can
+be opened from a disk or sent by mail.
 """
 
 from __future__ import annotations
@@ -13,26 +14,31 @@ from importlib.resources import files
 
 from trmsolve.tasks.base import Cell
 from trmsolve.view import caption
+from trmsolve.view.areas import shapes
 from trmsolve.view.frame import Frame
-from trmsolve.view.theme import DARK, FONT, LIGHT, ROLES, Page, haze, in_legend_order, paint, sample
+from trmsolve.view.theme import DARK, FONT, LIGHT, ROLES, Page, Role, haze, in_legend_order, looks, paint, sample
+
+ABOUT = 'aria-label="The grid at the chosen step"'
+PIXELS = 10  # of a solid cell; the page scales them
 
 
 def html(frames: Sequence[Frame]) -> str:
     """The frames as an HTML document."""
-    last = frames[-1]
-    template = files("trmsolve.view").joinpath("page.html").read_text(encoding="utf-8")
+    last, solid = frames[-1], frames[-1].picture.solid
+    layers = sorted(set().union(*(frame.roles for frame in frames)))
     parts = {
         "TITLE": escape(caption.heading(last)),
         "CSS": _css(last),
-        "GRID": _table(last),
+        "GRID": _drawing(last, layers) if solid else _table(last),
         "STATE": escape(caption.state(last)),
         "DETAILS": escape(caption.details(last)),
         "LEGEND": _legend(frames),
         "LAST": str(len(frames) - 1),
-        "DATA": _data(frames),
+        "PAINT": _part("paint_areas.js" if solid else "paint_table.js"),
+        "DATA": _data(frames, layers),
     }
     # One pass over the template: text that was put in is never searched for the next placeholder.
-    head, *rest = template.split("{{")
+    head, *rest = _part("page.html").split("{{")
     out = [head]
     for piece in rest:
         name, tail = piece.split("}}", 1)
@@ -40,7 +46,11 @@ def html(frames: Sequence[Frame]) -> str:
     return "".join(out)
 
 
-def _data(frames: Sequence[Frame]) -> str:
+def _part(name: str) -> str:
+    return files("trmsolve.view").joinpath(name).read_text(encoding="utf-8")
+
+
+def _data(frames: Sequence[Frame], layers: list[str]) -> str:
     """The frames as JSON for the script; "<" is escaped so that no text can end the script element."""
     records = [
         {
@@ -50,16 +60,26 @@ def _data(frames: Sequence[Frame]) -> str:
             "halt": round(frame.halt_probability, 4),
             "halting": caption.percent(frame.halt_probability),
             "broken": frame.violations,
-            "cells": [
-                [cell.text, cell.role, round(haze(cell), 2), label(cell, r, c)]
-                for r, row in enumerate(frame.picture.cells)
-                for c, cell in enumerate(row)
-            ],
+            "cells": _digits(frame, layers) if frame.picture.solid else _symbols(frame),
         }
         for frame in frames
     ]
     text = json.dumps(records, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _symbols(frame: Frame) -> list[list[str | float]]:
+    return [
+        [cell.text, cell.role, round(haze(cell), 2), label(cell, r, c)]
+        for r, row in enumerate(frame.picture.cells)
+        for c, cell in enumerate(row)
+    ]
+
+
+def _digits(frame: Frame, layers: list[str]) -> str:
+    """Each cell's role as one digit, its place among the layers: a maze has thousands of cells, and many steps."""
+    digit = {name: str(i) for i, name in enumerate(layers)}
+    return "".join(digit[cell.role] for row in frame.picture.cells for cell in row)
 
 
 def label(cell: Cell, row: int, column: int) -> str:
@@ -78,7 +98,14 @@ def _table(frame: Frame) -> str:
             for c, cell in enumerate(row)
         )
         rows.append(f"<tr>{cells}</tr>")
-    return "\n".join(rows)
+    return "\n".join([f'<table id="grid" {ABOUT}><tbody>', *rows, "</tbody></table>"])
+
+
+def _drawing(frame: Frame, layers: list[str]) -> str:
+    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
+    box = f"0 0 {columns * PIXELS} {rows * PIXELS}"
+    parts = shapes(frame.picture, layers, PIXELS)
+    return "\n".join([f'<svg id="grid" viewBox="{box}" role="img" {ABOUT}>', *parts, "</svg>"])
 
 
 def _edges(frame: Frame, r: int, c: int) -> str:
@@ -90,21 +117,24 @@ def _edges(frame: Frame, r: int, c: int) -> str:
 
 
 def _legend(frames: Sequence[Frame]) -> str:
-    roles = in_legend_order(set().union(*(frame.roles for frame in frames)))
+    table = looks(frames[-1].picture)
+    samples = [(name, sample(name, table)) for name in in_legend_order(set().union(*(f.roles for f in frames)), table)]
     return "".join(
-        f'<li><span class="sample {name}" style="--haze:{haze(sample(name)):.2f}" aria-hidden="true">a</span>'
-        f"{ROLES[name].word}</li>"
-        for name in roles
+        f'<li><span class="sample {name}" style="--haze:{haze(it, table):.2f}" aria-hidden="true">'
+        f"{it.text or '&nbsp;'}</span>{table[name].word}</li>"
+        for name, it in samples
     )
 
 
 def _css(frame: Frame) -> str:
-    side = max(len(frame.picture.cells), len(frame.picture.cells[0]))
+    rows, columns, table = len(frame.picture.cells), len(frame.picture.cells[0]), looks(frame.picture)
+    accent = "changed-ground" if frame.picture.solid else "changed"
+    sizes = f"--side:{max(rows, columns)};--rows:{rows};--columns:{columns};--accent:var(--{accent})"
     out = [
-        f":root{{--font:{FONT};--side:{side};{_variables(LIGHT)}}}",
-        f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK)}}}}}",
+        f":root{{--font:{FONT};{sizes};{_variables(LIGHT, table)}}}",
+        f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK, table)}}}}}",
     ]
-    for name, role in ROLES.items():
+    for name, role in table.items():
         rules = [f"color:var(--{name})", f"--ground:var(--{name}-ground)"]
         rules += ["font-weight:700"] if role.bold else []
         rules += ["font-style:italic"] if role.italic else []
@@ -112,13 +142,15 @@ def _css(frame: Frame) -> str:
         if role.corner:
             rules.append("background-image:linear-gradient(45deg,transparent 82%,currentColor 82.5%)")
         out.append(f".{name}{{{';'.join(rules)}}}")
+        if frame.picture.solid:
+            out.append(f".{name}-ground{{fill:var(--{name}-ground)}}")
     return "\n".join(out)
 
 
-def _variables(page: Page) -> str:
+def _variables(page: Page, table: dict[str, Role]) -> str:
     names = ("paper", "ink", "faint", "thin", "thick", "haze", "good", "bad", "track")
     out = [f"--{'mist' if name == 'haze' else name}:{getattr(page, name)}" for name in names]
-    for name in ROLES:
-        colours = paint(name, page)
+    for name in table:
+        colours = paint(name, page, table)
         out += [f"--{name}:{colours.ink}", f"--{name}-ground:{colours.fill or page.paper}"]
     return ";".join(out)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from trmsolve.view import caption
+from trmsolve.view import blocks, caption
 from trmsolve.view.console import encodable, glyphs_for, has_color
 from trmsolve.view.frame import Frame
 from trmsolve.view.grid import SIZES, crop, draw, styled
-from trmsolve.view.theme import ROLES, in_legend_order
+from trmsolve.view.theme import in_legend_order, looks
+from trmsolve.view.window import Span, Window
+
+Drawing = tuple[int, int, Callable[[], list[Text]]]  # columns, lines, and how to get them
 
 GAP = 2  # between the grid and the words beside it
 LABEL = 8  # "halting "
 SIDE = LABEL + 15  # columns that the words need at least: "7 of at most 64"
 BAR = 10
+FACTS = 6  # lines that the words need at least, beside a grid
+ROOMY = 15  # lines of a window from which on all words stand below a part of a picture, not only the state
+PAGE = 80  # columns that a picture in a log should keep to where it can
 
 
 class Scene:
@@ -28,6 +34,7 @@ class Scene:
         self.frame: Frame | None = None
         self.broken: list[int] = []  # violations per frame
         self.roles: set[str] = set()  # seen so far: a legend that only grows does not jump
+        self._window = Window()
         self._last: tuple[float, float] = (0.0, 0.0)  # seconds of the two newest frames
 
     def add(self, frame: Frame) -> None:
@@ -47,24 +54,27 @@ class Scene:
     def lines(self, width: int, height: int) -> list[Text]:
         """The whole drawing in at most so many columns and rows: the roomiest arrangement that fits."""
         title = self.title()
-        for size in SIZES:
-            grid = draw(self.frame.picture, size, self.glyphs, self.colour)
-            columns = max((line.cell_len for line in grid), default=0)
-            if columns + GAP + SIDE <= width and len(grid) + 1 <= height:
-                return self._fit([title, *self._beside(grid, columns, width - columns - GAP)], width)
+        for columns, rows, drawn in self._drawings():
+            if columns + GAP + SIDE <= width and rows + 1 <= height:
+                return self._fit([title, *self._beside(drawn(), columns, width - columns - GAP, height - 1)], width)
             below = self._below()
-            if columns <= width and len(grid) + 1 + len(below) <= height:
-                return self._fit([title, *grid, *below], width)
+            if columns <= width and rows + 1 + len(below) <= height:
+                return self._fit([title, *drawn(), *below], width)
         # Nothing fits. The state matters most, then the title, then as much of the grid as there is room for.
         room = height - 2
         if room < 2:
             return self._fit(self._below()[:1], width)
+        if self.frame.picture.solid:
+            return self._fit(self._part(width, height), width)
         grid = crop(draw(self.frame.picture, SIZES[-1], self.glyphs, self.colour), width, room, self.glyphs)
         return self._fit([title, *grid, *self._below()[:1]], width)
 
     def whole(self) -> list[Text]:
         """The grid at its roomiest with its legend, for output that no window limits."""
-        return [*draw(self.frame.picture, SIZES[0], self.glyphs, self.colour), self.legend()]
+        drawings = list(self._drawings())
+        sensible = (drawing for drawing in drawings if drawing[0] <= PAGE)
+        _, _, drawn = next(sensible, drawings[-1]) if self.frame.picture.solid else drawings[0]
+        return [*drawn(), self.legend()]
 
     def title(self) -> Text:
         return styled(self._say(caption.heading(self.frame)), "bold")
@@ -85,20 +95,73 @@ class Scene:
     def legend(self, names: list[str] | None = None) -> Text:
         """The roles seen so far, each word in its own look."""
         line = Text(no_wrap=True, end="")
+        table = looks(self.frame.picture)
         for name in names if names is not None else self._legend_names():
-            role = ROLES[name]
+            role = table[name]
             if line.plain:
                 line.append("  ")
-            mark = "" if self.colour else role.mark.strip()
             style = role.colour if self.colour else role.plain
+            if self._blocks:
+                line.append(self.glyphs.full * 2, style=style).append(f" {role.word}")
+                continue
+            mark = "" if self.colour and not self.frame.picture.solid else role.mark.strip()
             line.append(f"{mark} {role.word}" if mark else role.word, style=style)
         return line
 
     # -- arrangements -------------------------------------------------------------------------------------------
-    def _beside(self, grid: list[Text], columns: int, room: int) -> list[Text]:
-        """Words to the right of the grid, each at its fixed place."""
+    def _drawings(self) -> Iterator[Drawing]:
+        """The whole picture in every size there is, the roomiest first."""
+        picture = self.frame.picture
+        if not picture.solid:
+            for size in SIZES:
+                grid = draw(picture, size, self.glyphs, self.colour)
+                yield max((line.cell_len for line in grid), default=0), len(grid), lambda grid=grid: grid
+            return
+        for scale in blocks.scales(self.glyphs, self.colour):  # not drawn before it is known to fit: these are large
+            yield (
+                *scale.extent(len(picture.cells), len(picture.cells[0])),
+                lambda scale=scale: blocks.draw(picture.cells, scale, self.glyphs, self.colour),
+            )
+
+    def _part(self, width: int, height: int) -> list[Text]:
+        """As much of a solid picture as there is room for, where the changes are, and the facts beside it or below."""
+        picture, scale = self.frame.picture, blocks.scales(self.glyphs, self.colour)[-1]
+        below = [*self._below(), *self._legend_lines(width)] if height >= ROOMY else self._below()[:1]
+
+        def seen(columns: int, lines: int) -> int:
+            """How many cells so much room shows."""
+            return min(columns // scale.wide, len(picture.cells[0])) * min(lines * scale.per_line, len(picture.cells))
+
+        columns, lines = width - GAP - SIDE - 3, height - 1  # "118 of at most 256": large mazes take many steps
+        beside = lines >= FACTS and seen(columns, lines) >= seen(width, lines - len(below))
+        if not beside:
+            columns, lines = width, lines - len(below)
+        rows, across = self._window.follow(picture, lines * scale.per_line, columns // scale.wide)
+        cells = [row[slice(*across)] for row in picture.cells[slice(*rows)]]
+        part = blocks.draw(cells, scale, self.glyphs, self.colour)
+        title = self._title_of_part(rows, across, width)
+        if not beside:
+            return [title, *part, *below]
+        columns, _ = scale.extent(1, len(cells[0]))
+        return [title, *self._beside(part, columns, width - columns - GAP, height - 1)]
+
+    def _title_of_part(self, rows: Span, columns: Span, width: int) -> Text:
+        """The title, and which rows and columns are shown; those count from 1."""
+        cells = self.frame.picture.cells
+        said = [
+            f"{name} {span[0] + 1}-{span[1]} of {whole}"
+            for name, span, whole in (("rows", rows, len(cells)), ("columns", columns, len(cells[0])))
+            if span[1] - span[0] < whole
+        ]
+        where = self._say(", ".join(said))
+        line = styled(self._say(caption.shorten(caption.heading(self.frame), max(width - len(where) - GAP, 0))), "bold")
+        return line.append(" " * GAP if line.plain else "").append(where, style="dim")
+
+    def _beside(self, grid: list[Text], columns: int, room: int, height: int) -> list[Text]:
+        """Words to the right of the grid, each at its fixed place; a very low grid does not cut them short."""
         left = [line.copy() for line in grid]
-        right = self._words(room, len(grid))
+        left += [Text(no_wrap=True, end="") for _ in range(min(FACTS, height) - len(grid))]
+        right = self._words(room, len(left))
         for line, words in zip(left, right, strict=False):
             line.pad_right(columns - line.cell_len + GAP)
             line.append_text(words)
@@ -151,6 +214,11 @@ class Scene:
                 line.append(self.glyphs.more, style="dim")
         return lines
 
+    @property
+    def _blocks(self) -> bool:
+        """Whether cells are blocks of colour here, which words cannot be."""
+        return self.frame.picture.solid and blocks.scales(self.glyphs, self.colour) is blocks.BLOCKS
+
     # -- parts --------------------------------------------------------------------------------------------------
     def _fact(self, name: str, value: Text) -> Text:
         return Text.assemble((f"{name:<{LABEL}}", "dim"), value, no_wrap=True, end="")
@@ -194,7 +262,9 @@ class Scene:
 
     def _legend_names(self) -> list[str]:
         """Those that need explaining: with a word, and, where marks must do, with a mark."""
-        return [n for n in in_legend_order(self.roles) if self.colour or ROLES[n].mark.strip()]
+        table = looks(self.frame.picture)
+        names = in_legend_order(self.roles, table)
+        return [name for name in names if (table[name].colour if self.colour else table[name].mark.strip())]
 
     def _legend_lines(self, room: int) -> list[Text]:
         """The legend, broken so that no line is wider than the room."""

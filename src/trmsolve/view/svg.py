@@ -10,10 +10,25 @@ from html import escape
 
 from trmsolve.tasks.base import Cell, Picture
 from trmsolve.view import caption
+from trmsolve.view.areas import shapes
 from trmsolve.view.frame import Frame
-from trmsolve.view.theme import DARK, FONT, LIGHT, ROLES, Page, haze, in_legend_order, paint, sample
+from trmsolve.view.theme import (
+    DARK,
+    FONT,
+    LIGHT,
+    OUTSIDE,
+    ROLES,
+    Page,
+    Role,
+    haze,
+    in_legend_order,
+    looks,
+    paint,
+    sample,
+)
 
 CELL = 44  # pixels
+SOLID, LEAST_CELL = 640, 4  # pixels that a solid picture's longer side should take, and that a cell of it needs
 MARGIN = 24
 TITLE = 52  # above the grid
 LEAST_WIDTH = 420  # the caption's lines need as much, however small the grid
@@ -21,27 +36,42 @@ LEAST_WIDTH = 420  # the caption's lines need as much, however small the grid
 
 def svg(frame: Frame) -> str:
     """The frame as an SVG document."""
-    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
-    width = max(columns * CELL + 2 * MARGIN, LEAST_WIDTH)
-    left, bottom = (width - columns * CELL) / 2, TITLE + rows * CELL
+    rows, columns, cell = len(frame.picture.cells), len(frame.picture.cells[0]), cell_size(frame.picture)
+    width = max(columns * cell + 2 * MARGIN, LEAST_WIDTH)
+    left, bottom = (width - columns * cell) / 2, TITLE + rows * cell
+    table = looks(frame.picture)
     height = bottom + 138
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' role="img" aria-labelledby="title description">',
         f'<title id="title">{_text(caption.heading(frame))}</title>',
         f'<desc id="description">{_text(caption.sentence(frame))}</desc>',
-        f"<style>{_css()}</style>",
+        f"<style>{_css(table)}</style>",
         f'<rect class="paper" width="{width}" height="{height}" rx="12"/>',
         f'<text class="heading" x="{MARGIN}" y="33">{_text(_fitting(caption.heading(frame), width, 8.6))}</text>',
         f'<g transform="translate({left:g} {TITLE})">',
-        *_cells(frame.picture),
+        *(_areas(frame, cell) if frame.picture.solid else _cells(frame.picture)),
         *_lines(frame.picture, rows, columns),
         "</g>",
         *_caption(frame, width, bottom),
-        *_legend(frame.roles, bottom + 118),
+        *_legend(in_legend_order(frame.roles, table), table, bottom + 118),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def cell_size(picture: Picture) -> int:
+    """Pixels per cell. Symbols need room to be read; areas need not, and a maze has many."""
+    if not picture.solid:
+        return CELL
+    return min(max(SOLID // max(len(picture.cells), len(picture.cells[0])), LEAST_CELL), CELL)
+
+
+def _areas(frame: Frame, cell: int) -> list[str]:
+    """Filled areas on what lies around them: without an edge, floor at the border would look like the page."""
+    high, wide = len(frame.picture.cells) * cell, len(frame.picture.cells[0]) * cell
+    ground = f'<rect class="{OUTSIDE}-ground" x="-2" y="-2" width="{wide + 4}" height="{high + 4}"/>'
+    return [ground, *shapes(frame.picture, sorted(frame.roles), cell)]
 
 
 def _cells(picture: Picture) -> list[str]:
@@ -49,7 +79,7 @@ def _cells(picture: Picture) -> list[str]:
     for r, row in enumerate(picture.cells):
         for c, cell in enumerate(row):
             x, y = c * CELL, r * CELL
-            out += _ground(cell, x, y)
+            out += _ground(cell, x, y, ROLES)
             if cell.text.strip():
                 size = f' font-size="{CELL * 0.9 / len(cell.text):.0f}"' if len(cell.text) > 1 else ""
                 place = f'x="{x + CELL / 2:g}" y="{y + CELL / 2 + 8.5:g}"'
@@ -57,9 +87,9 @@ def _cells(picture: Picture) -> list[str]:
     return out
 
 
-def _ground(cell: Cell, x: float, y: float, size: float = CELL) -> list[str]:
+def _ground(cell: Cell, x: float, y: float, table: dict[str, Role], size: float = CELL) -> list[str]:
     place = f'x="{x:g}" y="{y:g}" width="{size:g}" height="{size:g}"'
-    role, doubt, out = ROLES[cell.role], haze(cell), []
+    role, doubt, out = table[cell.role], haze(cell, table), []
     if doubt > 0.005:
         out.append(f'<rect class="haze" fill-opacity="{doubt:.2f}" {place}/>')
     elif role.light.fill:
@@ -97,18 +127,21 @@ def _caption(frame: Frame, width: float, top: float) -> list[str]:
     ]
 
 
-def _legend(roles: set[str], y: float) -> list[str]:
+def _legend(names: list[str], table: dict[str, Role], y: float) -> list[str]:
     out, x = [], float(MARGIN)
-    for name in in_legend_order(roles):
+    for name in names:
+        it = sample(name, table)
         out.append(f'<rect class="frame" x="{x:g}" y="{y - 13:g}" width="16" height="16"/>')
-        out += _ground(sample(name), x, y - 13, 16)
-        out.append(f'<text class="sample {name}" x="{x + 8:g}" y="{y - 0.5:g}" aria-hidden="true">a</text>')
-        out.append(f'<text class="detail" x="{x + 22:g}" y="{y:g}">{ROLES[name].word}</text>')
-        x += 22 + 7.2 * len(ROLES[name].word) + 11
+        out += _ground(it, x, y - 13, table, 16)
+        if it.text:
+            place = f'x="{x + 8:g}" y="{y - 0.5:g}"'
+            out.append(f'<text class="sample {name}" {place} aria-hidden="true">{it.text}</text>')
+        out.append(f'<text class="detail" x="{x + 22:g}" y="{y:g}">{table[name].word}</text>')
+        x += 22 + 7.2 * len(table[name].word) + 11
     return out
 
 
-def _css() -> str:
+def _css(table: dict[str, Role]) -> str:
     """Concrete colours first, for readers that know neither media queries nor variables; then the dark page."""
     shape = [
         f"text{{font-family:{FONT}}}",
@@ -118,24 +151,26 @@ def _css() -> str:
         ".thin,.thick,.frame{fill:none}",
         ".thin,.frame{stroke-width:1}.thick{stroke-width:2.2;stroke-linecap:square}",
     ]
-    for name, role in ROLES.items():
+    for name, role in table.items():
         rules = ["font-weight:700"] if role.bold else []
         rules += ["font-style:italic"] if role.italic else []
         rules += ["text-decoration:underline"] if role.underline else []
         if rules:
             shape.append(f".{name}{{{';'.join(rules)}}}")
-    return "".join([*shape, *_colours(LIGHT), "@media (prefers-color-scheme:dark){", *_colours(DARK), "}"])
+    return "".join(
+        [*shape, *_colours(LIGHT, table), "@media (prefers-color-scheme:dark){", *_colours(DARK, table), "}"]
+    )
 
 
-def _colours(page: Page) -> list[str]:
+def _colours(page: Page, table: dict[str, Role]) -> list[str]:
     out = [
         f".paper{{fill:{page.paper}}}.heading,.verdict{{fill:{page.ink}}}.detail{{fill:{page.faint}}}",
         f".good{{fill:{page.good}}}.bad{{fill:{page.bad}}}.haze{{fill:{page.haze}}}",
         f".track{{fill:{page.track}}}.bar{{fill:{page.good}}}",
         f".thin,.frame{{stroke:{page.thin}}}.thick{{stroke:{page.thick}}}",
     ]
-    for name in ROLES:
-        ink, fill = paint(name, page).ink, paint(name, page).fill
+    for name in table:
+        ink, fill = paint(name, page, table).ink, paint(name, page, table).fill
         out.append(f".{name}{{fill:{ink}}}" + (f".{name}-ground{{fill:{fill}}}" if fill else ""))
     return out
 

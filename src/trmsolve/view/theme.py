@@ -4,7 +4,10 @@ A role is told apart twice: by colour, and by something that survives without it
 even those exist, a mark after the symbol). Terminals get the palette's own named colours, which their owner has chosen
 to suit the background; the pictures get hex colours for a light and a dark page, each readable there (WCAG AA, tested).
 
-A new task adds its roles (wall, path, ...) as rows here; the views need no change for them.
+Pictures whose cells are areas of colour (mazes) have a table of their own: there the fill is what is seen, so any two
+fills can be told apart, also by the colour-blind (tested), and only a few cells keep their symbols.
+
+A new task adds its roles as rows here; the views need no change for them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trmsolve.tasks.base import Cell
+from trmsolve.tasks.base import Cell, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Role:
     underline: bool = False
     corner: bool = False  # a filled corner in the cell
     doubtful: bool = False  # the less confidence, the deeper the haze behind the symbol
+    letter: bool = False  # solid pictures: the cell keeps its symbol
 
 
 ROLES: dict[str, Role] = {
@@ -68,6 +72,34 @@ ROLES: dict[str, Role] = {
     "blank": Role("", "dim", "dim", " ", Paint("#6a737d"), Paint("#8b949e")),
 }
 
+# Solid pictures. `colour` is the area's colour on a terminal: a name, INK, or "" for the terminal's own background.
+# The light fills are steps of eight, which a GIF shows unchanged.
+INK = "dim"  # the terminal's own text colour, subdued: no name for grey is visible on every background
+
+AREAS: dict[str, Role] = {
+    "wall": Role("", INK, "dim", " ", Paint("#ffffff", "#485060"), Paint("#ffffff", "#5d6874")),
+    "floor": Role("", "", "", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
+    "start": Role(
+        "start",
+        "yellow",
+        "bold",
+        "S",
+        Paint("#1f2328", "#f0b008"),
+        Paint("#1f2328", "#f0b429"),
+        bold=True,
+        letter=True,
+    ),
+    "goal": Role(
+        "goal", "red", "bold", "G", Paint("#ffffff", "#d03030"), Paint("#ffffff", "#d6363c"), bold=True, letter=True
+    ),
+    "path": Role("path", "blue", "bold", "o", Paint("#ffffff", "#1860c8"), Paint("#0f1419", "#2f7bea")),
+    "changed": Role("new", "cyan", "reverse", "*", Paint("#1f2328", "#88d0f8"), Paint("#0f1419", "#b4e6ff")),
+    "unsure": Role("unsure", "magenta", "italic", "?", Paint("#1f2328", "#b080e0"), Paint("#0f1419", "#bb92ee")),
+    "former": Role("former", "", "", " ", Paint("#1f2328", "#e0e8f0"), Paint("#f0f3f6", "#27303b")),
+}
+OUTSIDE = "wall"  # the role of what lies around a picture, where an edge is drawn
+CHANGES = ("changed", "former")  # the roles that tell where this step differs from the one before
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -91,6 +123,11 @@ SURE = 0.95  # from this confidence on, an answer is drawn at full strength
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 
 
+def looks(picture: Picture) -> dict[str, Role]:
+    """The table that the roles of this picture are looked up in."""
+    return AREAS if picture.solid else ROLES
+
+
 def terminal_style(cell: Cell, colour: bool) -> str:
     """The Rich style of a cell. A terminal has no shades to rely on, so doubt is one level of `dim`."""
     role = ROLES[cell.role]
@@ -100,19 +137,21 @@ def terminal_style(cell: Cell, colour: bool) -> str:
     return f"dim {role.colour}" if faded else role.colour
 
 
-def haze(cell: Cell) -> float:
+def haze(cell: Cell, table: dict[str, Role] = ROLES) -> float:
     """How much of the page's haze lies behind a cell: 0 (sure) to 1."""
-    return min(max(1.0 - cell.confidence, 0.0), 1.0) if ROLES[cell.role].doubtful else 0.0
+    return min(max(1.0 - cell.confidence, 0.0), 1.0) if table[cell.role].doubtful else 0.0
 
 
-def paint(name: str, page: Page) -> Paint:
+def paint(name: str, page: Page, table: dict[str, Role] = ROLES) -> Paint:
     """Ink and fill of a role on a page."""
-    return ROLES[name].dark if page is DARK else ROLES[name].light
+    return table[name].dark if page is DARK else table[name].light
 
 
-def sample(name: str) -> Cell:
+def sample(name: str, table: dict[str, Role] = ROLES) -> Cell:
     """The cell that stands for a role in a legend."""
-    role = ROLES[name]
+    role = table[name]
+    if table is AREAS:
+        return Cell(role.mark if role.letter else "", name)
     return Cell("a", name, 0.4 if role.doubtful and role.italic else 1.0)
 
 
@@ -122,7 +161,7 @@ def mix(a: str, b: str, share: float) -> str:
     return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in pairs)
 
 
-def in_legend_order(roles: Iterable[str]) -> list[str]:
+def in_legend_order(roles: Iterable[str], table: dict[str, Role] = ROLES) -> list[str]:
     """Those of the given roles that a legend explains, in the order of the table."""
     present = set(roles)
-    return [name for name, role in ROLES.items() if name in present and role.word]
+    return [name for name, role in table.items() if name in present and role.word]

@@ -1,0 +1,43 @@
+"""A maze as a picture: walls, floor, both ends, and a path of which some cells are new, doubtful or just given up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trmsolve.tasks.base import Cell, Guess, Picture
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
+
+UNSURE = 0.8  # a path cell the model itself gives less than this is drawn as doubtful
+
+UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
+
+# One Cell for all cells of a look: a picture of 10,000 cells is made at every step and kept for the files.
+LOOKS = {
+    WALL: Cell("#", "wall"),
+    FLOOR: Cell(" ", "floor"),
+    START: Cell("S", "start"),
+    GOAL: Cell("G", "goal"),
+    PATH: Cell("o", "path"),
+    UNSURE_PATH: Cell("o", "unsure"),
+    NEW_PATH: Cell("o", "changed"),
+    FORMER_PATH: Cell(" ", "former"),
+}
+
+
+def picture(question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
+    """The maze after one step; with `guess` None the bare question.
+
+    question: uint8 (height, width) of WALL, FLOOR, START, GOAL. Walls and both ends are drawn as the question has them;
+    of the guess only the path over floor counts. `changed` (the path is new here) and `former` (it ran here) are
+    relative to `previous`: at the first step, where everything is new, nothing is marked.
+    """
+    look = question.astype(np.intp)
+    if guess is not None:
+        path = (guess.answer == PATH) & (question == FLOOR)
+        look[path] = PATH
+        look[path & (guess.confidence < UNSURE)] = UNSURE_PATH
+        if previous is not None:
+            before = (previous.answer == PATH) & (question == FLOOR)
+            look[path & ~before] = NEW_PATH
+            look[before & ~path] = FORMER_PATH
+    return Picture([[LOOKS[k] for k in row] for row in look.tolist()], solid=True)
