@@ -128,7 +128,7 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
 def test_the_targets_tokens_decode_to_the_solution(side):
     question, solution, _ = generate(9, 0, side, minimal=side < 16)
     encoded = encode(question)
-    meanings = encoded.meanings[encoded.starts[:-1] + target(question, solution)]
+    meanings = encoded.meanings[encoded.first + target(question, solution)]
     guess = decode(question, meanings, np.full(encoded.choices, 0.5, np.float32))
     assert (guess.answer == solution).all()
     assert (guess.confidence[question > 0] == 1).all() and (guess.confidence[question == 0] == 0.5).all()

@@ -168,7 +168,7 @@ def test_text_is_read_as_the_command_line_reads_it(model):
 
 # -- the tree ---------------------------------------------------------------------------------------------------
 def leaf(p: float, alive: float = 1.0) -> Node:
-    encoded = Encoded(np.zeros(1), Units(np.zeros((4, 1)), 1), np.array([0, 1]), np.zeros(1))
+    encoded = Encoded(np.zeros(1), Units(np.zeros((4, 1)), 1), np.zeros(1, int), np.ones(1, int), np.zeros(1))
     return Node(question=np.zeros((4, 4)), encoded=encoded, p=p, alive=alive)
 
 

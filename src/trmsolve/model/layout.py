@@ -61,10 +61,9 @@ def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
 
 def _options(batch: Sequence[Encoded]) -> Options:
     shift = np.concatenate([[0], np.cumsum([len(e.meanings) for e in batch])])
-    first = np.concatenate([e.starts[:-1] + start for e, start in zip(batch, shift, strict=False)])
-    count = np.concatenate([np.diff(e.starts) for e in batch])
-    rank = np.arange(count.max(initial=1))
-    missing = rank >= count[:, None]
+    first = np.concatenate([e.first + start for e, start in zip(batch, shift, strict=False)])
+    rank = np.arange(max((e.size.max(initial=1) for e in batch), default=1))
+    missing = rank >= np.concatenate([e.size for e in batch])[:, None]
     return Options(*map(torch.from_numpy, (np.where(missing, 0, first[:, None] + rank), missing)))
 
 

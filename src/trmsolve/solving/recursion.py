@@ -22,7 +22,7 @@ class Reading:
 
     chosen: np.ndarray  # int64 (U,) the likeliest option of each choice, as index into the run's options
     confidence: np.ndarray  # float32 (U,)
-    probabilities: np.ndarray  # float32 (O,) of every option within its choice
+    probabilities: np.ndarray  # float32 (sum of sizes,) of every option within its choice
     halt: float  # probability that the whole answer is right
     solvable: float  # probability that the question has a solution
 
@@ -90,8 +90,8 @@ class Recursion:
         choice, option = 0, 0
         for i, run in enumerate(self.runs):
             choices = slice(choice, choice + run.encoded.choices)
-            options = slice(option, option + len(run.encoded.meanings))
-            answer = run.encoded.starts[:-1] + rank[choices]
+            options = slice(option, option + int(run.encoded.size.sum()))
+            answer = run.encoded.first + rank[choices]
             key = hash(answer.tobytes())
             run.step, run.settled = run.step + 1, run.settled + 1 if key in run.met else 0
             run.met.add(key)

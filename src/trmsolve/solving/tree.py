@@ -44,11 +44,11 @@ class Node(Attempt):
 
     def expand(self, task: Task, reading: Reading) -> None:
         """Branch on the choice that the model leaves most evenly between two options."""
-        starts = self.encoded.starts
-        choice = most_telling(reading.probabilities, starts)
-        options = slice(starts[choice], starts[choice + 1])
-        p = reading.probabilities[options].clip(FLOOR)
-        for meaning, share in zip(self.encoded.meanings[options].tolist(), p / p.sum(), strict=True):
+        encoded, ends = self.encoded, np.cumsum(self.encoded.size)
+        choice = most_telling(reading.probabilities, np.concatenate([[0], ends]))
+        size, first = encoded.size[choice], encoded.first[choice]
+        p = reading.probabilities[ends[choice] - size : ends[choice]].clip(FLOOR)
+        for meaning, share in zip(encoded.meanings[first : first + size].tolist(), p / p.sum(), strict=True):
             question = task.assume(self.question, meaning)
             encoded = task.encode(question)
             if encoded is not None:
@@ -120,7 +120,7 @@ def most_telling(probabilities: np.ndarray, starts: np.ndarray) -> int:
 
     Few options matter most: measured with a half-trained model on 48 puzzles of extreme_dev, dividing by their number
     squared took 29 % + restarts from 96 to 100 % solved, at half the restarts; by entropy alone it was 83 %.
-    probabilities: float32 (O,); starts: int64 (U + 1,) the first option of each choice.
+    probabilities: float32, choice by choice; starts: int64 (U + 1,) where each begins.
     """
     best, which = -1.0, 0
     for choice, (start, end) in enumerate(itertools.pairwise(starts)):

@@ -74,20 +74,21 @@ class Encoded:
 
     x: int64 (L,) token ids for the embedding of the question.
     ties: which tokens hear each other.
-    starts: int64 (U + 1,) The model gives every token one logit or several; all of them in a row, token by token, are
-        the options. Choice u takes exactly one of the options starts[u] .. starts[u + 1] - 1.
+    first, size: int64 (U,) The model gives every token one logit or several; all of them in a row, token by token, are
+        the options. Choice u takes exactly one of the size[u] options from first[u] on.
     meanings: int64 (O,) what each option says, in the task's own terms (Sudoku: cell * side + digit, 0-based).
     """
 
     x: np.ndarray
     ties: Units | Neighbours
-    starts: np.ndarray
+    first: np.ndarray
+    size: np.ndarray
     meanings: np.ndarray
 
     @property
     def choices(self) -> int:
         """U, how many choices there are to make."""
-        return len(self.starts) - 1
+        return len(self.first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,5 +110,5 @@ def _accepted(sample: Sample) -> np.ndarray:
     if sample.accepted is not None:
         return sample.accepted
     accepted = np.zeros(len(sample.encoded.meanings), bool)
-    accepted[sample.encoded.starts[:-1] + sample.target] = True
+    accepted[sample.encoded.first + sample.target] = True
     return accepted

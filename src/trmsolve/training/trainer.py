@@ -203,11 +203,12 @@ class Trainer:
             self.optimizers.step(self.config.rate(self.step, self.seconds))
             self.step += 1
             self.ema.update(model, self.step)
+        cells = (made.argmax(1) == slots.target)[counts].float().mean().item()
         was_solvable, age = slots.solvable, torch.from_numpy(slots.age + 1)
         done = slots.advance(step)
         totals.add(
             loss=ce.item(),
-            cells=accepted[counts].float().mean().item(),
+            cells=cells,
             puzzles=int(done.sum()),
             real=int((done & was_solvable).sum()),
             exact=int((done & right).sum()),

@@ -40,8 +40,8 @@ class Maze:
     picture = staticmethod(picture)
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Enough to walk every cell there and back at four cells a step; runs end long before, when they rest."""
-        return 16 + int((question != WALL).sum()) // 2
+        """Enough to walk a way through every second cell there and back; most runs rest, and end, long before."""
+        return 16 + int((question != WALL).sum()) // 8
 
     def details(self, answer: np.ndarray) -> dict[str, Any]:
         """The path from S to G as [row, column] pairs, 0-based, and its steps."""
@@ -67,7 +67,7 @@ class Maze:
     generate = staticmethod(generate)
     # A layer carries news one cell further: (n + 1) T layers = 16 cells a step.
     model: ClassVar[dict[str, Any]] = {"mixer": "grid", "options": OPTIONS, "vocabulary": KINDS, "T": 2, "N_sup": 24}
-    mix = ("off_path",)
+    mix = ("off_path", "phase")
     data = Data.open
 
 

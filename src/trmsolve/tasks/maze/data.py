@@ -17,9 +17,8 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
-from trmsolve.tasks.maze.encode import NOWHERE, OPTIONS, target, tokens
-from trmsolve.tasks.maze.generate import MIXED, generate
-from trmsolve.tasks.maze.makers import MAKERS
+from trmsolve.tasks.maze.encode import sample
+from trmsolve.tasks.maze.generate import KINDS, generate
 from trmsolve.tasks.maze.paths import distances, place
 from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import shortest
@@ -100,6 +99,7 @@ class Data:
     mixture: Mixture
     seed: int = 0
     off_path: float = 0.3  # weight in the loss of cells beside the path: there are ten times as many
+    phase: float = 0.2  # weight of a cell's phase
 
     @classmethod
     def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Data:
@@ -120,22 +120,17 @@ class Data:
         """Sample number `index`."""
         rng = np.random.default_rng([self.seed, index])
         maze, steps = self.mixture.pick(rng).draw(rng, index).seen(int(rng.integers(VIEWS)))
-        option, on = target(maze, steps)
-        # The direction of a cell beside the path is no part of the answer.
-        accepted = np.tile(np.arange(OPTIONS) % 2 == 1, (len(on), 1)) == on[:, None]
-        weight = np.where(on, 1.0, self.off_path).astype(np.float32)
-        accepted[option == NOWHERE] = True  # the start, and cells that nothing reaches
-        return Sample(tokens(maze), option, accepted=accepted.reshape(-1), weight=weight)
+        return sample(maze, steps, self.off_path, self.phase)
 
 
 def parse(spec: str) -> tuple[str, int, int]:
     """Kind, least and greatest side of `[KIND:]SIDE[-SIDE]`. Raises TrmsolveError."""
     match = re.fullmatch(r"(?:([a-z]+):)?(\d+)(?:-(\d+))?", spec)
     low, high = (int(match[2]), int(match[3] or match[2])) if match else (0, 0)
-    kind = (match and match[1]) or MIXED
-    if not SMALLEST <= low <= high <= LARGEST or kind not in (*MAKERS, MIXED):
+    kind = (match and match[1]) or KINDS[0]
+    if not SMALLEST <= low <= high <= LARGEST or kind not in KINDS:
         raise TrmsolveError(
             f"generate:{spec}: no mazes to train on",
-            f"expected generate:[KIND:]SIDE[-SIDE], sides {SMALLEST} to {LARGEST}, kinds {', '.join([*MAKERS, MIXED])}",
+            f"expected generate:[KIND:]SIDE[-SIDE], sides {SMALLEST} to {LARGEST}, kinds {', '.join(KINDS)}",
         )
     return kind, low, high

@@ -8,56 +8,73 @@ the path runs through it:
 
 Only the second is the answer. The first is asked of every cell, and is why these nets learn in minutes: it is what a
 wave of neighbours can find out step by step, and once it stands, the path follows by walking it back from the goal.
+
+In training each cell is also asked for its phase, the distance from the start modulo 8. Neighbours' distances differ by
+one, so phases tell which of two came first, and by how much, when waves meet after long ways (docs/records.md).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.base import Encoded, Guess, Neighbours
+from trmsolve.tasks.base import Encoded, Guess, Neighbours, Sample
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, WALL
 from trmsolve.tasks.maze.paths import DIRECTIONS, NO_PARENT, follow, parents, place
 from trmsolve.tasks.maze.rules import shortest
 
-OPTIONS = 9
+COURSES, PHASES = 9, 8
+OPTIONS = COURSES + PHASES  # of a token
 NOWHERE = 2 * NO_PARENT
 KINDS = 3  # what x tells the model of a cell: floor, start, goal
 
 
 def encode(question: np.ndarray) -> Encoded | None:
     """Tokens of a maze, uint8 (height, width), in reading order. None when no path leads from start to goal."""
-    return None if shortest(question) is None else tokens(question)
+    return None if shortest(question) is None else _tokens(question, [0], [COURSES])
 
 
-def tokens(question: np.ndarray) -> Encoded:
-    """The same for any maze."""
+def sample(question: np.ndarray, steps: np.ndarray, off_path: float, phase: float) -> Sample:
+    """A maze that has a path, with what the model should say of it.
+
+    question: uint8 (height, width). steps: int32, same shape, the distances from its start. off_path, phase: weights in
+    the loss of cells beside the canonical path and of phases, where cells of the path weigh 1.
+    """
+    floor = question != WALL
+    parent = parents(steps)
+    on = np.zeros(question.shape, bool)
+    on[tuple(np.transpose(follow(parent, place(question, GOAL))))] = True
+    course = np.where(parent == NO_PARENT, NOWHERE, 2 * parent + on)[floor]
+    on, steps = on[floor], steps[floor]
+    accepted = np.ones((len(on), OPTIONS), bool)  # neither phases nor directions beside the path are the answer
+    accepted[:, :NOWHERE] = (np.arange(NOWHERE) % 2 == 1) == on[:, None]
+    accepted[:, NOWHERE] = ~on | (course == NOWHERE)
+    return Sample(
+        _tokens(question, [0, COURSES], [COURSES, PHASES]),
+        np.stack([course, steps % PHASES], 1).reshape(-1).astype(np.int64),
+        accepted=accepted.reshape(-1),
+        weight=np.stack([np.where(on, 1.0, off_path), np.where(steps < 0, 0.0, phase)], 1).reshape(-1).astype("f4"),
+    )
+
+
+def _tokens(question: np.ndarray, first: list[int], size: list[int]) -> Encoded:
+    """A maze whose every token has choices that begin at these of its options, of these sizes."""
     height, width = question.shape
     floor = question != WALL
     index = np.full((height + 2, width + 2), -1, np.int32)
     index[1:-1, 1:-1][floor] = np.arange(floor.sum())
     neighbours = np.stack([index[1 + r : 1 + r + height, 1 + c : 1 + c + width][floor] for r, c in DIRECTIONS], 1)
     cells = np.flatnonzero(floor)
-    starts = np.arange(len(cells) + 1) * OPTIONS
-    meanings = (cells[:, None] * OPTIONS + np.arange(OPTIONS)).reshape(-1)
-    return Encoded(question[floor].astype(np.int64) - FLOOR, Neighbours(neighbours), starts, meanings)
-
-
-def target(question: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the model should say of a maze that has a path, uint8 (height, width).
-
-    steps: int32, same shape, the distances from its start. Returns, for each token, int64 (L,) the option, and bool
-    (L,) whether the canonical path runs through it.
-    """
-    parent = parents(steps)
-    on = np.zeros(question.shape, bool)
-    on[tuple(np.transpose(follow(parent, place(question, GOAL))))] = True
-    option = np.where(parent == NO_PARENT, NOWHERE, 2 * parent + on)
-    floor = question != WALL
-    return option[floor].astype(np.int64), on[floor]
+    return Encoded(
+        question[floor].astype(np.int64) - FLOOR,
+        Neighbours(neighbours),
+        (np.arange(len(cells))[:, None] * OPTIONS + first).reshape(-1),
+        np.tile(size, len(cells)),
+        (cells[:, None] * OPTIONS + np.arange(OPTIONS)).reshape(-1),
+    )
 
 
 def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-    """The maze with PATH where the chosen options (cell * 9 + option, int64 (L,)) say so."""
+    """The maze with PATH where the chosen options (cell * OPTIONS + option, int64 (L,)) say so."""
     answer, sure = question.copy(), np.ones(question.shape, np.float32)
     cells, option = np.divmod(meanings, OPTIONS)
     on = cells[(option % 2 == 1) & (question.reshape(-1)[cells] == FLOOR)]

@@ -69,8 +69,7 @@ def encode(question: np.ndarray) -> Encoded | None:
         ranks[kind] = (np.cumsum(present) - 1)[units[kind]]
     per_cell = np.bincount(ranks[0], minlength=n_units)
     x = np.minimum(per_cell, MOST_COUNTED)[ranks[0]].astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(per_cell)])
-    return Encoded(x, Units(ranks, n_units), starts, tokens)
+    return Encoded(x, Units(ranks, n_units), np.cumsum(per_cell) - per_cell, per_cell, tokens)
 
 
 def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
