@@ -41,7 +41,7 @@ app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solvers.sudok
 app.command("maze", short_help="Find shortest paths, checked.")(solvers.maze)
 app.command("train", short_help="Train a model, or go on with a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
-app.command("generate", short_help="Make puzzles with one solution.")(generate.generate)
+app.command("generate", short_help="Make puzzles.")(generate.generate)
 app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")
 app.command("bench", short_help="Measure the speed.")(bench.bench)
 app.command("doctor", short_help="Check this installation.")(doctor.doctor)

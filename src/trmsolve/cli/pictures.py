@@ -79,8 +79,10 @@ def frames(
             yield event
 
 
-def show(stream: Iterator[Frame | Result], color: str, pace: float, visible: bool) -> tuple[list[Frame], Result]:
-    """Play frames on stderr (when visible); returns all of them and the Result."""
+def show(
+    stream: Iterator[Frame | Result], color: str, pace: float, visible: bool, keep: bool
+) -> tuple[list[Frame], Result]:
+    """Play frames on stderr (when visible); returns those to keep, all or none, and the Result."""
     from trmsolve.view.terminal import LiveView
 
     seen: list[Frame] = []
@@ -88,7 +90,8 @@ def show(stream: Iterator[Frame | Result], color: str, pace: float, visible: boo
         for item in stream:
             if isinstance(item, Result):
                 return seen, item
-            seen.append(item)
+            if keep:
+                seen.append(item)
             if visible:
                 view.show(item)
     raise AssertionError("a solve ends with a Result")

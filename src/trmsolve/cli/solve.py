@@ -126,10 +126,10 @@ def _watched(
             yield Result(record, error=record.message)
             continue
         events = model.watch(record, deadline=deadline, **asked.settings)
-        seen, result = show(
-            frames(model.task, events, record, _steps(model, record, asked)), asked.color, asked.pace, visible
-        )
-        pictures.write(seen)
+        drawn = frames(model.task, events, record, _steps(model, record, asked))
+        seen, result = show(drawn, asked.color, asked.pace, visible, keep=bool(pictures))
+        if pictures:
+            pictures.write(seen)
         yield result
 
 
