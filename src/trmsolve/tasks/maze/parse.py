@@ -10,7 +10,7 @@ import numpy as np
 
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, PATH, SMALLEST, START, WALL
 from trmsolve.tasks.maze.symbols import EXPECTED, NAMES, VALUES, at, places
-from trmsolve.tasks.sudoku.lex import describe
+from trmsolve.tasks.text import describe
 
 BYTES_PER_CELL = 4000
 ON_A_LINE = "on one line a maze has side*side characters, 9 at least, or its rows joined by /"

@@ -25,6 +25,7 @@ from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START
 from trmsolve.tasks.maze.parse import Refused
 from trmsolve.tasks.maze.symbols import FORMS
+from trmsolve.tasks.text import shorten
 
 Record = Puzzle | BadPuzzle
 
@@ -179,7 +180,7 @@ class _Reader:
         return Puzzle(question, f"{self.name}:{line.number}", "csv", solution)
 
     def _bad(self, line: Line, message: str) -> BadPuzzle:
-        return BadPuzzle(f"{self.name}:{line.number}", message, _shorten(line.text))
+        return BadPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
 
 
 def _ends(text: str) -> tuple[int, int]:
@@ -190,8 +191,3 @@ def _ends(text: str) -> tuple[int, int]:
 
 def _inked(rows: Sequence[Line]) -> list[Line]:
     return [row for row in rows if row.text.strip()]
-
-
-def _shorten(text: str, limit: int = 100) -> str:
-    start = text[: limit - 1] + "…" if len(text) > limit else text
-    return "".join(mark if mark.isprintable() else " " for mark in start)

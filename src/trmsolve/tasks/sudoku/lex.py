@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from trmsolve.tasks.sudoku.rules import BOX, SIDE
 from trmsolve.tasks.sudoku.symbols import BLANKS, value
+from trmsolve.tasks.text import describe
 
 WIDEST_ROW = 25  # more cells than this on a line are meant as a whole puzzle, fewer as a row (or a 4x4 puzzle)
 COUNTS = frozenset(BOX) | frozenset(SIDE)
@@ -137,13 +138,6 @@ def first_foreign(text: str, cells: tuple[str, ...]) -> str:
         return f"'{odd[:20]}' in column {text.find(odd) + 1}"
     mark = next(mark for mark in odd if mark not in _LEGAL)
     return f"{describe(mark)} in column {text.find(mark) + 1}"
-
-
-def describe(mark: str) -> str:
-    """A character for a message: quoted, or by its number when it would not show (or would steer the terminal)."""
-    if mark == "\ufffd":
-        return "a byte that is not UTF-8"
-    return f"'{mark}'" if mark.isprintable() else f"U+{ord(mark):04X}"
 
 
 def _between_bars(body: str) -> tuple[str, ...]:

@@ -23,11 +23,12 @@ import numpy as np
 from trmsolve.sources import LINE_LIMIT, name_of
 from trmsolve.tasks import table as tables
 from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
-from trmsolve.tasks.sudoku.lex import WIDEST_ROW, Kind, Lexed, describe, lex
+from trmsolve.tasks.sudoku.lex import WIDEST_ROW, Kind, Lexed, lex
 from trmsolve.tasks.sudoku.rows import OpenGrid, Row
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
 from trmsolve.tasks.sudoku.symbols import digits, expected, symbol, value
 from trmsolve.tasks.sudoku.table import bare_row
+from trmsolve.tasks.text import describe, shorten
 
 Record = Puzzle | BadPuzzle
 
@@ -262,7 +263,7 @@ class _Reader:
         return self._bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #")
 
     def _bad(self, line: Line, message: str) -> BadPuzzle:
-        return BadPuzzle(f"{self.name}:{line.number}", message, _shorten(line.text))
+        return BadPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
 
 
 def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
@@ -294,8 +295,3 @@ def _solution(text: str, side: int) -> np.ndarray | None:
 def _foreign(cells: Sequence[str], text: str) -> str:
     odd = next((cell for cell in cells if value(cell) is None), None)
     return f"{describe(odd[0])} in column {text.find(odd) + 1}" if odd else ""
-
-
-def _shorten(text: str, limit: int = 100) -> str:
-    start = text[: limit - 1] + "…" if len(text) > limit else text
-    return "".join(mark if mark.isprintable() else " " for mark in start)
