@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class TrmsolveError(Exception):
     """Something the user can mend: a missing checkpoint, a wrong flag, an unusable file. Exit code 2.
@@ -23,3 +26,10 @@ class InputError(TrmsolveError):
     def __init__(self, source: str, message: str, hint: str = "") -> None:
         super().__init__(f"{source}: {message}" if source else message, hint)
         self.source = source
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The hint for a name that is not known: the one it was likely meant to be, if any, and all there are."""
+    near = difflib.get_close_matches(name, known, 1)
+    mean = f"did you mean '{near[0]}'? " if near else ""
+    return f"{mean}known: {', '.join(known)}"

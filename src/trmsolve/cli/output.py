@@ -6,11 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import TrmsolveError, nearest
 from trmsolve.files import writing
 
 JSON_STYLES = ("json", "jsonl")
@@ -46,9 +45,7 @@ def check_style(style: str | None, styles: Sequence[str]) -> None:
     """Raises TrmsolveError, with the nearest name, for a --format that there is not."""
     known = (*styles, *JSON_STYLES)
     if style is not None and style not in known:
-        near = get_close_matches(style, known, 1)
-        mean = f"did you mean '{near[0]}'? " if near else ""
-        raise TrmsolveError(f"unknown format '{style}'", f"{mean}known: {', '.join(known)}")
+        raise TrmsolveError(f"unknown format '{style}'", nearest(style, known))
 
 
 class Records:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import TrmsolveError, nearest
 from trmsolve.tasks.base import Task
 
 NAMES = ("sudoku", "maze")
@@ -14,8 +13,5 @@ NAMES = ("sudoku", "maze")
 def get(name: str) -> Task:
     """The task of that name. Raises TrmsolveError, with the nearest name, when there is none."""
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        raise TrmsolveError(
-            f"unknown task '{name}'", f"did you mean '{near[0]}'?" if near else f"known: {', '.join(NAMES)}"
-        )
+        raise TrmsolveError(f"unknown task '{name}'", nearest(name, NAMES))
     return import_module(f"trmsolve.tasks.{name}").TASK

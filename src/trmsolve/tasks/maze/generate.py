@@ -6,11 +6,9 @@ processes.
 
 from __future__ import annotations
 
-import difflib
-
 import numpy as np
 
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import TrmsolveError, nearest
 from trmsolve.tasks.base import Difficulty
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.makers import MAKERS
@@ -94,9 +92,7 @@ def difficulty(answer: np.ndarray, kind: str) -> Difficulty:
 
 def _checked(kind: str, density: float | None) -> str:
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, 1)
-        mean = f"did you mean '{near[0]}'? " if near else ""
-        raise TrmsolveError(f"unknown kind of maze '{kind}'", f"{mean}known: {', '.join(KINDS)}")
+        raise TrmsolveError(f"unknown kind of maze '{kind}'", nearest(kind, KINDS))
     if density is None:
         return kind
     if kind not in (MIXED, "walls"):
