@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+UNSURE = 0.8  # pictures draw as doubtful what the model itself gives less than this
+
 
 class Line(NamedTuple):
     """One line of input as sources.py delivers it: 1-based number, text without its line ending."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.base import Cell, Guess, Picture
+from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-
-UNSURE = 0.8  # a path cell the model itself gives less than this is drawn as doubtful
 
 UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
 

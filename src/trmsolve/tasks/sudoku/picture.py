@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.base import Cell, Guess, Picture
+from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
 
 SYMBOLS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # digit d is SYMBOLS[d - 1]; beyond 9 come letters
-UNSURE = 0.8  # an answer the model itself gives less than this is drawn as doubtful
 
 
 def picture(question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
