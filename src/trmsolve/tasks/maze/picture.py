@@ -6,19 +6,20 @@ import numpy as np
 
 from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
+from trmsolve.tasks.maze.symbols import SYMBOLS
 
 UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
 
 # One Cell for all cells of a look: a picture of 10,000 cells is made at every step and kept for the files.
 LOOKS = {
-    WALL: Cell("#", "wall"),
-    FLOOR: Cell(" ", "floor"),
-    START: Cell("S", "start"),
-    GOAL: Cell("G", "goal"),
-    PATH: Cell("o", "path"),
-    UNSURE_PATH: Cell("o", "unsure"),
-    NEW_PATH: Cell("o", "changed"),
-    FORMER_PATH: Cell(" ", "former"),
+    WALL: Cell(SYMBOLS[WALL], "wall"),
+    FLOOR: Cell(SYMBOLS[FLOOR], "floor"),
+    START: Cell(SYMBOLS[START], "start"),
+    GOAL: Cell(SYMBOLS[GOAL], "goal"),
+    PATH: Cell(SYMBOLS[PATH], "path"),
+    UNSURE_PATH: Cell(SYMBOLS[PATH], "unsure"),
+    NEW_PATH: Cell(SYMBOLS[PATH], "changed"),
+    FORMER_PATH: Cell(SYMBOLS[FLOOR], "former"),
 }
 
 
