@@ -42,7 +42,7 @@ class Hardness(Difficulty):
 def generate(
     seed: int,
     index: int,
-    side: int | tuple[int, int] = 9,
+    size: int | tuple[int, int] = 9,
     extra: int | range = 0,
     minimal: bool = True,
     min_branches: int = 0,
@@ -54,13 +54,12 @@ def generate(
     (a little above it where that is not reached). `extra` puts so many further givens back, chosen at random; of a
     range, one member is drawn. `min_branches` asks for a puzzle that takes the exact solver so many guesses before
     `extra` is added; it implies `minimal` and means a search, on 9x9 of about 1 s for 30 branches, 2 s for 50 and 10 s
-    for 100. `side` may also be (rows, columns). ValueError: a side without boxes, a negative number, more givens than
-    cells. TrmsolveError: no puzzle that hard was found.
+    for 100. `size` is the side, or rows and columns. ValueError: a side without boxes, a negative number, more givens
+    than cells. TrmsolveError: no puzzle that hard was found.
     """
-    if isinstance(side, tuple):
-        if side[0] != side[1]:
-            raise ValueError(f"a Sudoku of {side[0]}x{side[1]}: rows and columns must be as many, for example 9x9")
-        side = side[0]
+    side, columns = size if isinstance(size, tuple) else (size, size)
+    if side != columns:
+        raise ValueError(f"a Sudoku of {side}x{columns}: rows and columns must be as many, for example 9x9")
     tables = board(side)
     most = max(extra, default=0) if isinstance(extra, range) else extra
     least = min(extra, default=-1) if isinstance(extra, range) else extra
