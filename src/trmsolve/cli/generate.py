@@ -66,8 +66,6 @@ def generate(
     style = "json" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
     with destination(output, force) as stream:
         records = Records(stream, style) if style in JSON_STYLES else None
-        if style == "csv":
-            emit(stream, f"{the_task.csv_header}\n")
         try:
             for index in range(number):
                 question, solution, difficulty = _made(the_task, seed, index, *shape, **wanted)
@@ -76,7 +74,8 @@ def generate(
                     place = {"seed": seed, "index": index}
                     records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **place})
                 elif style == "csv":
-                    emit(stream, f"{puzzle},{answer}\n")
+                    header = "" if index else f"{the_task.csv_header}\n"
+                    emit(stream, f"{header}{puzzle},{answer}\n")
                 else:
                     between = "\n" if style == "grid" and index else ""
                     emit(stream, f"{between}{fitting(stream, partial(the_task.draw, question, style))}\n")
