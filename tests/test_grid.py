@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.grid import Around, gather
 from trmsolve.model.layout import pack
+from trmsolve.model.pool import pool
 from trmsolve.model.trm import TRM
 from trmsolve.tasks import get
 from trmsolve.tasks.maze.cells import WALL
@@ -93,19 +93,19 @@ def test_with_and_without_autograd_agree(model):
     torch.testing.assert_close(fast.logits, slow.logits, atol=1e-5, rtol=1e-5)
 
 
-def test_around_gathers_neighbours_and_its_gradient_is_right():
+def test_a_token_hears_itself_and_its_neighbours_and_the_gradient_is_right():
     maze = a_maze(3, (4, 5))
-    ties = pack([encode(maze)])[1].ties
-    h = torch.randn(len(ties), 3, dtype=torch.float64, requires_grad=True)
-    heard = gather(h, ties).view(len(ties), 4, 3)
+    tokens, layout = pack([encode(maze)], 32)
+    h = torch.randn(len(tokens), 3, dtype=torch.float64, requires_grad=True)
+    heard = pool(h, layout.ties).view(len(tokens), 5, 3)
     index = np.cumsum(maze.reshape(-1) != WALL).reshape(maze.shape) - 1
     for r, c in np.argwhere(maze != WALL).tolist():
-        for k, (down, right) in enumerate(DIRECTIONS):
+        for k, (down, right) in enumerate(((0, 0), *DIRECTIONS)):
             there = r + down, c + right
             inside = 0 <= there[0] < maze.shape[0] and 0 <= there[1] < maze.shape[1] and maze[there] != WALL
             expected = h[index[there]] if inside else torch.zeros(3, dtype=torch.float64)
             torch.testing.assert_close(heard[index[r, c], k], expected)
-    assert torch.autograd.gradcheck(lambda t: Around.apply(t, ties), (h,))
+    assert torch.autograd.gradcheck(lambda t: pool(t, layout.ties), (h,))
 
 
 def test_a_choice_ignores_the_options_that_only_training_asks_for(model):

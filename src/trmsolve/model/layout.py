@@ -26,7 +26,7 @@ class Options(NamedTuple):
 class Layout(NamedTuple):
     """The ragged structure of a batch of B puzzles with L tokens."""
 
-    ties: Groups | Tensor  # mixer `units`: tokens -> units, kind by kind; `grid`: int64 (L, 4) neighbours, L for none
+    ties: Groups  # L tokens -> mixer `units`: K U units, kind by kind; `grid`: 5 L, what each token hears
     puzzles: Groups  # L tokens -> B puzzles
     lengths: Tensor  # int64 (B,) tokens of each puzzle
     options: Options
@@ -80,12 +80,19 @@ def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, multiple: int)
     return Groups(*map(_int32, (order % total, starts, of_token.T.reshape(-1), rows)))
 
 
-def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, multiple: int) -> Tensor:
-    around = np.full((tokens, 4), tokens, np.int64)
-    around[: begin[-1]] = np.concatenate(
-        [np.where(t.of_token < 0, tokens, t.of_token + start) for t, start in zip(ties, begin, strict=False)]
+def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, multiple: int) -> Groups:
+    """Five groups for each token, of one token or none: itself, above, left, right, below."""
+    total = int(begin[-1])
+    heard = np.full((tokens, 5), -1, np.int64)
+    heard[:total, 0] = np.arange(total)
+    heard[:total, 1:] = np.concatenate(
+        [np.where(t.of_token < 0, -1, t.of_token + start) for t, start in zip(ties, begin, strict=False)]
     )
-    return torch.from_numpy(around)
+    there = heard >= 0
+    # Seen from a token: it is the one below of its neighbour above, and so on round; and it is its own.
+    groups = 5 * heard + np.array([0, 4, 3, 2, 1])
+    starts, group_starts = (np.concatenate([[0], np.cumsum(n)]) for n in (there.reshape(-1), there.sum(1)))
+    return Groups(*map(_int32, (heard[there], starts, groups[there], group_starts)))
 
 
 def _up(number: int, multiple: int) -> int:

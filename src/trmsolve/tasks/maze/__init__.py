@@ -66,7 +66,15 @@ class Maze:
 
     generate = staticmethod(generate)
     # A layer carries news one cell further: (n + 1) T layers = 16 cells a step.
-    model: ClassVar[dict[str, Any]] = {"mixer": "grid", "options": OPTIONS, "vocabulary": KINDS, "T": 2, "N_sup": 24}
+    model: ClassVar[dict[str, Any]] = {
+        "mixer": "grid",
+        "options": OPTIONS,
+        "vocabulary": KINDS,
+        "width": 32,
+        "hidden": 96,
+        "T": 2,
+        "N_sup": 40,
+    }
     mix = ("off_path", "phase")
     data = Data.open
 
