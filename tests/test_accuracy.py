@@ -1,4 +1,4 @@
-"""What the bundled checkpoint reaches; the full figures, by `trmsolve eval`, stand in docs/records.md."""
+"""What the bundled checkpoints reach; the full figures, by `trmsolve eval`, stand in docs/records.md."""
 
 import csv
 from pathlib import Path
@@ -10,6 +10,10 @@ import trmsolve
 from trmsolve.sources import open_lines
 from trmsolve.store import find
 from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.maze import TASK as MAZE
+from trmsolve.tasks.maze import rules as maze_rules
+from trmsolve.tasks.maze.generate import generate as generate_maze
+from trmsolve.tasks.maze.views import VIEWS, view
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import fingerprints
@@ -72,3 +76,45 @@ def test_the_checkpoint_says_where_it_comes_from():
     for session in header.provenance["sessions"]:
         assert session["command"] and all(source["share"] for source in session["data"])
     assert all(entry["n"] >= 300 for entry in header.metrics.values()) and header.metrics
+
+
+# -- mazes ------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def walker() -> trmsolve.Model:
+    return trmsolve.load("maze", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("size", "number"), [((3, 3), 8), ((9, 12), 24), ((30, 30), 24), ((15, 40), 16), ((61, 61), 4)]
+)
+def test_generated_mazes_of_every_kind_are_solved(walker, size, number):
+    """One set of weights for every size; seed 4321 is not trained on, nor are sizes beyond 33."""
+    given = [Puzzle(generate_maze(4321, index, size)[0]) for index in range(number)]
+    results = list(walker.solve(given))
+    assert sum(r.solved for r in results) >= 0.95 * number
+    for r in results:
+        assert r.solved == (maze_rules.check(r.puzzle.question, r.guess.answer) == [])
+
+
+def test_held_out_mazes_are_solved_mostly_without_restarts(walker, shared):
+    given = list(MAZE.read(open_lines(shared / "data" / "maze" / "maze_hard_dev.csv"), "dev"))[:40]
+    results = list(walker.solve(given))
+    assert sum(r.solved for r in results) >= 39
+    assert sum(r.plain for r in results) >= 20
+
+
+def test_no_training_maze_is_a_held_out_one_from_any_side(shared):
+    def questions(name: str) -> list[np.ndarray]:
+        return [p.question for p in MAZE.read(open_lines(shared / "data" / "maze" / name), name)]
+
+    forbidden = {view(maze, k).tobytes() for maze in questions("maze_hard_dev.csv") for k in range(VIEWS)}
+    assert len(forbidden) == 500 * VIEWS
+    assert not forbidden & {maze.tobytes() for maze in questions("maze_hard_train.csv")}
+
+
+def test_the_maze_checkpoint_says_where_it_comes_from():
+    header = find(None, "maze").header
+    assert header.parameters <= 1_000_000
+    for session in header.provenance["sessions"]:
+        assert session["command"] and all(source["share"] for source in session["data"])
+    assert header.metrics["maze_hard_dev"]["n"] == 500

@@ -84,6 +84,9 @@ class Report:
         }
 
 
+TALLEST = 64  # lines of a failed grid that still help whoever reads the message
+
+
 def complain(task: Task, result: Result) -> None:
     """Say on stderr why a record has no answer: what is wrong with it, or the best grid and the rules it breaks."""
     if result.error:
@@ -100,6 +103,8 @@ def complain(task: Task, result: Result) -> None:
         broken = task.check(result.puzzle.question, result.guess.answer)
         lines.append(f"the best grid breaks {len(broken)} rule{'s' * (len(broken) != 1)}; it is no answer:")
         text = task.write(result.puzzle, result.guess.answer, "grid", ascii_only=True)
+        if text.count("\n") >= TALLEST:
+            text = "(a grid of that size is not shown here; --svg FILE draws it)"
         lines += [text, *(f"  {violation.message}" for violation in broken[:5])]
         if len(broken) > 5:
             lines.append(f"  and {len(broken) - 5} more")

@@ -52,6 +52,11 @@ class Recursion:
     def __len__(self) -> int:
         return len(self.runs)
 
+    @property
+    def tokens(self) -> int:
+        """L, of all runs."""
+        return sum(len(run.encoded.x) for run in self.runs)
+
     def admit(self, runs: Iterable[Run]) -> None:
         """The runs take part from the next step on, from fresh states."""
         for run in runs:
@@ -81,8 +86,8 @@ class Recursion:
         step = self.model(self._tokens, self._y, self._z, self._layout)
         self._y, self._z = step.y, step.z
         lengths = [len(run.encoded.x) for run in self.runs]
-        real = sum(lengths)
-        self._states = list(zip(step.y[:real].split(lengths), step.z[:real].split(lengths), strict=True))
+        y, z = (states[: self.tokens].split(lengths) for states in (step.y, step.z))
+        self._states = list(zip(y, z, strict=True))
         made = by_choice(step.logits, self._layout).softmax(1)
         confidence, rank = (t.cpu().numpy() for t in made.max(1))
         probabilities = flat(made, self._layout).cpu().numpy()

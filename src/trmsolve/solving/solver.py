@@ -24,6 +24,8 @@ class Solver:
 
     # Results wait for those before them; so many puzzles may be under way or waiting, which bounds the memory.
     AHEAD = 1024
+    # Beyond so many tokens a larger batch is no faster, and memory must not grow with the size of the puzzles.
+    TOKENS = 1 << 14
 
     def __init__(self, task: Task, model: TRM, dtype: torch.dtype) -> None:
         self.task, self.model, self.dtype = task, model.eval(), dtype
@@ -46,7 +48,7 @@ class Solver:
         admitted = delivered = 0
         with Feed(puzzles) as feed:
             while True:
-                while len(batch) < options.batch_size and admitted - delivered < self.AHEAD:
+                while self._has_room(batch, options) and admitted - delivered < self.AHEAD:
                     record = feed.next(not searches and delivered == admitted, deadline)
                     if record is None:
                         break
@@ -76,3 +78,6 @@ class Solver:
                     return
                 if deadline is not None and time.monotonic() >= deadline:
                     raise OutOfTime
+
+    def _has_room(self, batch: Recursion, options: SolveOptions) -> bool:
+        return len(batch) < options.batch_size and batch.tokens < self.TOKENS

@@ -53,7 +53,7 @@ def measure(task: Task, model: TRM, sets: dict[str, list[Puzzle]], dtype: torch.
         passes = single_pass(solver, puzzles, (16, 64)).rates()
         entry = {"solved": solved["solved"], "n": solved["puzzles"], "mean_restarts": solved["mean_restarts"]}
         entry |= {"without_restarts": solved["solved_without_restarts"], "mean_steps": solved["mean_steps"]}
-        entry |= {key: value for key, value in passes.items() if key.startswith("exact")}
+        entry |= {key: value for key, value in passes.items() if key.startswith(("accepted", "exact"))}
         metrics[name] = {key: round(value, 4) for key, value in entry.items()}
     return metrics
 
