@@ -46,8 +46,8 @@ class Views:
         return options.max_steps or self.task.max_steps(self.question)
 
     def hopeless(self, attempt: Seen, options: SolveOptions) -> bool:
-        """True when the answer rests."""
-        return attempt.run.settled >= 2 * options.patience
+        """True when the answer rests: a wrong answer that rests stays wrong, and the next view costs no more."""
+        return attempt.run.settled >= options.patience
 
     def failed(self, attempt: Seen, reading: Reading) -> None:
         """Nothing is learnt from it."""
