@@ -5,9 +5,9 @@ holds the solution if the node does. A child's share of its parent's chance is
 
     p alive / sum over siblings of p alive
 
-with p the model's probability of the child's option, and alive its belief, after the child's own run, that the child
-has a solution: 1 before the run, 0 when the rules reject it, and the surviving share of its children once it has any. So
-a refuted branch hands its chance to its siblings, and the search is complete: it ends only by budget.
+with p the model's probability of the child's option, and alive its belief, after the child's own run, that it has a
+solution: 1 before the run, 0 when the rules reject it, and the surviving share of its children once it has any. So a
+refuted branch hands its chance to its siblings, and the search is complete: it ends only by budget.
 """
 
 from __future__ import annotations
