@@ -103,6 +103,8 @@ def test_a_file_is_seen_from_every_side_with_labels_of_our_own(tmp_path):
     drawn = [data.draw(index) for index in range(100)]
     assert all(any(same(one, label) for label in expected) for one in drawn)
     assert all(any(same(one, label) for one in drawn) for label in expected)
+    other = Data.open([str(path)], seed=1, off_path=0.5, phase=0.0)
+    assert not all(same(other.draw(index), drawn[index]) for index in range(100))
 
 
 def test_mazes_grow_with_the_run():
