@@ -60,6 +60,7 @@ def train(
     easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in.")] = None,
     wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share made unsolvable.")] = None,
     off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
+    phase: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of the distance modulo 8.")] = None,
     seed: o.Seed = 0,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
@@ -79,7 +80,7 @@ def train(
     if output != own:
         check_writable(output, force)
     minutes = 30.0 if minutes is None and steps is None else minutes
-    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong, "off_path": off_path}
+    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong, "off_path": off_path, "phase": phase}
     mix = {key: value for key, value in mix.items() if value is not None}
     if strange := [f"--{key.replace('_', '-')}" for key in mix if key not in the_task.mix]:
         raise TrmsolveError(f"{', '.join(strange)}: not for --task {task}", "see trmsolve train --help")

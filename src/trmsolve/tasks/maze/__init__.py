@@ -62,7 +62,7 @@ class Maze:
 
     def qualities(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
         """A path that leads to the goal without a fork, though it may be longer than need be."""
-        return {"valid path": connected(question, answer)}
+        return {"valid_path": connected(question, answer)}
 
     generate = staticmethod(generate)
     # A layer carries news one cell further: (n + 1) T layers = 16 cells a step.
