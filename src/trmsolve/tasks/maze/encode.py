@@ -18,8 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from trmsolve.tasks.base import Encoded, Guess, Neighbours, Sample
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, WALL
-from trmsolve.tasks.maze.paths import DIRECTIONS, NO_PARENT, follow, parents, place
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
+from trmsolve.tasks.maze.paths import DIRECTIONS, NO_PARENT, distances, follow, parents, place
 from trmsolve.tasks.maze.rules import shortest
 
 COURSES, PHASES = 9, 8
@@ -74,11 +74,18 @@ def _tokens(question: np.ndarray, first: list[int], size: list[int]) -> Encoded:
 
 
 def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-    """The maze with PATH where the chosen options (cell * OPTIONS + option, int64 (L,)) say so."""
-    answer, sure = question.copy(), np.ones(question.shape, np.float32)
+    """The maze with PATH where the chosen options (cell * OPTIONS + option, int64 (L,)) say so, as far as it hangs
+    together with the start or the goal.
+
+    A ring of cells may believe in each other for ever, far from the path; it is no part of what leads from the start.
+    """
     cells, option = np.divmod(meanings, OPTIONS)
-    on = cells[(option % 2 == 1) & (question.reshape(-1)[cells] == FLOOR)]
-    answer.reshape(-1)[on] = PATH
+    marked = np.zeros(question.shape, bool)
+    marked.reshape(-1)[cells] = option % 2 == 1
+    marked |= question > FLOOR
+    hangs = [distances(marked, place(question, end)) >= 0 for end in (START, GOAL)]
+    answer = np.where((question == FLOOR) & np.logical_or(*hangs), PATH, question).astype(np.uint8)
+    sure = np.ones(question.shape, np.float32)
     sure.reshape(-1)[cells] = confidence
     return Guess(answer, sure)
 
