@@ -61,21 +61,41 @@ def test_parents_lead_one_step_back_and_cells_without_a_way_have_none(maze):
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_an_option_is_accepted_when_the_answer_is_as_right_with_it(maze):
+    """Each option of each cell, with all other cells as they should be."""
     made, answer = sample_of(maze), canonical(maze)
-    accepted = made.accepted.reshape(-1, OPTIONS)
-    meanings = made.encoded.meanings.reshape(-1, OPTIONS)
-    one = np.ones(1, np.float32)
-    for options, right in zip(meanings, accepted, strict=True):
-        r, c = divmod(int(options[0]) // OPTIONS, maze.shape[1])
+    courses = made.encoded.first[::2] + made.target[::2]
+    sure = np.ones(len(courses), np.float32)
+    for token, cell in enumerate(np.flatnonzero(maze != WALL).tolist()):
+        r, c = divmod(cell, maze.shape[1])
+        touching = [(r + down, c + right) for down, right in DIRECTIONS]
+        inside = [at for at in touching if 0 <= at[0] < maze.shape[0] and 0 <= at[1] < maze.shape[1]]
+        beside_path = any(answer[at] > FLOOR for at in inside)
         for option in range(COURSES):
-            drawn = decode(maze, options[option : option + 1], one).answer[r, c] == PATH
-            if maze[r, c] == FLOOR:
-                assert right[option] == (drawn == (answer[r, c] == PATH))
-            else:  # both ends are on the path whatever is said of them, but a sure model says so
-                assert not drawn and right[option] == (option % 2 == 1 or (maze[r, c] == START and option == NOWHERE))
-        assert right[COURSES:].all()  # phases are no part of the answer
+            said = courses.copy()
+            said[token] = token * OPTIONS + option
+            same = (decode(maze, made.encoded.meanings[said], sure).answer == answer).all()
+            right = made.accepted[token * OPTIONS + option]
+            if maze[r, c] != FLOOR:  # both ends are on the path whatever is said of them, but a sure model says so
+                assert same and right == (option % 2 == 1 or (maze[r, c] == START and option == NOWHERE))
+            elif answer[r, c] == PATH or beside_path:
+                assert same == right
+            else:  # a mark that hangs together with nothing is no part of the answer, but it is not asked for
+                assert same and right == (option % 2 == 0)
+        assert made.accepted[
+            token * OPTIONS + COURSES : (token + 1) * OPTIONS
+        ].all()  # phases are no part of the answer
     assert made.accepted[made.encoded.first + made.target].all()
     assert made.accepted.dtype == bool and made.accepted.shape == made.encoded.meanings.shape
+
+
+def test_marks_apart_from_both_ends_are_no_part_of_the_answer():
+    maze = np.full((5, 9), FLOOR, np.uint8)
+    maze[0, 0], maze[0, 2] = START, 3
+    meanings = np.arange(maze.size) * OPTIONS  # nothing marked
+    for cell in [(0, 1), (0, 3), (1, 2), *((r, c) for r in (2, 3, 4) for c in (6, 7, 8) if (r, c) != (3, 7))]:
+        meanings[cell[0] * 9 + cell[1]] += 1  # the path, two cells at the goal, and a ring
+    answer = decode(maze, meanings, np.ones(maze.size, np.float32)).answer
+    assert np.argwhere(answer == PATH).tolist() == [[0, 1], [0, 3], [1, 2]]
 
 
 @pytest.mark.parametrize("maze", MAZES)
