@@ -71,10 +71,20 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Tokens known by their place in a row, for the mixers `mlp` and `attention`: everyone hears everyone.
+
+    length: how many. All puzzles of a batch have the same number.
+    """
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One question as the model takes it: L tokens, what ties them together, and the U choices that make an answer.
 
-    x: int64 (L,) token ids for the embedding of the question.
+    x: int64 (L,) token ids for the embedding of the question (model/question.py).
     ties: which tokens hear each other.
     first, size: int64 (U,) The model gives every token one logit or several; all of them in a row, token by token, are
         the options. Choice u takes exactly one of the size[u] options from first[u] on.
@@ -82,7 +92,7 @@ class Encoded:
     """
 
     x: np.ndarray
-    ties: Units | Neighbours
+    ties: Units | Neighbours | Places
     first: np.ndarray
     size: np.ndarray
     meanings: np.ndarray
