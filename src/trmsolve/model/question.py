@@ -7,6 +7,7 @@ embedding of the puzzle's id and fifteen empty tokens, is tokens like any other.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +26,9 @@ class Question(nn.Embedding):
         with torch.no_grad():
             self.weight /= self.scale  # x has unit variance at first
         # The table may have a million rows of which a batch meets a few: no parameter, as no optimizer should sweep it.
-        self.register_buffer("puzzles", torch.zeros(config.puzzles, config.width) if config.puzzles else None)
+        # Zeros of numpy take no memory until somebody writes to them, and a loaded table takes their place.
+        table = torch.from_numpy(np.zeros((config.puzzles, config.width), np.float32)) if config.puzzles else None
+        self.register_buffer("puzzles", table)
         learned = config.positions == "learned"
         self.places = nn.Parameter(torch.randn(config.length, config.width) / self.scale) if learned else None
 
