@@ -10,7 +10,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.importing.names import ours, split
 from trmsolve.model.layout import pack
 from trmsolve.model.official import HRM, OFFICIAL, official
-from trmsolve.model.refine import refine
+from trmsolve.model.refine import frame_of, refine
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.tasks.cellwise import Frame
 
@@ -64,7 +64,7 @@ def test_the_path_that_trains_gives_the_same_numbers_and_its_gradient_goes_as_fa
     config = SMALL[name]
     model = TRM(config)
     model.load_state_dict(state)
-    frame, none = Frame(config.prefix, config.vocabulary, config.puzzles), np.zeros(0, np.int64)
+    frame, none = frame_of(config), np.zeros(0, np.int64)
     ids = zip(expected["inputs"], expected["puzzle_identifiers"], strict=True)
     tokens, layout = pack([frame.encode(cells, none, 0, config.options, int(puzzle)) for cells, puzzle in ids])
     y, z = (state.requires_grad_() for state in model.start(len(tokens), torch.float32))
@@ -82,7 +82,7 @@ def test_hrm_keeps_the_gradient_of_the_last_thought_and_answer_only():
     """With one thought the gradient reaches the z before it; a second thought in between cuts that off."""
     torch.manual_seed(0)
     config = official("attention", 11, 9, width=16, heads=2, **HRM | {"T": 1})
-    tokens, layout = pack([Frame(1, 11, 1).encode(np.arange(2, 11), np.zeros(0, np.int64), 0, 11)])
+    tokens, layout = pack([Frame(1, 9, 11, 1).encode(np.arange(2, 11), np.zeros(0, np.int64), 0, 11)])
 
     def reaches_z(n: int) -> bool:
         model = TRM(dataclasses.replace(config, n=n))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from trmsolve.device import Choice, choose
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.refine import refine
+from trmsolve.model.refine import frame_of, refine
 from trmsolve.model.trm import TRM
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.solver import Solver
@@ -49,7 +49,8 @@ class Model:
     @cached_property
     def task(self) -> Task:
         """Raises TrmsolveError when this version does not know the checkpoint's task; `refine` works all the same."""
-        return get(self.checkpoint.header.task)
+        task = get(self.checkpoint.header.task)
+        return task.by_cells(frame_of(self.config)) if self.config.length else task
 
     @cached_property
     def solver(self) -> Solver:
@@ -100,9 +101,15 @@ class Model:
         for number, puzzle in enumerate(puzzles, 1):
             if isinstance(puzzle, str):
                 lines = [Line(n, text) for n, text in enumerate(puzzle.splitlines(), 1)]
-                yield from self.task.read(lines, f"puzzle {number}")
+                yield from map(self._fitting, self.task.read(lines, f"puzzle {number}"))
             else:
-                yield puzzle
+                yield self._fitting(puzzle)
+
+    def _fitting(self, record: Puzzle | BadPuzzle) -> Puzzle | BadPuzzle:
+        """A puzzle that the model cannot take is a bad one, and spoils only itself."""
+        if isinstance(record, BadPuzzle) or not (reason := self.task.unfit(record.question)):
+            return record
+        return BadPuzzle(record.source, reason, self.task.line(record.question))
 
 
 def load(

@@ -22,9 +22,14 @@ def refine(model: TRM, dtype: torch.dtype, tokens: Any, puzzle_ids: Any, steps: 
     cells = _integers("tokens", tokens, 2)
     names = np.zeros(len(cells), np.int64) if puzzle_ids is None else _integers("puzzle_ids", puzzle_ids, 1)
     _check(config, cells, names)
-    frame, none = Frame(config.prefix, config.vocabulary, config.puzzles), np.zeros(0, np.int64)
+    frame, none = frame_of(config), np.zeros(0, np.int64)
     x, layout = pack([frame.encode(c, none, 0, config.options, name) for c, name in zip(cells, names, strict=True)])
     return _steps(model, x.to(device), layout.to(device), dtype, steps)
+
+
+def frame_of(config: TRMConfig) -> Frame:
+    """How puzzles are written for a network with places."""
+    return Frame(config.prefix, config.length - config.prefix, config.vocabulary, config.puzzles)
 
 
 def _steps(model: TRM, x: Tensor, layout: Any, dtype: torch.dtype, steps: int) -> Iterator[tuple[Tensor, Tensor]]:

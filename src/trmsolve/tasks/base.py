@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.cellwise import Frame
 
 UNSURE = 0.8  # pictures draw as doubtful what the model itself gives less than this
 
@@ -197,6 +200,12 @@ class Task(Protocol):
         """Whether check() would find nothing, quickly: it is asked after every step of every puzzle."""
 
     # -- model --------------------------------------------------------------------------------------------------
+    def by_cells(self, frame: Frame) -> Task:
+        """The same task for a published network, which takes a token for each cell."""
+
+    def unfit(self, question: np.ndarray) -> str:
+        """Why the model cannot take this question whatever its answer (another size), "" when it can."""
+
     def encode(self, question: np.ndarray) -> Encoded | None:
         """Tokens of the question; None when the rules already reject it (an open cell with nothing left, no way)."""
 
