@@ -14,17 +14,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from trmsolve.device import Choice, choose
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.refine import frame_of, refine
 from trmsolve.model.trm import TRM
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.solver import Solver
 from trmsolve.store import Found, find, load_tensors
 from trmsolve.tasks import get
-from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
+from trmsolve.tasks.base import BadPuzzle, Line, Puzzle, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
 
 
 class Model:
@@ -32,15 +38,35 @@ class Model:
 
     def __init__(self, found: Found, choice: Choice) -> None:
         self.checkpoint, self.choice = found, choice
-        self.task = get(found.header.task)
         self.config = TRMConfig.from_dict(found.header.model)
         self.network = TRM(self.config)
-        try:
-            self.network.load_state_dict(load_tensors(found.path))
+        try:  # the file's own tensors become the weights: a table of puzzle embeddings may take gigabytes
+            self.network.load_state_dict(load_tensors(found.path), assign=True)
         except RuntimeError as error:
             raise TrmsolveError(f"{found.path}: weights and configuration disagree: {error}") from error
-        self.network.to(choice.device).cast(choice.dtype)
-        self.solver = Solver(self.task, self.network, choice.dtype)
+        self.network.to(choice.device).cast(choice.dtype).eval()
+
+    @cached_property
+    def task(self) -> Task:
+        """Raises TrmsolveError when this version does not know the checkpoint's task; `refine` works all the same."""
+        task = get(self.checkpoint.header.task)
+        return task.by_cells(frame_of(self.config)) if self.config.length else task
+
+    @cached_property
+    def solver(self) -> Solver:
+        """What `solve` and `watch` run on."""
+        return Solver(self.task, self.network, self.choice.dtype)
+
+    def refine(
+        self, tokens: ArrayLike | Tensor, puzzle_ids: ArrayLike | Tensor | None = None, steps: int = 16
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The bare network of a model that takes a token for each cell, as the published ones do (model/official.py).
+
+        tokens: integers (B, S), the cells' token ids. puzzle_ids: integers (B,), rows of the model's table of puzzle
+        embeddings; None: row 0 for all. Yields after every supervision step the logits, float32 (B, S, vocabulary), and
+        the halting logit, float32 (B,). Raises TrmsolveError when the model, the shapes or the ids do not allow it.
+        """
+        return refine(self.network, self.choice.dtype, tokens, puzzle_ids, steps)
 
     def solve(
         self,
@@ -75,9 +101,15 @@ class Model:
         for number, puzzle in enumerate(puzzles, 1):
             if isinstance(puzzle, str):
                 lines = [Line(n, text) for n, text in enumerate(puzzle.splitlines(), 1)]
-                yield from self.task.read(lines, f"puzzle {number}")
+                yield from map(self._fitting, self.task.read(lines, f"puzzle {number}"))
             else:
-                yield puzzle
+                yield self._fitting(puzzle)
+
+    def _fitting(self, record: Puzzle | BadPuzzle) -> Puzzle | BadPuzzle:
+        """A puzzle that the model cannot take is a bad one, and spoils only itself."""
+        if isinstance(record, BadPuzzle) or not (reason := self.task.unfit(record.question)):
+            return record
+        return BadPuzzle(record.source, reason, self.task.line(record.question))
 
 
 def load(

@@ -6,15 +6,15 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from trmsolve.errors import TrmsolveError
 
 
-def write_atomically(path: str | Path, data: str | bytes, force: bool = False) -> Path:
-    """Write `data` (text as UTF-8 with "\\n") to `path` and return the path really written.
+def write_atomically(path: str | Path, data: str | bytes | Iterable[bytes | memoryview], force: bool = False) -> Path:
+    """Write `data` (text as UTF-8 with "\\n", or bytes piece by piece) to `path`; returns the path really written.
 
     The bytes go to a temporary name in the same folder (a rename is only atomic within one file system), reach the
     disk, and are renamed into place. An existing file is kept unless `force`; a symbolic link stays a link and its
@@ -23,14 +23,16 @@ def write_atomically(path: str | Path, data: str | bytes, force: bool = False) -
     """
     name = str(path)
     target = Path(os.path.realpath(path))
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    text = data.encode("utf-8") if isinstance(data, str) else data
+    pieces = [text] if isinstance(text, bytes) else text
     try:
         check_writable(path, force)
         if target.exists() and not target.is_file():
-            target.write_bytes(content)
+            with target.open("wb") as file:
+                file.writelines(pieces)
         else:
             with _replacing(target) as file:
-                file.write(content)
+                file.writelines(pieces)
     except OSError as error:
         raise _unwritable(name, error) from error
     return target

@@ -1,18 +1,21 @@
-"""trmsolve checkpoints list | info | pull"""
+"""trmsolve checkpoints list | info | pull | import"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import SOLVED, guarded, say
+from trmsolve.errors import TrmsolveError
 
 app = typer.Typer(
-    help="Checkpoints: what there is, what one says of itself, fetch one.",
+    help="Checkpoints: what there is, what one says of itself, fetch or import one.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -92,13 +95,61 @@ def pull(
     """Fetch a checkpoint into the cache, resuming a broken download. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
     from trmsolve.store import pull as fetch
 
+    print(fetch(address, sha256, _progress(quiet)))
+    return SOLVED
+
+
+@app.command("import")
+@guarded
+def import_(
+    source: Annotated[str, typer.Argument(help="A file, a folder with one, or hf://owner/repo/file")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    task: Annotated[
+        str | None, typer.Option("--task", help="sudoku, maze or arc.", show_default="by the tokens")
+    ] = None,
+    cycles: Annotated[str | None, typer.Option("--cycles", metavar="T,n", show_default="as the yaml says")] = None,
+    heads: Annotated[
+        int | None, typer.Option("--heads", min=1, help="Of attention.", show_default="as the yaml says")
+    ] = None,
+    prefix: Annotated[
+        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="as published")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The yaml of the training run.", show_default="the one beside")
+    ] = None,
+    drop_embeddings: Annotated[
+        bool, typer.Option("--drop-embeddings", help="Keep only the mean of the puzzle embeddings.")
+    ] = False,
+    force: o.Force = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Convert a published TRM or HRM (torch.save, Lightning, safetensors), with the yaml beside it."""
+    asked_cycles = None if cycles is None else _cycles(cycles)
+    from trmsolve.importing.architecture import Asked
+    from trmsolve.importing.convert import import_checkpoint
+
+    asked = Asked(task, asked_cycles, heads, prefix)
+    made = import_checkpoint(source, output, asked, config, drop_embeddings, force, _progress(quiet))
+    if not quiet:
+        say(str(made))
+    print(made.path)
+    return SOLVED
+
+
+def _cycles(text: str) -> tuple[int, int]:
+    match text.split(","):
+        case [T, n] if T.strip().isdecimal() and n.strip().isdecimal() and int(T) and int(n):
+            return int(T), int(n)
+    raise TrmsolveError(f"--cycles {text}: two whole numbers needed", "for example --cycles 3,6")
+
+
+def _progress(quiet: bool) -> Callable[[int, int | None], None]:
+    """How far a download is, on a terminal."""
+
     def progress(done: int, total: int | None) -> None:
         if not quiet and sys.stderr.isatty():
             of = f" of {total / 1e6:.1f}" if total else ""
-            print(f"\r{done / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+            end = "\n" if done == total else ""
+            print(f"\r{done / 1e6:.1f}{of} MB", end=end, file=sys.stderr, flush=True)
 
-    path = fetch(address, sha256, progress)
-    if not quiet and sys.stderr.isatty():
-        print(file=sys.stderr)
-    print(path)
-    return SOLVED
+    return progress

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.model.pool import Groups
-from trmsolve.tasks.base import Encoded, Neighbours, Units
+from trmsolve.tasks.base import Encoded, Neighbours, Places, Units
 
 # A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
 ROUND = 64  # a multiple for pack() that makes shapes recur
@@ -23,10 +23,25 @@ class Options(NamedTuple):
     missing: Tensor  # bool (U, C)
 
 
+class Rows(NamedTuple):
+    """Puzzles that all have the same number of tokens, so that a batch of them is an array after all."""
+
+    length: int
+
+    def rows(self, h: Tensor) -> Tensor:
+        """(B length, D) -> (B, length, D)."""
+        return h.view(-1, self.length, h.shape[-1])
+
+    def to(self, device: torch.device | str) -> Rows:
+        """The same on another device."""
+        return self
+
+
 class Layout(NamedTuple):
     """The ragged structure of a batch of B puzzles with L tokens."""
 
-    ties: Groups  # L tokens -> mixer `units`: K U units, kind by kind; `grid`: 5 L, what each token hears
+    # L tokens -> mixer `units`: K U units, kind by kind; `grid`: 5 L, what each token hears; `mlp`, `attention`: Rows
+    ties: Groups | Rows
     puzzles: Groups  # L tokens -> B puzzles
     lengths: Tensor  # int64 (B,) tokens of each puzzle
     options: Options
@@ -45,11 +60,13 @@ def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
     lengths = np.array([len(e.x) for e in batch])
     begin = np.concatenate([[0], np.cumsum(lengths)])
     total = int(begin[-1])
+    kind = type(batch[0].ties)
+    if kind is Places:
+        multiple = 1  # rows are full
     tokens = _up(total, multiple)
     puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)
-    ties = _units if isinstance(batch[0].ties, Units) else _neighbours
     layout = Layout(
-        ties([e.ties for e in batch], begin, tokens, multiple),
+        _TIES[kind]([e.ties for e in batch], begin, tokens, multiple),
         Groups(*map(_int32, (np.arange(total), begin, puzzle_of_token, np.minimum(np.arange(tokens + 1), total)))),
         torch.from_numpy(lengths),
         _options(batch),
@@ -93,6 +110,14 @@ def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, mult
     groups = 5 * heard + np.array([0, 4, 3, 2, 1])
     starts, group_starts = (np.concatenate([[0], np.cumsum(n)]) for n in (there.reshape(-1), there.sum(1)))
     return Groups(*map(_int32, (heard[there], starts, groups[there], group_starts)))
+
+
+def _places(ties: Sequence[Places], begin: np.ndarray, tokens: int, multiple: int) -> Rows:
+    (length,) = {t.length for t in ties}
+    return Rows(length)
+
+
+_TIES = {Units: _units, Neighbours: _neighbours, Places: _places}
 
 
 def _up(number: int, multiple: int) -> int:

@@ -22,6 +22,7 @@ import math
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,8 @@ def save(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrmsolveError(f"cannot write {path}: {error.strerror or error}", "choose another folder") from None
-    data = [len(text).to_bytes(8, "little"), text, *(_raw(tensor) for _, tensor in ordered)]
-    write_atomically(path, b"".join(data), force=True)
+    start = len(text).to_bytes(8, "little") + text
+    write_atomically(path, chain([start], (_raw(tensor) for _, tensor in ordered)), force=True)
 
 
 def read_header(path: str | Path) -> Header:
@@ -274,7 +275,8 @@ def _dtype_name(tensor: torch.Tensor) -> str:
     return name
 
 
-def _raw(tensor: torch.Tensor) -> bytes:
+def _raw(tensor: torch.Tensor) -> memoryview:
+    """Its bytes where they are: a table of puzzle embeddings takes gigabytes."""
     import torch
 
-    return tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return memoryview(tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -24,6 +24,10 @@ from trmsolve.store.file import hash_file, sha256_of
 from trmsolve.store.transfer import TIMEOUT, Progress, download, of_network, passing, status_of
 
 
+class NoSuchFile(TrmsolveError):
+    """The repository is there, and has no file of that name."""
+
+
 def cached(address: Address) -> Path | None:
     """The file in our cache, or None. No network."""
     return address.path if address.path.is_file() else None
@@ -143,7 +147,7 @@ def _explained(error: Exception, address: Address) -> Exception:
         case errors.RevisionNotFoundError():
             return TrmsolveError(f"{address.repo} has no revision '{address.revision}'", f"see {page}/commits")
         case errors.EntryNotFoundError():
-            return TrmsolveError(f"{address.repo} has no file '{address.file}'", f"see {page}/tree/{address.revision}")
+            return NoSuchFile(f"{address.repo} has no file '{address.file}'", f"see {page}/tree/{address.revision}")
     if status in (401, 404):
         hint = f"check the name at {page}; if it is private or gated, {login}"
         return TrmsolveError(f"no repository {address.repo} that you may read", hint)

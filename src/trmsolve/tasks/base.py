@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.cellwise import Frame
 
 UNSURE = 0.8  # pictures draw as doubtful what the model itself gives less than this
 
@@ -71,10 +74,20 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Tokens known by their place in a row, for the mixers `mlp` and `attention`: everyone hears everyone.
+
+    length: how many. All puzzles of a batch have the same number.
+    """
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One question as the model takes it: L tokens, what ties them together, and the U choices that make an answer.
 
-    x: int64 (L,) token ids for the embedding of the question.
+    x: int64 (L,) token ids for the embedding of the question (model/question.py).
     ties: which tokens hear each other.
     first, size: int64 (U,) The model gives every token one logit or several; all of them in a row, token by token, are
         the options. Choice u takes exactly one of the size[u] options from first[u] on.
@@ -82,7 +95,7 @@ class Encoded:
     """
 
     x: np.ndarray
-    ties: Units | Neighbours
+    ties: Units | Neighbours | Places
     first: np.ndarray
     size: np.ndarray
     meanings: np.ndarray
@@ -187,6 +200,12 @@ class Task(Protocol):
         """Whether check() would find nothing, quickly: it is asked after every step of every puzzle."""
 
     # -- model --------------------------------------------------------------------------------------------------
+    def by_cells(self, frame: Frame) -> Task:
+        """The same task for a published network, which takes a token for each cell."""
+
+    def unfit(self, question: np.ndarray) -> str:
+        """Why the model cannot take this question whatever its answer (another size), "" when it can."""
+
     def encode(self, question: np.ndarray) -> Encoded | None:
         """Tokens of the question; None when the rules already reject it (an open cell with nothing left, no way)."""
 

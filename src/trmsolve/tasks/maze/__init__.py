@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import check, connected, shortest, solved
 from trmsolve.tasks.maze.views import VIEWS, name_view, unview, view
 from trmsolve.tasks.maze.write import CSV_HEADER, draw, line, path, write
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.cellwise import Frame
 
 
 class Maze:
@@ -38,6 +41,16 @@ class Maze:
     unview = staticmethod(unview)
     name_view = staticmethod(name_view)
     picture = staticmethod(picture)
+
+    def by_cells(self, frame: Frame) -> Maze:
+        """For a published network."""
+        from trmsolve.tasks.maze.cellwise import CellwiseMaze
+
+        return CellwiseMaze(frame)
+
+    def unfit(self, question: np.ndarray) -> str:
+        """Any size will do."""
+        return ""
 
     def max_steps(self, question: np.ndarray) -> int:
         """Enough for news to cross half of all cells there and back at 16 a step; most runs rest long before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import check, solved
 from trmsolve.tasks.sudoku.write import CSV_HEADER, draw, line, write
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.cellwise import Frame
 
 
 class Sudoku:
@@ -35,6 +38,16 @@ class Sudoku:
     views = 0  # the model has all of the puzzle's symmetries: every view would fail alike
     describe = staticmethod(describe)
     picture = staticmethod(picture)
+
+    def by_cells(self, frame: Frame) -> Sudoku:
+        """For a published network."""
+        from trmsolve.tasks.sudoku.cellwise import CellwiseSudoku
+
+        return CellwiseSudoku(frame)
+
+    def unfit(self, question: np.ndarray) -> str:
+        """Any size will do."""
+        return ""
 
     def max_steps(self, question: np.ndarray) -> int:
         """Where the single pass has long stopped to gain (docs/records.md)."""

@@ -37,8 +37,12 @@ class Symmetry:
 
     def apply(self, grid: np.ndarray) -> np.ndarray:
         """The changed copy of a question or an answer: uint8 (..., side, side), any number of grids at once."""
-        turned = np.swapaxes(grid, -1, -2) if self.transpose else grid
-        return self.digits[turned[..., self.rows[:, None], self.columns]]
+        return self.digits[self.move(grid)]
+
+    def move(self, values: np.ndarray) -> np.ndarray:
+        """The same of values that are no digits, any dtype (..., side, side): they only change places."""
+        turned = np.swapaxes(values, -1, -2) if self.transpose else values
+        return turned[..., self.rows[:, None], self.columns]
 
     def inverse(self) -> Symmetry:
         """The symmetry that takes the copy back to the original."""

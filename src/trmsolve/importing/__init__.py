@@ -1,0 +1,1 @@
+"""Published checkpoints as ours: finding (source.py), reading (formats.py), understanding (architecture.py)."""

@@ -1,0 +1,220 @@
+"""What the tensors say of the network they belong to, what the yaml adds, and where the two contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from trmsolve.errors import TrmsolveError, nearest
+from trmsolve.importing.names import ours, theirs
+from trmsolve.model.attention import THETA
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.official import inner_width, official
+from trmsolve.model.swiglu import EPS
+from trmsolve.model.trm import TRM
+
+VOCABULARY = {"sudoku": 11, "maze": 6, "arc": 12}
+CELLS = {"sudoku": 81, "maze": 900, "arc": 900}
+MOST = 10  # names in a message
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says, because neither tensors nor yaml do, or better than the yaml."""
+
+    task: str | None = None
+    cycles: tuple[int, int] | None = None  # T, n
+    heads: int | None = None
+    prefix: int | None = None
+
+
+def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], asked: Asked) -> tuple[str, TRMConfig]:
+    """The task and the configuration of a network, by its tensors under their published names.
+
+    Raises TrmsolveError: a tensor without which nothing is known is missing or no matrix, the task is another, yaml and
+    tensors contradict each other, or something that only the user can know is not said.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    vocabulary, width = _matrix(shapes, "embed_tokens.embedding_weight")
+    task = _task(vocabulary, asked.task)
+    layers, y_layers = (_layers(shapes, level) for level in ("L_level", "H_level"))
+    first = "L_level.layers.0."
+    mixes = any(name.startswith(f"{first}mlp_t.") for name in shapes)
+    places, place_hidden = _matrix(shapes, f"{first}mlp_t.down_proj.weight") if mixes else (0, 0)
+    hidden = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
+    puzzles, named = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
+    learned = _matrix(shapes, "embed_pos.embedding_weight")[0] if "embed_pos.embedding_weight" in shapes else 0
+    T, n = _cycles(settings, asked)
+    length = places or learned
+    prefix = _prefix(settings, asked, -(-named // width), length - CELLS[task] if length else None, bool(y_layers))
+    if length and prefix >= length:
+        raise TrmsolveError(
+            f"a prefix of {prefix} leaves no cells of {length} tokens", "say how long it is: --prefix N"
+        )
+    config = official(
+        "mlp" if mixes else "attention",
+        vocabulary,
+        (length or prefix + CELLS[task]) - prefix,
+        width,
+        prefix,
+        puzzles,
+        layers=layers,
+        y_layers=y_layers,
+        with_gradient=1 if y_layers else 0,
+        hidden=hidden,
+        place_hidden=place_hidden,
+        positions=_positions(settings, bool(learned), mixes),
+        heads=8 if mixes else _heads(settings, asked, width),
+        T=T,
+        n=n,
+        N_sup=_whole(settings, "halt_max_steps") or 16,
+    )
+    if quarrel := list(_contradictions(settings, config, named)):
+        raise TrmsolveError(f"the yaml contradicts the tensors: {'; '.join(quarrel)}", "is it the yaml of this file?")
+    return task, config
+
+
+def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
+    """The tensors by our names. Raises TrmsolveError when they are not exactly those of the configuration."""
+    expected = {name: tuple(tensor.shape) for name, tensor in TRM(config).state_dict().items()}
+    found = {ours(name) or name: tensor for name, tensor in tensors.items()}
+    wrong = [
+        ("missing", [theirs(name) for name in expected if name not in found]),
+        ("unknown", [*strange, *(theirs(name) for name in found if name not in expected)]),
+        (
+            "of another shape",
+            [
+                f"{theirs(name)} (expected {_by(shape)}, found {_by(found[name].shape)})"
+                for name, shape in expected.items()
+                if name in found and tuple(found[name].shape) != shape
+            ],
+        ),
+        ("no floating point numbers", [theirs(n) for n, t in found.items() if not t.is_floating_point()]),
+    ]
+    told = [f"{len(names)} tensors {what}: {_some(names)}" for what, names in wrong if names]
+    if told:
+        raise TrmsolveError("the tensors do not make a published network\n  " + "\n  ".join(told))
+    return found
+
+
+# -- one question each --------------------------------------------------------------------------------------------
+
+
+def _matrix(shapes: Shapes, name: str) -> tuple[int, int]:
+    if name not in shapes:
+        raise TrmsolveError(f"the tensor {name} is missing", "no published TRM or HRM lacks it")
+    if len(shapes[name]) != 2 or 0 in shapes[name]:
+        raise TrmsolveError(f"the tensor {name} is {_by(shapes[name])}, a matrix expected")
+    rows, columns = shapes[name]
+    return rows, columns
+
+
+def _layers(shapes: Shapes, level: str) -> int:
+    indices = [int(name.split(".")[2]) for name in shapes if name.startswith(f"{level}.layers.") and ours(name)]
+    return len(set(indices))  # a gap then shows as a missing layer and an unknown one
+
+
+def _task(vocabulary: int, asked: str | None) -> str:
+    if asked is None:
+        for task, size in VOCABULARY.items():
+            if size == vocabulary:
+                return task
+        known = ", ".join(f"{task} {size}" for task, size in VOCABULARY.items())
+        raise TrmsolveError(f"no task of trmsolve has {vocabulary} token ids", f"known: {known}")
+    if asked not in VOCABULARY:
+        raise TrmsolveError(f"unknown task '{asked}'", nearest(asked, tuple(VOCABULARY)))
+    if VOCABULARY[asked] != vocabulary:
+        raise TrmsolveError(
+            f"no {asked} checkpoint: {asked} has {VOCABULARY[asked]} token ids, this network {vocabulary}",
+            "leave out --task to see what it is for",
+        )
+    return asked
+
+
+def _cycles(settings: Mapping[str, Any], asked: Asked) -> tuple[int, int]:
+    T, n = asked.cycles or (_whole(settings, "H_cycles"), _whole(settings, "L_cycles"))
+    if T is None or n is None:
+        raise TrmsolveError(
+            "no yaml says how often the network recurs",
+            "say it: --cycles T,n (TRM: 3,6 for Sudoku, 3,4 for mazes and ARC; HRM: 2,2)",
+        )
+    return T, n
+
+
+def _heads(settings: Mapping[str, Any], asked: Asked, width: int) -> int:
+    heads = asked.heads or _whole(settings, "num_heads")
+    if heads is None:
+        raise TrmsolveError("no yaml says how many heads attend", "say it: --heads N (8 in the published networks)")
+    if width % (2 * heads):
+        raise TrmsolveError(f"{heads} heads cannot share a width of {width}", "say how many there are: --heads N")
+    return heads
+
+
+def _prefix(settings: Mapping[str, Any], asked: Asked, needed: int, by_length: int | None, hierarchical: bool) -> int:
+    """Tokens before the cells. `needed`: those that an embedding fills, 0 where no puzzle has one."""
+    if asked.prefix is not None:
+        return asked.prefix
+    if not needed:  # the published code then adds no prefix either
+        return 0
+    if settings:
+        said = _whole(settings, "puzzle_emb_len", least=0)
+        return (16 if said is None and not hierarchical else said) or needed
+    if by_length is not None:
+        return by_length
+    return needed if hierarchical else 16
+
+
+def _positions(settings: Mapping[str, Any], learned: bool, mixes: bool) -> str:
+    if learned:
+        return "learned"
+    if mixes or settings.get("pos_encodings", "rope") != "rope":
+        return "none"
+    return "rope"
+
+
+def _contradictions(settings: Mapping[str, Any], config: TRMConfig, named: int) -> Iterator[str]:
+    """What the yaml says against what was found, one sentence each."""
+    mlp, hrm = config.mixer == "mlp", bool(config.y_layers)
+    facts: dict[str, tuple[Any, Any]] = {  # what is in the file, what the published code does unless told
+        "hidden_size": (config.width, config.width),
+        "L_layers": (config.layers, config.layers),
+        "mlp_t": (mlp, False),
+        "puzzle_emb_ndim": (named, 0),
+        "rms_norm_eps": (EPS, EPS),
+        "rope_theta": (THETA, THETA),
+    }
+    if hrm:
+        facts["H_layers"] = (config.y_layers, config.y_layers)
+    for key, (found, default) in facts.items():
+        if (said := settings.get(key, default) if settings else found) != found:
+            yield f"{key} {said}, found {found}"
+    if isinstance(expansion := settings.get("expansion"), int | float):
+        made = inner_width(config.width, expansion)
+        if made != config.hidden:
+            yield f"expansion {expansion} makes {made} inner features, found {config.hidden}"
+    if (settings.get("pos_encodings") == "learned") != (config.positions == "learned") and settings:
+        yield f"pos_encodings {settings.get('pos_encodings')}, found {config.positions}"
+    if (kind := str(settings.get("name", "")).lower()) and hrm != ("hrm" in kind or "hierarchical" in kind):
+        yield f"name {settings['name']}, found {'two networks' if hrm else 'one network'}"
+
+
+def _whole(settings: Mapping[str, Any], key: str, least: int = 1) -> int | None:
+    """A whole number of the yaml, None where it says nothing."""
+    value = settings.get(key)
+    if value is not None and (type(value) is not int or value < least):
+        raise TrmsolveError(f"the yaml says {key}: {value!r}, a whole number from {least} on needed")
+    return value
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(names[:MOST]) + more

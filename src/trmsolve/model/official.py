@@ -1,0 +1,51 @@
+"""The published networks as configurations of the one model: TRM (arXiv 2510.04871) and HRM (arXiv 2506.21734).
+
+What they share: x is scaled by sqrt(width), the answer is one token id for each cell, the halting head reads the first
+token, and inner widths are 8/3 of the outer, rounded up to a multiple of 256.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trmsolve.model.config import TRMConfig
+
+
+def inner_width(width: int, expansion: float = 4) -> int:
+    """Of SwiGLU: two thirds of the usual expansion, as it has three matrices for two."""
+    return -(-round(expansion * width * 2 / 3) // 256) * 256
+
+
+def official(
+    mixer: str, vocabulary: int, cells: int, width: int = 512, prefix: int = 16, puzzles: int = 1, **other: Any
+) -> TRMConfig:
+    """A published network for puzzles of so many cells; `other`: any further fields of TRMConfig."""
+    length = prefix + cells
+    values = {
+        "mixer": mixer,
+        "vocabulary": vocabulary,
+        "options": vocabulary,
+        "width": width,
+        "hidden": inner_width(width),
+        "place_hidden": inner_width(length) if mixer == "mlp" else 0,
+        "length": length,
+        "prefix": prefix,
+        "puzzles": puzzles,
+        "positions": "none" if mixer == "mlp" else "rope",
+        "embed_scale": width**0.5,
+        "answer_bias": False,
+        "halt_reads": "first",
+    }
+    return TRMConfig(**values | other)
+
+
+HRM = {"layers": 4, "y_layers": 4, "T": 2, "n": 2, "with_gradient": 1, "prefix": 1}
+
+OFFICIAL = {
+    "trm-mlp-sudoku": official("mlp", 11, 81, T=3, n=6),
+    "trm-att-sudoku": official("attention", 11, 81, T=3, n=6),
+    "trm-att-maze": official("attention", 6, 900, T=3, n=4),
+    "trm-att-arc": official("attention", 12, 900, T=3, n=4),
+    "hrm-sudoku": official("attention", 11, 81, **HRM),
+    "hrm-maze": official("attention", 6, 900, **HRM),
+}
