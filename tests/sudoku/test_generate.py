@@ -71,7 +71,7 @@ def test_extra_givens_are_put_back_from_the_solution():
     assert added == {2, 3, 4}
 
 
-@pytest.mark.parametrize("options", [{}, {"side": 6, "extra": range(4)}, {"minimal": False}, {"min_branches": 10}])
+@pytest.mark.parametrize("options", [{}, {"size": 6, "extra": range(4)}, {"minimal": False}, {"min_branches": 10}])
 def test_a_seed_and_an_index_are_one_puzzle(options):
     made = [generate(15, index, **options) for index in range(4)]
     for index in (3, 1):  # in any order, without the others
@@ -123,7 +123,7 @@ def test_difficulty_refuses_what_is_no_puzzle():
 
 
 @pytest.mark.parametrize(
-    "options", [{"side": 5}, {"extra": -1}, {"extra": 81}, {"extra": range(0)}, {"min_branches": -1}]
+    "options", [{"size": 5}, {"extra": -1}, {"extra": 81}, {"extra": range(0)}, {"min_branches": -1}]
 )
 def test_nonsense_is_refused(options):
     with pytest.raises(ValueError):

@@ -89,7 +89,8 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
         return 0.0, 1.0
     z, p = 1.959964, successes / trials
     middle, spread = p + z * z / (2 * trials), z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    return max(0.0, (middle - spread) / (1 + z * z / trials)), min(1.0, (middle + spread) / (1 + z * z / trials))
+    low, high = ((middle + side * spread) / (1 + z * z / trials) for side in (-1, 1))
+    return 0.0 if successes == 0 else low, 1.0 if successes == trials else high  # exactly, where rounding errs
 
 
 def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
