@@ -10,12 +10,13 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import pack
 from trmsolve.model.pool import Groups, pool, scattered
-from trmsolve.model.readout import by_choice, cross_entropy
+from trmsolve.model.readout import by_choice
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.tasks.base import Encoded
 from trmsolve.tasks.sudoku.encode import assume, candidates, decode, describe, encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import Symmetry
+from trmsolve.training.losses import softmax_cross_entropy
 
 STEPS = 3
 
@@ -121,7 +122,7 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
     cell = np.flatnonzero(question == 0)[5]
     mine = logits[torch.from_numpy(candidates(question) // 9 == cell)]
     expected = -mine.log_softmax(0)[goal[5]]
-    torch.testing.assert_close(cross_entropy(made, torch.from_numpy(goal))[5], expected)
+    torch.testing.assert_close(softmax_cross_entropy(made, torch.from_numpy(goal))[5], expected)
 
 
 @pytest.mark.parametrize("side", [4, 6, 9, 16])

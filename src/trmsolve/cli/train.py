@@ -1,4 +1,4 @@
-"""trmsolve train --task TASK"""
+"""trmsolve train --task TASK | --recipe RECIPE"""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, ha
 from trmsolve.cli.inputs import records
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
-from trmsolve.tasks import get
-from trmsolve.training.config import TrainConfig
+
+MINUTES = 30.0  # of a run that nothing else ends
 
 
 @guarded
 def train(
-    task: Annotated[str, typer.Option("--task", help="sudoku or maze")],
+    task: Annotated[str | None, typer.Option("--task", help="sudoku or maze, as the bundled checkpoint.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE of the recipe: train.lr=3e-4, model.T=2.")
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="The recipe with all flags, and nothing else.")
+    ] = False,
+    list_recipes: Annotated[
+        bool, typer.Option("--list-recipes", help="Names of the recipes, and nothing else.")
+    ] = False,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -28,7 +40,9 @@ def train(
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
-    source: Annotated[str | None, typer.Option("--from", help="Start from this checkpoint's weights.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Start from this checkpoint's model and weights.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Wall time in all.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = None,
     output: Annotated[
@@ -43,25 +57,23 @@ def train(
         float, typer.Option("--eval-minutes", min=0.01, help="Minutes between evaluations.")
     ] = 10.0,
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Minutes between saves.")] = 3.0,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Puzzles in training at once.")] = 32,
-    lr: Annotated[
-        float, typer.Option("--lr", min=0, help="Muon's learning rate, for the matrices.")
-    ] = TrainConfig.muon_lr,
-    adam_lr: Annotated[float, typer.Option("--adam-lr", min=0, help="AdamW's, for the rest.")] = TrainConfig.adam_lr,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Puzzles in training at once.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", min=0, help="Learning rate, with Muon that of matrices.")] = None,
+    adam_lr: Annotated[float | None, typer.Option("--adam-lr", min=0, help="With Muon: AdamW's, for the rest.")] = None,
     hold: Annotated[
-        float, typer.Option("--hold", min=0, max=1, help="Share of the run at the full rate; then linear decay.")
-    ] = TrainConfig.hold,
+        float | None, typer.Option("--hold", min=0, max=1, help="Share of the run at the full rate; then it falls.")
+    ] = None,
     width: Annotated[int | None, typer.Option("--width", min=4, help="Width D of x, y and z.")] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
     cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
     n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
-    hidden: Annotated[int | None, typer.Option("--hidden", min=4, help="Inner width of a layer; twice D.")] = None,
+    hidden: Annotated[int | None, typer.Option("--hidden", min=4, help="Inner width of a layer.")] = None,
     easier: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share with extra givens.")] = None,
     easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in.")] = None,
     wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share made unsolvable.")] = None,
     off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
     phase: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of the distance modulo 8.")] = None,
-    seed: o.Seed = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of weights and data.", show_default="0")] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
     ] = None,
@@ -73,46 +85,58 @@ def train(
 
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
     """
-    the_task = get(task)
-    run = run or Path("runs") / task
-    own = run / f"{task}.safetensors"  # rewritten as the run goes on; --output waits for its end
+    from trmsolve.training import recipe as recipes
+
+    if list_recipes:
+        print("\n".join(recipes.names()))
+        return SOLVED
+    if task is None and recipe is None:
+        raise TrmsolveError(
+            "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
+        )
+    values = recipes.of_task(task) if recipe is None else recipes.read(recipe)
+    if task not in (None, values.get("task")):
+        raise TrmsolveError(f"the recipe {recipe} is for {values.get('task')}, not for {task}", "leave out --task")
+    flags: dict[str, dict[str, Any]] = {
+        "model": {"width": width, "n": n, "T": cycles, "N_sup": n_sup, "hidden": hidden},
+        "train": {"batch": batch_size, "lr": lr, "adam_lr": adam_lr, "hold": hold, "seed": seed},
+        "data": {"sources": data, "easier": easier, "easier_most": easier_most, "wrong": wrong},
+    }
+    flags["data"] |= {"off_path": off_path, "phase": phase}
+    if source is not None:
+        from trmsolve.api import load
+
+        start = load(source, task=values["task"], device="cpu", dtype="float32")
+        values |= {"model": start.config.to_dict()}
+    elif width and not hidden and "cells" not in values["model"]:
+        flags["model"]["hidden"] = 2 * width
+    given = {name: {key: value for key, value in of.items() if value is not None} for name, of in flags.items()}
+    values = recipes.over(values, given)
+    values = recipes.with_settings(values, settings or [])
+    values = recipes.ending(values, steps, minutes, MINUTES)
+    chosen = recipes.build(values)
+    config = chosen.train
+    if print_config:
+        print(chosen.text(), end="")
+        return SOLVED
+
+    run = run or Path("runs") / ((recipe and Path(recipe).stem) or chosen.task)
+    own = run / f"{chosen.task}.safetensors"  # rewritten as the run goes on; --output waits for its end
     output = output or own
     if output != own:
         check_writable(output, force)
-    minutes = 30.0 if minutes is None and steps is None else minutes
-    mix = {"easier": easier, "easier_most": easier_most, "wrong": wrong, "off_path": off_path, "phase": phase}
-    mix = {key: value for key, value in mix.items() if value is not None}
-    if strange := [f"--{key.replace('_', '-')}" for key in mix if key not in the_task.mix]:
-        raise TrmsolveError(f"{', '.join(strange)}: not for --task {task}", "see trmsolve train --help")
-    source_data = the_task.data(data or [], seed, **mix)
+    the_task, source_data = chosen.player, chosen.data()
+    source_data.draw(0)  # what cannot be used is refused now
     held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
 
     import torch
 
-    from trmsolve.api import load
-    from trmsolve.model.config import TRMConfig
     from trmsolve.training.finish import finish, measure
     from trmsolve.training.runfolder import RunFolder
     from trmsolve.training.trainer import Trainer
 
     if threads:
         torch.set_num_threads(threads)
-    shape: dict[str, Any] = {
-        "width": width,
-        "hidden": hidden or (width and 2 * width),
-        "n": n,
-        "T": cycles,
-    }
-    shape = {key: value for key, value in (shape | {"N_sup": n_sup}).items() if value is not None}
-    weights = None
-    base = TRMConfig.from_dict(the_task.model)
-    if source is not None:
-        start = load(source, task=task, device="cpu", dtype="float32")
-        base, weights = start.config, start.network.state_dict()
-    config = TrainConfig(
-        batch=batch_size, steps=steps, minutes=minutes, muon_lr=lr, adam_lr=adam_lr, hold=hold, seed=seed
-    )
-    model_config = TRMConfig.from_dict(base.to_dict() | shape)
     stop: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
@@ -124,11 +148,11 @@ def train(
     with handling(handlers), RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
         trainer = Trainer(
             config,
-            model_config,
+            chosen.config,
             source_data.draw,
             folder,
-            weights=weights,
-            compile=_pays(minutes) if compile is None else compile,
+            weights=None if source is None else start.network.state_dict(),
+            compile=_pays(config.minutes) if compile is None else compile,
             autocast=_bfloat16(),
         )
         trainer.note_session(sys.argv[1:], source_data.describe(), source)
@@ -151,7 +175,7 @@ def train(
         if outcome == "finished" and held_out_puzzles:
             progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
             metrics = measure(the_task, trainer.ema.model, held_out_puzzles, _dtype())
-        path = finish(trainer, task, output if outcome == "finished" else own, metrics)
+        path = finish(trainer, chosen.task, output if outcome == "finished" else own, metrics)
     say(f"{where}; checkpoint: {path}")
     if outcome == "interrupted":
         say("go on with the same command")
@@ -166,6 +190,8 @@ def _held_out(task: Any, file: str, limit: int) -> list[Any]:
     for record in puzzles:
         if isinstance(record, BadPuzzle):
             raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
+        if reason := task.unfit(record.question):
+            raise TrmsolveError(f"{record.source}: {reason}", "measure on puzzles that the model can take")
     return puzzles
 
 
@@ -201,7 +227,7 @@ def _pays(minutes: float | None) -> bool:
     return (minutes is None or minutes >= 5) and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
 
 
-def _progress(config: TrainConfig, quiet: bool, color: str) -> Any:
+def _progress(config: Any, quiet: bool, color: str) -> Any:
     from trmsolve.view.progress import Progress
 
     terminal = sys.stderr.isatty() and not quiet

@@ -28,7 +28,7 @@ class AttentionLayer(nn.Module):
         self.heads, self.rotate = config.heads, config.positions == "rope"
         self.qkv = linear(config.width, 3 * config.width)
         self.out = linear(config.width, config.width)
-        self.mlp = SwiGLU(config.width, config.hidden)
+        self.mlp = SwiGLU(config.width, config.hidden, config.gate)
 
     def attend(self, h: Tensor) -> Tensor:
         """(B, L, D) -> (B, L, D)."""

@@ -37,6 +37,7 @@ class TRMConfig:
     with_gradient: int = 0  # latent updates of the last recursion that keep their gradient; 0: all
     embed_scale: float = 1.0  # x is the embedding times this
     answer_bias: bool = True  # whether the answer's head has a bias
+    gate: str = "silu"  # of SwiGLU: `silu`, or `normalised` as in our own mixers, which is what Muon needs (swiglu.py)
     halt_reads: str = "sum"  # what the halting head sees: the `sum` of a puzzle's tokens, or its `first` token
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class MlpLayer(nn.Module):
 
     def __init__(self, config: TRMConfig) -> None:
         super().__init__()
-        self.mix = SwiGLU(config.length, config.place_hidden)
-        self.mlp = SwiGLU(config.width, config.hidden)
+        self.mix = SwiGLU(config.length, config.place_hidden, config.gate)
+        self.mlp = SwiGLU(config.width, config.hidden, config.gate)
 
     def forward(self, h: Tensor, ties: Rows) -> Tensor:
         features = ties.rows(h).transpose(1, 2)  # (B, D, L)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trmsolve.model.layout import Layout
@@ -18,11 +17,6 @@ def by_choice(logits: Tensor, layout: Layout) -> Tensor:
 def chosen(made: Tensor, layout: Layout) -> Tensor:
     """int64 (U,): the likeliest option of each choice, among all options."""
     return layout.options.index.gather(1, made.argmax(1, keepdim=True)).squeeze(1)
-
-
-def cross_entropy(made: Tensor, target: Tensor) -> Tensor:
-    """float32 (U,): -log of the probability of the target, a rank within each choice, int64 (U,)."""
-    return F.cross_entropy(made, target, reduction="none")
 
 
 def flat(made: Tensor, layout: Layout) -> Tensor:

@@ -24,6 +24,7 @@ from trmsolve.model.config import TRMConfig
 from trmsolve.model.grid import GridLayer
 from trmsolve.model.layout import Layout
 from trmsolve.model.mlp import MlpLayer
+from trmsolve.model.official import published_start
 from trmsolve.model.pool import pool
 from trmsolve.model.question import Question
 from trmsolve.model.units import UnitsLayer
@@ -60,6 +61,8 @@ class TRM(nn.Module):
         nn.init.zeros_(self.q_head.weight)
         with torch.no_grad():
             self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))  # nothing is right at first; every question is solvable
+            if config.length:
+                published_start(self)
 
     def cast(self, dtype: torch.dtype) -> TRM:
         """Convert the network f and the embedding; the heads stay fp32, because answers hang on their last digits."""
@@ -99,9 +102,9 @@ class TRM(nn.Module):
         z = self.think(x, y, z, layout, kept)
         return self.answer(y, z, layout), z
 
-    def forward(self, tokens: Tensor, y: Tensor, z: Tensor, layout: Layout) -> Step:
-        """One supervision step from the states y and z, (L, D); tokens int64 (L,)."""
-        x = self.embed(tokens, layout).to(y.dtype)
+    def forward(self, tokens: Tensor, y: Tensor, z: Tensor, layout: Layout, names: Tensor | None = None) -> Step:
+        """One supervision step from the states y and z, (L, D); tokens int64 (L,); names as Question takes them."""
+        x = self.embed(tokens, layout, names).to(y.dtype)
         y, z = self.deep_recursion(x, y, z, layout)
         summary = SUMMARIES[self.config.halt_reads](y, layout)
         with torch.autocast(y.device.type, enabled=False):

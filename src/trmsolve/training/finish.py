@@ -34,7 +34,7 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "hardware": hardware(),
         "history": trainer.history,
     }
-    save(path, trainer.ema.model.state_dict(), task, trainer.model.config.to_dict(), provenance, metrics or {})
+    save(path, trainer.ema.model.state_dict(), task, trainer.ema.model.config.to_dict(), provenance, metrics or {})
     return path
 
 

@@ -1,4 +1,4 @@
-"""Muon for the matrices of the layers, AdamW for the rest; and the moving average of the weights."""
+"""The optimizers of a run as one, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ import torch
 from torch import Tensor, nn
 
 from trmsolve.model.trm import TRM
+from trmsolve.training.atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
+
+BETAS = (0.9, 0.95)  # of everything that descends from Adam (arXiv 2510.04871, section 5)
 
 
 class Optimizers:
-    """Both optimizers as one, with a state that fits into one flat dictionary of tensors."""
+    """All optimizers of a model, with a state that fits into one flat dictionary of tensors."""
 
     def __init__(self, model: TRM, config: TrainConfig) -> None:
-        matrices = [p for p in model.layers.parameters() if p.ndim == 2]
-        inside = {id(p) for p in matrices}
-        rest = [p for p in model.parameters() if id(p) not in inside]
-        # Muon (https://kellerjordan.github.io/posts/muon) with the paper's betas for AdamW.
-        self.muon = torch.optim.Muon(matrices, lr=config.muon_lr, weight_decay=config.muon_decay)
-        self.adam = torch.optim.AdamW(rest, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=config.adam_decay)
-        self.base = ((self.muon, config.muon_lr), (self.adam, config.adam_lr))
+        self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {}  # name -> optimizer, its learning rate
+        if config.optimizer == "muon":  # https://kellerjordan.github.io/posts/muon
+            matrices = [p for layers in (model.layers, model.y_layers) for p in layers.parameters() if p.ndim == 2]
+            inside = {id(p) for p in matrices}
+            rest = [p for p in model.parameters() if id(p) not in inside]
+            self.parts["muon"] = torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.decay), config.lr
+            adam = torch.optim.AdamW(rest, lr=config.adam_lr, betas=BETAS, weight_decay=config.adam_decay)
+            self.parts["adam"] = adam, config.adam_lr
+        else:
+            made = {"adamw": torch.optim.AdamW, "adam-atan2": AdamATan2}[config.optimizer]
+            self.parts[config.optimizer] = (
+                made(model.parameters(), lr=config.lr, betas=BETAS, weight_decay=config.decay),
+                config.lr,
+            )
 
     def step(self, rate: float) -> None:
-        """One step of both at `rate` times their learning rates; then the gradients are dropped."""
-        for optimizer, lr in self.base:
+        """One step of each at `rate` times its learning rate; then the gradients are dropped."""
+        for optimizer, lr in self.parts.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
             optimizer.step()
@@ -35,14 +45,14 @@ class Optimizers:
         """Flat: optimizer.parameter.name -> tensor."""
         return {
             f"{which}.{index}.{name}": torch.as_tensor(value)
-            for which, (optimizer, _) in zip(("muon", "adam"), self.base, strict=True)
+            for which, (optimizer, _) in self.parts.items()
             for index, values in optimizer.state_dict()["state"].items()
             for name, value in values.items()
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of state()."""
-        for which, (optimizer, _) in zip(("muon", "adam"), self.base, strict=True):
+        """The inverse of state(); an optimizer of which there is nothing starts afresh."""
+        for which, (optimizer, _) in self.parts.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
                 kind, index, name = key.split(".", 2)
@@ -51,11 +61,26 @@ class Optimizers:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
+@torch.no_grad()
+def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
+    """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
+
+    table: (P, D). ids: int64 (B,), rows may recur. grad: (B, D), of each row's use; uses of one row add up. So seldom
+    as a row is met, this is what Adam would come to (HRM's code, models/sparse_embedding.py), without its memory.
+    """
+    rows, use = ids.unique(return_inverse=True)
+    total = grad.new_zeros(len(rows), grad.shape[1]).index_add_(0, use, grad)
+    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * total.sign().to(table.dtype))
+
+
 class EMA:
     """Exponential moving average of a model's parameters, kept in fp32 (a bf16 shadow freezes)."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
+        for own, live in zip(self.model.modules(), model.modules(), strict=True):
+            for name, buffer in live.named_buffers(recurse=False):  # no parameters, no average: a table may be huge
+                setattr(own, name, buffer)
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:

@@ -29,7 +29,7 @@ class Slots:
         multiple: int = 1,
     ) -> None:
         self.draw, self.model, self.seed, self.explore, self.dtype = draw, model, seed, explore, dtype
-        self.multiple = multiple
+        self.multiple, self.device = multiple, model.y_init.device
         self.next_index = 0
         self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
         self.samples: list[Sample] = [None] * size  # type: ignore[list-item]
@@ -50,22 +50,31 @@ class Slots:
         self.y, self.z = self.model.start(len(self.tokens), self.dtype)
 
     def _pack(self) -> None:
-        samples = self.samples
-        self.tokens, self.layout = pack([s.encoded for s in samples], self.multiple)
-        self.target = torch.from_numpy(np.concatenate([s.target for s in samples]))
-        self.weight = torch.from_numpy(np.concatenate([_weights(s) for s in samples]))
-        self.accepted = torch.from_numpy(np.concatenate([_accepted(s) for s in samples]))
-        self.solvable = torch.tensor([s.solvable for s in samples])
-        self.slot_of_choice = torch.repeat_interleave(torch.tensor([s.encoded.choices for s in samples]))
+        samples, device = self.samples, self.device
+        tokens, layout = pack([s.encoded for s in samples], self.multiple)
+        self.tokens, self.layout = tokens.to(device), layout.to(device)
+        self.lengths = layout.lengths.tolist()
+        self.target = torch.from_numpy(np.concatenate([s.target for s in samples])).to(device)
+        self.weight = torch.from_numpy(np.concatenate([_weights(s) for s in samples])).to(device)
+        self.accepted = torch.from_numpy(np.concatenate([_accepted(s) for s in samples])).to(device)
+        self.solvable = torch.tensor([s.solvable for s in samples], device=device)
+        self.slot_of_choice = torch.repeat_interleave(torch.tensor([s.encoded.choices for s in samples])).to(device)
 
-    def advance(self, step: Step) -> Tensor:
-        """Keep the new states, replace the puzzles that are done. Returns bool (slots,), those that were done."""
+    @property
+    def last(self) -> Tensor:
+        """bool (slots,): those that take their last step now."""
+        return torch.from_numpy(self.age + 1 >= self.model.config.N_sup).to(self.device)
+
+    def advance(self, step: Step, bar: Tensor | float = 0.0) -> Tensor:
+        """Keep the new states, replace the puzzles that are done. Returns bool (slots,), those that were done.
+
+        bar: what the halting logit must exceed; in HRM the value of going on, float32 (slots,).
+        """
         self.age += 1
-        halt, hopeless = (step.halt > 0).numpy(), (step.solvable < 0).numpy() & ~self.solvable.numpy()
-        done = (self.age >= self.model.config.N_sup) | ((halt | hopeless) & (self.age >= self.least))
-        lengths = self.layout.lengths.tolist()
-        real = sum(lengths)
-        ys, zs = (list(states.detach()[:real].split(lengths)) for states in (step.y, step.z))
+        ends = (step.halt > bar) | ((step.solvable < 0) & ~self.solvable)
+        done = (self.age >= self.model.config.N_sup) | (ends.cpu().numpy() & (self.age >= self.least))
+        real = sum(self.lengths)
+        ys, zs = (list(states.detach()[:real].split(self.lengths)) for states in (step.y, step.z))
         for slot in np.flatnonzero(done):
             self._admit(int(slot))
             ys[slot], zs[slot] = self.model.start(len(self.samples[slot].encoded.x), self.dtype)
@@ -95,7 +104,7 @@ class Slots:
         if len(self.tokens) != len(tensors["y"]) or len(self.samples) != len(self.age):
             self._admit_all()
         else:
-            self.y, self.z = tensors["y"], tensors["z"]
+            self.y, self.z = tensors["y"].to(self.device), tensors["z"].to(self.device)
 
 
 def _weights(sample: Sample) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""The training loop: deep supervision over slots, one optimizer step per supervision step.
-
-    loss = weighted cross-entropy of the choices + w_h BCE(halt, answer right) + w_s BCE(solvable, has a solution)
+"""The training loop: deep supervision over slots, one optimizer step per supervision step (losses.py says on what).
 
 Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
 puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
@@ -17,17 +15,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import ROUND
-from trmsolve.model.readout import by_choice, chosen, cross_entropy
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.optim import EMA, Optimizers
+from trmsolve.training.losses import losses
+from trmsolve.training.optim import EMA, Optimizers, sign_step
 from trmsolve.training.runfolder import RunFolder
 from trmsolve.training.slots import Slots
 
@@ -58,6 +55,7 @@ class Trainer:
         weights: dict[str, Tensor] | None = None,
         compile: bool = False,
         autocast: bool = True,
+        device: str | torch.device = "cpu",
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.folder = config, folder
@@ -65,6 +63,7 @@ class Trainer:
         self.model = TRM(model_config)
         if weights is not None:
             self.model.load_state_dict(weights)
+        self.model.to(device)
         self.ema = EMA(self.model, config.ema)
         self.optimizers = Optimizers(self.model, config)
         self.autocast = autocast
@@ -81,7 +80,7 @@ class Trainer:
         if (saved := folder.load()) is not None:
             self._restore(*saved)
         folder.rewind_log(self.step)
-        self.forward = torch.compile(self.model, dynamic=True) if compile else self.model
+        self.forward = torch.compile(self.model, dynamic=not model_config.length) if compile else self.model
 
     # -- the state ----------------------------------------------------------------------------------------------
     def save(self) -> None:
@@ -97,7 +96,7 @@ class Trainer:
             "history": self.history,
             "note": self.note,
         }
-        values |= {"config": dataclasses.asdict(self.config), "model": self.model.config.to_dict()}
+        values |= {"config": dataclasses.asdict(self.config), "model": self.ema.model.config.to_dict()}
         self.folder.save(tensors, values)
 
     def note_session(self, command: list[str], data: list[dict[str, object]], source: str | None) -> None:
@@ -157,7 +156,7 @@ class Trainer:
                 metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | totals.metrics(
                     time.monotonic() - since
                 )
-                metrics["lr"] = self.config.muon_lr * self.config.rate(self.step, self.seconds)
+                metrics["lr"] = self.config.lr * self.config.rate(self.step, self.seconds)
                 self.folder.log(metrics)
                 report.update(metrics)
                 totals, since = Totals(), time.monotonic()
@@ -184,37 +183,44 @@ class Trainer:
 
     def _step(self, totals: Totals) -> float:
         """One supervision step of every slot, one optimizer step."""
-        slots, model = self.slots, self.model
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            step = self.forward(slots.tokens, slots.y, slots.z, slots.layout)
-        made = by_choice(step.logits, slots.layout)
-        accepted = slots.accepted[chosen(made, slots.layout)]
-        counts = slots.weight > 0
-        wrong = torch.zeros(len(slots.solvable)).index_add_(0, slots.slot_of_choice, (~accepted & counts).float())
-        right = (wrong == 0) & slots.solvable
-        ce = (cross_entropy(made, slots.target) * slots.weight).sum() / slots.weight.sum().clamp(min=1e-9)
-        halt = F.binary_cross_entropy_with_logits(step.halt, right.float())
-        solvable = F.binary_cross_entropy_with_logits(step.solvable, slots.solvable.float())
-        loss = ce + self.config.halt_weight * halt + self.config.solvable_weight * solvable
-        value = loss.item()
+        slots, model, config = self.slots, self.model, self.config
+        T, n = config.depth(self.ema.model.config, self.step, self.seconds)
+        if (T, n) != (model.config.T, model.config.n):  # the average keeps the whole depth: it is what is evaluated
+            model.config = dataclasses.replace(model.config, T=T, n=n)
+        table = model.embed.puzzles
+        ids, names = (None, None) if table is None else model.embed.named(slots.tokens, slots.layout)
+        if names is not None:
+            names.requires_grad_()
+        with torch.autocast(slots.device.type, torch.bfloat16, enabled=self.autocast):
+            step = self.forward(slots.tokens, slots.y, slots.z, slots.layout, names)
+            following = None
+            if config.continue_weight:
+                with torch.no_grad():
+                    following = self.forward(slots.tokens, step.y.detach(), step.z.detach(), slots.layout)
+        found = losses(step, slots, config, following)
+        value = found.total.item()
+        rate = config.rate(self.step, self.seconds)
         if math.isfinite(value):
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.clip)
-            self.optimizers.step(self.config.rate(self.step, self.seconds))
+            found.total.backward()
+            if config.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            self.optimizers.step(rate)
+            if names is not None:
+                sign_step(table, ids, names.grad, rate * config.puzzle_lr, config.puzzle_decay)
             self.step += 1
             self.ema.update(model, self.step)
-        cells = (made.argmax(1) == slots.target)[counts].float().mean().item()
-        was_solvable, age = slots.solvable, torch.from_numpy(slots.age + 1)
-        done = slots.advance(step)
+        was_solvable, age, right = slots.solvable, torch.from_numpy(slots.age + 1), found.right.cpu()
+        was_solvable = was_solvable.cpu()
+        done = slots.advance(step, step.solvable if config.continue_weight else 0.0)
         totals.add(
-            loss=ce.item(),
-            cells=cells,
+            loss=found.choices.item(),
+            cells=found.hit.float().mean().item(),
             puzzles=int(done.sum()),
             real=int((done & was_solvable).sum()),
             exact=int((done & right).sum()),
             depth=int(age[done & was_solvable].sum()),
-            halting=((step.halt > 0) == right).float().mean().item(),
-            solvable=((step.solvable > 0) == was_solvable)[~was_solvable].float().sum().item(),
+            halting=((step.halt > 0).cpu() == right).float().mean().item(),
+            solvable=((step.solvable > 0).cpu() == was_solvable)[~was_solvable].float().sum().item(),
             unsolvable=int((~was_solvable).sum()),
         )
         return value

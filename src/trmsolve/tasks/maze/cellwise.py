@@ -5,22 +5,37 @@ Token ids: pad 0, # 1, space 2, S 3, G 4, o 5 (the data set of the TRM and HRM c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
-from trmsolve.tasks.base import Encoded, Guess
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import Encoded, Guess, Sample
 from trmsolve.tasks.cellwise import MAX_STEPS, Frame
 from trmsolve.tasks.maze import Maze
 from trmsolve.tasks.maze.cells import FLOOR, PATH
+from trmsolve.tasks.maze.data import Mazes
+from trmsolve.tasks.maze.paths import drawn
 from trmsolve.tasks.maze.rules import shortest
+from trmsolve.tasks.maze.views import VIEWS, view
 
 SHIFT = 1
+VOCABULARY = PATH + SHIFT + 1
 
 
 class CellwiseMaze(Maze):
     """The task for one model: rules, text and views are the same, what the model sees is another."""
 
+    mix = ("given", "symmetries", "off_path")
+
     def __init__(self, frame: Frame) -> None:
-        self.frame = frame
+        self.frame = frame.for_task("maze", VOCABULARY)
+
+    def data(self, specs: Sequence[str], seed: int = 0, **mix: Any) -> CellwiseData:
+        """Mazes of the network's one size, by default generated ones."""
+        return CellwiseData.open(specs or [f"generate:{self.frame.side}"], seed, frame=self.frame, **mix)
 
     def unfit(self, question: np.ndarray) -> str:
         """Only the model's own size, 30x30."""
@@ -47,3 +62,27 @@ class CellwiseMaze(Maze):
     def max_steps(self, question: np.ndarray) -> int:
         """Runs whose answer rests end before."""
         return MAX_STEPS
+
+
+@dataclass(frozen=True)
+class CellwiseData(Mazes):
+    """What a run of such a network draws from."""
+
+    given: bool = False  # train on the answer that came with a maze, one of very many, as published; else the canonical
+    symmetries: bool = True  # each draw from a random side; published: as it stands
+    off_path: float = 1.0  # weight in the loss of cells beside the path
+    frame: Frame | None = None
+
+    def draw(self, index: int) -> Sample:
+        """Sample number `index`. Raises TrmsolveError for a maze of another size, or without the answer asked for."""
+        known, rng = self.maze(index)
+        if reason := self.frame.unfit(known.maze):
+            raise TrmsolveError(f"training data: {reason}", f"train on mazes with sides of {self.frame.side} only")
+        k = int(rng.integers(VIEWS)) if self.symmetries else 0
+        maze, steps = known.seen(k)
+        if self.given and known.given is None:
+            raise TrmsolveError("training data: a maze without its answer", "leave out data.given, or give answers")
+        answer = view(known.given, k) if self.given else drawn(maze, steps)
+        made = self.frame.sample(maze.reshape(-1) + SHIFT, answer.reshape(-1) + SHIFT)
+        weight = np.where(answer == PATH, 1.0, self.off_path).reshape(-1).astype(np.float32)
+        return replace(made, weight=weight)

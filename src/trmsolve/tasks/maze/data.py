@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from trmsolve.tasks.maze.symmetries import transform
 from trmsolve.tasks.maze.views import VIEWS, swaps, turn, view
 from trmsolve.tasks.mixture import Mixture, digest, puzzles
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Known(NamedTuple):
     """A maze and the distances from both of its ends, shared by its views: searching each anew takes the most time."""
@@ -33,11 +36,12 @@ class Known(NamedTuple):
     maze: np.ndarray  # uint8 (height, width)
     from_start: np.ndarray  # int32, same shape
     from_goal: np.ndarray
+    given: np.ndarray | None = None  # the answer that came with it
 
     @classmethod
-    def of(cls, maze: np.ndarray) -> Known:
+    def of(cls, maze: np.ndarray, given: np.ndarray | None = None) -> Known:
         """Searches."""
-        return cls(maze, *(distances(maze != WALL, place(maze, end)) for end in (START, GOAL)))
+        return cls(maze, *(distances(maze != WALL, place(maze, end)) for end in (START, GOAL)), given)
 
     def seen(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """View k of the maze, and the distances from its start."""
@@ -45,12 +49,12 @@ class Known(NamedTuple):
 
 
 class Files:
-    """The mazes of one file. Answers that came with them are not used: the canonical ones are."""
+    """The mazes of one file. Answers that came with them are kept, but only the published recipes train on them."""
 
     def __init__(self, path: Path) -> None:
         self.name, self.digest = path.name, digest(path)
         found = puzzles(path, read)
-        self.known = lru_cache(maxsize=None)(lambda number: Known.of(found[number].question))
+        self.known = lru_cache(maxsize=None)(lambda number: Known.of(found[number].question, found[number].solution))
         self.number = len(found)
         for puzzle in found:
             if shortest(puzzle.question) is None:
@@ -93,16 +97,14 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run draws from."""
+class Mazes:
+    """Mazes without end."""
 
     mixture: Mixture
     seed: int = 0
-    off_path: float = 0.3  # weight in the loss of cells beside the path: there are ten times as many
-    phase: float = 0.2  # weight of a cell's phase
 
     @classmethod
-    def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Data:
+    def open(cls, specs: Sequence[str], seed: int = 0, **mix: Any) -> Self:
         """Sources from `PATH[=WEIGHT]` or `generate:[KIND:]SIDE[-SIDE][=WEIGHT]`; mazes up to 30x30 by default."""
 
         def source(name: str) -> Files | Generated:
@@ -116,10 +118,23 @@ class Data:
         """Provenance: name, sha256, number of puzzles and share of each source."""
         return self.mixture.describe()
 
+    def maze(self, index: int) -> tuple[Known, np.random.Generator]:
+        """Number `index`, and the randomness that is left for what else is done to it."""
+        rng = np.random.default_rng([self.seed, index])
+        return self.mixture.pick(rng).draw(rng, index), rng
+
+
+@dataclass(frozen=True)
+class Data(Mazes):
+    """What a run draws from."""
+
+    off_path: float = 0.3  # weight in the loss of cells beside the path: there are ten times as many
+    phase: float = 0.2  # weight of a cell's phase
+
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
-        rng = np.random.default_rng([self.seed, index])
-        maze, steps = self.mixture.pick(rng).draw(rng, index).seen(int(rng.integers(VIEWS)))
+        known, rng = self.maze(index)
+        maze, steps = known.seen(int(rng.integers(VIEWS)))
         return sample(maze, steps, self.off_path, self.phase)
 
 

@@ -76,10 +76,12 @@ def follow(parent: np.ndarray, goal: tuple[int, int]) -> list[tuple[int, int]]:
 def canonical(maze: np.ndarray) -> np.ndarray | None:
     """The maze with its canonical shortest path as PATH; None when the goal cannot be reached."""
     steps = distances(maze != WALL, place(maze, START))
-    goal = place(maze, GOAL)
-    if steps[goal] < 0:
-        return None
+    return None if steps[place(maze, GOAL)] < 0 else drawn(maze, steps)
+
+
+def drawn(maze: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """A copy of the maze with its canonical path as PATH; steps: int32, same shape, the distances from its start."""
     answer = maze.copy()
-    for cell in follow(parents(steps), goal)[1:-1]:
+    for cell in follow(parents(steps), place(maze, GOAL))[1:-1]:
         answer[cell] = PATH
     return answer

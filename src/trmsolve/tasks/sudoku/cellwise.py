@@ -5,24 +5,35 @@ Token ids: pad 0, blank 1, digits 2 to 10 (the data set of the TRM and HRM code)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from trmsolve.tasks.base import Encoded, Guess
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import Encoded, Guess, Sample
 from trmsolve.tasks.cellwise import MAX_STEPS, Frame
 from trmsolve.tasks.sudoku import Sudoku
+from trmsolve.tasks.sudoku.data import Pairs
 from trmsolve.tasks.sudoku.encode import encode
 from trmsolve.tasks.sudoku.symmetries import Symmetry
 
 BLANK, DIGITS = 1, 9
+VOCABULARY = BLANK + DIGITS + 1
 
 
 class CellwiseSudoku(Sudoku):
     """The task for one model: rules and text are the same, what the model sees is another."""
 
     views = 1 << 20  # of 1.2e12; restarts end by budget
+    mix = ("easier", "easier_most", "symmetries")
 
     def __init__(self, frame: Frame) -> None:
-        self.frame = frame
+        self.frame = frame.for_task("sudoku", VOCABULARY)
+
+    def data(self, specs: Sequence[str], seed: int = 0, **mix: float) -> CellwiseData:
+        """As for the bundled model, but every cell is asked for."""
+        return CellwiseData.open(specs, seed, frame=self.frame, **mix)
 
     def unfit(self, question: np.ndarray) -> str:
         """Only 9x9."""
@@ -58,6 +69,25 @@ class CellwiseSudoku(Sudoku):
     def max_steps(self, question: np.ndarray) -> int:
         """Runs whose answer rests end before."""
         return MAX_STEPS
+
+
+@dataclass(frozen=True)
+class CellwiseData(Pairs):
+    """What a run of such a network draws from."""
+
+    easier: float = 0.0  # as published
+    symmetries: bool = True  # each draw under a random one; the published data hold 1,000 of each puzzle
+    frame: Frame | None = None
+
+    def draw(self, index: int) -> Sample:
+        """Sample number `index`. Raises TrmsolveError for a puzzle of another size than the network's."""
+        (question, answer), rng = self.pair(index)
+        if reason := self.frame.unfit(question):
+            raise TrmsolveError(f"training data: {reason}", "train on 9x9 puzzles only")
+        if self.symmetries:
+            symmetry = Symmetry.random(rng, len(question))
+            question, answer = symmetry.apply(question), symmetry.apply(answer)
+        return self.frame.sample(question.reshape(-1) + BLANK, answer.reshape(-1) + BLANK)
 
 
 def _symmetry(k: int, side: int) -> Symmetry:

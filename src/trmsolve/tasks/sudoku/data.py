@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from trmsolve.tasks.sudoku.encode import candidates, encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import BOX, check
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Pair = tuple[np.ndarray, np.ndarray]  # question and answer, uint8 (side, side)
 
@@ -82,17 +86,16 @@ def _from_text(path: Path) -> list[Pair]:
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run draws from."""
+class Pairs:
+    """Questions and answers without end."""
 
     mixture: Mixture
     seed: int = 0
     easier: float = 0.3  # share of puzzles with extra givens: without them learning stalls for long
     easier_most: float = 0.6  # at most this share of the blanks is filled in
-    wrong: float = 0.08  # share with a wrong extra given, which nobody can solve: as in the solver's failed assumptions
 
     @classmethod
-    def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Data:
+    def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Self:
         """Sources from `PATH[=WEIGHT]` or `generate:SIDExSIDE[=WEIGHT]`; the 9x9 generator when there are none."""
 
         def source(name: str) -> Files | Generated:
@@ -106,13 +109,25 @@ class Data:
         """Provenance: name, sha256, number of puzzles and share of each source."""
         return self.mixture.describe()
 
-    def draw(self, index: int) -> Sample:
-        """Sample number `index`."""
+    def pair(self, index: int) -> tuple[Pair, np.random.Generator]:
+        """Number `index`, and the randomness that is left for what else is done to it."""
         rng = np.random.default_rng([self.seed, index])
         source = self.mixture.pick(rng)
         question, answer = source.draw(rng, index)
         if rng.random() < self.easier:
             question = _reveal(question, answer, rng.random() * self.easier_most, rng)
+        return (question, answer), rng
+
+
+@dataclass(frozen=True)
+class Data(Pairs):
+    """What a run draws from."""
+
+    wrong: float = 0.08  # share with a wrong extra given, which nobody can solve: as in the solver's failed assumptions
+
+    def draw(self, index: int) -> Sample:
+        """Sample number `index`."""
+        (question, answer), rng = self.pair(index)
         if rng.random() < self.wrong and (unsolvable := _mislead(question, answer, rng)) is not None:
             encoded = encode(unsolvable)
             # The target is of no use to anyone: the right token of a choice may no longer exist.

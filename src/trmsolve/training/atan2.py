@@ -1,0 +1,53 @@
+"""AdamATan2: Adam whose step is an angle, so that no epsilon decides how large steps of small gradients are.
+
+    w <- (1 - lr decay) w - lr / (1 - beta1^t) atan2(m, sqrt(v / (1 - beta2^t)))
+
+after Scaling Exponents Across Parameterizations and Optimizers (arXiv 2407.05872, section 4.3); the bias correction and
+the decoupled decay as in the package adam-atan2, with which HRM and TRM were trained and which needs CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+class AdamATan2(torch.optim.Optimizer):
+    """The optimizer in plain PyTorch. lr: the step is at most pi/2 of it, after the first few; betas of m and v."""
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.95), weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One step of every parameter that has a gradient."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:
+                if not self.state[p]:
+                    self.state[p] = {
+                        "step": torch.zeros(()),  # on the CPU: its value is asked for at each step
+                        "exp_avg": torch.zeros_like(p),
+                        "exp_avg_sq": torch.zeros_like(p),
+                    }
+            if params:
+                self._update(group, params)
+
+    def _update(self, group: dict, params: list[Tensor]) -> None:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        grads = [p.grad for p in params]
+        m, v = ([self.state[p][name] for p in params] for name in ("exp_avg", "exp_avg_sq"))
+        for p in params:
+            self.state[p]["step"] += 1
+        t = self.state[params[0]]["step"].item()
+        torch._foreach_mul_(params, 1 - lr * group["weight_decay"])
+        torch._foreach_lerp_(m, grads, 1 - beta1)
+        torch._foreach_mul_(v, beta2)
+        torch._foreach_addcmul_(v, grads, grads, 1 - beta2)
+        spread = torch._foreach_sqrt(torch._foreach_div(v, 1 - beta2**t))
+        angles = [torch.atan2(top, below) for top, below in zip(m, spread, strict=True)]
+        torch._foreach_add_(params, angles, alpha=-lr / (1 - beta1**t))
