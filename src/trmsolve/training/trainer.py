@@ -62,7 +62,13 @@ class Trainer:
         self.note: dict[str, Any] = {}
         self.model = TRM(model_config)
         if weights is not None:
-            self.model.load_state_dict(weights)
+            try:
+                self.model.load_state_dict(weights)
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:200]
+                raise TrmsolveError(
+                    f"the weights do not fit the model: {reason}", "leave out what changes its shape"
+                ) from None
         self.model.to(device)
         self.ema = EMA(self.model, config.ema)
         self.optimizers = Optimizers(self.model, config)
