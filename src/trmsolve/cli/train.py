@@ -78,6 +78,9 @@ def train(
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1)] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="cpu, cuda, cuda:N, mps or auto; tested on cpu alone.")
+    ] = "cpu",
     color: o.ColorOption = o.Color.auto,
     quiet: o.Quiet = False,
 ) -> int:
@@ -131,12 +134,14 @@ def train(
 
     import torch
 
+    from trmsolve.device import choose
     from trmsolve.training.finish import finish, measure
     from trmsolve.training.runfolder import RunFolder
     from trmsolve.training.trainer import Trainer
 
     if threads:
         torch.set_num_threads(threads)
+    where_to = choose(device)
     stop: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
@@ -153,13 +158,14 @@ def train(
             folder,
             weights=None if source is None else start.network.state_dict(),
             compile=_pays(config.minutes) if compile is None else compile,
-            autocast=_bfloat16(),
+            autocast=where_to.dtype == torch.bfloat16,
+            device=where_to.device,
         )
         trainer.note_session(sys.argv[1:], source_data.describe(), source)
         if trainer.step:
             progress.message(f"going on from step {trainer.step} of {folder.path}")
         every = [puzzle for puzzles in held_out_puzzles.values() for puzzle in puzzles]
-        evaluate = _evaluation(the_task, every) if every else None
+        evaluate = _evaluation(the_task, every, where_to.dtype) if every else None
         outcome = trainer.run(
             progress,
             save_every=60 * save_minutes,
@@ -174,7 +180,7 @@ def train(
         metrics = {}
         if outcome == "finished" and held_out_puzzles:
             progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
-            metrics = measure(the_task, trainer.ema.model, held_out_puzzles, _dtype())
+            metrics = measure(the_task, trainer.ema.model, held_out_puzzles, where_to.dtype)
         path = finish(trainer, chosen.task, output if outcome == "finished" else own, metrics)
     say(f"{where}; checkpoint: {path}")
     if outcome == "interrupted":
@@ -195,29 +201,17 @@ def _held_out(task: Any, file: str, limit: int) -> list[Any]:
     return puzzles
 
 
-def _evaluation(task: Any, puzzles: list[Any]) -> Any:
+def _evaluation(task: Any, puzzles: list[Any], dtype: Any) -> Any:
     """A measure of a model in training: single passes, as shares."""
 
     def evaluate(model: Any) -> dict[str, Any]:
         from trmsolve.solving.measure import single_pass
         from trmsolve.training.finish import solver_of
 
-        rates = single_pass(solver_of(task, model, _dtype()), puzzles, (16, 32)).rates()
+        rates = single_pass(solver_of(task, model, dtype), puzzles, (16, 32)).rates()
         return {"puzzles": len(puzzles)} | {key: round(value, 4) for key, value in rates.items()}
 
     return evaluate
-
-
-def _dtype() -> Any:
-    from trmsolve.device import choose
-
-    return choose("cpu").dtype
-
-
-def _bfloat16() -> bool:
-    import torch
-
-    return _dtype() == torch.bfloat16
 
 
 def _pays(minutes: float | None) -> bool:

@@ -34,7 +34,7 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "steps": trainer.step,
         "supervised_puzzles": trainer.step * trainer.config.batch,
         "seconds": round(trainer.seconds, 1),
-        "hardware": hardware(),
+        "hardware": hardware(trainer.slots.device),
         "history": trainer.history,
     }
     save(path, trainer.ema.model.state_dict(), task, trainer.ema.model.config.to_dict(), provenance, metrics or {})
@@ -83,6 +83,10 @@ def commit() -> str:
     return found.stdout.strip()
 
 
-def hardware() -> str:
-    """Cores and instruction set, without names of hosts."""
+def hardware(device: torch.device) -> str:
+    """Cores and instruction set, or the accelerator, without names of hosts."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return f"{device.type}, {platform.machine()}"
     return f"{torch.get_num_threads()} threads, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
