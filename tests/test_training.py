@@ -43,7 +43,7 @@ class Silent:
     def evaluated(self, metrics):
         self.evaluations.append(metrics)
 
-    def saved(self, path):
+    def saved(self, path, step):
         self.saves += 1
 
     def message(self, text):

@@ -33,7 +33,7 @@ def test_plain_lines_come_every_few_seconds(clock):
             progress.update(METRICS | {"step": 1200 + i, "seconds": 400 + i})
             clock[0] += 1
         progress.evaluated({"exact_accuracy": 0.42, "puzzles": 300})
-        progress.saved("runs/a.safetensors")
+        progress.saved("runs/a.safetensors", 1224)
         progress.message("loss is falling")
     lines = stream.text.splitlines()
     assert [int(re.search(r"steps ([\d,]+)", line)[1].replace(",", "")) for line in lines if "loss 0" in line] == [
@@ -77,7 +77,7 @@ def test_panel_on_a_terminal(clock):
             progress.update(METRICS | {"step": 1200 + i})
             clock[0] += 1
         progress.evaluated({"exact_accuracy": 0.42})
-        progress.saved("a.safetensors")
+        progress.saved("a.safetensors", 1204)
     text = stream.plain
     last = text[text.rindex("training") :]
     for words in (

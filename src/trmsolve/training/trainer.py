@@ -36,7 +36,7 @@ class Reporter(Protocol):
 
     def update(self, metrics: dict[str, Any]) -> None: ...
     def evaluated(self, metrics: dict[str, Any]) -> None: ...
-    def saved(self, path: Any) -> None: ...
+    def saved(self, path: Any, step: int) -> None: ...
     def message(self, text: str) -> None: ...
 
 
@@ -168,7 +168,7 @@ class Trainer:
                 totals, since = Totals(), time.monotonic()
             if self.seconds - last_save >= save_every:
                 self.save()
-                report.saved(self.folder.state_file)
+                report.saved(self.folder.state_file, self.step)
                 last_save = self.seconds
             if evaluate is not None and self.seconds - last_evaluation >= evaluate_every:
                 self._evaluate(evaluate, report)
@@ -178,7 +178,7 @@ class Trainer:
             self._evaluate(evaluate, report)
         if self.step > first or not self.folder.state_file.exists():
             self.save()
-            report.saved(self.folder.state_file)
+            report.saved(self.folder.state_file, self.step)
         return outcome
 
     def _evaluate(self, evaluate: Evaluate, report: Reporter) -> None:

@@ -107,9 +107,9 @@ class Progress:
         self.evaluation = f"at step {self.metrics.get('step', 0):,}: " + ", ".join(parts)
         self._event("evaluated", self.evaluation)
 
-    def saved(self, path: object) -> None:
-        """A checkpoint was written."""
-        self.saved_line = f"{path} at step {self.metrics.get('step', 0):,}"
+    def saved(self, path: object, step: int) -> None:
+        """The state after this optimizer step was written."""
+        self.saved_line = f"{path} at step {step:,}"
         self._event("saved", self.saved_line)
 
     def message(self, text: str) -> None:
