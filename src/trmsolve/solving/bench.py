@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from trmsolve.model.layout import pack
 from trmsolve.solving.measure import single_pass
@@ -31,15 +31,37 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, size: int = 1024, seco
     return best
 
 
-def step_flops(solver: Solver, puzzles: Sequence[Puzzle]) -> float:
-    """FLOP of one supervision step of one puzzle, the mean over these."""
+def _added(into: torch.Size, a: torch.Size, b: torch.Size, *_: Any, **__: Any) -> int:
+    """FLOP of into += a b, (N, K) by (K, M)."""
+    return 2 * a[0] * a[1] * b[1]
+
+
+def _attended(q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any) -> int:
+    """FLOP of attention, (B, H, L, d) each: scores and their sum over values."""
+    return sdpa_flop_count(q, k, v)
+
+
+UNCOUNTED = {  # matrix multiplies that torch's own table leaves out
+    torch.ops.aten.addmm_: _added,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attended,
+    torch.ops.aten._scaled_dot_product_attention_math_for_mps: _attended,
+}
+
+
+def step_flops(solver: Solver, puzzles: Sequence[Puzzle], batch_size: int = 32) -> float:
+    """FLOP of one supervision step of one puzzle, the mean over these; 0 when none of them has anything to choose.
+
+    Matrix multiplies are counted, attention's among them, with two FLOP for a multiplication and its addition; norms,
+    gates and sums over what a token hears are not.
+    """
     encoded = [e for e in (solver.task.encode(p.question) for p in puzzles) if e is not None and e.choices]
     device = next(solver.model.parameters()).device
-    tokens, layout = pack(encoded)
-    y, z = solver.model.start(len(tokens), solver.dtype)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        solver.model(tokens.to(device), y, z, layout.to(device))
-    return counter.get_total_flops() / len(encoded)
+    with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        for start in range(0, len(encoded), batch_size):
+            tokens, layout = pack(encoded[start : start + batch_size])
+            y, z = solver.model.start(len(tokens), solver.dtype)
+            solver.model(tokens.to(device), y, z, layout.to(device))
+    return counter.get_total_flops() / max(1, len(encoded))
 
 
 def measure(solver: Solver, puzzles: Sequence[Puzzle], settings: dict[str, Any]) -> dict[str, Any]:
