@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.solver import Solver
 from trmsolve.tasks.base import Puzzle, Task
 
+CURVE = (1, 2, 4, 8, 16, 32, 64)  # steps at which accuracy is shown as a curve
+HALTING_AT = 16  # steps after which the halting head is judged: as many as published models are trained for
+
 
 @dataclass
 class SinglePass:
@@ -22,11 +25,13 @@ class SinglePass:
 
     steps: tuple[int, ...]
     puzzles: int = 0
+    taken: int = 0  # those that the model was asked about; it was not about other sizes, and what the rules reject
     cells: int = 0  # open cells
     accepted: dict[int, int] = field(default_factory=dict)  # puzzles whose answer the rules accept
     exact: dict[int, int] = field(default_factory=dict)  # puzzles whose every cell is that of the given answer
     right_cells: dict[int, int] = field(default_factory=dict)
     halting_right: dict[int, int] = field(default_factory=dict)  # (halt > 1/2) says whether the rules accept it
+    said: dict[int, list[tuple[float, bool]]] = field(default_factory=dict)  # every halt, and whether they accept it
 
     def add(self, k: int, **values: int) -> None:
         """One puzzle's share of the counts at step k."""
@@ -41,31 +46,51 @@ class SinglePass:
             values[f"accepted_at_{k}"] = self.accepted.get(k, 0) / max(1, self.puzzles)
             values[f"exact_at_{k}"] = self.exact.get(k, 0) / max(1, self.puzzles)
             values[f"cell_accuracy_at_{k}"] = self.right_cells.get(k, 0) / max(1, self.cells)
-            values[f"halting_right_at_{k}"] = self.halting_right.get(k, 0) / max(1, self.puzzles)
+            values[f"halting_right_at_{k}"] = self.halting_right.get(k, 0) / max(1, self.taken)
+        return values
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % intervals of those rates that are shares of puzzles, as KEY_interval_95."""
+        values = {}
+        for k in self.steps:
+            values[f"accepted_at_{k}_interval_95"] = interval(self.accepted.get(k, 0), self.puzzles)
+            values[f"exact_at_{k}_interval_95"] = interval(self.exact.get(k, 0), self.puzzles)
+            values[f"halting_right_at_{k}_interval_95"] = interval(self.halting_right.get(k, 0), self.taken)
         return values
 
 
 def single_pass(
-    solver: Solver, puzzles: Sequence[Puzzle], steps: tuple[int, ...] = (16, 64), batch_size: int = 32
+    solver: Solver,
+    puzzles: Sequence[Puzzle],
+    steps: tuple[int, ...] = (16, 64),
+    batch_size: int = 32,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> SinglePass:
-    """Roll every puzzle out to max(steps) steps; judge it by the rules, compare it with its solution, if any."""
+    """Roll every puzzle out to max(steps) steps; judge it by the rules, compare it with its solution, if any.
+
+    `progress` hears after every step how many puzzles that work comes to.
+    """
     counts = SinglePass(steps)
     task = solver.task
     for start in range(0, len(puzzles), batch_size):
         batch = Recursion(solver.model, solver.dtype)
         under_way: list[tuple[Puzzle, Run]] = []
-        for puzzle in puzzles[start : start + batch_size]:
+        members = puzzles[start : start + batch_size]
+        for puzzle in members:
             counts.puzzles += 1
             counts.cells += int(task.open_cells(puzzle.question).sum())
             encoded = task.encode(puzzle.question)
             if encoded is not None and encoded.choices:
+                counts.taken += 1
                 under_way.append((puzzle, Run(encoded, max(steps))))
             elif encoded is not None and task.solved(puzzle.question, puzzle.question):
+                counts.taken += 1
                 for k in steps:  # nothing open: right from the start
                     counts.add(k, accepted=True, exact=True, right_cells=0, halting_right=True)
         batch.admit(run for _, run in under_way)
         for k in range(1, max(steps) + 1 if under_way else 0):
             batch.advance()
+            progress(start + len(members) * k // max(steps))
             if k not in steps:
                 continue
             for puzzle, run in under_way:
@@ -80,7 +105,35 @@ def single_pass(
                 counts.add(
                     k, accepted=accepted, exact=exact, right_cells=same, halting_right=(reading.halt > 0.5) == accepted
                 )
+                counts.said.setdefault(k, []).append((reading.halt, accepted))
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions of about the same probability, and what came of them."""
+
+    low: float
+    high: float
+    puzzles: int
+    predicted: float  # mean probability
+    right: float  # share that was right
+
+
+def calibration(said: Sequence[tuple[float, bool]], number: int = 10) -> list[Bin]:
+    """Predictions (probability, whether it came true) in bins of equal width; bins that hold none are left out."""
+    members: dict[int, list[tuple[float, bool]]] = {}
+    for probability, right in said:
+        members.setdefault(min(int(probability * number), number - 1), []).append((probability, right))
+    return [
+        Bin(i / number, (i + 1) / number, len(of), *(float(mean) for mean in np.mean(of, axis=0)))
+        for i, of in sorted(members.items())
+    ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """The expected calibration error (arXiv 1706.04599): the mean distance of predicted and right; 0 without bins."""
+    return sum(b.puzzles * abs(b.predicted - b.right) for b in bins) / max(1, sum(b.puzzles for b in bins))
 
 
 def interval(successes: int, trials: int) -> tuple[float, float]:
@@ -94,25 +147,28 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
-    """Solved and verified, with and without restarts, and what it took."""
-    good = [r for r in results if not r.error]
+    """Solved and verified, with and without restarts, and what it took.
+
+    A puzzle that the model refuses (a Result with an `error`) counts as unsolved; it takes no part in means and speed.
+    """
+    asked, taken = _asked(results), _taken(results)
     return {
-        "puzzles": len(good),
-        "not_readable": len(results) - len(good),
-        **_share("solved", [r.solved for r in good]),
-        **_share("solved_without_restarts", [r.plain for r in good]),
-        "mean_steps": float(np.mean([r.steps for r in good])) if good else 0.0,
-        "mean_restarts": float(np.mean([r.restarts for r in good])) if good else 0.0,
+        "puzzles": len(asked),
+        "refused": len(asked) - len(taken),
+        **_share("solved", [r.solved for r in asked]),
+        **_share("solved_without_restarts", [r.plain for r in asked]),
+        "mean_steps": _mean([r.steps for r in taken]),
+        "mean_restarts": _mean([r.restarts for r in taken]),
         "seconds": seconds,
-        "puzzles_per_second": len(good) / max(seconds, 1e-9),
+        "puzzles_per_second": len(taken) / max(seconds, 1e-9),
     }
 
 
 def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
     """What the task tells apart beyond solved or not: by kind of question, by worth of the answer, by the given one."""
-    good = [r for r in results if not r.error]
+    asked = _asked(results)
     strata: dict[str, list[Result]] = {}
-    for r in good:
+    for r in asked:
         strata.setdefault(task.stratum(r.puzzle.question), []).append(r)
     found: dict[str, Any] = {
         "strata": {
@@ -120,22 +176,34 @@ def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
                 "puzzles": len(of),
                 **_share("solved", [r.solved for r in of]),
                 "solved_without_restarts": sum(r.plain for r in of) / len(of),
-                "mean_steps": float(np.mean([r.steps for r in of])),
+                "mean_steps": _mean([r.steps for r in _taken(of)]),
             }
             for name, of in sorted(strata.items(), key=lambda item: _natural(item[0]))
         }
     }
     worth: dict[str, list[bool]] = {}
-    for r in good:
+    for r in asked:
         guess = r.guess
         for name, holds in ({} if guess is None else task.qualities(r.puzzle.question, guess.answer)).items():
             worth.setdefault(name, []).append(holds)
     for name, values in worth.items():
-        found |= _share(name, values + [False] * (len(good) - len(values)))
-    if known := [r for r in good if r.puzzle.solution is not None]:
+        found |= _share(name, values + [False] * (len(asked) - len(values)))
+    if known := [r for r in asked if r.puzzle.solution is not None]:
         same = [r.guess is not None and np.array_equal(r.guess.answer, r.puzzle.solution) for r in known]
         found |= _share("equal_to_given_answer", same)
     return found
+
+
+def _asked(results: Sequence[Result]) -> list[Result]:
+    return [r for r in results if isinstance(r.puzzle, Puzzle)]
+
+
+def _taken(results: Sequence[Result]) -> list[Result]:
+    return [r for r in _asked(results) if not r.error]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
 
 
 def _share(name: str, of: Sequence[bool]) -> dict[str, Any]:
