@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-import time
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import BAD, SOLVED, guarded, say
 from trmsolve.cli.inputs import piped, records
+from trmsolve.cli.output import emit
+from trmsolve.cli.tables import Comparison, below, drawn, figures
+from trmsolve.errors import TrmsolveError
+from trmsolve.files import check_writable, write_atomically
 from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
+from trmsolve.view.console import encodable
 
-LISTED = ("solved", "solved_without_restarts")  # shares with rows of their own
+if TYPE_CHECKING:
+    from trmsolve.api import Model
 
 
 @guarded
@@ -25,11 +34,22 @@ def evaluate(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="FILE", help="Puzzles, best with their answers (CSV); - is stdin.")
     ] = None,
-    checkpoint: o.Checkpoint = None,
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checkpoint",
+            help="NAME, FILE or hf://owner/repo/file; given several times: a table that compares them.",
+            show_default="bundled",
+        ),
+    ] = None,
     limit: o.Limit = None,
     max_steps: o.MaxSteps = None,
     restarts: o.Restarts = SolveOptions.restarts,
-    single_pass: Annotated[bool, typer.Option(help="Also roll out 16 and 64 plain steps.")] = True,
+    single_pass: Annotated[bool, typer.Option(help="Also roll out 64 plain steps.")] = True,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw accuracy by steps, and how far to trust the halting head (SVG).")
+    ] = None,
+    force: o.Force = False,
     batch_size: o.BatchSize = SolveOptions.batch_size,
     seed: o.SolveSeed = 0,
     device: o.Device = "auto",
@@ -39,14 +59,20 @@ def evaluate(
 ) -> int:
     """Measure a checkpoint: solved and verified, single-pass accuracy, halting, steps, puzzles/s, 95 % intervals.
 
+    Several checkpoints are measured on the same puzzles, one after the other. A puzzle that a model cannot take, being
+    of another size, counts as unsolved. FLOP per puzzle: matrix multiplies of a supervision step of the mean puzzle,
+    times the mean steps that solving with restarts takes.
+
     Exit code 0 when all puzzles could be read, whatever share was solved.
     """
     the_task = get(task)
+    if plot is not None:
+        _check_plot(plot, force, single_pass)
     files = files or (["-"] if piped() else [])
     if not files:
         say(context.get_help())
         return BAD
-    from trmsolve.solving.measure import details, interval, readable, summary
+    from trmsolve.solving.measure import readable
 
     puzzles, bad = readable(records(the_task, files, limit))
     for record in bad:
@@ -54,62 +80,109 @@ def evaluate(
     if not puzzles:
         say("error: no puzzle to measure")
         return BAD
-    from trmsolve.api import load
-    from trmsolve.solving.measure import single_pass as roll_out
+    several = len(checkpoint or []) > 1  # also when all of them turn out to be one: who compares gets a comparison
+    models = _load(checkpoint or [None], task, device, dtype)
+    if plot is not None:
+        _check_colours(len(models))
+    from trmsolve.solving.compare import refusals, report
 
-    model = load(checkpoint, task=task, device=device, dtype=dtype)
-    started = time.monotonic()
-    results = []
-    for result in model.solve(puzzles, max_steps=max_steps, restarts=restarts, batch_size=batch_size, seed=seed):
-        results.append(result)
-        if not quiet and sys.stderr.isatty():
-            print(f"\r{len(results)} of {len(puzzles)}", end="", file=sys.stderr, flush=True)
-    if not quiet and sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
-    report: dict[str, Any] = {"task": task, "files": files, "checkpoint": model.checkpoint.name}
-    report |= {"checkpoint_sha256": model.checkpoint.sha256, "device": str(model.choice.device)}
-    report |= {"dtype": str(model.choice.dtype).removeprefix("torch."), "max_steps": max_steps, "restarts": restarts}
-    report |= summary(results, time.monotonic() - started) | details(the_task, results)
-    if single_pass:
-        counts = roll_out(model.solver, puzzles, batch_size=batch_size)
-        report |= counts.rates()
-        for k in counts.steps:
-            report[f"accepted_at_{k}_interval_95"] = interval(counts.accepted.get(k, 0), counts.puzzles)
-            report[f"exact_at_{k}_interval_95"] = interval(counts.exact.get(k, 0), counts.puzzles)
-    print(json.dumps(report, indent=2) if as_json else table(report))
+    reasons = [refusals(model.checkpoint.name, model.task, puzzles) for model in models]
+    options = SolveOptions(max_steps=max_steps, restarts=restarts, batch_size=batch_size, seed=seed)
+    table = None
+    if several and not as_json:
+        names = [model.checkpoint.name for model in models]
+        table = Comparison(names, single_pass, any(map(any, reasons)))
+        _print(table.head())
+    reports: list[dict[str, Any]] = []
+    try:
+        for number, (model, refused) in enumerate(zip(models, reasons, strict=True)):
+            which = f"{model.checkpoint.name} ({number + 1} of {len(models)}): " if len(models) > 1 else ""
+            with _progress(which, not quiet and sys.stderr.isatty()) as progress:
+                found = report(model.solver, puzzles, refused, options, single_pass, progress)
+            found["refusal"] = next(filter(None, refused), None)
+            reports.append(_about(model, task, files, max_steps, restarts) | found)
+            if table is not None:
+                _print(table.row(number, reports[-1]))
+    finally:  # what is interrupted loses the checkpoint under way, not those before it
+        if reports:
+            _deliver(reports, several, as_json)
+            if plot is not None:
+                write_atomically(plot, drawn(reports), force)
     return BAD if bad else SOLVED
 
 
-def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    share = lambda key: f"{100 * report[key]:.2f} %"  # noqa: E731
+def _check_plot(plot: Path, force: bool, single_pass: bool) -> None:
+    """What can be said of it before anything is measured."""
+    if plot.suffix.lower() not in ("", ".svg"):
+        raise TrmsolveError(f"cannot draw {plot}: --plot writes SVG", f"try --plot {plot.with_suffix('.svg')}")
+    if not single_pass:
+        raise TrmsolveError("--plot shows the single pass", "leave out --no-single-pass")
+    check_writable(plot, force)
 
-    def with_interval(key: str) -> str:
-        low, high = report[f"{key}_interval_95"]
-        return f"{share(key)}   (95 %: {100 * low:.1f} to {100 * high:.1f})"
 
-    rows = [
-        ("puzzles", f"{report['puzzles']}"),
-        ("solved and verified", with_interval("solved")),
-        ("  without restarts", with_interval("solved_without_restarts")),
-    ]
-    worth = [key for key in report if f"{key}_interval_95" in report and key not in LISTED and "_at_" not in key]
-    rows += [(f"  {key.replace('_', ' ')}", with_interval(key)) for key in worth]
-    if len(report["strata"]) > 1:
-        for name, of in report["strata"].items():
-            solved, plain = (f"{100 * of[key]:.2f} %" for key in ("solved", "solved_without_restarts"))
-            words = f"{solved} of {of['puzzles']}, {plain} without restarts, {of['mean_steps']:.1f} steps"
-            rows.append((f"  {name}", words))
-    if "exact_at_16" in report:
-        rows += [(f"single pass, {k} steps, accepted", with_interval(f"accepted_at_{k}")) for k in (16, 64)]
-        rows += [(f"single pass, {k} steps, exact", with_interval(f"exact_at_{k}")) for k in (16, 64)]
-        rows += [(f"single pass, {k} steps, cells", share(f"cell_accuracy_at_{k}")) for k in (16, 64)]
-        rows += [(f"halting head right at {k} steps", share(f"halting_right_at_{k}")) for k in (16, 64)]
-    rows += [
-        ("mean steps", f"{report['mean_steps']:.1f}"),
-        ("mean restarts", f"{report['mean_restarts']:.2f}"),
-        ("puzzles/s", f"{report['puzzles_per_second']:.1f}   ({report['device']}, {report['dtype']})"),
-        ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),
-    ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+def _check_colours(number: int) -> None:
+    from trmsolve.view.chart import COLOURS
+
+    if number > len(COLOURS):
+        raise TrmsolveError(
+            f"--plot can tell {len(COLOURS)} checkpoints apart, {number} are named", "draw them in several plots"
+        )
+
+
+def _load(specs: Sequence[str | None], task: str, device: str, dtype: str) -> list[Model]:
+    """All of them, before any is measured: whichever cannot be loaded is known at once. Each file once."""
+    from trmsolve.api import load
+
+    models: dict[str, Model] = {}
+    for spec in dict.fromkeys(specs):
+        model = load(spec, task=task, device=device, dtype=dtype)
+        known = models.setdefault(model.checkpoint.sha256, model)
+        if known is not model:
+            say(f"{model.checkpoint.name} is the same checkpoint as {known.checkpoint.name}: measured once")
+    return list(models.values())
+
+
+def _about(model: Model, task: str, files: list[str], max_steps: int | None, restarts: int) -> dict[str, Any]:
+    """What a report says of its circumstances."""
+    return {
+        "task": task,
+        "files": files,
+        "checkpoint": model.checkpoint.name,
+        "checkpoint_sha256": model.checkpoint.sha256,
+        "device": str(model.choice.device),
+        "dtype": str(model.choice.dtype).removeprefix("torch."),
+        "max_steps": max_steps,
+        "restarts": restarts,
+    }
+
+
+def _deliver(reports: list[dict[str, Any]], several: bool, as_json: bool) -> None:
+    """What stands on stdout when all is measured."""
+    first = reports[0]
+    if as_json:
+        whole = {"task": first["task"], "files": first["files"], "checkpoints": reports} if several else first
+        print(json.dumps(whole, indent=2))
+    else:
+        _print(below(first) if several else figures(first))
+
+
+def _print(text: str) -> None:
+    """At once, and whatever file names the encoding of stdout lacks."""
+    emit(sys.stdout, encodable(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
+
+
+@contextmanager
+def _progress(which: str, visible: bool) -> Iterator[Any]:
+    """One line on stderr that is written anew, and gone at the end."""
+
+    def show(what: str, done: int, of: int) -> None:
+        if visible:
+            room = shutil.get_terminal_size().columns - 1
+            line = encodable(f"{which}{what}, {done} of {of} puzzles", sys.stderr.encoding or "utf-8")
+            print(f"\r\x1b[K{line[-room:]}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if visible:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
