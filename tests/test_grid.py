@@ -13,7 +13,7 @@ from trmsolve.tasks.maze.cells import WALL
 from trmsolve.tasks.maze.encode import COURSES, encode
 from trmsolve.tasks.maze.generate import generate
 from trmsolve.tasks.maze.paths import DIRECTIONS
-from trmsolve.tasks.maze.symmetries import transform
+from trmsolve.tasks.symmetries import transform
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
 from trmsolve.tasks.maze.paths import DIRECTIONS, NO_PARENT, canonical, distances, follow, parents, place
-from trmsolve.tasks.maze.symmetries import SYMMETRIES, inverse, swap_ends, transform
+from trmsolve.tasks.maze.views import swap_ends
+from trmsolve.tasks.symmetries import SYMMETRIES, inverse, transform
 
 SHAPES = [(3, 3), (3, 9), (6, 5), (8, 8)]
 

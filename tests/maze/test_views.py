@@ -9,18 +9,25 @@ import pytest
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Guess, Sample
-from trmsolve.tasks.maze.cells import GOAL, START, WALL
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
 from trmsolve.tasks.maze.data import Data, Generated, Known, parse
 from trmsolve.tasks.maze.encode import encode, sample
 from trmsolve.tasks.maze.generate import generate
 from trmsolve.tasks.maze.paths import canonical, distances, place
 from trmsolve.tasks.maze.rules import check
-from trmsolve.tasks.maze.symmetries import transform
-from trmsolve.tasks.maze.views import VIEWS, name_view, swaps, turn, unview, view
+from trmsolve.tasks.maze.views import VIEWS, name_view, swap_ends, swaps, turn, unview, view
 from trmsolve.tasks.maze.write import line
+from trmsolve.tasks.symmetries import transform
 
 SIZES = [(5, 9), (8, 8), (11, 4)]
 MAZES = [generate(1, i, size, density=0.2, min_path=8)[0] for i, size in enumerate(SIZES)]
+
+
+def test_start_and_goal_change_places_and_nothing_else_does():
+    maze = np.array([[START, PATH, FLOOR], [WALL, PATH, GOAL]], np.uint8)
+    swapped = swap_ends(maze)
+    assert swapped.tolist() == [[GOAL, PATH, FLOOR], [WALL, PATH, START]]
+    assert swapped.dtype == np.uint8 and (swap_ends(swapped) == maze).all() and maze[0, 0] == START
 
 
 @pytest.mark.parametrize("maze", MAZES)

@@ -22,9 +22,9 @@ from trmsolve.tasks.maze.generate import KINDS, generate
 from trmsolve.tasks.maze.paths import distances, place
 from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import shortest
-from trmsolve.tasks.maze.symmetries import transform
 from trmsolve.tasks.maze.views import VIEWS, swaps, turn, view
 from trmsolve.tasks.mixture import Mixture, digest, puzzles
+from trmsolve.tasks.symmetries import transform
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,21 +8,27 @@ from __future__ import annotations
 import numpy as np
 
 from trmsolve.tasks.base import Guess
-from trmsolve.tasks.maze.symmetries import SYMMETRIES, inverse, swap_ends, transform
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
+from trmsolve.tasks.symmetries import NAMES, SYMMETRIES, inverse, transform
 
 VIEWS = 2 * SYMMETRIES
-TURNS = ("", "turned left", "turned round", "turned right")  # rot90 by k
-NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))
+
+_SWAPPED = np.array([WALL, FLOOR, GOAL, START, PATH], np.uint8)
 
 
 def turn(k: int) -> int:
-    """The symmetry (symmetries.py) of way k, 0 .. 15."""
+    """The symmetry (tasks/symmetries.py) of way k, 0 .. 15."""
     return k % SYMMETRIES
 
 
 def swaps(k: int) -> bool:
     """Whether way k exchanges start and goal."""
     return k >= SYMMETRIES
+
+
+def swap_ends(maze: np.ndarray) -> np.ndarray:
+    """A copy of a maze, uint8 of any shape, question or answer, with START and GOAL exchanged."""
+    return _SWAPPED[maze]
 
 
 def view(question: np.ndarray, k: int) -> np.ndarray:

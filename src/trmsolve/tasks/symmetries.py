@@ -1,17 +1,13 @@
-"""The changes that keep a maze the same maze: eight rotations and reflections, and start and goal exchanged.
-
-Shortest paths stay shortest paths, but the canonical one (paths.py) becomes another: make the label anew afterwards.
-"""
+"""The eight rotations and reflections of a rectangle, for whatever lives on a grid."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-
 SYMMETRIES = 8
 
-_SWAPPED = np.array([WALL, FLOOR, GOAL, START, PATH], np.uint8)
+TURNS = ("", "turned left", "turned round", "turned right")  # rot90 by k
+NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))  # of each symmetry; "" changes nothing
 
 
 def transform(grid: np.ndarray, k: int) -> np.ndarray:
@@ -27,8 +23,3 @@ def transform(grid: np.ndarray, k: int) -> np.ndarray:
 def inverse(k: int) -> int:
     """The symmetry that undoes k: transform(transform(grid, k), inverse(k)) is the grid."""
     return k if k >= 4 else -k % 4  # a reflection undoes itself
-
-
-def swap_ends(maze: np.ndarray) -> np.ndarray:
-    """A copy of a maze, uint8 of any shape, question or answer, with START and GOAL exchanged."""
-    return _SWAPPED[maze]
