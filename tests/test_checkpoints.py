@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from trmsolve import store
 from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.official import OFFICIAL
+from trmsolve.model.trm import TRM, parameters
 from trmsolve.store import finding
 
 MODEL = {"width": 128, "layers": 2, "mixer": "units"}
@@ -70,6 +74,17 @@ def test_what_is_saved_is_read_back(file):
     loaded = store.load_tensors(file)
     for name, tensor in tensors().items():
         assert loaded[name].dtype == tensor.dtype and torch.equal(loaded[name], tensor), name
+
+
+@pytest.mark.parametrize("config", [{}, OFFICIAL["trm-att-maze"], OFFICIAL["hrm-sudoku"]], ids=["ours", "trm", "hrm"])
+def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_them(tmp_path, config):
+    """Not its buffers: the start of y and z, and the embeddings of single puzzles."""
+    config = replace(config, width=16, hidden=16, heads=2, puzzles=3) if config else TRMConfig(width=16, hidden=16)
+    model = TRM(config)
+    store.save(tmp_path / "x.safetensors", model.state_dict(), "sudoku", config.to_dict(), {}, {})
+    header = store.read_header(tmp_path / "x.safetensors")
+    assert header.parameters == parameters(model) < sum(tensor.numel() for tensor in model.state_dict().values())
+    assert header.puzzle_table == ((3, 16) if config.puzzles else ())
 
 
 def test_safetensors_itself_reads_our_files_and_we_read_its(file, tmp_path):

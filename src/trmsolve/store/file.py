@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 _MAX_HEADER = 100_000_000  # safetensors' own limit
-_NO_PARAMETERS = ("y_init", "z_init", "embed.puzzles")  # kept with the weights, but no optimizer changes them
+_BUFFERS = ("y_init", "z_init", "embed.puzzles")  # the start of y and z; a table of which a batch meets a few rows
 _BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
 _BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
 _AGAIN = "fetch it again: trmsolve checkpoints pull, or copy it anew"
@@ -56,8 +56,8 @@ class Header:
 
     @property
     def parameters(self) -> int:
-        """How many numbers training changes, as trmsolve.model.trm.parameters counts them."""
-        return sum(math.prod(shape) for name, (_, shape) in self.tensors.items() if name not in _NO_PARAMETERS)
+        """How many numbers every step of training changes, as trmsolve.model.trm.parameters counts them."""
+        return sum(math.prod(shape) for name, (_, shape) in self.tensors.items() if name not in _BUFFERS)
 
     @property
     def puzzle_table(self) -> tuple[int, ...]:
