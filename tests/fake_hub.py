@@ -76,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"X-Repo-Commit": COMMIT, "ETag": f'"{etag}"'}, length=len(data))
 
     def do_GET(self) -> None:
+        if self.path.startswith("/api/"):  # what huggingface_hub asks of its own accord
+            return self._answer(404, {})
         self._note()
         parts = unquote(self.path).strip("/").split("/")
         owner, repo, file = (*parts[1:3], parts[3:]) if parts[0] == "storage" else (*parts[:2], parts[4:])

@@ -1,8 +1,11 @@
 """Importing published checkpoints: every format, what is inferred, and what is refused before anything is written."""
 
 import io
+import os
 import pickle
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +14,16 @@ import yaml
 from safetensors.torch import save_file
 
 import trmsolve
+from fake_hub import FakeHub
 from trmsolve import store
 from trmsolve.errors import TrmsolveError
+from trmsolve.importing import convert, memory
 from trmsolve.importing.architecture import Asked
 from trmsolve.importing.convert import import_checkpoint
 from trmsolve.importing.names import ours, theirs
 from trmsolve.model.official import HRM, official
-from trmsolve.model.trm import TRM
+from trmsolve.model.trm import TRM, parameters
+from trmsolve.store import transfer
 
 FIXTURES = ("trm_mlp_sudoku_small", "trm_att_maze_small", "trm_att_arc_small", "hrm_sudoku_small")
 INNER = "_orig_mod.model.inner."
@@ -199,7 +205,6 @@ def test_missing_unknown_and_misshapen_tensors_are_named_ten_at_most(tmp_path, s
     [
         (Asked(), "no yaml says how often the network recurs"),
         (Asked(task="maze", cycles=(1, 1)), "no maze checkpoint: maze has 6 token ids, this network 11"),
-        (Asked(task="sudoko", cycles=(1, 1)), "unknown task 'sudoko'"),
     ],
 )
 def test_what_the_user_has_to_say_is_asked_for(tmp_path, state, asked, message):
@@ -258,3 +263,270 @@ def test_our_own_checkpoint_needs_no_import(tmp_path, state):
     made = import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES)
     with pytest.raises(TrmsolveError, match="a checkpoint of trmsolve already"):
         import_checkpoint(str(made.path), tmp_path / "again.safetensors", CYCLES)
+
+
+# -- more that goes wrong -----------------------------------------------------------------------------------------
+
+
+def test_everything_that_every_network_has_is_named_at_once_when_it_is_missing(tmp_path, state):
+    lacking = {name: tensor for name, tensor in state.items() if "layers.0.mlp." not in name and "q_head" not in name}
+    parts = ("down_proj", "gate_up_proj")
+    named = [f"L_level.layers.0.mlp.{part}.weight" for part in parts] + ["q_head.weight", "q_head.bias"]
+    refused(tmp_path, lacking, f"4 tensors missing that every TRM and HRM has: {', '.join(named)}")
+
+
+def test_a_network_without_initial_states_is_refused_with_the_reason(tmp_path):
+    model = TRM(official("mlp", 11, 81, width=8, prefix=0, puzzles=0))
+    bare = {theirs(name): tensor for name, tensor in model.state_dict().items() if not name.endswith("_init")}
+    refused(tmp_path, bare, r"(?s)2 tensors missing: H_init, L_init.*begins anew at random \(EqR\)")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.long(), "int64"),
+        (lambda t: t.to(torch.complex64), "complex64"),
+        (lambda t: t.to(torch.float8_e4m3fn), "float8"),
+        (lambda t: t.to_sparse(), "sparse_coo"),
+        (lambda t: t.to("meta"), "meta"),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_named(tmp_path, state, change, message):
+    strange = state | {"lm_head.weight": change(state["lm_head.weight"])}
+    refused(tmp_path, strange, rf"1 tensor of another kind: lm_head.weight \(.*{message}")
+
+
+@pytest.mark.parametrize("table", [torch.zeros(8), torch.zeros(0, 8)])
+@pytest.mark.parametrize("drop", [False, True])
+def test_a_table_that_is_none_is_refused_whether_kept_or_not(tmp_path, state, table, drop):
+    torch.save(state | {"puzzle_emb.weights": table}, tmp_path / "step_1")
+    with pytest.raises(TrmsolveError, match=r"puzzle_emb.weights is .*, a matrix expected"):
+        import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES, drop_embeddings=drop)
+
+
+@pytest.mark.parametrize(
+    ("yaml_text", "message"),
+    [
+        ("arch: {H_cycles: 3", "cannot read .*all_config.yaml"),
+        ("[" * 5000, "cannot read .*recursion"),
+        ("arch: {H_cycles: 3, when: 2024-13-01}", "cannot read .*month"),
+        ("arch: !!python/object/apply:os.system [echo]", "cannot read .*constructor"),
+        ("arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, expansion: 1e308, mlp_t: true}", "makes countless"),
+        ("arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, puzzle_emb_len: 5, mlp_t: true}", "leaves 92 cells"),
+    ],
+)
+def test_a_strange_yaml_is_refused_with_a_message(tmp_path, state, yaml_text, message):
+    (tmp_path / "all_config.yaml").write_text(yaml_text)
+    refused(tmp_path, state, message, Asked())
+
+
+def test_positions_that_trmsolve_does_not_know_are_not_taken_for_none(tmp_path):
+    model = TRM(official("attention", 6, 900, width=16, heads=2))
+    settings = {"H_cycles": 3, "L_cycles": 4, "num_heads": 2, "puzzle_emb_ndim": 16, "pos_encodings": "rope2d"}
+    state = {theirs(name): tensor for name, tensor in model.state_dict().items()}
+    refused(tmp_path, state, "pos_encodings rope2d, known rope, learned and none", Asked(), settings)
+
+
+def test_what_else_a_yaml_holds_does_no_harm(tmp_path, state):
+    """A date, bytes, a list, 1e-5 (a text to YAML 1.1), and a yaml that speaks of no architecture at all."""
+    torch.save(state, tmp_path / "step_1")
+    text = "arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, mlp_t: true, rms_norm_eps: 1e-5, loss: {loss_type: s},"
+    (tmp_path / "all_config.yaml").write_text(f"{text} when: 2024-01-01, x: !!binary aGk=, y: [1], z: .nan, 3: 4}}")
+    (tmp_path / "step_1.yaml").write_text("arch: trm\nlr: 0.1\n")
+    made = import_checkpoint(str(tmp_path), tmp_path / "out.safetensors")
+    assert (made.config.T, made.config.n) == (3, 6) and "all_config" in made.settings
+    kept = store.read_header(made.path).provenance["settings"]
+    assert kept["loss"] == {"loss_type": "s"} and kept["rms_norm_eps"] == 1e-5
+    assert not {"when", "x", "y", "z", "3"} & kept.keys()
+    with pytest.raises(TrmsolveError, match=r"step_1.yaml says nothing of an architecture"):
+        import_checkpoint(str(tmp_path / "step_1"), tmp_path / "b.safetensors", CYCLES, tmp_path / "step_1.yaml")
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path, state, form):
+    path, output = tmp_path / "step_1", tmp_path / "out.safetensors"
+    if form == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    cuts = [1, 8, 9, 64, len(whole) - 1, len(whole) - 8, *rng.integers(9, len(whole), 12)]
+    for cut in cuts:
+        path.write_bytes(whole[:cut])
+        with pytest.raises(TrmsolveError, match="truncated") as told:
+            import_checkpoint(str(path), output, CYCLES)
+        assert "weights_only" not in str(told.value) and not output.exists()
+    for _ in range(40):  # where the structure is, so that most damage is found; a changed weight cannot be
+        damaged = bytearray(whole)
+        for place in rng.integers(0, 3000, 3):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            import_checkpoint(str(path), output, CYCLES, force=True)
+        except TrmsolveError as told:
+            assert str(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "only a Git LFS pointer"),
+        ("<!doctype html>", "truncated or no file of weights$"),
+    ],
+)
+def test_what_came_in_place_of_the_weights_is_told(tmp_path, text, message):
+    (tmp_path / "step_1").write_text(text)
+    with pytest.raises(TrmsolveError) as told:
+        import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES)
+    assert re.search(message, told.value.message)
+
+
+# -- room ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, state, monkeypatch):
+    monkeypatch.setattr(convert.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    refused(tmp_path, state, r"out.safetensors needs 1.2 MB, the disk has 1.0")
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, state, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused(tmp_path, state, r"cannot write .*No space left")
+
+
+def test_only_a_file_that_cannot_be_mapped_needs_its_size_in_memory(tmp_path, state, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 1_100_000)
+    torch.save(state, tmp_path / "new")
+    torch.save(state, tmp_path / "old", _use_new_zipfile_serialization=False)
+    size = (tmp_path / "old").stat().st_size
+    with pytest.raises(TrmsolveError, match=rf"reading .*old needs {size / 1e6:.1f} MB of memory, 1.1 are free"):
+        import_checkpoint(str(tmp_path / "old"), tmp_path / "out.safetensors", CYCLES)
+    monkeypatch.setattr(memory, "available", lambda: None)  # not known: try
+    assert import_checkpoint(str(tmp_path / "old"), tmp_path / "old.safetensors", CYCLES).path.exists()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("puzzle_emb.weights", (10**12, 8)), ("lm_head.weight", (11, 10**13))])
+def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path, state, name, shape):
+    refused(tmp_path, state | {name: torch.zeros(1, 1).expand(shape)}, "of memory|of another shape")
+
+
+def test_the_memory_that_is_left_is_known_here():
+    left = memory.available()
+    assert left is None or 1e6 < left < 1e15
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_the_mean_of_a_long_table_is_exact(dtype):
+    table = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+    expected = table.double().mean(0, keepdim=True).to(dtype)
+    assert convert._mean(table).dtype == dtype and torch.equal(convert._mean(table), expected)
+
+
+# -- the report ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_a_checkpoint_counts_what_training_changes(shared, tmp_path, name):
+    made = import_checkpoint(str(shared / "data" / "official_format" / name), tmp_path / "out.safetensors")
+    header = store.read_header(made.path)
+    assert made.parameters == header.parameters == parameters(TRM(made.config))
+    assert header.puzzle_table == (made.config.puzzles, made.config.width)
+
+
+# -- from the Hub -------------------------------------------------------------------------------------------------
+
+SPEC = "hf://owner/repo/runs/step_100"
+
+
+@pytest.fixture(scope="module")
+def data(state) -> bytes:
+    """The file as it lies on the Hub."""
+    written = io.BytesIO()
+    torch.save(wrapped(state), written)
+    return written.getvalue()
+
+
+@pytest.fixture
+def hub(data, monkeypatch):
+    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    settings = yaml.safe_dump({"arch": SETTINGS}).encode()
+    files = {"runs/step_100": data, "runs/all_config.yaml": settings, "bare/step_100": data}
+    with FakeHub({"owner/repo": files}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def test_an_address_brings_the_file_and_the_yaml_beside_it(hub, tmp_path):
+    made = import_checkpoint(SPEC, tmp_path / "x.safetensors")
+    assert (made.config.T, made.config.n) == (3, 6) and made.settings.endswith("all_config.yaml")
+    assert {get.split("/repo/")[1] for get in hub.gets()} == {"runs/step_100", "runs/all_config.yaml"}
+    assert store.read_header(made.path).provenance["imported_from"] == SPEC
+
+
+def test_what_has_been_fetched_is_not_asked_for_again_even_offline(hub, tmp_path, monkeypatch):
+    import_checkpoint(SPEC, tmp_path / "x.safetensors")
+    hub.requests.clear()
+    import_checkpoint(SPEC, tmp_path / "y.safetensors")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import_checkpoint(SPEC, tmp_path / "z.safetensors")
+    assert hub.requests == []
+    assert len({store.sha256_of(tmp_path / f"{name}.safetensors") for name in "xyz"}) == 1
+
+
+def test_an_interrupted_download_goes_on(hub, data, tmp_path):
+    hub.break_after = [100_000]
+
+    def interrupt(have, size):
+        if have >= 65_536:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_checkpoint(SPEC, tmp_path / "x.safetensors", progress=interrupt)
+    hub.break_after = []
+    assert import_checkpoint(SPEC, tmp_path / "x.safetensors").path.exists()
+    have = int(re.search(r"bytes=(\d+)-", next(get for get in hub.gets() if "bytes=" in get))[1])
+    assert 65_536 <= have < len(data)
+
+
+def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
+    bare = SPEC.replace("runs", "bare")
+    with pytest.raises(TrmsolveError, match="no yaml says how often") as told:
+        import_checkpoint(bare, tmp_path / "x.safetensors")
+    assert "--cycles" in told.value.hint
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # the weights are here now, and that there is no yaml stops nobody
+    made = import_checkpoint(bare, tmp_path / "x.safetensors", Asked(cycles=(2, 5)))
+    assert (made.config.T, made.config.n, made.settings) == (2, 5, "no yaml")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("hf://owner/repo/runs/step_999", "owner/repo has no file 'runs/step_999'"),
+        ("hf://owner/none/step_100", "no repository owner/none"),
+        ("hf://owner/repo", "no address of a file"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_told(hub, tmp_path, spec, message):
+    with pytest.raises(TrmsolveError, match=message) as told:
+        import_checkpoint(spec, tmp_path / "x.safetensors", CYCLES)
+    assert told.value.hint and not list(tmp_path.iterdir())
+
+
+def test_a_mistake_of_the_user_is_told_before_gigabytes_are_fetched(hub, tmp_path):
+    with pytest.raises(TrmsolveError, match="unknown task 'sudoko'") as told:
+        Asked(task="sudoko")
+    assert "did you mean 'sudoku'" in told.value.hint
+    with pytest.raises(TrmsolveError, match=r"cannot read .*none.yaml"):
+        import_checkpoint(SPEC, tmp_path / "x.safetensors", settings_file=tmp_path / "none.yaml")
+    assert hub.requests == []
+
+
+def test_offline_without_the_file_says_so(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(TrmsolveError, match="not in the cache, and HF_HUB_OFFLINE"):
+        import_checkpoint(SPEC, tmp_path / "x.safetensors")
+    assert hub.requests == []

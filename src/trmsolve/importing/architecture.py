@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trmsolve.errors import TrmsolveError, nearest
+from trmsolve.importing.memory import require
 from trmsolve.importing.names import ours, theirs
 from trmsolve.model.attention import THETA
 from trmsolve.model.config import TRMConfig
@@ -19,6 +21,10 @@ from trmsolve.model.trm import TRM
 VOCABULARY = {"sudoku": 11, "maze": 6, "arc": 12}
 CELLS = {"sudoku": 81, "maze": 900, "arc": 900}
 MOST = 10  # names in a message
+_TELLING = ("embed_tokens.embedding_weight", "L_level.layers.0.mlp.down_proj.weight")  # these tell the sizes
+_ALWAYS = ("L_level.layers.0.mlp.gate_up_proj.weight", "lm_head.weight", "q_head.weight", "q_head.bias")
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+_NO_START = "a network that begins anew at random (EqR) stores no initial states, and trmsolve cannot run it"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -32,6 +38,11 @@ class Asked:
     heads: int | None = None
     prefix: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises TrmsolveError for a task that there is not."""
+        if self.task is not None and self.task not in VOCABULARY:
+            raise TrmsolveError(f"unknown task '{self.task}'", nearest(self.task, tuple(VOCABULARY)))
+
 
 def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], asked: Asked) -> tuple[str, TRMConfig]:
     """The task and the configuration of a network, by its tensors under their published names.
@@ -40,6 +51,9 @@ def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], asked: Ask
     tensors contradict each other, or something that only the user can know is not said.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if not set(_TELLING) <= shapes.keys():
+        missing = [name for name in (*_TELLING, *_ALWAYS) if name not in shapes]
+        raise TrmsolveError(f"{_counted(len(missing))} missing that every TRM and HRM has: {_some(missing)}")
     vocabulary, width = _matrix(shapes, "embed_tokens.embedding_weight")
     task = _task(vocabulary, asked.task)
     layers, y_layers = (_layers(shapes, level) for level in ("L_level", "H_level"))
@@ -52,10 +66,9 @@ def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], asked: Ask
     T, n = _cycles(settings, asked)
     length = places or learned
     prefix = _prefix(settings, asked, -(-named // width), length - CELLS[task] if length else None, bool(y_layers))
-    if length and prefix >= length:
-        raise TrmsolveError(
-            f"a prefix of {prefix} leaves no cells of {length} tokens", "say how long it is: --prefix N"
-        )
+    if length and (prefix >= length or (task == "sudoku" and length - prefix != CELLS[task])):
+        left = f"{max(0, length - prefix) or 'no'} cells"
+        raise TrmsolveError(f"a prefix of {prefix} leaves {left} of {length} tokens", "say how long it is: --prefix N")
     config = official(
         "mlp" if mixes else "attention",
         vocabulary,
@@ -81,7 +94,7 @@ def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], asked: Ask
 
 def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
     """The tensors by our names. Raises TrmsolveError when they are not exactly those of the configuration."""
-    expected = {name: tuple(tensor.shape) for name, tensor in TRM(config).state_dict().items()}
+    expected = _expected(config)
     found = {ours(name) or name: tensor for name, tensor in tensors.items()}
     wrong = [
         ("missing", [theirs(name) for name in expected if name not in found]),
@@ -94,20 +107,31 @@ def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) ->
                 if name in found and tuple(found[name].shape) != shape
             ],
         ),
-        ("no floating point numbers", [theirs(n) for n, t in found.items() if not t.is_floating_point()]),
+        ("of another kind", [f"{theirs(n)} ({_kind(t)})" for n, t in found.items() if not _plain(t)]),
     ]
-    told = [f"{len(names)} tensors {what}: {_some(names)}" for what, names in wrong if names]
+    told = [f"{_counted(len(names))} {what}: {_some(names)}" for what, names in wrong if names]
     if told:
-        raise TrmsolveError("the tensors do not make a published network\n  " + "\n  ".join(told))
+        hint = _NO_START if set(wrong[0][1]) == {"H_init", "L_init"} else ""
+        raise TrmsolveError("the tensors do not make a published network\n  " + "\n  ".join(told), hint)
     return found
+
+
+def _expected(config: TRMConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of the network's tensors by our names. It is built for that, but for its table of puzzles."""
+    mixing = 3 * config.length * config.place_hidden if config.mixer == "mlp" else 4 * config.width**2
+    numbers = (config.layers + config.y_layers) * (3 * config.width * config.hidden + mixing)
+    require(4 * numbers, "the network that the tensors describe", "is it a TRM or HRM?")
+    model = TRM(replace(config, puzzles=min(config.puzzles, 1)))
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return shapes | ({"embed.puzzles": (config.puzzles, config.width)} if config.puzzles else {})
 
 
 # -- one question each --------------------------------------------------------------------------------------------
 
 
 def _matrix(shapes: Shapes, name: str) -> tuple[int, int]:
-    if name not in shapes:
-        raise TrmsolveError(f"the tensor {name} is missing", "no published TRM or HRM lacks it")
+    if name not in shapes:  # half of a pair: the token mixer's
+        raise TrmsolveError(f"1 tensor missing: {name}")
     if len(shapes[name]) != 2 or 0 in shapes[name]:
         raise TrmsolveError(f"the tensor {name} is {_by(shapes[name])}, a matrix expected")
     rows, columns = shapes[name]
@@ -126,8 +150,6 @@ def _task(vocabulary: int, asked: str | None) -> str:
                 return task
         known = ", ".join(f"{task} {size}" for task, size in VOCABULARY.items())
         raise TrmsolveError(f"no task of trmsolve has {vocabulary} token ids", f"known: {known}")
-    if asked not in VOCABULARY:
-        raise TrmsolveError(f"unknown task '{asked}'", nearest(asked, tuple(VOCABULARY)))
     if VOCABULARY[asked] != vocabulary:
         raise TrmsolveError(
             f"no {asked} checkpoint: {asked} has {VOCABULARY[asked]} token ids, this network {vocabulary}",
@@ -191,14 +213,18 @@ def _contradictions(settings: Mapping[str, Any], config: TRMConfig, named: int) 
     if hrm:
         facts["H_layers"] = (config.y_layers, config.y_layers)
     for key, (found, default) in facts.items():
-        if (said := settings.get(key, default) if settings else found) != found:
+        said = settings.get(key)
+        if settings and (said := default if said is None else said) != found:
             yield f"{key} {said}, found {found}"
     if isinstance(expansion := settings.get("expansion"), int | float):
-        made = inner_width(config.width, expansion)
+        made = inner_width(config.width, expansion) if abs(expansion) < 1e6 else "countless"
         if made != config.hidden:
             yield f"expansion {expansion} makes {made} inner features, found {config.hidden}"
-    if (settings.get("pos_encodings") == "learned") != (config.positions == "learned") and settings:
-        yield f"pos_encodings {settings.get('pos_encodings')}, found {config.positions}"
+    said = settings.get("pos_encodings", "rope")
+    if settings and (said == "learned") != (config.positions == "learned"):
+        yield f"pos_encodings {said}, found {config.positions}"
+    elif not mlp and said not in ("rope", "learned", "none", None):
+        yield f"pos_encodings {said}, known rope, learned and none"
     if (kind := str(settings.get("name", "")).lower()) and hrm != ("hrm" in kind or "hierarchical" in kind):
         yield f"name {settings['name']}, found {'two networks' if hrm else 'one network'}"
 
@@ -209,6 +235,19 @@ def _whole(settings: Mapping[str, Any], key: str, least: int = 1) -> int | None:
     if value is not None and (type(value) is not int or value < least):
         raise TrmsolveError(f"the yaml says {key}: {value!r}, a whole number from {least} on needed")
     return value
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether it is floating point numbers, one after the other."""
+    return tensor.dtype in _FLOATS and tensor.layout is torch.strided and tensor.device.type == "cpu"
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.dtype}, {tensor.layout}, {tensor.device}".replace("torch.", "")
+
+
+def _counted(number: int) -> str:
+    return f"{number} tensor{'' if number == 1 else 's'}"
 
 
 def _by(shape: tuple[int, ...]) -> str:

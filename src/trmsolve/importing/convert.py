@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from trmsolve import __version__
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
 from trmsolve.importing.architecture import Asked, fit, infer
 from trmsolve.importing.formats import read_network
-from trmsolve.importing.source import find_source
+from trmsolve.importing.memory import require
+from trmsolve.importing.source import Source, find_source
 from trmsolve.model.config import TRMConfig
-from trmsolve.store.file import save, sha256_of
+from trmsolve.store.file import read_header, save, sha256_of
 from trmsolve.store.transfer import Progress
 
 
@@ -29,7 +31,7 @@ class Imported:
     config: TRMConfig
     parameters: int  # that training changes; the table of puzzle embeddings is beside them
     averaged: bool
-    settings_file: str
+    settings: str  # where they come from
 
     def __str__(self) -> str:
         c = self.config
@@ -37,7 +39,7 @@ class Imported:
         return (
             f"{self.task}: {kind}, {self.parameters:,} parameters, width {c.width}, T={c.T}, n={c.n}, "
             f"prefix {c.prefix}, {c.puzzles:,} puzzle embedding{'' if c.puzzles == 1 else 's'}"
-            f"{', averaged weights (EMA)' if self.averaged else ''}; settings: {self.settings_file or 'no yaml'}"
+            f"{', averaged weights (EMA)' if self.averaged else ''}; settings: {self.settings}"
         )
 
 
@@ -54,17 +56,20 @@ def import_checkpoint(
 
     drop_embeddings: of the table of puzzle embeddings only the mean is kept, as its one row. `output` appears whole or
     not at all. Raises TrmsolveError for everything that the modules of this folder refuse, for an existing output
-    unless `force`, and for a disk without room.
+    unless `force`, and where disk or memory have no room for it.
     """
     check_writable(output, force)
     found = find_source(source, settings_file, progress)
     network = read_network(found.weights)
-    if drop_embeddings and "puzzle_emb.weights" in network.tensors:
-        table = network.tensors["puzzle_emb.weights"]
-        network.tensors["puzzle_emb.weights"] = table.mean(0, keepdim=True, dtype=torch.float32).to(table.dtype)
-    task, config = infer(network.tensors, found.settings, asked)
+    task, config = infer(network.tensors, found.settings, _completed(asked, found))
     tensors = fit(network.tensors, network.strange, config)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if drop_embeddings and config.puzzles:
+        tensors["embed.puzzles"] = _mean(tensors["embed.puzzles"])
+        config = replace(config, puzzles=1)
+    size = sum(map(_bytes, tensors.values()))
+    # Tensors are written from where they lie, the mapped file; only such as do not lie in one piece are put together.
+    scattered = max((_bytes(tensor) for tensor in tensors.values() if not tensor.is_contiguous()), default=0)
+    require(scattered, "putting a tensor together", "use a machine with more")
     free = shutil.disk_usage(os.path.realpath(output.parent)).free
     if size > free:
         raise TrmsolveError(f"{output} needs {size / 1e6:,.1f} MB, the disk has {free / 1e6:,.1f}", "make room first")
@@ -76,5 +81,24 @@ def import_checkpoint(
         "trmsolve": __version__,
     }
     save(output, tensors, task, config.to_dict(), provenance, {})
-    parameters = sum(t.numel() for name, t in tensors.items() if name not in ("embed.puzzles", "y_init", "z_init"))
-    return Imported(output, task, config, parameters, network.averaged, found.settings_file)
+    settings = found.settings_file or (f"no yaml; as known of {found.known.name}" if found.known else "no yaml")
+    return Imported(output, task, config, read_header(output).parameters, network.averaged, settings)
+
+
+def _completed(asked: Asked, found: Source) -> Asked:
+    """With what is known of a published checkpoint, where neither the user nor the yaml says it."""
+    if found.known is None:
+        return asked
+    cycles = None if {"H_cycles", "L_cycles"} <= found.settings.keys() else found.known.cycles
+    heads = None if "num_heads" in found.settings else found.known.heads
+    return replace(asked, cycles=asked.cycles or cycles, heads=asked.heads or heads)
+
+
+def _mean(table: Tensor) -> Tensor:
+    """The mean of the rows, (1, D). In blocks: to add up more precisely, torch would copy the whole table."""
+    total = sum(rows.sum(0, dtype=torch.float64) for rows in table.split(8192))
+    return (total / len(table)).to(table.dtype)[None]
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()

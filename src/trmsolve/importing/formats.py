@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.importing.memory import require
 from trmsolve.importing.names import NEEDLESS, split
 
 _AGAIN = "fetch it again, or copy it anew"
@@ -63,6 +64,8 @@ def read_tree(path: Path) -> Mapping[Any, Any]:
         raise TrmsolveError(f"cannot read {path}: {error.strerror or error}") from None
     if not start:
         raise TrmsolveError(f"{path} is empty", _AGAIN)
+    if start == b"version h":
+        raise TrmsolveError(f"{path} is only a Git LFS pointer, not the weights", "run: git lfs pull")
     tree = _safetensors(path) if start[8:] == b"{" else _pickle(path, zipped=start.startswith(b"PK"))
     if not isinstance(tree, Mapping):
         raise TrmsolveError(f"{path} holds a {type(tree).__name__}, a state dict needed")
@@ -82,16 +85,21 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _pickle(path: Path, zipped: bool) -> Any:
-    try:  # the older format, a bare pickle, cannot be mapped
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    if not zipped:  # the format before torch 1.6, which cannot be mapped
+        again = "save it again with a newer torch, whose files stay on the disk, or use a machine with more"
+        require(path.stat().st_size, f"reading {path}", again)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of damage before it fails
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # what a damaged pickle raises depends on where it is damaged
         text = str(error)
         if needed := re.search(r"GLOBAL ([\w.]+)", text):  # weights_only names what it will not import
             found = f"{path} holds more than weights: loading it would run {needed[1]}"
             hint = "where you trust it, save its weights alone: torch.save(model.state_dict(), FILE)"
             raise TrmsolveError(found, hint) from None
-        first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
-        raise TrmsolveError(f"{path} is truncated or no file of weights: {first}", _AGAIN) from None
+        reason = re.split(r"\. |\n", text.strip())[0][:200].removeprefix("Weights only load failed")
+        raise TrmsolveError(f"{path} is truncated or no file of weights{reason and f': {reason}'}", _AGAIN) from None
 
 
 def _groups(tree: Mapping[Any, Any], where: str) -> Iterator[Group]:

@@ -12,6 +12,7 @@ from trmsolve.store.address import Address
 from trmsolve.store.file import Header, read_header, sha256_of
 from trmsolve.store.folders import bundled_dir, own_dir
 from trmsolve.store.hub import cached, pull
+from trmsolve.store.known import by_name
 from trmsolve.store.transfer import Progress
 
 _SUFFIX = ".safetensors"
@@ -46,6 +47,10 @@ class Listing:
     @property
     def parameters(self) -> int:
         return self.header.parameters if self.header else 0
+
+    @property
+    def puzzle_table(self) -> tuple[int, ...]:
+        return self.header.puzzle_table if self.header else ()
 
     @property
     def headline(self) -> str:
@@ -122,6 +127,10 @@ def _listing(name: str, path: Path) -> Listing:
 
 
 def _unknown(spec: str) -> TrmsolveError:
+    if published := by_name(spec):
+        why = f": {published.refused}" if published.refused else ""
+        hint = published.import_ or "see trmsolve checkpoints list --known"
+        return TrmsolveError(f"'{spec}' is a published checkpoint, to be imported first{why}", hint)
     names = sorted(_names())
     near = difflib.get_close_matches(spec, names, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""

@@ -46,7 +46,7 @@ def pull(spec: str, sha256: str | None = None, progress: Progress | None = None)
         sha256 = sha256.lower().removeprefix("sha256:")
         if not re.fullmatch("[0-9a-f]{64}", sha256):
             raise TrmsolveError(f"'{sha256}' is no sha256", "64 hexadecimal digits are needed")
-    if not _offline():
+    if not offline():
         _update(address, progress)
     elif not cached(address):
         hint = f"without it set: trmsolve checkpoints pull {address}"
@@ -121,7 +121,8 @@ def _is_content(path: Path, etag: str) -> bool:
     return hash_file(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)) == etag
 
 
-def _offline() -> bool:
+def offline() -> bool:
+    """Whether the user forbids the network."""
     names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # both, as huggingface_hub does
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
