@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -24,28 +25,68 @@ app = typer.Typer(
 
 @app.command("list")
 @guarded
-def list_(as_json: o.AsJson = False) -> int:
-    """Bundled and fetched checkpoints."""
+def list_(
+    published: Annotated[
+        bool, typer.Option("--known", help="The published ones that can be imported, by name.")
+    ] = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Bundled and fetched checkpoints; with --known the published ones."""
+    if published:
+        return _known(as_json, quiet)
     from trmsolve.store import available
 
     found = available()
     if as_json:
-        keys = ("name", "task", "parameters", "size", "where", "headline", "problem")
+        keys = ("name", "task", "parameters", "puzzle_table", "size", "where", "headline", "problem")
         print(
             json.dumps(
                 [{key: getattr(entry, key) for key in keys} | {"path": str(entry.path)} for entry in found], indent=2
             )
         )
         return SOLVED
-    if not found:
+    if not found and not quiet:
         say("no checkpoints; fetch one: trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     width = max((len(entry.name) for entry in found), default=0)
     for entry in found:
-        about = (
-            entry.problem
-            or f"{entry.task:<8}{entry.parameters:>11,} parameters  {entry.size / 1e6:6.1f} MB  {entry.headline}"
+        about = entry.problem or (
+            f"{entry.task:<8}{entry.parameters:>11,} parameters  {entry.size / 1e6:6.1f} MB  "
+            f"{_rows(entry.puzzle_table)}{entry.headline}"
         )
-        print(f"{entry.name:<{width}}  {entry.where:<8} {about}")
+        print(f"{entry.name:<{width}}  {entry.where:<8} {about}".rstrip())
+    return SOLVED
+
+
+def _rows(table: tuple[int, ...]) -> str:
+    """How much of a file is puzzle embeddings, which no count of parameters holds."""
+    return f"and {table[0]:,} puzzle embedding{'s'[: table[0] != 1]} of {table[1]:,}  " if table else ""
+
+
+def _known(as_json: bool, quiet: bool) -> int:
+    """The published checkpoints, as far as known, in 100 columns."""
+    from trmsolve.store.known import UNVERIFIED, known
+
+    entries = known()
+    if as_json:
+        print(json.dumps([entry.to_dict() for entry in entries], indent=2))
+        return SOLVED
+    if not quiet:
+        say(UNVERIFIED + "\n")
+    width = max(len(entry.name) for entry in entries)
+    row = f"{{:<{width}}}  {{:<7}}  {{:<7}}  {{:<31}}  {{:<10}}  {{}}".format
+    print(row("name", "task", "network", "stated, not verified", "licence", "size"))
+    for entry in entries:
+        stated = (entry.stated or "-", entry.licence or "not stated", entry.size or "-")
+        print(row(entry.name, entry.task, entry.network, *stated).rstrip())
+        also = f"Also at {entry.also}." if entry.also else ""
+        refused = f"Cannot be imported: {entry.refused}." if entry.refused else ""
+        print(f"    {entry.address}")
+        for line in wrap(" ".join(filter(None, (refused, entry.note, also))), 94):
+            print(f"    {line}")
+    if not quiet:
+        say("\nfetch and convert one: trmsolve checkpoints import NAME -o NAME.safetensors")
+        say("only fetch it:         trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     return SOLVED
 
 
@@ -68,6 +109,7 @@ def info(
         "format_version": header.format_version,
         "task": header.task,
         "parameters": header.parameters,
+        "puzzle_table": header.puzzle_table,
         "model": header.model,
         "metrics": header.metrics,
         "provenance": header.provenance,
@@ -76,7 +118,9 @@ def info(
         print(json.dumps(values, indent=2))
         return SOLVED
     for key, value in values.items():
-        if isinstance(value, dict):
+        if key == "puzzle_table":
+            print(f"{key}: {' x '.join(f'{n:,}' for n in value) or 'none'}")
+        elif isinstance(value, dict):
             print(f"{key}:")
             for name, entry in value.items():
                 print(f"  {name}: {entry if isinstance(entry, str) else json.dumps(entry)}")
@@ -88,29 +132,31 @@ def info(
 @app.command("pull")
 @guarded
 def pull(
-    address: Annotated[str, typer.Argument(help="hf://owner/repo/file[@revision]")],
+    address: Annotated[str, typer.Argument(help="hf://owner/repo/file[@revision], or a NAME of list --known")],
     sha256: Annotated[str | None, typer.Option("--sha256", help="What the file's digest must be.")] = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Fetch a checkpoint into the cache, resuming a broken download. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
     from trmsolve.store import pull as fetch
+    from trmsolve.store.known import by_name
 
-    print(fetch(address, sha256, _progress(quiet)))
+    published = by_name(address)
+    print(fetch(published.address if published else address, sha256, _progress(quiet)))
     return SOLVED
 
 
 @app.command("import")
 @guarded
 def import_(
-    source: Annotated[str, typer.Argument(help="A file, a folder with one, or hf://owner/repo/file")],
+    source: Annotated[str, typer.Argument(help="A NAME of list --known, a file, a folder, or hf://owner/repo/file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
     task: Annotated[
         str | None, typer.Option("--task", help="sudoku, maze or arc.", show_default="by the tokens")
     ] = None,
-    cycles: Annotated[str | None, typer.Option("--cycles", metavar="T,n", show_default="as the yaml says")] = None,
-    heads: Annotated[
-        int | None, typer.Option("--heads", min=1, help="Of attention.", show_default="as the yaml says")
+    cycles: Annotated[
+        str | None, typer.Option("--cycles", metavar="T,n", show_default="as the yaml says, or as known")
     ] = None,
+    heads: Annotated[int | None, typer.Option("--heads", min=1, help="Of attention.", show_default="likewise")] = None,
     prefix: Annotated[
         int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="as published")
     ] = None,
