@@ -269,6 +269,9 @@ def test_from_the_command_line_to_a_checkpoint_that_solves(tmp_path, monkeypatch
     wider = [*command, "--from", "mine.safetensors", "--set", "model.width=64", "--run", "wider", "--no-compile"]
     refused = runner.invoke(app, wider)
     assert refused.exit_code == 2 and "do not fit" in refused.output
+    alone = ["train", "--task", "sudoku", "--from", "mine.safetensors", "--minutes", "1", "--print-config"]
+    train = yaml.safe_load(runner.invoke(app, alone).output)["train"]
+    assert (train["optimizer"], train["lr"], train["batch"]) == ("adam-atan2", 1e-4, 32)
     further = ["train", "--recipe", "mine.yaml", "--from", "mine.safetensors", "--steps", "3", "--run", "further"]
     assert runner.invoke(app, [*further, "--no-compile", "-q"]).exit_code == 0
     assert read_header(Path("further/sudoku.safetensors")).model == header.model

@@ -110,8 +110,9 @@ def train(
         from trmsolve.api import load
 
         start = load(source, task=values["task"], device="cpu", dtype="float32")
-        values |= {"model": start.config.to_dict()}
-    elif width and not hidden and "cells" not in values["model"]:
+        as_published = recipes.further(values["task"], start.config)
+        values = as_published if recipe is None else {**values, "model": as_published["model"]}
+    elif width and not hidden and "cells" not in values.get("model", {}):
         flags["model"]["hidden"] = 2 * width
     given = {name: {key: value for key, value in of.items() if value is not None} for name, of in flags.items()}
     values = recipes.over(values, given)

@@ -101,6 +101,15 @@ def of_task(task: str) -> Values:
     return {"task": task, "model": dict(get(task).model)}
 
 
+def further(task: str, config: TRMConfig) -> Values:
+    """The settings to train a given model further: as it was published where it was, but in batches of our own size."""
+    kind = "hrm" if config.y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
+    name = f"{kind}-{task}"
+    values = read(name) if config.length and name in names() else of_task(task)
+    train = {key: value for key, value in values.get("train", {}).items() if key not in ("steps", "batch")}
+    return {**values, "train": train, "model": config.to_dict()}
+
+
 def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
     """Settings over others, section by section; null takes one out."""
     merged = dict(below)
