@@ -34,9 +34,21 @@ def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
     Raises InputError at once for a file that is missing, a directory or not readable, and while it is iterated for
     binary data, an input without a single byte, or a read that fails half-way.
     """
-    name = name_of(path)
-    stream = _stdin() if name == "stdin" else _open(Path(path))
-    return _lines(stream, name, limit)
+    return _lines(*_stream(path), limit)
+
+
+def read_text(path: str | Path, limit: int) -> str:
+    """All of a file, or of stdin for `-`, for formats to which lines mean nothing; without a byte order mark.
+
+    Raises InputError as open_lines() and its iteration do, and for more than `limit` bytes.
+    """
+    stream, name = _stream(path)
+    data = bytearray()
+    for chunk in _chunks(stream, name):
+        data += chunk
+        if len(data) > limit:
+            raise InputError(name, f"more than {limit:,} bytes", "split it into several files")
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
 
 
 def split_lines(chunks: Iterable[bytes], limit: int = LINE_LIMIT) -> Iterator[bytes]:
@@ -56,12 +68,22 @@ def split_lines(chunks: Iterable[bytes], limit: int = LINE_LIMIT) -> Iterator[by
 
 
 def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Line]:
+    for number, raw in enumerate(split_lines(_chunks(stream, name), limit), 1):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        yield Line(number, raw.decode("utf-8", errors="replace"))
+
+
+def _stream(path: str | Path) -> tuple[BinaryIO, str]:
+    """The bytes of an input, and how messages call it."""
+    name = name_of(path)
+    return (_stdin() if name == "stdin" else _open(Path(path))), name
+
+
+def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
     # stdin belongs to the process and is left open
     try:
-        for number, raw in enumerate(split_lines(_chunks(stream, name), limit), 1):
-            if number == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
-            yield Line(number, raw.decode("utf-8", errors="replace"))
+        yield from _checked(stream, name)
     except OSError as error:
         raise InputError(name, f"reading failed: {error.strerror or error}") from error
     finally:
@@ -69,7 +91,7 @@ def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Line]:
             stream.close()
 
 
-def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def _checked(stream: BinaryIO, name: str) -> Iterator[bytes]:
     read = getattr(stream, "read1", stream.read)  # what is there now, without waiting for more
     chunk = read(CHUNK)
     if not chunk:
