@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from rich.color import Color, ColorSystem
 
 from trmsolve.view import theme
 from trmsolve.view.gif import MARGIN, TITLE, cell_size, save_gif
@@ -98,11 +99,15 @@ def lab(colour, sight):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+TILES = [name for name, role in theme.ARC.items() if role.tile]
+
+
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("sight", SIGHT)
-def test_any_two_areas_can_be_told_apart(page, sight):
+@pytest.mark.parametrize("names", [list(theme.MAZE), TILES], ids=["maze", "arc"])
+def test_any_two_areas_can_be_told_apart(page, sight, names):
     """2 is a just noticeable difference between large fields; `former` is meant to be faint."""
-    fills = {name: theme.paint(name, page, theme.AREAS).fill for name in theme.AREAS}
+    fills = {name: theme.paint(name, page, theme.AREAS).fill for name in names}
     for a, b in itertools.combinations(fills, 2):
         least = 8 if {a, b} == {"floor", "former"} else 16
         assert np.linalg.norm(lab(fills[a], sight) - lab(fills[b], sight)) >= least, (a, b)
@@ -111,16 +116,39 @@ def test_any_two_areas_can_be_told_apart(page, sight):
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 def test_what_must_be_seen_is_seen(page):
     """WCAG AA: 4.5 for letters, 3 for the shapes that carry the meaning."""
-    look = {name: theme.paint(name, page, theme.AREAS) for name in theme.AREAS}
-    assert sum(role.letter for role in theme.AREAS.values()) == 2
-    for name, role in theme.AREAS.items():
+    look = {name: theme.paint(name, page, theme.MAZE) for name in theme.MAZE}
+    assert sum(role.letter for role in theme.MAZE.values()) == 2
+    for name, role in theme.MAZE.items():
         assert not role.letter or contrast(look[name].ink, look[name].fill) >= 4.5, name
     for name in ("wall", "path", "unsure", "goal"):
         assert contrast(look[name].fill, look["floor"].fill) >= 2.99, name
 
 
 def test_areas_differ_in_a_terminal():
-    named = [role.colour for role in theme.AREAS.values() if role.colour]
+    named = [role.colour for role in theme.MAZE.values() if role.colour]
     assert len(set(named)) == len(named)
-    marks = [role.mark for role in theme.AREAS.values() if role.word and role.colour]
+    marks = [role.mark for role in theme.MAZE.values() if role.word and role.colour]
     assert len(set(marks)) == len(marks) and " " not in marks
+
+
+def test_arc_has_ten_colours_that_are_the_same_on_every_page():
+    assert [f"arc{colour}" for colour in range(10)] == TILES
+    assert all(theme.ARC[name].light == theme.ARC[name].dark for name in TILES)
+    for name in TILES:
+        ink, fill = theme.ARC[name].light.ink, theme.ARC[name].light.fill
+        assert contrast(ink, fill) >= 4.5, name
+
+
+USUAL = ["#000000", "#0074d9", "#ff4136", "#2ecc40", "#ffdc00", "#aaaaaa", "#f012be", "#ff851b", "#7fdbff", "#870c25"]
+
+
+@pytest.mark.parametrize("colour", range(10))
+def test_each_of_arcs_colours_is_nearest_to_the_one_it_is_known_by(colour):
+    own = lab(theme.ARC[f"arc{colour}"].light.fill, "full")
+    assert int(np.argmin([np.linalg.norm(own - lab(usual, "full")) for usual in USUAL])) == colour
+
+
+@pytest.mark.parametrize("system", [ColorSystem.STANDARD, ColorSystem.EIGHT_BIT], ids=["16 colours", "256 colours"])
+def test_arcs_colours_and_what_is_around_them_differ_in_a_terminal_of_few_colours(system):
+    shown = {Color.parse(theme.ARC[name].colour).downgrade(system).number for name in (*TILES, "mat")}
+    assert len(shown) == 11

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from trmsolve.tasks.base import Cell
 from trmsolve.view.console import Glyphs
-from trmsolve.view.theme import AREAS, INK
+from trmsolve.view.theme import AREAS, INK, Role
 
 Cells = Sequence[Sequence[Cell]]
 Piece = tuple[str, str]  # characters and their style
@@ -56,7 +56,7 @@ def draw(cells: Cells, scale: Scale, glyphs: Glyphs, colour: bool) -> list[Text]
 
 def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, colour: bool) -> Iterable[list[Piece]]:
     # A blank's style cannot be seen; styled as walls are, it joins them in one span.
-    look = {name: ((role.colour if colour else role.plain) or INK, role.mark.strip()) for name, role in AREAS.items()}
+    look = {name: (_style(role, colour) or INK, role.mark.strip()) for name, role in AREAS.items()}
     top, _, bottom, upright = glyphs.lines
     edge = [(upright, "dim")] if scale.edged else []
     across = len(cells[0])
@@ -66,6 +66,13 @@ def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, colour: bool) -> Iterab
         yield [*edge, *((look[cell.role][1] or cell.text, look[cell.role][0]) for cell in row), *edge]
     if edge:
         yield [(bottom[0] + bottom[1] * across + bottom[3], "dim")]
+
+
+def _style(role: Role, colour: bool) -> str:
+    """A symbol's look. A tile's colour may be as dark as the terminal, so the symbol stands on it."""
+    if not colour:
+        return role.plain
+    return f"{role.light.ink} on {role.colour}" if role.tile else role.colour
 
 
 def _doubles(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]:

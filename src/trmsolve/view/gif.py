@@ -25,6 +25,7 @@ FRAME_MS, LAST_MS, WHOLE_MS = 180, 3000, 15_000  # one step; the last one; what 
 COLOURS = 160
 MARGIN, TITLE, FOOT = 20, 44, 108
 LEAST_WIDTH = 400
+LEAST_TILE = 8  # pixels of a cell that an outline leaves enough of
 SCALE = 2  # drawn larger and then reduced: smooth letters from a palette of few colours
 
 
@@ -155,8 +156,11 @@ class _Pen:
             y = top + r * size
             for c, length, cell in runs(row):
                 x, colours = left + c * size, paint(cell.role, LIGHT, AREAS)
-                corners = (x * SCALE, y * SCALE, (x + length * size) * SCALE - 1, (y + size) * SCALE - 1)
-                self.draw.rectangle(corners, colours.fill)
+                tile = AREAS[cell.role].tile and size >= LEAST_TILE
+                wide, end, bottom = size if tile else length * size, x + length * size, (y + size) * SCALE - 1 - tile
+                for begin in range(x, end, wide):
+                    right = (begin + wide) * SCALE - 1 - tile  # a tile leaves its last row and column to the ground
+                    self.draw.rectangle((begin * SCALE, y * SCALE, right, bottom), colours.fill)
                 if AREAS[cell.role].letter:
                     self.text(x + size / 2, y + size / 2, cell.text, 0.8 * size, colours.ink, size > 20, "mm")
 

@@ -19,6 +19,7 @@ from trmsolve.view.frame import Frame
 from trmsolve.view.theme import DARK, FONT, LIGHT, ROLES, Page, Role, haze, in_legend_order, looks, paint, sample
 
 ABOUT = 'aria-label="The grid at the chosen step"'
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # as JavaScript's parseInt(digit, 36) reads them
 PIXELS = 10  # of a solid cell; the page scales them
 
 
@@ -78,7 +79,7 @@ def _symbols(frame: Frame) -> list[list[str | float]]:
 
 def _digits(frame: Frame, layers: list[str]) -> str:
     """Each cell's role as one digit, its place among the layers: a maze has thousands of cells, and many steps."""
-    digit = {name: str(i) for i, name in enumerate(layers)}
+    digit = dict(zip(layers, DIGITS, strict=False))
     return "".join(digit[cell.role] for row in frame.picture.cells for cell in row)
 
 

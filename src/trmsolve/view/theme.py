@@ -4,8 +4,8 @@ A role is told apart twice: by colour, and by something that survives without it
 even those exist, a mark after the symbol). Terminals get the palette's own named colours, which their owner has chosen
 to suit the background; the pictures get hex colours for a light and a dark page, each readable there (WCAG AA, tested).
 
-Pictures whose cells are areas of colour (mazes) have a table of their own: there the fill is what is seen, so any two
-fills can be told apart, also by the colour-blind (tested), and only a few cells keep their symbols.
+Pictures whose cells are areas of colour (mazes, ARC) have tables of their own: there the fill is what is seen, so any
+two fills can be told apart, also by the colour-blind (tested), and only a few cells keep their symbols.
 
 A new task adds its roles as rows here; the views need no change for them.
 """
@@ -42,6 +42,7 @@ class Role:
     corner: bool = False  # a filled corner in the cell
     doubtful: bool = False  # the less confidence, the deeper the haze behind the symbol
     letter: bool = False  # solid pictures: the cell keeps its symbol
+    tile: bool = False  # solid pictures: every cell has an outline, so that they can be counted
 
 
 ROLES: dict[str, Role] = {
@@ -76,7 +77,7 @@ ROLES: dict[str, Role] = {
 # The light fills are steps of eight, which a GIF shows unchanged.
 INK = "dim"  # the terminal's own text colour, subdued: no name for grey is visible on every background
 
-AREAS: dict[str, Role] = {
+MAZE: dict[str, Role] = {
     "wall": Role("", INK, "dim", " ", Paint("#ffffff", "#485060"), Paint("#ffffff", "#5d6874")),
     "floor": Role("", "", "", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
     "start": Role(
@@ -97,6 +98,30 @@ AREAS: dict[str, Role] = {
     "unsure": Role("unsure", "magenta", "italic", "?", Paint("#1f2328", "#b080e0"), Paint("#0f1419", "#bb92ee")),
     "former": Role("former", "", "", " ", Paint("#1f2328", "#e0e8f0"), Paint("#f0f3f6", "#27303b")),
 }
+
+
+def _tile(fill: str, ink: str, terminal: str = "") -> Role:
+    """A colour that is the same everywhere: it is the question itself. `terminal`: what terminals get instead."""
+    return Role("", terminal or fill, "none", " ", Paint(ink, fill), Paint(ink, fill), tile=True)
+
+
+# The ten colours that ARC is known by, moved just so far that no two look alike to the colour-blind, nor on a terminal
+# of sixteen colours, to which Rich reduces them; and what lies between the grids of one picture.
+ARC: dict[str, Role] = {
+    "arc0": _tile("#000000", "#ffffff"),
+    "arc1": _tile("#0070e0", "#ffffff"),
+    "arc2": _tile("#e83028", "#000000"),
+    "arc3": _tile("#28b850", "#000000"),
+    "arc4": _tile("#f8e000", "#000000"),
+    "arc5": _tile("#a0a0a0", "#000000"),
+    "arc6": _tile("#e848b8", "#000000"),
+    "arc7": _tile("#f89818", "#000000", "#f08800"),
+    "arc8": _tile("#80d8f8", "#000000"),
+    "arc9": _tile("#800820", "#ffffff"),
+    "mat": Role("", "#404858", "none", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
+    "rule": Role("", "#8890a0", "dim", " ", Paint("#ffffff", "#98a0b0"), Paint("#ffffff", "#58626e")),
+}
+AREAS = MAZE | ARC
 OUTSIDE = "wall"  # the role of what lies around a picture, where an edge is drawn
 CHANGES = ("changed", "former")  # the roles that tell where this step differs from the one before
 
