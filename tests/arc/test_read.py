@@ -203,6 +203,18 @@ def test_damaged_solutions_are_reported_and_the_tasks_go_on(tmp_path):
     assert first.answers is not None and second.answers is None
 
 
+def test_solutions_beside_that_cannot_be_read_spoil_no_task(tmp_path):
+    (tmp_path / "challenges.json").write_text(json.dumps({"a": value(answers=False)}))
+    (tmp_path / "solutions.json").touch()
+    for path in (tmp_path, tmp_path / "challenges.json"):
+        bad, good = list(read([path]))[:2]
+        assert bad.source == str(tmp_path / "solutions.json") and "empty" in bad.message
+        assert good.name == "a" and good.answers is None
+    (tmp_path / "others.json").write_text(json.dumps({"a": SOLUTION}))
+    with_named = list(read([tmp_path / "challenges.json"], tmp_path / "others.json"))
+    assert [task.answers is not None for task in with_named] == [True]
+
+
 def test_a_name_is_taken_once(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"x": value(), "y": value()}))
     (tmp_path / "x.json").write_text(text())
@@ -274,7 +286,13 @@ def test_what_was_named_must_be_there(tmp_path, name):
     assert error.value.source == str(tmp_path / name)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="names of bytes")
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_what_no_file_can_be_called(tmp_path, name):
+    with pytest.raises(InputError, match=r"cannot be opened|no such file"):
+        list(read([tmp_path / name]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
 def test_a_file_whose_name_is_no_text(tmp_path):
     (tmp_path / os.fsdecode(b"\xff.json")).write_text(text())
     (tmp_path / "b.json").write_text(text())

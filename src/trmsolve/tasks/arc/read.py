@@ -37,14 +37,14 @@ def read(paths: Iterable[str | Path], solutions: str | Path | None = None) -> It
     missing, not readable, empty, or no text.
     """
     names = list(paths)
-    reader = _Reader({_partner(Path(path)) for path in names})
+    reader = _Reader({_partner(Path(path)) for path in names}, beside=solutions is None)
     if solutions is not None:
-        yield from reader.answers(Path(solutions))
+        yield from reader.answers(solutions, load(solutions))
     for path in names:
-        if str(path) != "-" and Path(path).is_dir():
+        if _is_folder(path):
             yield from reader.folder(Path(path))
         else:
-            yield from reader.file(path, load(path), solutions is None)
+            yield from reader.file(path, load(path))
 
 
 def look(document: Document) -> str:
@@ -64,32 +64,29 @@ def look(document: Document) -> str:
 class _Reader:
     """What is known between two files: which names are taken, and the answers that were found."""
 
-    def __init__(self, partners: set[Path | None]) -> None:
+    def __init__(self, partners: set[Path | None], beside: bool) -> None:
         self.partners = partners  # solutions files that go with a challenges file that was named
+        self.beside = beside  # whether they are looked up
         self.taken: dict[str, str] = {}  # the source of each task so far
         self.solutions: dict[str, Any] = {}
 
     def folder(self, path: Path) -> Iterator[Record]:
         for file in json_files(path):
-            try:
-                document = load(file)
-            except InputError as error:
-                message = error.message.removeprefix(f"{error.source}: ")
-                yield BadPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
-            else:
-                yield from self.file(file, document, named=False)
+            document = _loaded(file)
+            yield from [document] if isinstance(document, BadPuzzle) else self.file(file, document, named=False)
 
-    def file(self, path: str | Path, document: Document, beside: bool = True, named: bool = True) -> Iterator[Record]:
-        """The tasks of one file. `beside`: look for its solutions; `named`: by the user, so it should hold tasks."""
+    def file(self, path: str | Path, document: Document, named: bool = True) -> Iterator[Record]:
+        """The tasks of one file. `named`: by the user, so it should hold tasks."""
         source, found = name_of(path), look(document)
         if found == "task":
             if document.fault is None:
                 name = "stdin" if source == "stdin" else Path(path).stem
                 yield self._task(name, source, as_object(document.members))
         elif found == "tasks":
-            partner = _partner(Path(path)) if beside else None
+            partner = _partner(Path(path)) if self.beside else None
             if partner is not None and partner.is_file():
-                yield from self.answers(partner)
+                answers = _loaded(partner)
+                yield from [answers] if isinstance(answers, BadPuzzle) else self.answers(partner, answers)
             for name, value in document.members:
                 yield self._task(name, f"{source}:{shorten(name)}", value)
         elif found and not document.fault:
@@ -101,9 +98,9 @@ class _Reader:
             yield BadPuzzle(source, f"holds no task; {EXPECTED}", said)
         yield from _faults(source, document)
 
-    def answers(self, path: Path) -> Iterator[BadPuzzle]:
+    def answers(self, path: str | Path, document: Document) -> Iterator[BadPuzzle]:
         """Keeps the answers of a solutions file. What is wrong with one of them is said of its task."""
-        source, document = name_of(path), load(path)
+        source = name_of(path)
         if look(document) == "solutions":
             self.solutions |= dict(document.members)
         elif document.fault is None:
@@ -121,6 +118,15 @@ class _Reader:
         return found
 
 
+def _loaded(path: Path) -> Document | BadPuzzle:
+    """The document of a file that nobody named, so that it spoils only itself."""
+    try:
+        return load(path)
+    except InputError as error:
+        message = error.message.removeprefix(f"{error.source}: ")
+        return BadPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
+
+
 _SAID = {"solutions": "solutions", "submission": "a submission"}
 
 
@@ -128,6 +134,13 @@ def _faults(source: str, document: Document) -> Iterator[BadPuzzle]:
     if (fault := document.fault) is not None:
         lost = "; the tasks before it were read" if look(document) == "tasks" else ""
         yield BadPuzzle(f"{source}:{fault.line}", f"{fault.message}; {EXPECTED}{lost}", fault.text)
+
+
+def _is_folder(path: str | Path) -> bool:
+    try:
+        return str(path) != "-" and Path(path).is_dir()
+    except OSError:  # a name too long, a folder that we may not look into: opening it says so
+        return False
 
 
 def _partner(path: Path) -> Path | None:
