@@ -207,7 +207,7 @@ def test_solutions_beside_that_cannot_be_read_spoil_no_task(tmp_path):
     (tmp_path / "challenges.json").write_text(json.dumps({"a": value(answers=False)}))
     (tmp_path / "solutions.json").touch()
     for path in (tmp_path, tmp_path / "challenges.json"):
-        bad, good = list(read([path]))[:2]
+        bad, good = read([path])
         assert bad.source == str(tmp_path / "solutions.json") and "empty" in bad.message
         assert good.name == "a" and good.answers is None
     (tmp_path / "others.json").write_text(json.dumps({"a": SOLUTION}))

@@ -71,7 +71,11 @@ class _Reader:
         self.solutions: dict[str, Any] = {}
 
     def folder(self, path: Path) -> Iterator[Record]:
-        for file in json_files(path):
+        files = json_files(path)
+        partners = {_partner(file) for file in files} if self.beside else set()
+        for file in files:
+            if file in partners:  # read, and complained about, with its challenges
+                continue
             document = _loaded(file)
             yield from [document] if isinstance(document, BadPuzzle) else self.file(file, document, named=False)
 
