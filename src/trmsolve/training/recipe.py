@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,20 @@ from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
+AT_LEAST_ONE = (
+    "batch",
+    "steps",
+    "width",
+    "hidden",
+    "layers",
+    "vocabulary",
+    "options",
+    "cells",
+    "n",
+    "T",
+    "N_sup",
+    "heads",
+)
 _PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
 Values = dict[str, Any]
@@ -211,7 +226,15 @@ def _load(path: Path) -> Values:
 
 
 def _fitting(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
-    """The value in the type that its field asks for."""
+    """The value in the type that its field asks for; no field takes numbers below 0."""
+    made = _typed(section, name, value, hints)
+    least = 1 if name in AT_LEAST_ONE else 0
+    if isinstance(made, int | float) and not least <= made < math.inf:
+        raise TrmsolveError(f"{section}.{name}: a number from {least} on needed, found {value!r}")
+    return made
+
+
+def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
     if name not in hints:
         raise TrmsolveError(f"{section}.{name}: no such setting", nearest(name, tuple(hints)))
     kinds = typing.get_args(hints[name]) if typing.get_origin(hints[name]) is not tuple else (tuple,)
