@@ -119,6 +119,11 @@ def train(
     values = recipes.with_settings(values, settings or [])
     values = recipes.ending(values, steps, minutes, MINUTES)
     chosen = recipes.build(values)
+    mixed = [name for name in given["data"] if name != "sources" and name not in chosen.player.mix]
+    if mixed:
+        who = f"--task {task}" if recipe is None else f"--recipe {recipe}"
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in mixed)
+        raise TrmsolveError(f"{names}: not for {who}", "see trmsolve train --help")
     config = chosen.train
     if print_config:
         print(chosen.text(), end="")
