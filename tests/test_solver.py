@@ -45,6 +45,13 @@ def test_a_stream_is_solved_in_order(model):
     assert all(r.steps >= 1 for r in results)
 
 
+def test_one_text_is_one_puzzle_and_not_its_letters(model):
+    puzzle = puzzles("easy.txt")[0]
+    for one in (puzzle, "".join(map(str, puzzle.question.reshape(-1)))):
+        (result,) = model.solve(one)
+        assert result.solved
+
+
 def test_answers_do_not_depend_on_the_batch(model):
     given = puzzles("hard.txt") + puzzles("stream.csv", 11) + puzzles("6x6.txt")
     options = {"restarts": 6}

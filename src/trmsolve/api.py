@@ -70,7 +70,7 @@ class Model:
 
     def solve(
         self,
-        puzzles: Iterable[str | Puzzle | BadPuzzle],
+        puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle],
         options: SolveOptions | None = None,
         *,
         deadline: float | None = None,
@@ -78,12 +78,13 @@ class Model:
     ) -> Iterator[Result]:
         """One Result per puzzle, in order, as soon as known.
 
-        puzzles: texts as the command line reads them, or Puzzle records. options: SolveOptions, or its fields as
-        keyword arguments. deadline: time.monotonic() after which solving.feed.OutOfTime is raised.
+        puzzles: texts as the command line reads them (one alone will do), or Puzzle records. options: SolveOptions, or
+        its fields as keyword arguments. deadline: time.monotonic() after which solving.feed.OutOfTime is raised.
         Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
         """
         options = replace(options or SolveOptions(), **settings)
-        yield from self.solver.solve(self._records(puzzles), options, deadline=deadline)  # type: ignore[misc]
+        several = [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles  # one text is one text, not its letters
+        yield from self.solver.solve(self._records(several), options, deadline=deadline)  # type: ignore[misc]
 
     def watch(
         self,

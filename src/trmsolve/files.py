@@ -68,6 +68,9 @@ def check_writable(path: str | Path, force: bool = False) -> None:
             raise TrmsolveError(f"cannot write {path}: there is no folder {target.parent}", "create the folder first")
         if target.is_file() and not force:
             raise TrmsolveError(f"{path} already exists", "add --force to overwrite it")
+        special = target.exists() and not target.is_file()  # a pipe, /dev/null: written to as it is
+        if not special and not os.access(target.parent, os.W_OK):  # a file is made beside its place, then renamed
+            raise _unwritable(str(path), PermissionError())
     except OSError as error:  # a folder we may not look into, a name longer than the file system allows
         raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -25,7 +25,7 @@ def train(
         str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE of the recipe: train.lr=3e-4, model.T=2.")
+        list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE, over all flags: train.lr=3e-4.")
     ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="The recipe with all flags, and nothing else.")
@@ -111,6 +111,8 @@ def train(
 
         start = load(source, task=values["task"], device="cpu", dtype="float32")
         as_published = recipes.further(values["task"], start.config)
+        if recipe is not None and not quiet:
+            say(f"the model is that of {source}; of the recipe only train and data count")
         values = as_published if recipe is None else {**values, "model": as_published["model"]}
     elif width and not hidden and "cells" not in values.get("model", {}):
         flags["model"]["hidden"] = 2 * width

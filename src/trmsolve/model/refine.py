@@ -19,6 +19,8 @@ from trmsolve.tasks.cellwise import Frame
 def refine(model: TRM, dtype: torch.dtype, tokens: Any, puzzle_ids: Any, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     """As api.Model.refine describes it; states have this dtype. What is wrong is said before the first step."""
     config, device = model.config, next(model.parameters()).device
+    if steps < 1:
+        raise TrmsolveError(f"steps: at least 1 needed, found {steps}")
     cells = _integers("tokens", tokens, 2)
     names = np.zeros(len(cells), np.int64) if puzzle_ids is None else _integers("puzzle_ids", puzzle_ids, 1)
     _check(config, cells, names)
@@ -43,7 +45,10 @@ def _steps(model: TRM, x: Tensor, layout: Any, dtype: torch.dtype, steps: int) -
 
 
 def _integers(name: str, values: Any, axes: int) -> np.ndarray:
-    array = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
+    try:
+        array = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
+    except ValueError:
+        raise TrmsolveError(f"{name}: rows of one length needed") from None
     if array.ndim != axes or array.dtype.kind not in "iu" or not array.size:
         shape = " x ".join(map(str, array.shape)) or "no axes"
         raise TrmsolveError(f"{name}: integers with {axes} axes needed, found {array.dtype} ({shape})")
