@@ -8,10 +8,11 @@ import torch
 from typer.testing import CliRunner
 
 import trmsolve
+from networks import HRM
 from trmsolve import store
 from trmsolve.cli import app
 from trmsolve.importing.names import theirs
-from trmsolve.model.official import HRM, official
+from trmsolve.model.official import official
 from trmsolve.model.trm import TRM, Step
 from trmsolve.solving.options import SolveOptions
 from trmsolve.solving.solver import Solver

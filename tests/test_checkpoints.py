@@ -9,17 +9,17 @@ import random
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from networks import HRM
 from trmsolve import store
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.official import OFFICIAL
+from trmsolve.model.official import official
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.store import finding
 
@@ -76,10 +76,16 @@ def test_what_is_saved_is_read_back(file):
         assert loaded[name].dtype == tensor.dtype and torch.equal(loaded[name], tensor), name
 
 
-@pytest.mark.parametrize("config", [{}, OFFICIAL["trm-att-maze"], OFFICIAL["hrm-sudoku"]], ids=["ours", "trm", "hrm"])
+ATTENTIVE = {"mixer": "attention", "vocabulary": 6, "cells": 9, "width": 16, "heads": 2, "puzzles": 3}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [TRMConfig(width=16, hidden=16), official(**ATTENTIVE), official(**ATTENTIVE | HRM)],
+    ids=["ours", "trm", "hrm"],
+)
 def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_them(tmp_path, config):
     """Not its buffers: the start of y and z, and the embeddings of single puzzles."""
-    config = replace(config, width=16, hidden=16, heads=2, puzzles=3) if config else TRMConfig(width=16, hidden=16)
     model = TRM(config)
     store.save(tmp_path / "x.safetensors", model.state_dict(), "sudoku", config.to_dict(), {}, {})
     header = store.read_header(tmp_path / "x.safetensors")

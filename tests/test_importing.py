@@ -15,13 +15,14 @@ from safetensors.torch import save_file
 
 import trmsolve
 from fake_hub import FakeHub
+from networks import HRM
 from trmsolve import store
 from trmsolve.errors import TrmsolveError
 from trmsolve.importing import convert, memory
 from trmsolve.importing.architecture import Asked
 from trmsolve.importing.convert import import_checkpoint
 from trmsolve.importing.names import ours, theirs
-from trmsolve.model.official import HRM, official
+from trmsolve.model.official import official
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.store import transfer
 

@@ -288,6 +288,14 @@ def test_tasks_and_recipes_must_agree():
     assert result.exit_code == 2 and "--list-recipes" in result.output
 
 
+@pytest.mark.parametrize("text", ["model: {width: 8}", "task: sudoku\nmodel: 7", "task: sudoku\ntrain: [1]"])
+def test_a_wrong_recipe_is_refused_by_the_command_whatever_else_is_asked_for(text, tmp_path):
+    (tmp_path / "r.yaml").write_text(text)
+    for more in ([], ["--from", "sudoku"], ["--width", "8", "--minutes", "1"]):
+        result = CliRunner().invoke(app, ["train", "--recipe", str(tmp_path / "r.yaml"), "--print-config", *more])
+        assert result.exit_code == 2 and result.output.startswith("error: "), result.output
+
+
 def test_minutes_take_the_place_of_a_recipes_steps():
     printed = CliRunner().invoke(app, ["train", "--recipe", "trm-att-maze", "--minutes", "5", "--print-config"])
     train = yaml.safe_load(printed.output)["train"]

@@ -98,8 +98,9 @@ def train(
             "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
         )
     values = recipes.of_task(task) if recipe is None else recipes.read(recipe)
-    if task not in (None, values.get("task")):
-        raise TrmsolveError(f"the recipe {recipe} is for {values.get('task')}, not for {task}", "leave out --task")
+    recipes.build(values)  # what is wrong with the recipe itself comes first
+    if task not in (None, values["task"]):
+        raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
     flags: dict[str, dict[str, Any]] = {
         "model": {"width": width, "n": n, "T": cycles, "N_sup": n_sup, "hidden": hidden},
         "train": {"batch": batch_size, "lr": lr, "adam_lr": adam_lr, "hold": hold, "seed": seed},

@@ -54,15 +54,3 @@ def official(
         "halt_reads": "first",
     }
     return TRMConfig(**values | other)
-
-
-HRM = {"layers": 4, "y_layers": 4, "T": 2, "n": 2, "with_gradient": 1, "prefix": 1}
-
-OFFICIAL = {
-    "trm-mlp-sudoku": official("mlp", 11, 81, T=3, n=6),
-    "trm-att-sudoku": official("attention", 11, 81, T=3, n=6),
-    "trm-att-maze": official("attention", 6, 900, T=3, n=4),
-    "trm-att-arc": official("attention", 12, 900, T=3, n=4),
-    "hrm-sudoku": official("attention", 11, 81, **HRM),
-    "hrm-maze": official("attention", 6, 900, **HRM),
-}

@@ -6,7 +6,7 @@ train: {...}   fields of TrainConfig (training/config.py)
 data:  {sources: [...], ...}   what --data takes, and what the task mixes in
 base: NAME     another recipe, of which this one says only what differs; null takes something out
 
-Ours and the published ones lie in recipes/.
+The published ones and their fast variants lie in recipes/; that of a bundled checkpoint is the task's own (of_task).
 """
 
 from __future__ import annotations
