@@ -14,13 +14,14 @@ import yaml
 from typer.testing import CliRunner
 
 from fake_hub import FakeHub
+from networks import HRM
 from trmsolve import store
 from trmsolve.cli.checkpoints import app
 from trmsolve.errors import TrmsolveError
 from trmsolve.importing.architecture import Asked
 from trmsolve.importing.convert import import_checkpoint
 from trmsolve.importing.names import ours, theirs
-from trmsolve.model.official import HRM, official
+from trmsolve.model.official import official
 from trmsolve.model.trm import TRM
 from trmsolve.store.known import by_address, by_name, known
 
