@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.device import Choice, choose
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
@@ -31,6 +32,8 @@ from trmsolve.tasks.base import BadPuzzle, Line, Puzzle, Task
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
+
+    from trmsolve.tasks.arc.grids import ArcTask
 
 
 class Model:
@@ -97,6 +100,26 @@ class Model:
         """A StepEvent after every supervision step of one puzzle, and at last its Result."""
         options = replace(options or SolveOptions(), **settings)
         yield from self.solver.solve(self._records([puzzle]), options, steps=True, deadline=deadline)
+
+    def adapt(
+        self,
+        tasks: Iterable[ArcTask | BadPuzzle],
+        options: AdaptOptions | None = None,
+        *,
+        events: bool = False,
+        deadline: float | None = None,
+        **settings: Any,
+    ) -> Iterator[Adapting | Refining | TaskResult]:
+        """One TaskResult per ARC task, in order, as soon as known; with `events` what happens on the way, too.
+
+        options: AdaptOptions, or its fields as keyword arguments. deadline: time.monotonic() after which
+        solving.feed.OutOfTime is raised. Raises TrmsolveError for a checkpoint that is not one of ours for ARC. The
+        model itself stays as it is: every task starts from the checkpoint's weights.
+        """
+        from trmsolve.adapting.solver import adapt
+
+        options = replace(options or AdaptOptions(), **settings)
+        yield from adapt(self.checkpoint, self.choice, tasks, options, events=events, deadline=deadline)
 
     def _records(self, puzzles: Iterable[str | Puzzle | BadPuzzle]) -> Iterator[Puzzle | BadPuzzle]:
         for number, puzzle in enumerate(puzzles, 1):

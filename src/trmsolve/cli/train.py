@@ -20,7 +20,7 @@ MINUTES = 30.0  # of a run that nothing else ends
 
 @guarded
 def train(
-    task: Annotated[str | None, typer.Option("--task", help="sudoku or maze, as the bundled checkpoint.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
     ] = None,
@@ -162,7 +162,7 @@ def train(
     with handling(handlers), RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
         trainer = Trainer(
             config,
-            chosen.config,
+            chosen.fitted(source_data),
             source_data.draw,
             folder,
             weights=None if source is None else start.network.state_dict(),

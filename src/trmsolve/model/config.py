@@ -26,6 +26,8 @@ class TRMConfig:
     T: int = 1  # latent recursions per deep recursion, only the last with gradient
     N_sup: int = 16  # supervision steps at most, in training
 
+    facets: tuple[int, ...] = ()  # digits of a token's id, its colour first: a task has its own colours (palette.py)
+
     # What the published networks have and ours do not (official.py). `length` above 0: tokens are known by their place.
     length: int = 0  # tokens of a puzzle at most, the prefix among them
     prefix: int = 0  # tokens before those of the question; the first holds the embedding of the puzzle's id

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from trmsolve.model.pool import Groups
-from trmsolve.tasks.base import Encoded, Neighbours, Places, Units
+from trmsolve.model.scene import SceneTies
+from trmsolve.tasks.base import Encoded, Neighbours, Places, Scene, Units
 
 # A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
 ROUND = 64  # a multiple for pack() that makes shapes recur
@@ -41,7 +42,7 @@ class Layout(NamedTuple):
     """The ragged structure of a batch of B puzzles with L tokens."""
 
     # L tokens -> mixer `units`: K U units, kind by kind; `grid`: 5 L, what each token hears; `mlp`, `attention`: Rows
-    ties: Groups | Rows
+    ties: Groups | SceneTies | Rows
     puzzles: Groups  # L tokens -> B puzzles
     lengths: Tensor  # int64 (B,) tokens of each puzzle
     options: Options
@@ -99,17 +100,56 @@ def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, multiple: int)
 
 def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, multiple: int) -> Groups:
     """Five groups for each token, of one token or none: itself, above, left, right, below."""
-    total = int(begin[-1])
-    heard = np.full((tokens, 5), -1, np.int64)
+    return _around([t.of_token for t in ties], begin, tokens)
+
+
+def _around(neighbours: Sequence[np.ndarray], begin: np.ndarray, tokens: int) -> Groups:
+    """For each token groups of one token or none: itself, then its neighbours, each the opposite of the one as far from
+    the other end: the first is above, say, and the last below."""
+    total, number = int(begin[-1]), 1 + neighbours[0].shape[1]
+    heard = np.full((tokens, number), -1, np.int64)
     heard[:total, 0] = np.arange(total)
     heard[:total, 1:] = np.concatenate(
-        [np.where(t.of_token < 0, -1, t.of_token + start) for t, start in zip(ties, begin, strict=False)]
+        [np.where(n < 0, -1, n + start) for n, start in zip(neighbours, begin, strict=False)]
     )
     there = heard >= 0
     # Seen from a token: it is the one below of its neighbour above, and so on round; and it is its own.
-    groups = 5 * heard + np.array([0, 4, 3, 2, 1])
+    groups = number * heard + np.array([0, *range(number - 1, 0, -1)])
     starts, group_starts = (np.concatenate([[0], np.cumsum(n)]) for n in (there.reshape(-1), there.sum(1)))
     return Groups(*map(_int32, (heard[there], starts, groups[there], group_starts)))
+
+
+def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, multiple: int) -> SceneTies:
+    numbers = np.stack([t.numbers for t in ties], 1)  # (K, B)
+    totals = numbers.sum(1)
+    # The groups of a kind lie side by side, puzzle by puzzle.
+    shift = np.cumsum(totals)[:, None] - totals[:, None] + np.cumsum(numbers, 1) - numbers
+    groups = int(totals.sum())
+
+    def shifted(parts: Sequence[np.ndarray]) -> np.ndarray:
+        moved = [np.where(of < 0, -1, of + by[:, None]) for of, by in zip(parts, shift.T, strict=True)]
+        return np.concatenate(moved, 1).T  # (L, K)
+
+    told, heard = shifted([t.speaks for t in ties]), shifted([t.hears for t in ties])
+    speakers = np.bincount(told[told >= 0], minlength=groups)
+    return SceneTies(
+        _around([t.near for t in ties], begin, tokens),
+        _gathered(told, tokens, groups),
+        _gathered(heard, tokens, groups).transposed,
+        torch.from_numpy(1 / np.maximum(speakers, 1)).float()[:, None],
+        tuple(totals.tolist()),
+    )
+
+
+def _gathered(of_token: np.ndarray, tokens: int, groups: int) -> Groups:
+    """Sums of tokens by group; of_token: int64 (L, K), -1 for none."""
+    there = of_token >= 0
+    flat, token = of_token[there], np.nonzero(there)[0]
+    order = np.argsort(flat, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=groups))])
+    of = np.concatenate([[0], np.cumsum(there.sum(1))])
+    group_starts = of[np.minimum(np.arange(tokens + 1), len(of_token))]
+    return Groups(*map(_int32, (token[order], starts, flat, group_starts)))
 
 
 def _places(ties: Sequence[Places], begin: np.ndarray, tokens: int, multiple: int) -> Rows:
@@ -117,7 +157,7 @@ def _places(ties: Sequence[Places], begin: np.ndarray, tokens: int, multiple: in
     return Rows(length)
 
 
-_TIES = {Units: _units, Neighbours: _neighbours, Places: _places}
+_TIES = {Units: _units, Neighbours: _neighbours, Scene: _scene, Places: _places}
 
 
 def _up(number: int, multiple: int) -> int:

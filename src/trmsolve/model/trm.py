@@ -25,11 +25,19 @@ from trmsolve.model.grid import GridLayer
 from trmsolve.model.layout import Layout
 from trmsolve.model.mlp import MlpLayer
 from trmsolve.model.official import published_start
+from trmsolve.model.palette import Palette
 from trmsolve.model.pool import pool
 from trmsolve.model.question import Question
+from trmsolve.model.scene import SceneLayer
 from trmsolve.model.units import UnitsLayer
 
-MIXERS = {"units": UnitsLayer, "grid": GridLayer, "mlp": MlpLayer, "attention": AttentionLayer}
+MIXERS: dict[str, type[nn.Module]] = {
+    "units": UnitsLayer,
+    "grid": GridLayer,
+    "scene": SceneLayer,
+    "mlp": MlpLayer,
+    "attention": AttentionLayer,
+}
 
 
 class Step(NamedTuple):
@@ -50,10 +58,11 @@ class TRM(nn.Module):
         if config.mixer not in MIXERS:
             raise TrmsolveError(f"the model mixes its tokens by '{config.mixer}'", f"known: {', '.join(MIXERS)}")
         self.config = config
-        self.embed = Question(config)
+        self.embed = Palette(config) if config.facets else Question(config)
         self.layers = nn.ModuleList(MIXERS[config.mixer](config) for _ in range(config.layers))
         self.y_layers = nn.ModuleList(MIXERS[config.mixer](config) for _ in range(config.y_layers))
-        self.answer_head = nn.Linear(config.width, config.options, bias=config.answer_bias)
+        if not config.facets:
+            self.answer_head = nn.Linear(config.width, config.options, bias=config.answer_bias)
         self.q_head = nn.Linear(config.width, 2)
         # The start of y and z: drawn once, kept with the weights, not trained (paper, section 4.1).
         self.register_buffer("y_init", torch.randn(config.width) / 2)
@@ -108,8 +117,12 @@ class TRM(nn.Module):
         y, z = self.deep_recursion(x, y, z, layout)
         summary = SUMMARIES[self.config.halt_reads](y, layout)
         with torch.autocast(y.device.type, enabled=False):
-            q, logits = exactly(self.q_head, summary), exactly(self.answer_head, y).flatten()
-        return Step(y, z, logits, q[:, 0], q[:, 1])
+            q = exactly(self.q_head, summary)
+            if self.config.facets:
+                logits = self.embed.answer(y, tokens, layout, names)
+            else:
+                logits = exactly(self.answer_head, y)
+        return Step(y, z, logits.flatten(), q[:, 0], q[:, 1])
 
 
 def through(layers: nn.ModuleList, h: Tensor, layout: Layout) -> Tensor:

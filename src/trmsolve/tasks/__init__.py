@@ -7,7 +7,7 @@ from importlib import import_module
 from trmsolve.errors import TrmsolveError, nearest
 from trmsolve.tasks.base import Task
 
-NAMES = ("sudoku", "maze")
+NAMES = ("sudoku", "maze", "arc")
 
 
 def get(name: str) -> Task:

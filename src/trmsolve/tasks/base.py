@@ -74,6 +74,21 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """Tokens tied to those around them and to groups of K kinds, for the mixer `scene`.
+
+    near: int32 (L, 8) the tokens around each, -1 where there is none.
+    speaks, hears: int32 (K, L) for each kind the group that a token speaks to, and the one that it hears; -1 for none.
+    numbers: int64 (K,) groups of each kind.
+    """
+
+    near: np.ndarray
+    speaks: np.ndarray
+    hears: np.ndarray
+    numbers: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """Tokens known by their place in a row, for the mixers `mlp` and `attention`: everyone hears everyone.
 
@@ -95,7 +110,7 @@ class Encoded:
     """
 
     x: np.ndarray
-    ties: Units | Neighbours | Places
+    ties: Units | Neighbours | Scene | Places
     first: np.ndarray
     size: np.ndarray
     meanings: np.ndarray

@@ -67,6 +67,10 @@ class Recipe:
         """The model's dimensions."""
         return official(**self.model) if "cells" in self.model else TRMConfig.from_dict(dict(self.model))
 
+    def fitted(self, data: TrainingData) -> TRMConfig:
+        """The model's dimensions, with a row of the table for every task in the data where tasks have such rows."""
+        return dataclasses.replace(self.config, puzzles=data.rows) if self.config.facets else self.config
+
     @property
     def player(self) -> Task:
         """The task as this model takes it."""

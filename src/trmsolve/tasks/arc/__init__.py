@@ -1,1 +1,34 @@
-"""ARC: a few pairs of grids show a rule, and a test input asks what the rule makes of it."""
+"""ARC-AGI as a task: a few pairs of grids show a rule, and it is to be applied to further inputs.
+
+Other tasks have one rule, which the model learns once; here every puzzle has its own, so that solving is training
+(adapting/). What training needs of a task is here; how ARC is read, solved and shown, its own commands say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from trmsolve.tasks.arc.encode import FACETS, KINDS, LABELS, VOCABULARY
+from trmsolve.tasks.arc.samples import Data
+
+
+class Arc:
+    """The task, as far as training knows it (tasks/base.py)."""
+
+    name = "arc"
+    model: ClassVar[dict[str, Any]] = {
+        "mixer": "scene",
+        "facets": FACETS,
+        "vocabulary": VOCABULARY,
+        "options": LABELS,
+        "kinds": len(KINDS),
+        "width": 64,
+        "hidden": 128,
+        "n": 2,
+        "N_sup": 8,
+    }
+    mix = ("held_out", "rows_per_task", "most")
+    data = Data.open
+
+
+TASK = Arc()

@@ -1,0 +1,207 @@
+"""A grid as the model sees it: a token for each cell of a canvas that holds input and output, cropped to no more.
+
+A token knows its colour, or that it lies outside of the input, and three facts that a cell has by what surrounds it. Its
+answer is a colour, or that it lies outside of the output. What tokens hear of each other (KINDS, and eight neighbours)
+knows no sizes and positions, so that a rule learnt on small grids holds on large ones.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from trmsolve.tasks.arc.grids import COLOURS, Grid, Pair
+from trmsolve.tasks.arc.sizes import Shape, SizeRule
+from trmsolve.tasks.base import Encoded, Guess, Sample, Scene
+
+OUTSIDE = COLOURS  # the colour of a cell that is not there
+LABELS = COLOURS + 1
+# What stands in a cell, as a number with digits: its colour; the size of its area, by doublings; whether its object is
+# the largest (1), the smallest (2) or both (3); whether its colour is the most frequent one (1), the rarest (2) or both.
+FACETS = (LABELS, 8, 4, 4)
+VOCABULARY = prod(FACETS)
+# What a token hears the mean of: its row, column, the grid, the area of its colour that it lies in, the object that it
+# is part of, all cells of its colour, its mirror images; and where the output has another size than the input, the
+# cells that fall onto each other when the larger one is cut into pieces of the smaller one's size, or shrunk to it.
+KINDS = ("row", "column", "grid", "area", "object", "colour", "mirror", "fold", "zoom")
+NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
+
+
+def encode(grid: Grid, rule: SizeRule, row: int = 0) -> Encoded:
+    """The question that an input is. row: of the table of task embeddings (model/palette.py).
+
+    The choices: for each cell of the canvas one of LABELS. An option means cell * LABELS + label.
+    """
+    height, width = canvas = rule.canvas(grid.shape)
+    cells = np.full(canvas, OUTSIDE, np.int64)
+    cells[: grid.shape[0], : grid.shape[1]] = grid
+    areas = components(cells, diagonal=False)
+    objects = np.where((cells == 0) | (cells == OUTSIDE), -1, components((cells == 0) + 2 * (cells == OUTSIDE), True))
+    x = np.ravel_multi_index(
+        (cells, _doublings(areas, cells), _extremes(_numbered(objects)), _extremes(np.where(objects < 0, -1, cells))),
+        FACETS,
+    )
+    number = height * width
+    options = np.arange(number) * LABELS
+    ties = _ties(cells, areas, objects, grid.shape, rule.output(grid.shape))
+    return Encoded(x.ravel() + VOCABULARY * row, ties, options, np.full(number, LABELS), np.arange(number * LABELS))
+
+
+def labels(output: Grid, canvas: Shape) -> np.ndarray:
+    """int64 (cells,) What each cell of the canvas is to become."""
+    wanted = np.full(canvas, OUTSIDE, np.int64)
+    wanted[: output.shape[0], : output.shape[1]] = output
+    return wanted.ravel()
+
+
+def sample(pair: Pair, rule: SizeRule, row: int = 0) -> Sample:
+    """A pair to train on. Large grids weigh more than small ones, but not by as much as they have more cells.
+
+    Raises ValueError for an output that the rule's canvas does not hold.
+    """
+    canvas = rule.canvas(pair.input.shape)
+    if pair.output.shape[0] > canvas[0] or pair.output.shape[1] > canvas[1]:
+        raise ValueError(f"an output of {pair.output.shape} on a canvas of {canvas}")
+    target = labels(pair.output, canvas)
+    weight = np.full(len(target), len(target) ** -0.5, np.float32)
+    return Sample(encode(pair.input, rule, row), target, weight=weight)
+
+
+def decode(meanings: np.ndarray, confidence: np.ndarray, canvas: Shape) -> Guess:
+    """The grid that int64 (cells,) meanings draw on the canvas, and its confidence, float32 (cells,), as one of a cell.
+
+    Its size: the rows, and the columns, of which most cells inside it are not outside; at least one. A cell that is
+    outside all the same is drawn black, with no confidence.
+    """
+    chosen, sure = (meanings % LABELS).reshape(canvas), confidence.reshape(canvas)
+    there = chosen != OUTSIDE
+    height = _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5)
+    width = _extent(there[:height].mean(0) >= 0.5)
+    inside = np.s_[: max(1, height), : max(1, width)]
+    answer = np.where(there, chosen, 0)[inside].astype(np.uint8)
+    return Guess(answer, np.where(there, sure, 0)[inside].astype(np.float32))
+
+
+def _extent(there: np.ndarray) -> int:
+    """How many lead the row that are there."""
+    return len(there) if there.all() else int(there.argmin())
+
+
+# -- what a grid is made of ---------------------------------------------------------------------------------------
+
+
+def components(cells: np.ndarray, diagonal: bool) -> np.ndarray:
+    """int64, the same shape: cells of one value that hang together have one number, 0, 1, ... by first occurrence."""
+    height, width = cells.shape
+    found = np.arange(height * width).reshape(height, width)
+    steps = [(0, 1), (1, 0), *([(1, 1), (1, -1)] if diagonal else [])]
+    ties = []
+    for down, right in steps:
+        here = np.s_[: height - down, max(0, -right) : width - max(0, right)]
+        there = np.s_[down:, max(0, right) : width + min(0, right)]
+        same = cells[here] == cells[there]
+        ties.append((found[here][same], found[there][same]))
+    a, b = (np.concatenate(side) for side in zip(*ties, strict=True))
+    root = np.arange(height * width)
+    while True:  # everyone's root falls to the lowest one that a neighbour has, then to that one's own
+        low = np.minimum(root[a], root[b])
+        after = root.copy()
+        np.minimum.at(after, root[a], low)
+        np.minimum.at(after, root[b], low)
+        after = after[after]
+        if np.array_equal(after, root):
+            break
+        root = after
+    return np.unique(root, return_inverse=True)[1].reshape(height, width)
+
+
+def _doublings(areas: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """How often 1 can be doubled up to the size of the cell's area, 6 at most, plus 1; 0 outside."""
+    size = np.bincount(areas.ravel())[areas]
+    return np.where(cells == OUTSIDE, 0, np.minimum(np.log2(size).astype(np.int64) + 1, FACETS[1] - 1))
+
+
+def _extremes(groups: np.ndarray) -> np.ndarray:
+    """1 for the cells of the largest group, 2 for those of the smallest, 3 where it is both; 0 otherwise, and for -1."""
+    inside = groups >= 0
+    if not inside.any():
+        return np.zeros_like(groups)
+    size = np.bincount(groups[inside])
+    size_of_cell = np.where(inside, size[groups], -1)
+    present = size[size > 0]
+    return np.where(inside, (size_of_cell == present.max()) + 2 * (size_of_cell == present.min()), 0)
+
+
+def _numbered(groups: np.ndarray) -> np.ndarray:
+    """The same groups as 0, 1, ...; -1 stays."""
+    values, numbers = np.unique(groups, return_inverse=True)
+    return numbers.reshape(groups.shape) - int(values[0] == -1)
+
+
+# -- who hears whom -----------------------------------------------------------------------------------------------
+
+
+def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Shape, after: Shape | None) -> Scene:
+    height, width = cells.shape
+    r, c = np.indices(cells.shape)
+    inside = cells != OUTSIDE
+    index = np.pad(r * width + c, 1, constant_values=-1)
+    near = np.stack([index[1 + dr : 1 + dr + height, 1 + dc : 1 + dc + width].ravel() for dr, dc in NEIGHBOURS], 1)
+    mirror = np.minimum(r, before[0] - 1 - r) * width + np.minimum(c, before[1] - 1 - c)
+    both = {
+        "row": r,
+        "column": c,
+        "grid": np.zeros_like(r),
+        "area": areas,
+        "object": objects,
+        "colour": cells,
+        "mirror": np.where(inside, mirror, -1),
+    }
+    units = [(kind, kind) for kind in both.values()]
+    units += _mapped(r, c, inside, before, after)
+    speaks, hears, numbers = [], [], []
+    for told, heard in units:
+        values, found = np.unique(np.concatenate([told.ravel(), heard.ravel()]), return_inverse=True)
+        found = found - int(values[0] == -1)
+        speaks.append(found[: told.size])
+        hears.append(found[told.size :])
+        numbers.append(int(found.max()) + 1)
+    return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers))
+
+
+def _mapped(
+    r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape, after: Shape | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The units of `fold` and `zoom`: what cells of the input speak to, and what cells of the output hear."""
+    nobody = np.full(r.shape, -1)
+    if after is None or after == before:
+        return [(nobody, nobody)] * 2
+    width = r.shape[1]
+    target = (r < after[0]) & (c < after[1])
+    pieces = [_piece(b, a) for b, a in zip(before, after, strict=True)]
+    fold = (r % pieces[0]) * width + c % pieces[1]
+    heard, told = (
+        [_shrunk(i, own, other) for i, own, other in zip((r, c), *s, strict=True)]
+        for s in ((after, before), (before, after))
+    )
+    whole = all(max(a, b) % min(a, b) == 0 for a, b in zip(after, before, strict=True))
+    folded = np.where(inside, fold, -1), np.where(target, fold, -1)
+    if not whole:
+        return [folded, (nobody, nobody)]
+    return [
+        folded,
+        (np.where(inside, told[0] * width + told[1], -1), np.where(target, heard[0] * width + heard[1], -1)),
+    ]
+
+
+def _piece(before: int, after: int) -> int:
+    """The period at which input and output fall onto each other; pieces of an input may have a line between them."""
+    if after >= before:
+        return before
+    return next((after + line for line in (0, 1) if (before + line) % (after + line) == 0), after)
+
+
+def _shrunk(index: np.ndarray, own: int, other: int) -> np.ndarray:
+    """Where an index of a side lies on the other one, when the longer is shrunk to the shorter."""
+    return index // (own // other) if own > other else index
