@@ -1,8 +1,8 @@
 """A grid as the model sees it: a token for each cell of a canvas that holds input and output, cropped to no more.
 
-A token knows its colour, or that it lies outside of the input, and three facts that a cell has by what surrounds it. Its
-answer is a colour, or that it lies outside of the output. What tokens hear of each other (KINDS, and eight neighbours)
-knows no sizes and positions, so that a rule learnt on small grids holds on large ones.
+A token knows its colour, or that it lies outside of the input, and three facts that a cell has by what surrounds it.
+Its answer is a colour, or that it lies outside of the output. What tokens hear of each other (KINDS, and eight
+neighbours) knows no sizes and positions, so that a rule learnt on small grids holds on large ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trmsolve.tasks.base import Encoded, Guess, Sample, Scene
 OUTSIDE = COLOURS  # the colour of a cell that is not there
 LABELS = COLOURS + 1
 # What stands in a cell, as a number with digits: its colour; the size of its area, by doublings; whether its object is
-# the largest (1), the smallest (2) or both (3); whether its colour is the most frequent one (1), the rarest (2) or both.
+# the largest (1), the smallest (2) or both (3); whether its colour is the most frequent (1), the rarest (2) or both.
 FACETS = (LABELS, 8, 4, 4)
 VOCABULARY = prod(FACETS)
 # What a token hears the mean of: its row, column, the grid, the area of its colour that it lies in, the object that it
@@ -68,17 +68,18 @@ def sample(pair: Pair, rule: SizeRule, row: int = 0) -> Sample:
     return Sample(encode(pair.input, rule, row), target, weight=weight)
 
 
-def decode(meanings: np.ndarray, confidence: np.ndarray, canvas: Shape) -> Guess:
+def decode(meanings: np.ndarray, confidence: np.ndarray, canvas: Shape, size: Shape | None = None) -> Guess:
     """The grid that int64 (cells,) meanings draw on the canvas, and its confidence, float32 (cells,), as one of a cell.
 
-    Its size: the rows, and the columns, of which most cells inside it are not outside; at least one. A cell that is
-    outside all the same is drawn black, with no confidence.
+    Its size, unless it is known: the rows, and the columns, of which most cells inside it are not outside; at least one.
+    A cell that is outside all the same is drawn black, with no confidence.
     """
     chosen, sure = (meanings % LABELS).reshape(canvas), confidence.reshape(canvas)
     there = chosen != OUTSIDE
-    height = _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5)
-    width = _extent(there[:height].mean(0) >= 0.5)
-    inside = np.s_[: max(1, height), : max(1, width)]
+    if size is None:
+        height = _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5)
+        size = max(1, height), max(1, _extent(there[:height].mean(0) >= 0.5))
+    inside = np.s_[: size[0], : size[1]]
     answer = np.where(there, chosen, 0)[inside].astype(np.uint8)
     return Guess(answer, np.where(there, sure, 0)[inside].astype(np.float32))
 
@@ -123,7 +124,7 @@ def _doublings(areas: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _extremes(groups: np.ndarray) -> np.ndarray:
-    """1 for the cells of the largest group, 2 for those of the smallest, 3 where it is both; 0 otherwise, and for -1."""
+    """1 for the cells of the largest group, 2 for those of the smallest, 3 where it is both; 0 else, and for -1."""
     inside = groups >= 0
     if not inside.any():
         return np.zeros_like(groups)
@@ -167,7 +168,7 @@ def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Sha
         speaks.append(found[: told.size])
         hears.append(found[told.size :])
         numbers.append(int(found.max()) + 1)
-    return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers))
+    return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers, np.int64))
 
 
 def _mapped(

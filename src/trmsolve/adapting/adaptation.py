@@ -1,0 +1,240 @@
+"""Test-time training: a copy of the network learns the demonstrations of a task, or of several, and answers their tests.
+
+First only the task's rows of the table are trained, from the mean of all that were trained before; then everything. One
+demonstration of each task is left out at first: when it is drawn right without having been shown, the rule is found.
+Then, and otherwise when most of the time is over, it joins the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trmsolve.adapting.batch import Asked, Sides, chunks
+from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
+from trmsolve.adapting.votes import ranked
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.layout import ROUND
+from trmsolve.model.trm import TRM
+from trmsolve.solving.recursion import Recursion, Run
+from trmsolve.tasks.arc.grids import ArcTask
+from trmsolve.tasks.base import Guess, Sample
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.losses import losses
+from trmsolve.training.optim import Optimizers, sign_step
+from trmsolve.training.slots import Slots
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the steps are spent, measured on tasks that were held out from training (docs/records.md)."""
+
+    embedding: float = 0.25  # share of all steps in which only the tasks' rows are trained
+    joins: float = 0.6  # share after which what was left out joins
+    rest: float = 0.15  # share that is still spent once the rule is found
+    lr: float = 0.01  # of the matrices (Muon)
+    row_lr: float = 0.02  # of the rows (sign-SGD)
+    hold: float = 0.5  # share at the full rates; then they fall
+    floor: float = 0.05  # of the rates
+    tokens: int = 2500  # in a batch, roughly
+    check: int = 40  # steps between two looks at what is left out
+    found: float = 0.75  # share of views in which what is left out is right when the rule is found
+    steps_checked: int = 8  # supervision steps of such a look
+    checked: int = 8  # views of such a look
+    shown: int = 4  # views in which the demonstrations are asked for in the end
+
+
+class Adaptation:
+    """A network that adapts to tasks. Made of the checkpoint's configuration and weights, which it copies."""
+
+    def __init__(
+        self,
+        config: TRMConfig,
+        weights: dict[str, Tensor],
+        tasks: Sequence[ArcTask],
+        options: AdaptOptions,
+        device: torch.device,
+        autocast: bool,
+        schedule: Schedule | None = None,
+    ) -> None:
+        self.tasks, self.options, self.schedule = tuple(tasks), options, schedule or Schedule()
+        self.autocast, self.device = autocast, device
+        torch.manual_seed(options.seed)
+        self.sides = [Sides(task, options.votes, i * options.votes) for i, task in enumerate(tasks)]
+        self.model = TRM(replace(config, puzzles=options.votes * len(tasks)))
+        rows = {"embed.puzzles": self.model.embed.puzzles}
+        self.model.load_state_dict({**weights, **rows})
+        self.model.embed.fresh(weights["embed.puzzles"][0])
+        self.model.to(device)
+        by_task = [sides.samples() for sides in self.sides]
+        self.left_out = [
+            options.seed % len(task.demonstrations) if len(task.demonstrations) > 1 else None for task in tasks
+        ]
+        self.pool = [
+            sample
+            for samples, out in zip(by_task, self.left_out, strict=True)
+            for i, of_pair in enumerate(samples)
+            if i != out
+            for sample in of_pair
+        ]
+        self.later = [
+            s for samples, out in zip(by_task, self.left_out, strict=True) if out is not None for s in samples[out]
+        ]
+        self.step, self.began = 0, time.monotonic()
+        self.recent: deque[float] = deque(maxlen=64)  # whether puzzles that left the batch were right
+        self.loss, self.checks = 0.0, []
+        self.ends = 1.0  # the share at which it is over
+        cells = float(np.mean([len(s.target) for s in (*self.pool, *self.later)]))
+        size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
+        self.config = TrainConfig(batch=size, lr=self.schedule.lr, solvable_weight=0.0, warmup=10, seed=options.seed)
+        self.optimizers = Optimizers(self.model, self.config)
+        self.slots = Slots(self._draw, self.model, size, options.seed, 0.1, self._dtype, ROUND)
+        # Tokens, each as often as answering takes supervision steps, and the seconds that one takes once.
+        self.asks = options.max_steps * sum(
+            len(one.encoded.x) for sides in self.sides for one in self._questions(sides)
+        )
+        self.pace = 0.0
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.autocast else torch.float32
+
+    def _draw(self, index: int) -> Sample:
+        """What is trained on so far, in a new random order each time round."""
+        turn, place = divmod(index, len(self.pool))
+        order = np.random.default_rng([self.options.seed, turn]).permutation(len(self.pool))
+        return self.pool[order[place]]
+
+    @property
+    def seconds(self) -> float:
+        """Since this began."""
+        return time.monotonic() - self.began
+
+    @property
+    def share(self) -> float:
+        """Of the steps, or of the time, that is over."""
+        number, options = len(self.tasks), self.options
+        by_steps = self.step / (options.steps * number) if options.steps else 0.0
+        if options.budget is None:
+            return min(1.0, by_steps)
+        left = options.budget * number - self.pace * self.asks  # answering takes its part
+        return min(1.0, max(by_steps, self.seconds / left if left > 0 else 1.0))
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+    def run(self) -> Iterator[Adapting]:
+        """Take all steps; says how it goes every few of them."""
+        plan = self.schedule
+        said = 0.0
+        while (share := self.share) < self.ends:
+            if self.later and share >= plan.joins:
+                self._join()
+            self._step(share)
+            if self.later and self.step % plan.check == 0:
+                self.checks.append(self._check())
+                if self.checks[-1] >= plan.found:
+                    self._join()
+                    self.ends = min(1.0, self.share + plan.rest)
+            if self.seconds - said >= 0.5:
+                said = self.seconds
+                yield self._state()
+        yield self._state()
+
+    def _state(self) -> Adapting:
+        phase = "embedding" if self.share < self.schedule.embedding else "everything"
+        right = float(np.mean(self.recent)) if self.recent else 0.0
+        left_out = self.checks[-1] if self.checks else None
+        return Adapting(self.tasks, phase, self.step, self.seconds, self.share, self.loss, right, left_out)
+
+    def _step(self, share: float) -> None:
+        slots, model, plan, began = self.slots, self.model, self.schedule, time.monotonic()
+        everything = share >= plan.embedding
+        rate = min(1.0, (self.step + 1) / 10) * max(plan.floor, min(1.0, (1 - share) / (1 - plan.hold)))
+        model.requires_grad_(everything)
+        ids, names = model.embed.named(slots.tokens, slots.layout)
+        names.requires_grad_()
+        with torch.autocast(slots.device.type, torch.bfloat16, enabled=self.autocast):
+            step = model(slots.tokens, slots.y, slots.z, slots.layout, names)
+        found = losses(step, slots, self.config)
+        found.total.backward()
+        if everything:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.clip)
+            self.optimizers.step(rate)
+        sign_step(model.embed.puzzles, ids, names.grad, rate * plan.row_lr, 0.0)
+        self.step += 1
+        self.loss += (found.choices.item() - self.loss) * max(0.05, 1 / self.step)
+        right = found.right.cpu()
+        done = slots.advance(step)
+        self.recent.extend(right[done].float().tolist())
+        # Without a gradient a step takes about a third of the time.
+        self.pace += ((time.monotonic() - began) / (3 * len(slots.tokens)) - self.pace) / min(self.step, 20)
+
+    def _join(self) -> None:
+        self.pool, self.later = [*self.pool, *self.later], []
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+    def _check(self) -> float:
+        """The share of views in which what is left out is right."""
+        results = []
+        for sides, out in zip(self.sides, self.left_out, strict=True):
+            if out is not None:
+                pair = sides.task.demonstrations[out]
+                asked = list(sides.asked([pair.input], self.schedule.checked))
+                guesses = self._guesses(asked, self.schedule.steps_checked)
+                results += [np.array_equal(guess.answer, pair.output) for guess, _ in guesses]
+        return float(np.mean(results))
+
+    def _guesses(self, asked: Sequence[Asked], steps: int) -> list[tuple[Guess, float]]:
+        """What the network answers to each, with the halting head's probability."""
+        found: list[tuple[Guess, float]] = []
+        for chunk in chunks(asked, 2 * self.schedule.tokens):
+            *_, last = self._rolled(chunk, steps)
+            found += last
+        return found
+
+    def _rolled(self, asked: Sequence[Asked], steps: int) -> Iterator[list[tuple[Guess, float]]]:
+        """After every supervision step."""
+        recursion, runs = Recursion(self.model, self._dtype), [Run(one.encoded, steps) for one in asked]
+        recursion.admit(runs)
+        for _ in range(steps):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+                recursion.advance()
+            yield [
+                (one.answer(one.encoded.meanings[run.reading.chosen], run.reading.confidence), run.reading.halt)
+                for one, run in zip(asked, runs, strict=True)
+            ]
+
+    def answers(self, events: bool = False) -> Iterator[Refining | TaskResult]:
+        """A TaskResult for each task; before each, with `events`, how the answers come to be, seen as the task stands."""
+        for sides in self.sides:
+            demonstrations, number = sides.task.demonstrations, len(sides.task.tests)
+            asked = self._questions(sides)
+            if events:
+                for one in (a for a in asked[: number * sides.views : sides.views]):
+                    for k, ((guess, halt),) in enumerate(self._rolled([one], self.options.max_steps), 1):
+                        yield Refining(sides.task, one.number, k, self.options.max_steps, guess, halt)
+            guesses = self._guesses(asked, self.options.max_steps)
+            votes = [[] for _ in range(number)]
+            for one, (guess, halt) in zip(asked, guesses[: number * sides.views], strict=False):
+                votes[one.number].append((guess.answer, halt))
+            again = list(zip(asked, guesses, strict=True))[number * sides.views :]
+            right = [np.array_equal(guess.answer, demonstrations[one.number].output) for one, (guess, _) in again]
+            yield TaskResult(
+                sides.task,
+                tuple(ranked(of_test) for of_test in votes),
+                views=sides.views,
+                reproduced=float(np.mean(right)),
+                left_out=self.checks[-1] if self.checks else None,
+                steps=self.step,
+                seconds=self.seconds / len(self.tasks),
+            )
+
+    def _questions(self, sides: Sides) -> list[Asked]:
+        """What is asked in the end: the tests from all sides, then the demonstrations from a few."""
+        demonstrations = [pair.input for pair in sides.task.demonstrations]
+        return [*sides.asked(sides.task.tests), *sides.asked(demonstrations, self.schedule.shown)]
