@@ -1,9 +1,9 @@
 """Questions about colours: every task has an embedding of its own for each colour, and one for itself.
 
 Row p of the table, (1 + C) D numbers: what task p is, then what each of its C colours is. A cell's token is the sum of
-the task, of its colour, and of what else is known of it (the further facets of its id); its answer is scored by how well
-what is said of it fits the task's own colours. So nothing in the network names a colour. A rule that paints red blue
-does the same for any other two, when the rows say so, and a new task needs but a new row.
+the task, of its colour, and of what else is known of it (the further facets of its id). Its answer is scored by how
+well what is said of it fits the task's own colours. So nothing in the network names a colour. A rule that paints red
+blue does the same for any other two, when the rows say so, and a new task needs but a new row.
 
 An id below V, the vocabulary, is a number with digits: colour, then facets. Id V p + i is i in a puzzle of task p.
 """
@@ -48,17 +48,25 @@ class Palette(nn.Module):
     @torch.no_grad()
     def fresh(self, base: Tensor) -> None:
         """Start every row of the table from base, ((1 + C) D,), its colours in an order of the row's own (orders)."""
-        parts, order = base.view(1 + self.colours, self.width), orders(len(self.puzzles), self.colours)
-        self.puzzles.copy_(torch.cat([parts[:1].expand(len(order), 1, -1), parts[1:][order]], 1).flatten(1))
+        self.puzzles.copy_(self._table(base, len(self.puzzles)))
 
     def mean(self) -> Tensor:
         """The mean of all rows, ((1 + C) D,), each with its colours back in one order: where a new task starts."""
         parts = self.puzzles.view(-1, 1 + self.colours, self.width)
-        back = orders(len(parts), self.colours).argsort(1)[:, :, None].expand(-1, -1, self.width)
+        back = orders(len(parts), self.colours).argsort(1)[:, :, None].expand(-1, -1, self.width).to(parts.device)
         return torch.cat([parts[:, :1], parts[:, 1:].gather(1, back)], 1).mean(0).flatten()
 
+    @torch.no_grad()
+    def rows(self, number: int) -> dict[str, Tensor]:
+        """A model's weights that say: so many tasks, all new. Their rows start from the mean of those there are now."""
+        return {"embed.puzzles": self._table(self.mean(), number)}
+
+    def _table(self, base: Tensor, rows: int) -> Tensor:
+        parts, order = base.view(1 + self.colours, self.width), orders(rows, self.colours).to(base.device)
+        return torch.cat([parts[:1].expand(rows, 1, -1), parts[1:][order]], 1).flatten(1)
+
     def named(self, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        """Which rows of the table the B puzzles of a batch name, int64 (B,), and a copy of these rows, (B, (1 + C) D)."""
+        """Which rows of the table the B puzzles of a batch name, int64 (B,), and a copy of them, (B, (1 + C) D)."""
         ids = tokens[layout.puzzles.starts[:-1]] // self.vocabulary
         return ids, self.puzzles[ids]
 

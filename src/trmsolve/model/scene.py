@@ -1,7 +1,7 @@
 """The mixer `scene`: a token hears itself, the eight around it, and the means of the groups that it listens to.
 
 m_g = mean of the h_i that speak to group g
-(a, b) = W h + sum over k of V_k h_(neighbour k) + sum over groups heard of U_kind(g) m_g, which go into the gate (gate.py)
+(a, b) = W h + sum over k of V_k h_(neighbour k) + sum over groups heard of U_kind(g) m_g, the two halves for gate.py
 
 Who speaks to a group need not be who hears it: so the cells of an input reach those of an output of another size.
 """

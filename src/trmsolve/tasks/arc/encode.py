@@ -71,14 +71,14 @@ def sample(pair: Pair, rule: SizeRule, row: int = 0) -> Sample:
 def decode(meanings: np.ndarray, confidence: np.ndarray, canvas: Shape, size: Shape | None = None) -> Guess:
     """The grid that int64 (cells,) meanings draw on the canvas, and its confidence, float32 (cells,), as one of a cell.
 
-    Its size, unless it is known: the rows, and the columns, of which most cells inside it are not outside; at least one.
+    Its size, unless it is known: the rows, and the columns, of which most cells inside it are there; at least one.
     A cell that is outside all the same is drawn black, with no confidence.
     """
     chosen, sure = (meanings % LABELS).reshape(canvas), confidence.reshape(canvas)
     there = chosen != OUTSIDE
     if size is None:
-        height = _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5)
-        size = max(1, height), max(1, _extent(there[:height].mean(0) >= 0.5))
+        height = max(1, _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5))
+        size = height, max(1, _extent(there[:height].mean(0) >= 0.5))
     inside = np.s_[: size[0], : size[1]]
     answer = np.where(there, chosen, 0)[inside].astype(np.uint8)
     return Guess(answer, np.where(there, sure, 0)[inside].astype(np.float32))

@@ -1,0 +1,166 @@
+"""Tasks with colours of their own: no colour has a name, and a new task is a new row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.layout import pack
+from trmsolve.model.palette import orders
+from trmsolve.model.trm import TRM, parameters
+from trmsolve.tasks.arc import TASK
+from trmsolve.tasks.arc.encode import FACETS, OUTSIDE, VOCABULARY, encode
+from trmsolve.tasks.arc.grids import COLOURS, Pair
+from trmsolve.tasks.arc.sizes import SizeRule
+
+WIDTH, ROWS = 8, 5
+
+
+@pytest.fixture
+def model() -> TRM:
+    torch.manual_seed(0)
+    made = TRM(TRMConfig.from_dict({**TASK.model, "width": WIDTH, "hidden": 12, "puzzles": ROWS}))
+    torch.nn.init.normal_(made.q_head.weight)
+    return made.eval()
+
+
+def a_grid(seed: int = 0, shape=(4, 5)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, COLOURS, shape).astype(np.uint8)
+
+
+def answer(model: TRM, seen: np.ndarray, row: int, after=None, names=None):
+    """Logits (cells, 11) and the halting logit after two steps."""
+    question = encode(seen, SizeRule.of([Pair(seen, np.zeros(after or seen.shape, np.uint8))]), row)
+    tokens, layout = pack([question])
+    y, z = model.start(len(tokens), torch.float32)
+    with torch.inference_mode():
+        for _ in range(2):
+            step = model(tokens, y, z, layout, names)
+            y, z = step.y, step.z
+    return step.logits.view(len(tokens), -1), step.halt
+
+
+def colours(row: torch.Tensor) -> torch.Tensor:
+    """(C, D) Those of a row."""
+    return row.view(1 + COLOURS, WIDTH)[1:]
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 9)])
+def test_two_colours_exchanged_in_the_grid_and_in_the_row_are_exchanged_in_the_answer(model, one, other):
+    seen = a_grid()
+    swap = np.arange(COLOURS + 1)
+    swap[[one, other]] = other, one
+    before, halt = answer(model, seen, 0, (8, 5))
+    with torch.no_grad():
+        colours(model.embed.puzzles[0])[[one, other]] = colours(model.embed.puzzles[0])[[other, one]]
+    after, halt_after = answer(model, swap[seen].astype(np.uint8), 0, (8, 5))
+    torch.testing.assert_close(after[:, swap], before, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(halt_after, halt, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(after, before, atol=1e-2)  # it is no constant
+
+
+def test_that_a_cell_is_outside_is_no_colour_of_a_task(model):
+    """Its logit does not move when a row's colours do, while what the token itself says stays."""
+    tokens, layout = pack([encode(a_grid(), SizeRule.of([Pair(a_grid(), a_grid())]))])
+    y = torch.randn(len(tokens), WIDTH)
+    before = model.embed.answer(y, tokens, layout)
+    with torch.no_grad():
+        model.embed.puzzles.mul_(-1)
+    after = model.embed.answer(y, tokens, layout)
+    torch.testing.assert_close(after[:, :OUTSIDE], -before[:, :OUTSIDE])
+    assert torch.equal(after[:, OUTSIDE], before[:, OUTSIDE])
+
+
+def test_what_a_token_is_made_of(model):
+    seen = np.array([[0, 3], [7, 0]], np.uint8)
+    question = encode(seen, SizeRule.of([Pair(seen, np.zeros((2, 3), np.uint8))]), 2)  # a third column, outside
+    tokens, layout = pack([question])
+    x = model.embed(tokens, layout)
+    row = model.embed.puzzles[2].view(1 + COLOURS, WIDTH)
+    for i, token in enumerate(tokens.tolist()):
+        colour, *further = np.unravel_index(token - 2 * VOCABULARY, FACETS)
+        expected = row[0] + (model.embed.outside if colour == OUTSIDE else row[1 + colour])
+        expected = expected + sum(kind.weight[digit] for kind, digit in zip(model.embed.kinds, further, strict=True))
+        torch.testing.assert_close(x[i], expected)
+
+
+def test_each_puzzle_of_a_batch_has_its_own_row(model):
+    seen, rule = a_grid(), SizeRule.of([Pair(a_grid(), a_grid())])
+    tokens, layout = pack([encode(seen, rule, row) for row in (3, 0, 3)], 64)
+    ids, names = model.embed.named(tokens, layout)
+    assert ids.tolist() == [3, 0, 3] and torch.equal(names, model.embed.puzzles[[3, 0, 3]])
+    x = model.embed(tokens, layout)[: 3 * seen.size].view(3, seen.size, WIDTH)
+    assert torch.equal(x[0], x[2]) and not torch.allclose(x[0], x[1])
+
+
+def test_rows_that_are_handed_in_stand_for_those_of_the_table(model):
+    seen = a_grid()
+    plain, halt = answer(model, seen, 4)
+    row = model.embed.puzzles[4].clone()
+    with torch.no_grad():
+        model.embed.puzzles.zero_()
+    again, halt_again = answer(model, seen, 4, names=row[None])
+    assert torch.equal(again, plain) and torch.equal(halt_again, halt)
+
+
+def test_a_row_has_the_gradient_and_the_table_none(model):
+    seen, rule = a_grid(), SizeRule.of([Pair(a_grid(), a_grid())])
+    tokens, layout = pack([encode(seen, rule, row) for row in (1, 2)])
+    names = model.embed.named(tokens, layout)[1].requires_grad_()
+    y, z = model.start(len(tokens), torch.float32)
+    model(tokens, y, z, layout, names).logits.sum().backward()
+    assert names.grad.view(2, 1 + COLOURS, WIDTH)[:, 0].any() and names.grad.abs().sum(1).all()
+    assert not model.embed.puzzles.requires_grad
+    assert parameters(model) == sum(v.numel() for k, v in model.state_dict().items() if k not in BUFFERS)
+
+
+BUFFERS = ("embed.puzzles", "y_init", "z_init")
+
+
+# -- where rows start -----------------------------------------------------------------------------------------------
+def test_the_mean_is_what_fresh_rows_started_from(model):
+    base = torch.randn(model.embed.row)
+    model.embed.fresh(base)
+    torch.testing.assert_close(model.embed.mean(), base)
+    assert len({tuple(row.tolist()) for row in model.embed.puzzles}) == ROWS  # though no two rows are alike
+    for row in model.embed.puzzles:
+        assert torch.equal(row[:WIDTH], base[:WIDTH])
+        assert torch.equal(colours(row)[0], colours(base)[0])  # black is black everywhere
+        assert sorted(colours(row).tolist()) == sorted(colours(base).tolist())
+
+
+def test_the_mean_is_taken_colour_by_colour(model):
+    base, change = torch.randn(model.embed.row), torch.randn(ROWS, 1 + COLOURS, WIDTH)
+    model.embed.fresh(base)
+    order = orders(ROWS, COLOURS)
+    with torch.no_grad():
+        for row, by, of in zip(model.embed.puzzles, change, order, strict=True):
+            row.view(1 + COLOURS, WIDTH)[0] += by[0]
+            colours(row).add_(by[1:][of])  # each of the base's colours by what is its own
+    torch.testing.assert_close(model.embed.mean(), base + change.mean(0).flatten(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_rows_order_does_not_depend_on_how_many_there_are():
+    """So a table may grow, and a run that is resumed has the rows it had."""
+    few, many = orders(3, COLOURS), orders(40, COLOURS)
+    assert torch.equal(few, many[:3])
+    assert (many[:, 0] == 0).all() and (many.sort(1).values == torch.arange(COLOURS)).all()
+    assert len(many.unique(dim=0)) == 40
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_a_table_for_other_tasks_starts_from_the_mean_of_this_one(model, number):
+    torch.nn.init.normal_(model.embed.puzzles)
+    other = TRM(TRMConfig.from_dict({**model.config.to_dict(), "puzzles": number}))
+    other.load_state_dict(model.state_dict() | model.embed.rows(number))
+    torch.testing.assert_close(other.embed.mean(), model.embed.mean())
+    assert other.embed.puzzles.shape == (number, model.embed.row)
+
+
+def test_a_new_models_rows_are_one_start_in_several_orders(model):
+    mean = model.embed.mean()
+    again = TRM(model.config)
+    again.embed.fresh(mean)
+    torch.testing.assert_close(again.embed.puzzles, model.embed.puzzles)

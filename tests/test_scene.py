@@ -1,0 +1,184 @@
+"""The mixer scene: against a dense computation, with its gradients, and each puzzle of a batch alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.layout import pack
+from trmsolve.model.pool import pool
+from trmsolve.model.scene import AROUND, SceneLayer
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.arc import TASK
+from trmsolve.tasks.arc.encode import KINDS, NEIGHBOURS, encode
+from trmsolve.tasks.arc.grids import Pair
+from trmsolve.tasks.arc.sizes import SizeRule
+from trmsolve.tasks.base import Encoded
+
+CONFIG = TRMConfig.from_dict({**TASK.model, "width": 8, "hidden": 12, "puzzles": 3})
+
+
+def a_question(seed: int, before: tuple[int, int], after: tuple[int, int] | None = None, row: int = 0) -> Encoded:
+    """Of a random grid, black for the most part."""
+    seen = np.random.default_rng(seed).integers(-9, 10, before).clip(0).astype(np.uint8)
+    return encode(seen, SizeRule.of([Pair(seen, np.zeros(after or before, np.uint8))]), row)
+
+
+@pytest.fixture(scope="module")
+def batch() -> list[Encoded]:
+    """As large, larger, smaller; one that maps nothing; and a single cell."""
+    sizes = [((4, 5), None), ((2, 3), (4, 6)), ((5, 3), (2, 3)), ((1, 1), None)]
+    return [a_question(i, *of, row=i % 3) for i, of in enumerate(sizes)]
+
+
+@pytest.fixture(scope="module")
+def model() -> TRM:
+    torch.manual_seed(0)
+    made = TRM(CONFIG)
+    torch.nn.init.normal_(made.q_head.weight)
+    torch.nn.init.normal_(made.embed.puzzles)  # rows that differ
+    return made.eval()
+
+
+def dense(layer: SceneLayer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
+    """What the layer's formula says, cell by cell and group by group."""
+    near, kinds, down = layer.near.weight.to(h), [kind.weight.to(h) for kind in layer.kinds], layer.down.weight.to(h)
+    mixed, start = [], 0
+    for question in questions:
+        own = h[start : start + len(question.x)]
+        start += len(question.x)
+        for i in range(len(own)):
+            around = [own[i], *(own[j] if j >= 0 else torch.zeros_like(own[i]) for j in question.ties.near[i])]
+            heard = near @ torch.cat(around)
+            for weight, speaks, hears in zip(kinds, question.ties.speaks, question.ties.hears, strict=True):
+                speakers = [] if hears[i] < 0 else np.flatnonzero(speaks == hears[i]).tolist()
+                if speakers:
+                    heard = heard + weight @ own[speakers].mean(0)
+            mixed.append(heard)
+    gate, value = torch.stack(mixed).chunk(2, -1)
+
+    def normed(t):
+        return t / (t.square().mean(-1, keepdim=True) + torch.finfo(torch.float32).eps).sqrt()
+
+    return normed(h[:start] + (gate.sigmoid() * normed(gate * value)) @ down.T)
+
+
+# -- one layer ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("grad", [True, False], ids=["with autograd", "without"])
+def test_a_layer_computes_its_formula(batch, grad):
+    torch.manual_seed(1)
+    layer, (tokens, layout) = SceneLayer(CONFIG), pack(batch, 16)
+    h = torch.randn(len(tokens), CONFIG.width)
+    with torch.set_grad_enabled(grad):
+        found = layer(h, layout.ties)[: sum(len(question.x) for question in batch)]
+    torch.testing.assert_close(found.double(), dense(layer, h.double(), batch), atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_are_those_of_the_formula(batch):
+    torch.manual_seed(2)
+    layer, (tokens, layout) = SceneLayer(CONFIG), pack(batch, 16)
+    real = sum(len(question.x) for question in batch)
+    h = torch.randn(len(tokens), CONFIG.width, requires_grad=True)
+    weigh = torch.randn(real, CONFIG.width)
+    wanted = [h, *layer.parameters()]
+    mine = torch.autograd.grad((layer(h, layout.ties)[:real] * weigh).sum(), wanted)
+    theirs = torch.autograd.grad((dense(layer, h, batch) * weigh).sum(), wanted)
+    assert len(mine) == 1 + 1 + len(KINDS) + 1
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("groups", ["near", "told", "heard"])
+def test_sums_over_groups_have_the_right_gradient(batch, groups):
+    ties = pack(batch[1:3], 8)[1].ties
+    of = getattr(ties, groups)
+    rows = len(of.group_starts) - 1
+    h = torch.randn(rows, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: pool(t, of), (h,))
+
+
+def test_a_kind_that_nobody_speaks_to_is_no_kind(batch):
+    """Where sizes stay, nothing is folded: the weights of that kind have no part in it, and no gradient."""
+    layer, (tokens, layout) = SceneLayer(CONFIG), pack(batch[:1])
+    layer(torch.randn(len(tokens), CONFIG.width), layout.ties).sum().backward()
+    silent = [kind for kind, own in zip(KINDS, layer.kinds, strict=True) if not own.weight.grad.any()]
+    assert silent == ["fold", "zoom"]
+
+
+# -- the layout -----------------------------------------------------------------------------------------------------
+def test_the_layout_of_several_puzzles_is_that_of_each_side_by_side(batch):
+    tokens, layout = pack(batch, 16)
+    ties, start, shift = layout.ties, 0, 0
+    assert len(tokens) % 16 == 0 and sum(ties.numbers) == len(ties.share)
+    assert ties.numbers == tuple(sum(int(q.ties.numbers[k]) for q in batch) for k in range(len(KINDS)))
+    # A group's number says its kind, then its puzzle, then its place there.
+    value = torch.randn(len(tokens), 1, dtype=torch.float64)
+    sums = pool(value, ties.told)
+    for k in range(len(KINDS)):
+        start = 0
+        for question in batch:
+            own = value[start : start + len(question.x), 0].numpy()
+            for group in range(int(question.ties.numbers[k])):
+                speakers = question.ties.speaks[k] == group
+                assert sums[shift].item() == pytest.approx(own[speakers].sum())
+                assert ties.share[shift].item() == pytest.approx(1 / max(1, speakers.sum()))
+                shift += 1
+            start += len(question.x)
+
+
+def test_tokens_that_fill_a_batch_up_hear_nobody(batch):
+    tokens, layout = pack(batch, 64)
+    real = sum(len(question.x) for question in batch)
+    assert real < len(tokens)
+    ones = torch.ones(len(tokens), 1)
+    assert not pool(ones, layout.ties.near).view(len(tokens), AROUND)[real:].any()
+    assert not pool(torch.ones(len(layout.ties.share), 1), layout.ties.heard)[real:].any()
+
+
+def test_slots_of_neighbours_are_told_apart():
+    """Each of the eight is heard by weights of its own: the token above is never taken for the one below."""
+    question = a_question(0, (3, 3))
+    _, layout = pack([question])
+    place = torch.arange(9.0)[:, None] + 1
+    heard = pool(place, layout.ties.near).view(9, AROUND)[4].tolist()
+    assert heard == [5.0, *(3.0 * (1 + r) + 1 + c + 1 for r, c in NEIGHBOURS)]
+
+
+# -- the whole network ----------------------------------------------------------------------------------------------
+def answers(model: TRM, questions: list[Encoded], multiple: int = 1, steps: int = 2):
+    """For each its logits, (cells, 11), and its halting logit, after some steps."""
+    tokens, layout = pack(questions, multiple)
+    y, z = model.start(len(tokens), torch.float32)
+    with torch.inference_mode():
+        for _ in range(steps):
+            step = model(tokens, y, z, layout)
+            y, z = step.y, step.z
+    lengths = [len(question.x) for question in questions]
+    logits = step.logits.view(len(tokens), -1)[: sum(lengths)].split(lengths)
+    return list(zip(logits, step.halt, strict=True))
+
+
+def test_neighbours_in_the_batch_and_filling_change_nothing(model, batch):
+    for question, (logits, halt) in zip(batch, answers(model, batch, multiple=64), strict=True):
+        ((alone, alone_halt),) = answers(model, [question])
+        torch.testing.assert_close(logits, alone, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(halt, alone_halt, atol=1e-4, rtol=1e-4)
+    assert len({round(float(halt), 3) for _, halt in answers(model, batch)}) == len(batch)
+
+
+def test_a_batch_in_another_order_gives_the_same(model, batch):
+    for (logits, _), (again, _) in zip(answers(model, batch), reversed(answers(model, batch[::-1])), strict=True):
+        torch.testing.assert_close(logits, again, atol=1e-4, rtol=1e-4)
+
+
+def test_with_and_without_autograd_agree(model, batch):
+    tokens, layout = pack(batch)
+    y, z = model.start(len(tokens), torch.float32)
+    with torch.no_grad():
+        fast = model(tokens, y, z, layout)
+    slow = model(tokens, y, z, layout)
+    assert slow.logits.requires_grad and not fast.logits.requires_grad
+    torch.testing.assert_close(fast.logits, slow.logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fast.halt, slow.halt, atol=1e-4, rtol=1e-4)
