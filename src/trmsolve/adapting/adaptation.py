@@ -1,4 +1,4 @@
-"""Test-time training: a copy of the network learns the demonstrations of a task, or of several, and answers their tests.
+"""Test-time training: a copy of the network learns the demonstrations of a task, or of several, and answers its tests.
 
 First only the task's rows of the table are trained, from the mean of all that were trained before; then everything. One
 demonstration of each task is left out at first: when it is drawn right without having been shown, the rule is found.
@@ -18,13 +18,13 @@ from torch import Tensor
 
 from trmsolve.adapting.batch import Asked, Sides, chunks
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
-from trmsolve.adapting.votes import ranked
+from trmsolve.adapting.votes import Ballot, ranked
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import ROUND
 from trmsolve.model.trm import TRM
-from trmsolve.solving.recursion import Recursion, Run
+from trmsolve.solving.recursion import Reading, Recursion, Run
 from trmsolve.tasks.arc.grids import ArcTask
-from trmsolve.tasks.base import Guess, Sample
+from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import Optimizers, sign_step
@@ -72,20 +72,14 @@ class Adaptation:
         self.model.load_state_dict({**weights, **rows})
         self.model.embed.fresh(weights["embed.puzzles"][0])
         self.model.to(device)
-        by_task = [sides.samples() for sides in self.sides]
-        self.left_out = [
-            options.seed % len(task.demonstrations) if len(task.demonstrations) > 1 else None for task in tasks
-        ]
-        self.pool = [
-            sample
-            for samples, out in zip(by_task, self.left_out, strict=True)
-            for i, of_pair in enumerate(samples)
-            if i != out
-            for sample in of_pair
-        ]
-        self.later = [
-            s for samples, out in zip(by_task, self.left_out, strict=True) if out is not None for s in samples[out]
-        ]
+        self.left_out: list[int | None] = []  # for each task the demonstration that is left out, where it has several
+        self.pool: list[Sample] = []  # what is trained on
+        self.later: list[Sample] = []  # what joins it
+        for sides in self.sides:
+            samples = sides.samples()
+            self.left_out.append(options.seed % len(samples) if len(samples) > 1 else None)
+            for number, of_pair in enumerate(samples):
+                (self.later if number == self.left_out[-1] else self.pool).extend(of_pair)
         self.step, self.began = 0, time.monotonic()
         self.recent: deque[float] = deque(maxlen=64)  # whether puzzles that left the batch were right
         self.loss, self.checks = 0.0, []
@@ -96,9 +90,8 @@ class Adaptation:
         self.optimizers = Optimizers(self.model, self.config)
         self.slots = Slots(self._draw, self.model, size, options.seed, 0.1, self._dtype, ROUND)
         # Tokens, each as often as answering takes supervision steps, and the seconds that one takes once.
-        self.asks = options.max_steps * sum(
-            len(one.encoded.x) for sides in self.sides for one in self._questions(sides)
-        )
+        questions = [one for sides in self.sides for one in self._questions(sides)]
+        self.asks = options.max_steps * sum(len(one.encoded.x) for one in questions)
         self.pace = 0.0
 
     @property
@@ -171,8 +164,8 @@ class Adaptation:
         right = found.right.cpu()
         done = slots.advance(step)
         self.recent.extend(right[done].float().tolist())
-        # Without a gradient a step takes about a third of the time.
-        self.pace += ((time.monotonic() - began) / (3 * len(slots.tokens)) - self.pace) / min(self.step, 20)
+        if self.step > 1:  # the first one loads libraries; without a gradient a step takes about a third of the time
+            self.pace += ((time.monotonic() - began) / (3 * len(slots.tokens)) - self.pace) / min(self.step - 1, 20)
 
     def _join(self) -> None:
         self.pool, self.later = [*self.pool, *self.later], []
@@ -185,48 +178,47 @@ class Adaptation:
             if out is not None:
                 pair = sides.task.demonstrations[out]
                 asked = list(sides.asked([pair.input], self.schedule.checked))
-                guesses = self._guesses(asked, self.schedule.steps_checked)
-                results += [np.array_equal(guess.answer, pair.output) for guess, _ in guesses]
+                readings = self._readings(asked, self.schedule.steps_checked)
+                guesses = [one.guess(reading) for one, reading in zip(asked, readings, strict=True)]
+                results += [np.array_equal(guess.answer, pair.output) for guess in guesses]
         return float(np.mean(results))
 
-    def _guesses(self, asked: Sequence[Asked], steps: int) -> list[tuple[Guess, float]]:
-        """What the network answers to each, with the halting head's probability."""
-        found: list[tuple[Guess, float]] = []
+    def _readings(self, asked: Sequence[Asked], steps: int) -> list[Reading]:
+        """What the network says to each question in the end."""
+        found: list[Reading] = []
         for chunk in chunks(asked, 2 * self.schedule.tokens):
             *_, last = self._rolled(chunk, steps)
             found += last
         return found
 
-    def _rolled(self, asked: Sequence[Asked], steps: int) -> Iterator[list[tuple[Guess, float]]]:
-        """After every supervision step."""
+    def _rolled(self, asked: Sequence[Asked], steps: int) -> Iterator[list[Reading]]:
+        """What it says after every supervision step."""
         recursion, runs = Recursion(self.model, self._dtype), [Run(one.encoded, steps) for one in asked]
         recursion.admit(runs)
         for _ in range(steps):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 recursion.advance()
-            yield [
-                (one.answer(one.encoded.meanings[run.reading.chosen], run.reading.confidence), run.reading.halt)
-                for one, run in zip(asked, runs, strict=True)
-            ]
+            yield [run.reading for run in runs if run.reading]
 
     def answers(self, events: bool = False) -> Iterator[Refining | TaskResult]:
-        """A TaskResult for each task; before each, with `events`, how the answers come to be, seen as the task stands."""
+        """A TaskResult for each task; before it, with `events`, how its answers come to be, seen as the task stands."""
         for sides in self.sides:
             demonstrations, number = sides.task.demonstrations, len(sides.task.tests)
             asked = self._questions(sides)
             if events:
                 for one in (a for a in asked[: number * sides.views : sides.views]):
-                    for k, ((guess, halt),) in enumerate(self._rolled([one], self.options.max_steps), 1):
-                        yield Refining(sides.task, one.number, k, self.options.max_steps, guess, halt)
-            guesses = self._guesses(asked, self.options.max_steps)
-            votes = [[] for _ in range(number)]
-            for one, (guess, halt) in zip(asked, guesses[: number * sides.views], strict=False):
-                votes[one.number].append((guess.answer, halt))
-            again = list(zip(asked, guesses, strict=True))[number * sides.views :]
-            right = [np.array_equal(guess.answer, demonstrations[one.number].output) for one, (guess, _) in again]
+                    for k, (reading,) in enumerate(self._rolled([one], self.options.max_steps), 1):
+                        guess = one.guess(reading)
+                        yield Refining(sides.task, one.number, k, self.options.max_steps, guess, reading.halt)
+            answers = list(zip(asked, self._readings(asked, self.options.max_steps), strict=True))
+            ballots: list[list[Ballot]] = [[] for _ in range(number)]
+            for one, reading in answers[: number * sides.views]:
+                ballots[one.number].append(one.ballot(reading))
+            again = [(one.guess(r).answer, demonstrations[one.number]) for one, r in answers[number * sides.views :]]
+            right = [np.array_equal(answer, pair.output) for answer, pair in again]
             yield TaskResult(
                 sides.task,
-                tuple(ranked(of_test) for of_test in votes),
+                tuple(map(ranked, ballots)),
                 views=sides.views,
                 reproduced=float(np.mean(right)),
                 left_out=self.checks[-1] if self.checks else None,

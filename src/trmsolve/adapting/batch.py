@@ -8,8 +8,10 @@ from math import prod
 
 import numpy as np
 
-from trmsolve.tasks.arc.encode import decode, encode, sample
-from trmsolve.tasks.arc.grids import ArcTask, Grid
+from trmsolve.adapting.votes import Ballot
+from trmsolve.solving.recursion import Reading
+from trmsolve.tasks.arc.encode import LABELS, decode, encode, sample
+from trmsolve.tasks.arc.grids import COLOURS, ArcTask, Grid
 from trmsolve.tasks.arc.sizes import Shape, SizeRule
 from trmsolve.tasks.arc.symmetries import View
 from trmsolve.tasks.base import Encoded, Guess, Sample
@@ -26,10 +28,20 @@ class Asked:
     canvas: Shape
     size: Shape | None  # of the answer, where the sizes of the demonstrations tell
 
-    def answer(self, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-        """The guess that int64 (cells,) meanings make, as the task stands."""
-        seen = decode(meanings, confidence, self.canvas, self.size)
-        return Guess(self.view.undo(seen.answer), transform(seen.confidence, inverse(self.view.turn)))
+    def guess(self, reading: Reading) -> Guess:
+        """What the network chose, as the task stands."""
+        seen = decode(self.encoded.meanings[reading.chosen], reading.confidence, self.canvas, self.size)
+        return Guess(self.view.undo(seen.answer), self._undo(seen.confidence))
+
+    def ballot(self, reading: Reading) -> Ballot:
+        """The same as a vote."""
+        grid = self.guess(reading).answer
+        seen = reading.probabilities.reshape(*self.canvas, LABELS)
+        height, width = self.view.apply(grid).shape
+        return Ballot(grid, self._undo(seen[:height, :width, :COLOURS]), reading.halt)
+
+    def _undo(self, seen: np.ndarray) -> np.ndarray:
+        return transform(seen, inverse(self.view.turn))
 
 
 class Sides:

@@ -62,10 +62,10 @@ class Refining:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One grid that was given as an answer to a test."""
+    """One grid that views answer to a test, or that they draw together (votes.py)."""
 
     grid: Grid
-    votes: int  # views that answered so
+    votes: int  # views that answered so; may be none for the grid drawn together
     confidence: float  # these votes' share of all, each weighed by the halting head; 0 .. 1
 
 

@@ -1,8 +1,12 @@
-"""Many views' answers to one question become two: the grids that got most votes, each weighed by how sure it was."""
+"""Many views' answers to one question become two: grids by their votes, and the grid that all views draw together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from trmsolve.adapting.options import Vote
 from trmsolve.tasks.arc.grids import Grid
@@ -10,14 +14,49 @@ from trmsolve.tasks.arc.grids import Grid
 LEAST = 0.01  # what a vote counts at least: where no view is sure, the number of votes decides
 
 
-def ranked(votes: Iterable[tuple[Grid, float]]) -> tuple[Vote, ...]:
-    """Grids by what their votes weigh together, the best first; each with a weight, 0 .. 1, of its own.
+@dataclass(frozen=True, slots=True, eq=False)
+class Ballot:
+    """What one view answers, as the task stands."""
 
-    Of equals the one named first comes first.
+    grid: Grid
+    colours: np.ndarray  # float32 (height, width, 10): the probability of each colour in each cell of the grid
+    halt: float  # probability that all of it is right, by the halting head
+
+
+def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
+    """All grids that were answered, and their consensus, the best first. Of equals the one named first comes first.
+
+    A ballot weighs what its halting head says. The consensus stands first: views that err in a cell or two seldom err
+    in the same ones, so that it may be right when no view is. The others follow by the weight of their votes.
     """
-    found: dict[tuple[tuple[int, ...], bytes], tuple[Grid, list[float]]] = {}
-    for grid, weight in votes:
-        found.setdefault((grid.shape, grid.tobytes()), (grid, []))[1].append(max(LEAST, weight))
-    total = sum(sum(weights) for _, weights in found.values())
-    order = sorted(found.values(), key=lambda entry: -sum(entry[1]))
-    return tuple(Vote(grid, len(weights), sum(weights) / total) for grid, weights in order)
+    weights: dict[tuple[tuple[int, ...], bytes], float] = {}
+    votes: Counter[tuple[tuple[int, ...], bytes]] = Counter()
+    grids = {}
+    for ballot in ballots:
+        key = _key(ballot.grid)
+        grids.setdefault(key, ballot.grid)
+        weights[key] = weights.get(key, 0.0) + max(LEAST, ballot.halt)
+        votes[key] += 1
+    total = sum(weights.values())
+    order = sorted(grids, key=lambda key: -weights[key])
+    together = consensus(ballots)
+    first = _key(together)
+    grids.setdefault(first, together)
+    return tuple(
+        Vote(grids[key], votes[key], weights.get(key, 0.0) / total)
+        for key in (first, *(key for key in order if key != first))
+    )
+
+
+def consensus(ballots: Sequence[Ballot]) -> Grid:
+    """Cell by cell the colour that the views of the prevailing size find likeliest together (the sum of their logs)."""
+    sizes: Counter[tuple[int, ...]] = Counter()
+    for ballot in ballots:
+        sizes[ballot.grid.shape] += max(LEAST, ballot.halt)  # type: ignore[assignment]
+    ((size, _),) = sizes.most_common(1)
+    agreeing = [np.log(ballot.colours + 1e-4) for ballot in ballots if ballot.grid.shape == size]
+    return np.sum(agreeing, 0).argmax(-1).astype(np.uint8)
+
+
+def _key(grid: Grid) -> tuple[tuple[int, ...], bytes]:
+    return grid.shape, grid.tobytes()
