@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.arc.encode import FACETS, KINDS, LABELS, VOCABULARY
 from trmsolve.tasks.arc.samples import Data
+from trmsolve.tasks.cellwise import Frame
 
 
 class Arc:
@@ -29,6 +31,13 @@ class Arc:
     }
     mix = ("held_out", "rows_per_task", "most")
     data = Data.open
+
+    def by_cells(self, frame: Frame) -> Any:
+        """Raises TrmsolveError: the published networks for ARC know their tasks by rows of tables that are not ours."""
+        raise TrmsolveError(
+            "a network for ARC that takes a token for each cell can only be run step by step",
+            "from Python: trmsolve.load(FILE).refine(tokens, puzzle_ids)",
+        )
 
 
 TASK = Arc()
