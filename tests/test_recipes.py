@@ -110,6 +110,25 @@ def test_the_tasks_own_models_are_recipes_too():
     ]
 
 
+def test_the_flags_of_arc_and_its_rows():
+    printed = CliRunner().invoke(app, ["train", "--task", "arc", "--width", "96", "--n-sup", "4", "--print-config"])
+    model = yaml.safe_load(printed.output)["model"]
+    assert (model["width"], model["hidden"], model["N_sup"], model["mixer"]) == (96, 192, 4, "scene")
+    printed = CliRunner().invoke(
+        app, ["train", "--task", "arc", "--width", "96", "--hidden", "96", "--print-config", "--seed", "4"]
+    )
+    assert yaml.safe_load(printed.output)["model"]["hidden"] == 96
+    example = Path(__file__).parents[1] / "examples" / "arc" / "mirror.json"
+    values = over_sources(recipes.of_task("arc"), str(example))
+    recipe = recipes.build(recipes.with_settings(values, ["data.rows_per_task=3"]))
+    assert recipe.config.puzzles == 0 and recipe.fitted(recipe.data()).puzzles == 3
+    assert recipes.build(yaml.safe_load(recipe.text())) == recipe
+
+
+def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
+    return recipes.over(values, {"data": {"sources": list(sources)}})
+
+
 # -- what is wrong ------------------------------------------------------------------------------------------------
 
 

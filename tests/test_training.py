@@ -17,7 +17,9 @@ import trmsolve
 from trmsolve.cli import app
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.store import read_header
+from trmsolve.model.trm import TRM
+from trmsolve.store import load_tensors, read_header
+from trmsolve.tasks import get
 from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.encode import encode, target
@@ -256,3 +258,178 @@ def test_a_finished_run_is_measured_on_its_held_out_puzzles(tmp_path, monkeypatc
     header = read_header("runs/sudoku/sudoku.safetensors")
     assert header.metrics["held"]["n"] == 4 and 0 <= header.metrics["held"]["solved"] <= 1
     assert header.provenance["sessions"][0]["data"][0]["name"] == "generate:4x4"
+
+
+# -- tasks with rows of their own -------------------------------------------------------------------------------
+ARC = ("train", "--task", "arc", "--batch-size", "2", "--width", "8", "--n", "1", "--n-sup", "2", "--no-compile", "-q")
+
+
+def arc_file(path: Path, number: int = 3) -> Path:
+    """So many tasks, each with two demonstrations and a test: cells that stay as they are."""
+    pairs = [{"input": [[k, 0]], "output": [[k, 0]]} for k in (1, 2, 3)]
+    path.write_text(json.dumps({f"{path.stem}{i}": {"train": pairs[:2], "test": pairs[2:]} for i in range(number)}))
+    return path
+
+
+def run(*args: object) -> str:
+    """What it says. The command must end well."""
+    result = CliRunner().invoke(app, [str(arg) for arg in (*ARC, *args)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*args: object) -> str:
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    assert result.exit_code == 2 and isinstance(result.exception, SystemExit), result.exception
+    assert result.output.startswith("error: ") and "internal" not in result.output
+    return result.output
+
+
+def test_the_run_keeps_all_rows_and_the_checkpoint_has_their_mean(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    run("--data", arc_file(tmp_path / "a.json"), "--run", tmp_path / "run", "--steps", "3", "-o", path)
+    with RunFolder(tmp_path / "run") as folder:
+        tensors, values = folder.load()
+    table = tensors["model/embed.puzzles"]
+    assert len(table) == 6 and values["model"]["puzzles"] == 6
+    assert [name for name, tensor in tensors.items() if tensor.shape == table.shape] == ["model/embed.puzzles"]
+
+    header, weights = read_header(path), load_tensors(path)
+    assert header.task == "arc" and header.model["puzzles"] == 1 and header.puzzle_table == (1, table.shape[1])
+    assert header.provenance["rows_trained"] == 6
+    config = TRMConfig.from_dict(header.model)
+    assert (config.width, config.hidden, config.facets) == (8, 16, get("arc").model["facets"])
+    shipped = TRM(config)
+    shipped.load_state_dict(weights)
+    whole = TRM(TRMConfig.from_dict(values["model"]))
+    whole.embed.puzzles.copy_(table)
+    torch.testing.assert_close(shipped.embed.mean(), whole.embed.mean())
+    for name, parameter in shipped.named_parameters():  # the averaged ones
+        assert torch.equal(parameter, tensors[f"ema/{name}"]), name
+    info = CliRunner().invoke(app, ["checkpoints", "info", str(path), "--json"])
+    assert json.loads(info.output)["puzzle_table"] == [1, table.shape[1]]
+
+
+def test_a_run_that_is_resumed_goes_on_with_its_rows(tmp_path):
+    data = get("arc").data([str(arc_file(tmp_path / "a.json"))])
+    config = TRMConfig.from_dict(
+        {**get("arc").model, "width": 8, "hidden": 16, "n": 1, "N_sup": 2, "puzzles": data.rows}
+    )
+
+    def trained(name: str, stops: int) -> torch.Tensor:
+        """The table after six steps, the run stopped after so many and resumed."""
+        for stop in ([False] * stops + [True], [False] * 9):
+            with RunFolder(tmp_path / name) as folder:
+                made = Trainer(TrainConfig(batch=2, steps=6, warmup=1), config, data.draw, folder)
+                made.run(Silent(), stop=iter(stop).__next__)
+        assert made.step == 6 and made.ema.model.embed.puzzles is made.model.embed.puzzles
+        return made.model.embed.puzzles
+
+    whole, parts = trained("whole", 6), trained("parts", 3)
+    assert len(whole) == 6 and torch.equal(whole, parts)
+
+
+def test_a_state_that_holds_the_table_twice_is_still_read(tmp_path):
+    """As states were until a run kept it once."""
+    run("--data", arc_file(tmp_path / "a.json"), "--run", tmp_path, "--steps", "2")
+    with RunFolder(tmp_path) as folder:
+        tensors, values = folder.load()
+        buffers = ("embed.puzzles", "y_init", "z_init")
+        folder.save(tensors | {f"ema/{name}": tensors[f"model/{name}"] for name in buffers}, values)
+    assert "finished at step 3" not in run("--data", tmp_path / "a.json", "--run", tmp_path, "--steps", "2")
+    run("--data", tmp_path / "a.json", "--run", tmp_path, "--steps", "3")
+    with RunFolder(tmp_path) as folder:
+        tensors, values = folder.load()
+    assert values["step"] == 3 and "ema/embed.puzzles" not in tensors
+
+
+def test_a_new_run_from_a_checkpoint_has_rows_for_its_own_tasks(tmp_path):
+    start = tmp_path / "start.safetensors"
+    run("--data", arc_file(tmp_path / "a.json"), "--run", tmp_path / "a", "--steps", "2", "-o", start)
+    # Rows and weights as they start: learning rates of 0.
+    still = ("--lr", "0", "--adam-lr", "0", "--set", "train.puzzle_lr=0", "--set", "train.puzzle_decay=0")
+    b = arc_file(tmp_path / "b.json", 4)
+    words = [word for word in ARC if word not in ("--width", "8")]
+    result = CliRunner().invoke(
+        app, [*words, "--data", str(b), "--run", str(tmp_path / "b"), "--from", str(start), "--steps", "1", *still]
+    )
+    assert result.exit_code == 0, result.output
+    with RunFolder(tmp_path / "b") as folder:
+        tensors, values = folder.load()
+    before, after = (TRM(TRMConfig.from_dict({**values["model"], "puzzles": number})) for number in (1, 8))
+    before.load_state_dict(load_tensors(start))
+    after.load_state_dict({name.removeprefix("model/"): t for name, t in tensors.items() if name.startswith("model/")})
+    assert values["note"]["sessions"][0]["from"] == str(start)
+    torch.testing.assert_close(after.embed.mean(), before.embed.mean())
+    assert len(after.embed.puzzles.unique(dim=0)) == 8
+    for name, parameter in before.named_parameters():
+        assert torch.equal(dict(after.named_parameters())[name], parameter), name
+
+
+def test_a_run_on_other_tasks_is_told_from_one_of_another_model(tmp_path):
+    a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b.json", 4)
+    run("--data", a, "--run", tmp_path / "run", "--steps", "1")
+    said = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
+    assert "a table of 6 rows, these data need 8" in said and "--from" in said
+    said = refused(*ARC, "--data", a, "--run", tmp_path / "run", "--steps", "2", "--width", "12")
+    assert "a run of another model" in said
+
+
+def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
+    a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b_evaluation.json")
+    path = tmp_path / "m.safetensors"
+    run("--data", a, "--data", f"demonstrations:{b}=1", "--run", tmp_path / "run", "--steps", "1", "-o", path)
+    (session,) = read_header(path).provenance["sessions"]
+    assert [(source["name"], source["pairs"]) for source in session["data"]] == [
+        ("a.json", "all"),
+        ("b_evaluation.json", "demonstrations"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--eval", "a.json"], "trmsolve eval arc FILE"),
+        (["--easier", "0.5"], "--easier: not for --task arc"),
+        (["--set", "data.rows_per_task=0"], "data.rows_per_task: a whole number from 1 on needed"),
+        (["--set", "data.most=1"], "raise data.most"),
+        (["--set", "data.held_out=1"], "lower data.held_out"),
+        (["--data", "generate:9x9"], "generate:9x9: no such file"),
+        (["--data", "b_evaluation.json"], "--data demonstrations:b_evaluation.json"),
+        (["--recipe", "hrm-sudoku"], "is for sudoku, not for arc"),
+        (["--from", "sudoku"], "arc needed"),
+    ],
+)
+def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_path, monkeypatch, more, said):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.json", "b_evaluation.json"):
+        arc_file(Path(name))
+    assert said in refused(*ARC, "--data", "a.json", "--steps", "1", *more)
+    assert not Path("runs").exists()
+
+
+def test_arc_without_data_says_what_is_missing():
+    assert "ARC has no generator" in refused(*ARC, "--steps", "1")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("generate", "arc"), "each has a rule of its own\n  known: sudoku, maze"),
+        (("bench", "--task", "arc"), "trmsolve eval arc FILE"),
+        (("generate", "acr"), "did you mean 'arc'"),
+    ],
+)
+def test_what_other_commands_have_no_arc_for(command, said):
+    assert said in refused(*command)
+
+
+def test_a_published_network_for_arc_cannot_be_trained_further_here(tmp_path):
+    from trmsolve.model.official import official
+    from trmsolve.store import save
+
+    path = tmp_path / "att.safetensors"
+    config = official(cells=4, mixer="attention", vocabulary=12, width=8, heads=2)
+    save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
+    said = refused("train", "--task", "arc", "--from", path, "--data", arc_file(tmp_path / "a.json"), "--steps", "1")
+    assert "refine" in said

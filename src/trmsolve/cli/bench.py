@@ -38,6 +38,11 @@ def bench(
     from trmsolve.tasks.base import Puzzle
 
     the_task = get(task)
+    if task == "arc":
+        raise TrmsolveError(
+            "bench measures puzzles that are solved as they come; an ARC task is adapted to first",
+            "trmsolve eval arc FILE says how many steps and seconds a task takes",
+        )
     if files:
         puzzles, bad = readable(records(the_task, files, number))
         for record in bad:

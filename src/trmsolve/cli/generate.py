@@ -14,13 +14,15 @@ from trmsolve.cli import options as o
 from trmsolve.cli.guard import SOLVED, guarded
 from trmsolve.cli.output import JSON_STYLES, Records, check_style, destination, emit, fitting
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import NAMES, get
+from trmsolve.tasks import get
 from trmsolve.tasks.base import Difficulty, Task
+
+MADE = ("sudoku", "maze")  # tasks with one rule for all their puzzles
 
 
 @guarded
 def generate(
-    task: Annotated[str, typer.Argument(help=" or ".join(NAMES))],
+    task: Annotated[str, typer.Argument(help=" or ".join(MADE))],
     size: Annotated[
         str | None,
         typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
@@ -52,6 +54,11 @@ def generate(
 ) -> int:
     """Make puzzles: Sudoku with exactly one solution, mazes with a way. Puzzle i of a seed is always the same."""
     the_task = get(task)
+    if task not in MADE:
+        raise TrmsolveError(
+            f"{task.upper()} tasks cannot be generated: each has a rule of its own",
+            f"known: {', '.join(MADE)}; six ARC tasks to try lie in examples/arc",
+        )
     wanted = _wanted(
         the_task,
         extra=extra,
@@ -91,7 +98,7 @@ def _wanted(task: Task, **options: Any) -> dict[str, Any]:
     known = signature(task.generate).parameters
     for name in given:
         if name not in known:
-            others = [other for other in NAMES if name in signature(get(other).generate).parameters]
+            others = [other for other in MADE if name in signature(get(other).generate).parameters]
             own = [_flag(option) for option in options if option in known]
             raise TrmsolveError(
                 f"{_flag(name)} is for {' and '.join(others)}, not for {task.name}",

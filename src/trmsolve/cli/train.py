@@ -36,7 +36,9 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            "--data", help="FILE[=WEIGHT]; generate:9x9[=WEIGHT]; mazes: generate:[KIND:]SIDE[-SIDE][=WEIGHT]."
+            "--data",
+            help="FILE[=WEIGHT]; generate:9x9[=WEIGHT]; mazes: generate:[KIND:]SIDE[-SIDE][=WEIGHT]; "
+            "ARC: FILE[=WEIGHT], or demonstrations:FILE[=WEIGHT] for evaluation sets, whose answers are not read.",
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
@@ -50,7 +52,8 @@ def train(
     ] = None,
     force: o.Force = False,
     held_out: Annotated[
-        list[str] | None, typer.Option("--eval", help="Held-out puzzles with answers, measured while training.")
+        list[str] | None,
+        typer.Option("--eval", help="Held-out puzzles with answers, measured while training; not for ARC."),
     ] = None,
     eval_limit: Annotated[int, typer.Option("--eval-limit", min=1)] = 128,
     eval_minutes: Annotated[
@@ -127,6 +130,11 @@ def train(
         who = f"--task {task}" if recipe is None else f"--recipe {recipe}"
         names = ", ".join(f"--{name.replace('_', '-')}" for name in mixed)
         raise TrmsolveError(f"{names}: not for {who}", "see trmsolve train --help")
+    if held_out and chosen.config.facets:
+        raise TrmsolveError(
+            f"--eval: every {chosen.task.upper()} task is adapted to first, which takes longer than a look in between",
+            f"when the run is over: trmsolve eval {chosen.task} FILE --checkpoint RUN/{chosen.task}.safetensors",
+        )
     config = chosen.train
     if print_config:
         print(chosen.text(), end="")
@@ -151,6 +159,11 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     where_to = choose(device)
+    model, weights = chosen.fitted(source_data), None
+    if source is not None:
+        weights = start.network.state_dict()
+        if start.config.facets:
+            weights = weights | start.network.embed.rows(model.puzzles)
     stop: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
@@ -162,10 +175,10 @@ def train(
     with handling(handlers), RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
         trainer = Trainer(
             config,
-            chosen.fitted(source_data),
+            model,
             source_data.draw,
             folder,
-            weights=None if source is None else start.network.state_dict(),
+            weights=weights,
             compile=_pays(config.minutes) if compile is None else compile,
             autocast=where_to.dtype == torch.bfloat16,
             device=where_to.device,

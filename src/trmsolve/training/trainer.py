@@ -92,7 +92,8 @@ class Trainer:
     def save(self) -> None:
         """Write everything that decides how the run goes on."""
         slots, numbers = self.slots.state()
-        parts = {"model": self.model.state_dict(), "ema": self.ema.model.state_dict(), "slots": slots}
+        # Of the average its parameters: buffers are the model's own (EMA), and a table of tasks is most of a run.
+        parts = {"model": self.model.state_dict(), "ema": dict(self.ema.model.named_parameters()), "slots": slots}
         parts["optimizer"] = self.optimizers.state()
         tensors = {f"{part}/{key}": value for part, values in parts.items() for key, value in values.items()}
         values = {
@@ -117,7 +118,13 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         # n, T and N_sup shape no tensor: a depth curriculum may change them between two sessions of a run.
         free = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
-        if dataclasses.replace(TRMConfig.from_dict(values["model"]), **free) != self.model.config:
+        held, asked = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free), self.model.config
+        if asked.facets and held.puzzles != asked.puzzles:
+            raise TrmsolveError(
+                f"{self.folder.path}: holds a run with a table of {held.puzzles} rows, these data need {asked.puzzles}",
+                "go on with the --data that it began with, or start another --run --from its checkpoint",
+            )
+        if held != asked:
             raise TrmsolveError(
                 f"{self.folder.path}: holds a run of another model: {values['model']}", "name another --run"
             )
@@ -126,7 +133,7 @@ class Trainer:
             part, name = key.split("/", 1)
             parts.setdefault(part, {})[name] = value
         self.model.load_state_dict(parts["model"])
-        self.ema.model.load_state_dict(parts["ema"])
+        self.ema.model.load_state_dict({**parts["model"], **parts["ema"]})
         self.optimizers.restore(parts["optimizer"])
         self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
         self.note = values["note"]
