@@ -47,9 +47,6 @@ class Kept:
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Refused) as error:
                 raise TrmsolveError(f"{path}:{number}: no kept result", HINT) from error
 
-    def __len__(self) -> int:
-        return len(self._results)
-
     def find(self, task: ArcTask) -> TaskResult | None:
         """What became of a task with these demonstrations and tests, if that is known; None otherwise.
 

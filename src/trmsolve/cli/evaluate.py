@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trmsolve.adapting.options import AdaptOptions
+from trmsolve.cli import arc_options as arc
 from trmsolve.cli import options as o
 from trmsolve.cli.guard import BAD, SOLVED, guarded, say
 from trmsolve.cli.inputs import piped, records
-from trmsolve.cli.output import emit
+from trmsolve.cli.lines import passing, put
 from trmsolve.cli.tables import Comparison, below, drawn, figures
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable, write_atomically
 from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
-from trmsolve.view.console import encodable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
 
 @guarded
 def evaluate(
-    task: Annotated[str, typer.Argument(help="sudoku or maze")],
+    task: Annotated[str, typer.Argument(help="sudoku, maze or arc")],
     context: typer.Context,
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="Puzzles, best with their answers (CSV); - is stdin.")
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Puzzles, best with their answers (for ARC, always); - is stdin."),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
@@ -51,7 +51,18 @@ def evaluate(
     ] = None,
     force: o.Force = False,
     batch_size: o.BatchSize = SolveOptions.batch_size,
-    seed: o.SolveSeed = 0,
+    budget: arc.Budget = None,
+    steps: arc.Steps = None,
+    votes: arc.Votes = AdaptOptions.votes,
+    together: arc.Together = AdaptOptions.together,
+    solutions: arc.Solutions = None,
+    resume: arc.Resume = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="One of every so many tasks, before --limit.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="The I-th of N shares of the tasks, after --limit.")
+    ] = None,
+    tasks: Annotated[bool, typer.Option("--tasks", help="Also a row for each task.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="ARC draws at random; nothing else does.")] = 0,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     as_json: o.AsJson = False,
@@ -63,15 +74,41 @@ def evaluate(
     of another size, counts as unsolved. FLOP per puzzle: matrix multiplies of a supervision step of the mean puzzle,
     times the mean steps that solving with restarts takes.
 
+    ARC: the checkpoint adapts to each task (trmsolve arc), and is measured by pass@1 and pass@2, the competition's
+    share of tests that one of two attempts solves. From --budget to --tasks, options are for ARC alone; --restarts to
+    --batch-size are not, and --max-steps is 16 unless given.
+
     Exit code 0 when all puzzles could be read, whatever share was solved.
     """
     the_task = get(task)
+    _check_given(context, task)
     if plot is not None:
         _check_plot(plot, force, single_pass)
     files = files or (["-"] if piped() else [])
     if not files:
         say(context.get_help())
         return BAD
+    if task == "arc":
+        from trmsolve.cli.evaluate_arc import Asked, measure
+
+        at_most = AdaptOptions.max_steps if max_steps is None else max_steps
+        return measure(
+            Asked(
+                files=files,
+                options=arc.adapt_options(budget, steps, votes=votes, max_steps=at_most, together=together, seed=seed),
+                checkpoint=checkpoint[0] if checkpoint else None,
+                solutions=solutions,
+                resume=resume,
+                every=every,
+                limit=limit,
+                shard=shard,
+                device=device,
+                dtype=dtype,
+                table=tasks,
+                as_json=as_json,
+                quiet=quiet,
+            )
+        )
     from trmsolve.solving.measure import readable
 
     puzzles, bad = readable(records(the_task, files, limit))
@@ -92,23 +129,38 @@ def evaluate(
     if several and not as_json:
         names = [model.checkpoint.name for model in models]
         table = Comparison(names, single_pass, any(map(any, reasons)))
-        _print(table.head())
+        put(table.head())
     reports: list[dict[str, Any]] = []
     try:
         for number, (model, refused) in enumerate(zip(models, reasons, strict=True)):
             which = f"{model.checkpoint.name} ({number + 1} of {len(models)}): " if len(models) > 1 else ""
-            with _progress(which, not quiet and sys.stderr.isatty()) as progress:
+            with _progress(which, not quiet) as progress:
                 found = report(model.solver, puzzles, refused, options, single_pass, progress)
             found["refusal"] = next(filter(None, refused), None)
             reports.append(_about(model, task, files, max_steps, restarts) | found)
             if table is not None:
-                _print(table.row(number, reports[-1]))
+                put(table.row(number, reports[-1]))
     finally:  # what is interrupted loses the checkpoint under way, not those before it
         if reports:
             _deliver(reports, several, as_json)
             if plot is not None:
                 write_atomically(plot, drawn(reports), force)
     return BAD if bad else SOLVED
+
+
+ONLY_ARC = ("budget", "steps", "votes", "together", "solutions", "resume", "every", "shard", "tasks")
+NOT_ARC = ("restarts", "single_pass", "plot", "force", "batch_size")
+
+
+def _check_given(context: typer.Context, task: str) -> None:
+    """Raises TrmsolveError for options that mean nothing to this task: whoever gives one expects it to matter."""
+    given = {name for name in context.params if context.get_parameter_source(name).name != "DEFAULT"}
+    for name in NOT_ARC if task == "arc" else ONLY_ARC:
+        if name in given:
+            option = f"--{name.replace('_', '-')}"
+            raise TrmsolveError(f"{option} means nothing to {task}", "see what does: trmsolve eval --help")
+    if task == "arc" and len(context.params["checkpoint"] or []) > 1:
+        raise TrmsolveError("eval arc measures one checkpoint at a time", "compare what --json says of each")
 
 
 def _check_plot(plot: Path, force: bool, single_pass: bool) -> None:
@@ -163,26 +215,11 @@ def _deliver(reports: list[dict[str, Any]], several: bool, as_json: bool) -> Non
         whole = {"task": first["task"], "files": first["files"], "checkpoints": reports} if several else first
         print(json.dumps(whole, indent=2))
     else:
-        _print(below(first) if several else figures(first))
-
-
-def _print(text: str) -> None:
-    """At once, and whatever file names the encoding of stdout lacks."""
-    emit(sys.stdout, encodable(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
+        put(below(first) if several else figures(first))
 
 
 @contextmanager
-def _progress(which: str, visible: bool) -> Iterator[Any]:
-    """One line on stderr that is written anew, and gone at the end."""
-
-    def show(what: str, done: int, of: int) -> None:
-        if visible:
-            room = shutil.get_terminal_size().columns - 1
-            line = encodable(f"{which}{what}, {done} of {of} puzzles", sys.stderr.encoding or "utf-8")
-            print(f"\r\x1b[K{line[-room:]}", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield show
-    finally:
-        if visible:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+def _progress(which: str, wanted: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Says what is being done, and how many puzzles of how many."""
+    with passing(wanted) as show:
+        yield lambda what, done, of: show(f"{which}{what}, {done} of {of} puzzles")

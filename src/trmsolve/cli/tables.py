@@ -16,10 +16,7 @@ LEAST_NAME = 10  # heading of the column of names
 def figures(report: dict[str, Any]) -> str:
     """One report, a figure a line."""
     share = lambda key: f"{100 * report[key]:.2f} %"  # noqa: E731
-
-    def with_interval(key: str) -> str:
-        low, high = report[f"{key}_interval_95"]
-        return f"{share(key)}   (95 %: {100 * low:.1f} to {100 * high:.1f})"
+    with_interval = lambda key: interval(report, key)  # noqa: E731
 
     rows = [("puzzles", f"{report['puzzles']}")]
     if report["refused"]:
@@ -48,6 +45,17 @@ def figures(report: dict[str, Any]) -> str:
         ("parameters", f"{report['parameters']:,}"),
         ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),
     ]
+    return aligned(rows)
+
+
+def interval(report: dict[str, Any], key: str) -> str:
+    """A share of a report with its 95 % interval."""
+    low, high = report[f"{key}_interval_95"]
+    return f"{100 * report[key]:.2f} %   (95 %: {100 * low:.1f} to {100 * high:.1f})"
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> str:
+    """Names and what there is to say of each, in two columns."""
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
