@@ -24,6 +24,7 @@ MOST_FRAMES = 240  # more are thinned out: nobody watches them, and browsers kee
 FRAME_MS, LAST_MS, WHOLE_MS = 180, 3000, 15_000  # one step; the last one; what all steps together should not exceed
 COLOURS = 160
 MARGIN, TITLE, FOOT = 20, 44, 108
+LINE = 16  # from one line of details to the next
 LEAST_WIDTH = 400
 LEAST_TILE = 8  # pixels of a cell that an outline leaves enough of
 SCALE = 2  # drawn larger and then reduced: smooth letters from a palette of few colours
@@ -33,7 +34,10 @@ def save_gif(frames: Sequence[Frame], path: str | Path, force: bool = False) -> 
     """Write the frames as an endlessly repeating GIF; the last one is held longer. Returns the path written."""
     chosen = thinned(frames)
     legend = in_legend_order(set().union(*(frame.roles for frame in chosen)), looks(chosen[0].picture))
-    images = _with_one_palette([_draw(frame, legend) for frame in chosen])
+    lines = max(len(_details(frame)) for frame in chosen)
+    table = looks(chosen[0].picture)
+    fills = {paint(name, LIGHT, table).fill for frame in chosen for name in frame.roles}
+    images = _with_one_palette([_draw(frame, legend, lines) for frame in chosen], fills - {""})
     step = min(FRAME_MS, max(WHOLE_MS // len(images), 20))  # browsers slow a GIF down when told less than 20 ms
     buffer = BytesIO()
     images[0].save(
@@ -56,12 +60,16 @@ def thinned(frames: Sequence[Frame]) -> list[Frame]:
     return [frames[round(i * (len(frames) - 1) / max(n - 1, 1))] for i in range(n)] if n > 1 else [frames[-1]]
 
 
-def _with_one_palette(images: list[Image]) -> list[Image]:
-    """The images in the same few colours, so that the file need only hold where a frame differs from the last."""
-    from PIL import Image
+def _with_one_palette(images: list[Image], fills: set[str]) -> list[Image]:
+    """The images in the same few colours, so that the file need only hold where a frame differs from the last.
+
+    fills: colours that are wanted however rare they are.
+    """
+    from PIL import Image, ImageColor
 
     # Steps of eight: Pillow looks palettes up coarsely and would take nearly white for white.
-    images = [image.point([min(round(v / 8) * 8, 255) for v in range(256)] * 3) for image in images]
+    steps = [min(round(v / 8) * 8, 255) for v in range(256)]
+    images = [image.point(steps * 3) for image in images]
     shown = [images[i * (len(images) - 1) // 3] for i in range(4)]
     width, height = shown[0].size
     sheet = Image.new("RGB", (width, height * len(shown)))
@@ -69,19 +77,31 @@ def _with_one_palette(images: list[Image]) -> list[Image]:
         sheet.paste(image, (0, i * height))
     # The commonest colours themselves, not averages of them: paper stays white, and every area flat.
     common = sorted(sheet.getcolors(width * height * len(shown)), reverse=True)[:COLOURS]
+    filled = sorted(tuple(steps[v] for v in ImageColor.getrgb(fill)) for fill in fills)
+    colours = dict.fromkeys([*(colour for _, colour in common), *filled])
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for _, colour in common for channel in colour])
+    palette.putpalette([channel for colour in colours for channel in colour])
     return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
 
 
-def _draw(frame: Frame, legend: list[str]) -> Image:
+def _width(frame: Frame) -> int:
+    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
+    return max(columns * cell_size(rows, columns, frame.picture.solid) + 2 * MARGIN, LEAST_WIDTH)
+
+
+def _details(frame: Frame) -> list[str]:
+    return caption.paragraph(frame, int((_width(frame) - 2 * MARGIN) / 5.8))
+
+
+def _draw(frame: Frame, legend: list[str], lines: int) -> Image:
+    """lines: of details that there is room for."""
     from PIL import Image, ImageDraw
 
     cells = frame.picture.cells
     rows, columns = len(cells), len(cells[0])
     cell = cell_size(rows, columns, frame.picture.solid)
-    width = max(columns * cell + 2 * MARGIN, LEAST_WIDTH)
-    height = TITLE + rows * cell + FOOT
+    width = _width(frame)
+    height = TITLE + rows * cell + FOOT + LINE * (lines - 1)
     image = Image.new("RGB", (width * SCALE, height * SCALE), LIGHT.paper)
     pen = _Pen(ImageDraw.Draw(image))
     left = (width - columns * cell) // 2
@@ -95,7 +115,7 @@ def _draw(frame: Frame, legend: list[str]) -> Image:
                 pen.cell(it, left + c * cell, TITLE + r * cell, cell)
     if frame.picture.box:
         _lines(pen, frame.picture.box, rows, columns, cell, left)
-    _foot(pen, frame, legend, width, TITLE + rows * cell)
+    _foot(pen, frame, legend, lines, TITLE + rows * cell)
     return image.resize((width, height), Image.Resampling.BOX)
 
 
@@ -114,16 +134,17 @@ def _lines(pen: _Pen, box: tuple[int, int], rows: int, columns: int, cell: int, 
             pen.line(left + c * cell, TITLE, left + c * cell, bottom, colour, weight)
 
 
-def _foot(pen: _Pen, frame: Frame, legend: list[str], width: int, top: int) -> None:
-    tone = LIGHT.ink if not frame.done else LIGHT.good if frame.solved else LIGHT.bad
+def _foot(pen: _Pen, frame: Frame, legend: list[str], lines: int, top: int) -> None:
+    tone = {"good": LIGHT.good, "bad": LIGHT.bad}.get(caption.tone(frame), LIGHT.ink)
     pen.text(MARGIN, top + 24, caption.state(frame), 15, tone, bold=True)
-    details = caption.shorten(caption.details(frame), int((width - 2 * MARGIN) / 5.8))
-    pen.text(MARGIN, top + 45, details, 12, LIGHT.faint)
-    p, bar, x = min(max(frame.halt_probability, 0.0), 1.0), 110, MARGIN + 48
-    pen.text(MARGIN, top + 65, "halting", 12, LIGHT.faint)
+    for i, line in enumerate(_details(frame)):
+        pen.text(MARGIN, top + 45 + LINE * i, line, 12, LIGHT.faint)
+    top += LINE * (lines - 1)
+    (name, share), bar, x = caption.meter(frame), 110, MARGIN + 48
+    pen.text(MARGIN, top + 65, name, 12, LIGHT.faint)
     pen.bar(x, top + 61, bar, 1.0, LIGHT.track)
-    pen.bar(x, top + 61, bar, p, LIGHT.good)
-    pen.text(x + bar + 8, top + 65, caption.percent(p), 12, LIGHT.faint)
+    pen.bar(x, top + 61, bar, share, LIGHT.good)
+    pen.text(x + bar + 8, top + 65, caption.percent(share), 12, LIGHT.faint)
     x, y, box = MARGIN, top + 80, 16
     table = looks(frame.picture)
     for name in legend:

@@ -32,7 +32,9 @@ def html(frames: Sequence[Frame]) -> str:
         "CSS": _css(last),
         "GRID": _drawing(last, layers) if solid else _table(last),
         "STATE": escape(caption.state(last)),
-        "DETAILS": escape(caption.details(last)),
+        "DETAILS": escape(caption.joined(caption.details(last))),
+        "METER": caption.meter(last)[0],
+        "HISTORY": caption.history(last),
         "LEGEND": _legend(frames),
         "LAST": str(len(frames) - 1),
         "PAINT": _part("paint_areas.js" if solid else "paint_table.js"),
@@ -56,11 +58,12 @@ def _data(frames: Sequence[Frame], layers: list[str]) -> str:
     records = [
         {
             "state": caption.state(frame),
-            "details": caption.details(frame),
-            "end": ("good" if frame.solved else "bad") if frame.done else "",
-            "halt": round(frame.halt_probability, 4),
-            "halting": caption.percent(frame.halt_probability),
-            "broken": frame.violations,
+            "details": caption.joined(caption.details(frame)),
+            "end": caption.tone(frame),
+            "meter": caption.meter(frame)[0],
+            "share": round(caption.meter(frame)[1], 4),
+            "percent": caption.percent(caption.meter(frame)[1]),
+            "left": caption.left(frame),
             "cells": _digits(frame, layers) if frame.picture.solid else _symbols(frame),
         }
         for frame in frames

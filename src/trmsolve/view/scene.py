@@ -8,9 +8,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
+from trmsolve.tasks.base import Picture
 from trmsolve.view import blocks, caption
 from trmsolve.view.console import encodable, glyphs_for, has_color
-from trmsolve.view.frame import Frame
+from trmsolve.view.frame import Fact, Frame
 from trmsolve.view.grid import SIZES, crop, draw, styled
 from trmsolve.view.theme import in_legend_order, looks
 from trmsolve.view.window import Span, Window
@@ -27,12 +28,12 @@ PAGE = 80  # columns that a picture in a log should keep to where it can
 
 
 class Scene:
-    """One puzzle's drawing: the newest frame, and how the violations fell to get there. Fits itself to the window."""
+    """One puzzle's drawing: the newest frame, and what was left to do on the way there. Fits itself to the window."""
 
     def __init__(self, console: Console) -> None:
         self.glyphs, self.colour, self.encoding = glyphs_for(console), has_color(console), console.encoding
         self.frame: Frame | None = None
-        self.broken: list[int] = []  # violations per frame
+        self.left: list[int] = []  # what was left to do, per step
         self.roles: set[str] = set()  # seen so far: a legend that only grows does not jump
         self._window = Window()
         self._last: tuple[float, float] = (0.0, 0.0)  # seconds of the two newest frames
@@ -40,8 +41,9 @@ class Scene:
     def add(self, frame: Frame) -> None:
         self.frame = frame
         if frame.step:  # the bare question breaks no rule, which would look like a perfect start
-            self.broken.append(frame.violations)
-        self.roles |= frame.roles
+            self.left.append(caption.left(frame))
+        ended = frame.done and frame.words  # without the map of a refinement there is nothing to explain
+        self.roles = frame.roles if ended else self.roles | frame.roles
         self._last = (self._last[1], frame.seconds)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -53,25 +55,25 @@ class Scene:
 
     def lines(self, width: int, height: int) -> list[Text]:
         """The whole drawing in at most so many columns and rows: the roomiest arrangement that fits."""
-        title = self.title()
-        for columns, rows, drawn in self._drawings():
-            if columns + GAP + SIDE <= width and rows + 1 <= height:
-                return self._fit([title, *self._beside(drawn(), columns, width - columns - GAP, height - 1)], width)
-            below = self._below()
-            if columns <= width and rows + 1 + len(below) <= height:
-                return self._fit([title, *drawn(), *below], width)
+        title, side, below = self.title(), self._side(), self._below(width)
+        for picture in (self.frame.picture, *self.frame.closer):
+            for columns, rows, drawn in self._drawings(picture):
+                if columns + GAP + side <= width and rows + 1 <= height:
+                    return self._fit([title, *self._beside(drawn(), columns, width - columns - GAP, height - 1)], width)
+                if columns <= width and rows + 1 + len(below) <= height:
+                    return self._fit([title, *drawn(), *below], width)
         # Nothing fits. The state matters most, then the title, then as much of the grid as there is room for.
         room = height - 2
         if room < 2:
-            return self._fit(self._below()[:1], width)
+            return self._fit(below[:1], width)
         if self.frame.picture.solid:
             return self._fit(self._part(width, height), width)
         grid = crop(draw(self.frame.picture, SIZES[-1], self.glyphs, self.colour), width, room, self.glyphs)
-        return self._fit([title, *grid, *self._below()[:1]], width)
+        return self._fit([title, *grid, *below[:1]], width)
 
     def whole(self) -> list[Text]:
         """The grid at its roomiest with its legend, for output that no window limits."""
-        drawings = list(self._drawings())
+        drawings = list(self._drawings(self.frame.picture))
         sensible = (drawing for drawing in drawings if drawing[0] <= PAGE)
         _, _, drawn = next(sensible, drawings[-1]) if self.frame.picture.solid else drawings[0]
         return [*drawn(), self.legend()]
@@ -82,6 +84,10 @@ class Scene:
     def summary(self) -> Text:
         """The frame on one line, in columns, so that a log of them reads as a table."""
         f = self.frame
+        if f.words:
+            name, share = caption.meter(f)
+            parts = [caption.state(f), f"{name} {caption.percent(share)}", *caption.details(f)]
+            return styled(self._say(caption.joined(parts, self.glyphs.dot)))
         text = (
             f"step {f.step:3d}/{f.max_steps:<3d} halt {f.halt_probability:6.1%}  broken {f.violations:3d}"
             f"  changed {f.count('changed'):3d}  unsure {f.count('unsure'):3d}  {caption.duration(f.seconds):>7}"
@@ -109,9 +115,8 @@ class Scene:
         return line
 
     # -- arrangements -------------------------------------------------------------------------------------------
-    def _drawings(self) -> Iterator[Drawing]:
+    def _drawings(self, picture: Picture) -> Iterator[Drawing]:
         """The whole picture in every size there is, the roomiest first."""
-        picture = self.frame.picture
         if not picture.solid:
             for size in SIZES:
                 grid = draw(picture, size, self.glyphs, self.colour)
@@ -125,29 +130,33 @@ class Scene:
 
     def _part(self, width: int, height: int) -> list[Text]:
         """As much of a solid picture as there is room for, where the changes are, and the facts beside it or below."""
-        picture, scale = self.frame.picture, blocks.scales(self.glyphs, self.colour)[-1]
-        below = [*self._below(), *self._legend_lines(width)] if height >= ROOMY else self._below()[:1]
+        picture = (self.frame.picture, *self.frame.closer)[-1]
+        scale, below = blocks.scales(self.glyphs, self.colour)[-1], self._below(width)
+        if height < ROOMY:
+            below = below[:1]
+        elif not self.frame.words:  # whose legend is there already
+            below += self._legend_lines(width)
 
         def seen(columns: int, lines: int) -> int:
             """How many cells so much room shows."""
             return min(columns // scale.wide, len(picture.cells[0])) * min(lines * scale.per_line, len(picture.cells))
 
-        columns, lines = width - GAP - SIDE - 3, height - 1  # "118 of at most 256": large mazes take many steps
+        columns, lines = width - GAP - self._side() - 3, height - 1  # "118 of at most 256": large mazes take many steps
         beside = lines >= FACTS and seen(columns, lines) >= seen(width, lines - len(below))
         if not beside:
             columns, lines = width, lines - len(below)
         rows, across = self._window.follow(picture, lines * scale.per_line, columns // scale.wide)
         cells = [row[slice(*across)] for row in picture.cells[slice(*rows)]]
         part = blocks.draw(cells, scale, self.glyphs, self.colour)
-        title = self._title_of_part(rows, across, width)
+        title = self._title_of_part(picture, rows, across, width)
         if not beside:
             return [title, *part, *below]
         columns, _ = scale.extent(1, len(cells[0]))
         return [title, *self._beside(part, columns, width - columns - GAP, height - 1)]
 
-    def _title_of_part(self, rows: Span, columns: Span, width: int) -> Text:
+    def _title_of_part(self, picture: Picture, rows: Span, columns: Span, width: int) -> Text:
         """The title, and which rows and columns are shown; those count from 1."""
-        cells = self.frame.picture.cells
+        cells = picture.cells
         said = [
             f"{name} {span[0] + 1}-{span[1]} of {whole}"
             for name, span, whole in (("rows", rows, len(cells)), ("columns", columns, len(cells[0])))
@@ -160,7 +169,8 @@ class Scene:
     def _beside(self, grid: list[Text], columns: int, room: int, height: int) -> list[Text]:
         """Words to the right of the grid, each at its fixed place; a very low grid does not cut them short."""
         left = [line.copy() for line in grid]
-        left += [Text(no_wrap=True, end="") for _ in range(min(FACTS, height) - len(grid))]
+        needed = 2 + len(words.facts) + 1 + len(self._legend_lines(room)) if (words := self.frame.words) else FACTS
+        left += [Text(no_wrap=True, end="") for _ in range(min(needed, height) - len(grid))]
         right = self._words(room, len(left))
         for line, words in zip(left, right, strict=False):
             line.pad_right(columns - line.cell_len + GAP)
@@ -170,41 +180,40 @@ class Scene:
     def _words(self, room: int, rows: int) -> Iterator[Text]:
         f = self.frame
         legend = self._legend_lines(room)
-        facts = [
-            self._fact("step", Text(caption.step(f))),
-            self._fact("halting", self._bar(room)),
-            self._fact("rules", self._rules()),
-            self._fact("run", Text(self._say(f"restart {f.run}" if f.run else "plain recursion"))),
-            self._fact("guess", Text(self._say(caption.printable(f.open_guess) or "none"))),
-            self._fact("time", Text(self._time(room - LABEL))),
-        ]
+        facts = [self._named(fact) for fact in caption.facts(f)]
+        if f.words:
+            facts.insert(0, styled(self._say(caption.state(f)), self._verdict_style() if f.done else "bold"))
+            verdict = Text()
+        else:
+            facts[-1] = self._fact("time", Text(self._time(room - LABEL)))
+            verdict = self._verdict()
+        facts.insert(1, self._fact(caption.meter(f)[0], self._bar(room)))
         spark = self._spark(room - LABEL)
-        verdict = self._verdict()
         # In a low grid (4x4) the extras go first: they explain, the facts report.
         if rows >= len(facts) + 1 + 1 + len(legend) + 2:
-            facts.insert(3, self._fact("", styled(spark, "dim")))
+            if not f.words or (spark and not f.done):
+                facts.insert(3, self._fact("", styled(spark, "dim")))
             yield from [*facts, Text(), verdict]
             yield from [Text()] * (rows - len(facts) - 2 - len(legend))
             yield from legend
         else:
-            if f.done:
+            if f.done and not f.words:
                 facts[0] = verdict
             yield from facts
             if rows > len(facts) + 1:
                 yield Text()
                 yield from legend
 
-    def _below(self) -> list[Text]:
-        f, dot = self.frame, f" {self.glyphs.dot} "
-        first = dot.join(
-            (caption.verdict(f) or f"step {caption.step(f)}", f"halting {caption.percent(f.halt_probability)}")
-        )
-        second = dot.join((f"rules {caption.rules(f)}", caption.duration(f.seconds)))
-        return [
-            styled(self._say(first), self._verdict_style() if f.done else ""),
-            styled(self._say(second)),
-            styled(self._say(caption.run(f))),
-        ]
+    def _below(self, width: int) -> list[Text]:
+        f, dot = self.frame, self.glyphs.dot
+        name, share = caption.meter(f)
+        state = caption.joined([caption.state(f), f"{name} {caption.percent(share)}"], dot)
+        first = styled(self._say(state), self._verdict_style() if f.done else "")
+        if f.words:
+            rest = caption.wrapped(caption.details(f), width, dot)
+            return [first, *(styled(self._say(line)) for line in rest), *self._legend_lines(width)]
+        rules = caption.joined((f"rules {caption.rules(f)}", caption.duration(f.seconds)), dot)
+        return [first, styled(self._say(rules)), styled(self._say(caption.run(f)))]
 
     def _fit(self, lines: list[Text], width: int) -> list[Text]:
         """No line wider than the window: a wrapped line would make Rich miscount and smear the redraw."""
@@ -223,8 +232,17 @@ class Scene:
     def _fact(self, name: str, value: Text) -> Text:
         return Text.assemble((f"{name:<{LABEL}}", "dim"), value, no_wrap=True, end="")
 
+    def _named(self, fact: Fact) -> Text:
+        style = "" if fact.good is None or not self.colour else "green" if fact.good else "red"
+        return self._fact(fact.name, styled(self._say(fact.value), style))
+
+    def _side(self) -> int:
+        """Columns that the words beside a picture need: a puzzle's can be cut short, these cannot."""
+        words = self.frame.words
+        return max([SIDE, len(words.state), *(LABEL + len(fact.value) for fact in words.facts)]) if words else SIDE
+
     def _bar(self, room: int) -> Text:
-        p = min(max(self.frame.halt_probability, 0.0), 1.0)
+        _, p = caption.meter(self.frame)
         number = f"{caption.percent(p):>6}"
         length = min(BAR, room - LABEL - len(number))
         if length < 4:
@@ -236,14 +254,10 @@ class Scene:
             number,
         )
 
-    def _rules(self) -> Text:
-        style = "red" if self.frame.violations else "green"
-        return styled(caption.rules(self.frame), style if self.colour else "")
-
     def _spark(self, room: int) -> str:
-        """The violations of the latest frames as a row of bars; nothing where none can be drawn."""
-        values, heights = self.broken[-max(min(room, 28), 1) :], self.glyphs.spark
-        most = max(self.broken, default=0)
+        """What was left to do at the latest steps as a row of bars; nothing where none can be drawn."""
+        values, heights = self.left[-max(min(room, 28), 1) :], self.glyphs.spark
+        most = max(self.left, default=0)
         if not heights or not most:
             return ""
         return "".join(heights[min(round(v / most * (len(heights) - 1)), len(heights) - 1)] for v in values)
@@ -252,13 +266,14 @@ class Scene:
         before, now = self._last
         total = caption.duration(self.frame.seconds)
         latency = f"{total}, step {caption.duration(now - before)}"
-        return latency if len(self.broken) > 1 and now >= before and len(latency) <= room else total
+        return latency if len(self.left) > 1 and now >= before and len(latency) <= room else total
 
     def _verdict(self) -> Text:
         return styled(self._say(caption.verdict(self.frame, brief=True)), self._verdict_style())
 
     def _verdict_style(self) -> str:
-        return f"bold {'green' if self.frame.solved else 'red'}" if self.colour else "bold"
+        colour = {"good": "green", "bad": "red"}.get(caption.tone(self.frame), "")
+        return f"bold {colour}".strip() if self.colour else "bold"
 
     def _legend_names(self) -> list[str]:
         """Those that need explaining: with a word, and, where marks must do, with a mark."""

@@ -31,6 +31,7 @@ CELL = 44  # pixels
 SOLID, LEAST_CELL = 640, 4  # pixels that a solid picture's longer side should take, and that a cell of it needs
 MARGIN = 24
 TITLE = 52  # above the grid
+LINE = 18  # from one line of details to the next
 LEAST_WIDTH = 420  # the caption's lines need as much, however small the grid
 
 
@@ -40,7 +41,10 @@ def svg(frame: Frame) -> str:
     width = max(columns * cell + 2 * MARGIN, LEAST_WIDTH)
     left, bottom = (width - columns * cell) / 2, TITLE + rows * cell
     table = looks(frame.picture)
-    height = bottom + 138
+    details = caption.paragraph(frame, int((width - 2 * MARGIN) / 6.6))
+    foot = bottom + LINE * (len(details) - 1)
+    legend = in_legend_order(frame.roles, table)
+    height = foot + (138 if legend else 112)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' role="img" aria-labelledby="title description">',
@@ -53,8 +57,8 @@ def svg(frame: Frame) -> str:
         *(_areas(frame, cell) if frame.picture.solid else _cells(frame.picture)),
         *_lines(frame.picture, rows, columns),
         "</g>",
-        *_caption(frame, width, bottom),
-        *_legend(in_legend_order(frame.roles, table), table, bottom + 118),
+        *_caption(frame, details, bottom),
+        *_legend(legend, table, foot + 118),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -113,17 +117,21 @@ def _lines(picture: Picture, rows: int, columns: int) -> list[str]:
     return [f'<path class="thin" d="{path(1, 1)}"/>', f'<path class="thick" d="{path(high, wide)}"/>']
 
 
-def _caption(frame: Frame, width: float, top: float) -> list[str]:
-    tone = "" if not frame.done else " good" if frame.solved else " bad"
-    p = min(max(frame.halt_probability, 0.0), 1.0)
+def _caption(frame: Frame, details: list[str], top: float) -> list[str]:
+    classes = f"verdict {caption.tone(frame)}".strip()
+    name, share = caption.meter(frame)
     bar, x, y = 120, MARGIN + 52, top + 34
+    last = y + 24 + LINE * (len(details) - 1)
     return [
-        f'<text class="verdict{tone}" x="{MARGIN}" y="{y}">{_text(caption.state(frame))}</text>',
-        f'<text class="detail" x="{MARGIN}" y="{y + 24}">{_text(_fitting(caption.details(frame), width, 6.6))}</text>',
-        f'<text class="detail" x="{MARGIN}" y="{y + 46}">halting</text>',
-        f'<rect class="track" x="{x}" y="{y + 37}" width="{bar}" height="8" rx="4"/>',
-        f'<rect class="bar" x="{x}" y="{y + 37}" width="{max(bar * p, 8):.1f}" height="8" rx="4"/>',
-        f'<text class="detail" x="{x + bar + 10}" y="{y + 46}">{_text(caption.percent(p))}</text>',
+        f'<text class="{classes}" x="{MARGIN}" y="{y}">{_text(caption.state(frame))}</text>',
+        *(
+            f'<text class="detail" x="{MARGIN}" y="{y + 24 + LINE * i}">{_text(line)}</text>'
+            for i, line in enumerate(details)
+        ),
+        f'<text class="detail" x="{MARGIN}" y="{last + 22}">{name}</text>',
+        f'<rect class="track" x="{x}" y="{last + 13}" width="{bar}" height="8" rx="4"/>',
+        f'<rect class="bar" x="{x}" y="{last + 13}" width="{max(bar * share, 8):.1f}" height="8" rx="4"/>',
+        f'<text class="detail" x="{x + bar + 10}" y="{last + 22}">{_text(caption.percent(share))}</text>',
     ]
 
 

@@ -120,10 +120,14 @@ ARC: dict[str, Role] = {
     "arc9": _tile("#800820", "#ffffff"),
     "mat": Role("", "#404858", "none", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
     "rule": Role("", "#8890a0", "dim", " ", Paint("#ffffff", "#98a0b0"), Paint("#ffffff", "#58626e")),
+    # The map beside a grid that is being refined; none of these is like one of the ten.
+    "settled": Role("", "#282e38", "dim", " ", Paint("#1f2328", "#e0e0f0"), Paint("#f0f3f6", "#2b3440")),
+    "doubted": Role("unsure", "magenta", "italic", "?", Paint("#1f2328", "#b890e8"), Paint("#0f1419", "#9a6fd8")),
+    "redrawn": Role("changed", "bright_white", "bold", "*", Paint("#ffffff", "#301860"), Paint("#0f1419", "#f0f3f6")),
 }
 AREAS = MAZE | ARC
 OUTSIDE = "wall"  # the role of what lies around a picture, where an edge is drawn
-CHANGES = ("changed", "former")  # the roles that tell where this step differs from the one before
+CHANGES = ("changed", "former", "redrawn")  # the roles that tell where this step differs from the one before
 
 
 @dataclass(frozen=True, slots=True)
