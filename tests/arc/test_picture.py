@@ -12,9 +12,21 @@ from PIL import Image
 from rich.console import Console
 from rich.style import Style
 
-from trmsolve.tasks.arc.grids import Pair
-from trmsolve.tasks.arc.picture import above, beside, flow, pair, picture, roomy, whole
-from trmsolve.tasks.base import Picture
+from trmsolve.tasks.arc.grids import ArcTask, Pair
+from trmsolve.tasks.arc.picture import (
+    above,
+    answer_rooms,
+    beside,
+    closer,
+    flow,
+    marks,
+    pair,
+    picture,
+    roomy,
+    screen_width,
+    whole,
+)
+from trmsolve.tasks.base import Guess, Picture
 from trmsolve.view import blocks, theme
 from trmsolve.view.areas import OUTLINE
 from trmsolve.view.console import ASCII
@@ -105,10 +117,72 @@ def test_pairs_stand_beside_each_other_where_there_is_room():
 def test_in_a_room_of_its_own_an_attempt_moves_nothing():
     sizes = set()
     for attempt in (grid("1"), grid("11", "11", "11"), grid("1111"), grid("1" * 6, *["1" * 6] * 3)):
-        shown = whole(task(), [[attempt, attempt], [attempt, attempt]], room=(4, 6))
+        shown = whole(task(), [[attempt, attempt], [attempt, attempt]], rooms=[(4, 6)] * 2)
         sizes.add((len(shown.cells), len(shown.cells[0])))
         inputs = [(r, row.index("678")) for r, row in enumerate(rows(shown)) if "678" in row]
     assert len(sizes) == 1 and len(inputs) == 1
+
+
+def test_in_a_room_of_its_own_an_attempt_that_comes_moves_nothing():
+    sizes = {
+        (len(shown.cells), len(shown.cells[0]))
+        for tries in ((), ((), ()), ([grid("1")],), ([grid("1")], [grid("2")] * 2), ([grid("1")] * 3, [grid("2")] * 3))
+        for shown in [whole(task(), tries, rooms=[(3, 4)] * 2)]
+    }
+    assert len(sizes) == 1
+
+
+def scaled(*sizes: tuple[int, int]) -> ArcTask:
+    """A task whose outputs have these sizes and whose inputs are all of 2 x 3; its test's is of 4 x 3."""
+    pairs = [Pair(np.zeros((2, 3), np.uint8), np.zeros(size, np.uint8)) for size in sizes]
+    return ArcTask("x", "x.json", tuple(pairs), (np.zeros((4, 3), np.uint8),))
+
+
+def test_the_room_that_an_answer_needs():
+    assert answer_rooms(task()) == [(2, 2), (1, 3)]  # as large as their inputs
+    assert answer_rooms(scaled((4, 9), (4, 9))) == [(8, 9)]  # twice as high, three times as wide
+    assert answer_rooms(scaled((1, 5), (2, 4))) == [(4, 5)]  # nobody knows: as much as the canvas has
+
+
+def test_a_whole_task_has_nearly_the_shape_of_a_screen():
+    for number in (1, 2, 3, 5, 10):
+        for size in (3, 12, 30):
+            square = np.zeros((size, size), np.uint8)
+            it = ArcTask("x", "x.json", (Pair(square, square),) * number, (square,))
+            cells = whole(it, width=screen_width(it, [square.shape]), rooms=[square.shape]).cells
+            assert 0.5 <= len(cells[0]) / len(cells) <= 4, (number, size)
+    assert screen_width(it, [square.shape]) > 80  # ten pairs of 30 x 30
+
+
+def test_without_what_is_around_them_the_tests_are_left_and_then_their_attempts():
+    tries = [[grid("09", "00"), grid("5")], [grid("876")]]
+    alone, most = closer(task(), tries, [0])
+    text, last = "".join(rows(alone)), "".join(rows(most))
+    assert "90" in text and ">" in text and "678" not in text and "-" not in text
+    assert "09" in last and "90" not in last and ">" not in last
+    assert "876" in "".join(rows(closer(task(), tries, [0, 1])[1]))
+    nothing_yet = "".join(rows(closer(task(), [(), ()], [1], rooms=[(3, 3)] * 2)[1]))
+    assert "678" in nothing_yet and len(nothing_yet.replace(" ", "")) == 3
+
+
+def guess(*drawn: str, unsure: tuple[int, int] | None = None) -> Guess:
+    answer = grid(*drawn)
+    confidence = np.ones(answer.shape, np.float32)
+    if unsure:
+        confidence[unsure] = 0.5
+    return Guess(answer, confidence)
+
+
+def test_a_map_tells_what_changed_and_what_is_unsure():
+    first, second = guess("12", "34", unsure=(0, 0)), guess("12", "35", unsure=(0, 1))
+    assert rows(picture(marks(first))) == ["?.", ".."]  # at the first step nothing counts as changed
+    assert rows(picture(marks(second, first))) == [".?", ".*"]
+
+
+def test_on_a_map_what_had_no_place_before_has_changed():
+    small, large = guess("1", "2"), guess("111")
+    assert rows(picture(marks(large, small))) == [".**"]
+    assert rows(picture(marks(small, large))) == [".", "*"]
 
 
 @pytest.mark.parametrize("arrange", [beside, above, lambda parts: flow(parts, 50)])
@@ -159,7 +233,7 @@ def test_svg_and_html_cover_every_cell_with_its_colour(shown):
 
 
 def test_html_tells_more_than_ten_layers_apart():
-    frames = [frame(whole(task(), room=(2, 3)), 0), frame(SHOWN)]
+    frames = [frame(whole(task(), rooms=[(2, 3)] * 2), 0), frame(SHOWN)]
     text = html(frames)
     layers = [path[0] for path in re.findall(r'<path class="(\w+)-ground( tile)?"', text)]
     assert len(layers) > 10

@@ -7,11 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from trmsolve.files import check_writable, write_atomically
 from trmsolve.solving.options import Result, StepEvent
 from trmsolve.tasks.base import Guess, Puzzle, Task
 from trmsolve.view.frame import Frame
+
+Ended = TypeVar("Ended")
+FEW = 6  # frames before the first step that files keep
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class PictureFiles:
 
     def write(self, frames: list[Frame]) -> None:
         """Write what is asked for."""
+        frames = _begun(frames)
         if self.svg is not None:
             from trmsolve.view.svg import svg
 
@@ -80,18 +85,25 @@ def frames(
 
 
 def show(
-    stream: Iterator[Frame | Result], color: str, pace: float, visible: bool, keep: bool
-) -> tuple[list[Frame], Result]:
-    """Play frames on stderr (when visible); returns those to keep, all or none, and the Result."""
+    stream: Iterator[Frame | Ended], color: str, pace: float, visible: bool, keep: bool
+) -> tuple[list[Frame], Ended]:
+    """Play frames on stderr (when visible); returns those to keep, all or none, and what ended them: a result."""
     from trmsolve.view.terminal import LiveView
 
     seen: list[Frame] = []
     with LiveView(sys.stderr, color, pace) as view:
         for item in stream:
-            if isinstance(item, Result):
+            if not isinstance(item, Frame):
                 return seen, item
             if keep:
                 seen.append(item)
             if visible:
                 view.show(item)
-    raise AssertionError("a solve ends with a Result")
+    raise AssertionError("frames end with a result")
+
+
+def _begun(frames: list[Frame]) -> list[Frame]:
+    """Of the frames before the first step only a few: what happens there has no place in a picture."""
+    before = [frame for frame in frames if frame.step == 0]
+    few = [before[i * (len(before) - 1) // (FEW - 1)] for i in range(FEW)] if len(before) > FEW else before
+    return [*few, *(frame for frame in frames if frame.step > 0)]

@@ -8,13 +8,15 @@ drawings are kept as arrays of looks, intp (height, width), which can be put bes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import starmap, zip_longest
 
 import numpy as np
 
 from trmsolve.tasks.arc.grids import COLOURS, ArcTask, Grid, Pair
-from trmsolve.tasks.base import Cell, Picture
+from trmsolve.tasks.arc.sizes import Shape, SizeRule
+from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
 
-MAT, INK, TIP, LINE = range(COLOURS, COLOURS + 4)  # looks beyond the colours
+MAT, INK, TIP, LINE, SETTLED, DOUBTED, CHANGED = range(COLOURS, COLOURS + 7)  # looks beyond the colours
 
 LOOKS = (
     *(Cell(str(colour), f"arc{colour}") for colour in range(COLOURS)),
@@ -22,11 +24,17 @@ LOOKS = (
     Cell(" ", "rule"),
     Cell(">", "rule"),
     Cell("-", "rule"),
+    Cell(".", "settled"),
+    Cell("?", "doubted"),
+    Cell("*", "redrawn"),
 )
 ARROW = np.array([[INK, MAT], [MAT, TIP], [INK, MAT]])
+NOTHING = np.array([[MAT]])
 GAP = 2  # cells of mat between drawings
+SHAPE = 1.5  # columns for a row that a whole task should have: a screen's shape
 
 Drawing = np.ndarray
+Attempts = Sequence[Sequence[Drawing]]  # for each test what was tried
 
 
 def picture(drawing: Drawing) -> Picture:
@@ -34,18 +42,69 @@ def picture(drawing: Drawing) -> Picture:
     return Picture([[LOOKS[k] for k in row] for row in drawing.tolist()], solid=True)
 
 
-def whole(task: ArcTask, attempts: Sequence[Sequence[Grid]] = (), width: int = 0, room: Sequence[int] = ()) -> Picture:
+def whole(task: ArcTask, attempts: Attempts = (), width: int = 0, rooms: Sequence[Shape] = ()) -> Picture:
     """A task: the demonstrations, below a line the tests with the first two attempts at each, the better one first.
 
     attempts: for each test its grids; fewer tests or grids than there are leave their places empty.
     width: cells that the picture should keep to; pairs stand beside each other as far as that allows, one at least.
-    room: height and width that each attempt gets at least, so that attempts of changing sizes move nothing.
+    rooms: for each test height and width that each of two attempts gets at least, so that one which comes or changes
+        its size moves nothing.
     """
+    return framed(_all(task, attempts, width, rooms))
+
+
+def closer(
+    task: ArcTask, attempts: Attempts, tests: Sequence[int], width: int = 0, rooms: Sequence[Shape] = ()
+) -> tuple[Picture, ...]:
+    """What whole() draws with ever less around it: these tests alone, then what matters most of them, the attempts."""
+    chosen = [(task.tests[i], attempts[i], rooms[i] if rooms else ()) for i in tests]
+    alone = flow((test(*each) for each in chosen), width - 2)
+    most = flow((beside(_places(tries, room)) if len(tries) else grid for grid, tries, room in chosen), width - 2)
+    return framed(alone), framed(most)
+
+
+def screen_width(task: ArcTask, rooms: Sequence[Shape] = ()) -> int:
+    """The `width` by which whole() comes nearest to a screen's shape."""
+
+    def side(width: int) -> float:
+        rows, columns = _all(task, (), width, rooms).shape
+        return max(columns, SHAPE * rows)
+
+    return min(range(8, 256, 8), key=side)
+
+
+def answer_rooms(task: ArcTask) -> list[Shape]:
+    """For each test the height and width that hold any answer to it, as far as the demonstrations tell."""
+    rule = SizeRule.of(task.demonstrations)
+    return [rule.output(grid.shape) or rule.canvas(grid.shape) for grid in task.tests]
+
+
+def _all(task: ArcTask, attempts: Attempts, width: int, rooms: Sequence[Shape]) -> Drawing:
     shown = flow(map(pair, task.demonstrations), width - 2)
-    tried = (*attempts, *[()] * (len(task.tests) - len(attempts)))
-    asked = flow((test(grid, tries, room) for grid, tries in zip(task.tests, tried, strict=False)), width - 2)
+    tests = zip_longest(task.tests, attempts[: len(task.tests)], rooms, fillvalue=())
+    asked = flow(starmap(test, tests), width - 2)
     line = np.full((1, max(shown.shape[1], asked.shape[1])), LINE)
-    return picture(np.pad(above([shown, line, asked]), 1, constant_values=MAT))
+    return above([shown, line, asked])
+
+
+def marks(guess: Guess, previous: Guess | None = None) -> Drawing:
+    """A map of a guess that is being refined, as large as it: what changed in this step, what is unsure, and the rest.
+
+    Kept beside the grid rather than drawn into it, where each colour already means something. At the first step,
+    where everything is new, nothing counts as changed.
+    """
+    drawn = np.where(guess.confidence < UNSURE, DOUBTED, SETTLED)
+    if previous is not None:
+        before = np.full(drawn.shape, COLOURS)  # no colour: what had no place before is new
+        height, width = map(min, before.shape, previous.answer.shape)
+        before[:height, :width] = previous.answer[:height, :width]
+        drawn[guess.answer != before] = CHANGED
+    return drawn
+
+
+def framed(drawing: Drawing) -> Picture:
+    """A drawing as a picture with mat around it."""
+    return picture(np.pad(drawing, 1, constant_values=MAT))
 
 
 def pair(pair: Pair) -> Drawing:
@@ -53,9 +112,14 @@ def pair(pair: Pair) -> Drawing:
     return beside([pair.input, ARROW, pair.output])
 
 
-def test(grid: Grid, attempts: Sequence[Grid] = (), room: Sequence[int] = ()) -> Drawing:
-    """A test's input and up to two attempts; `room` as whole() takes it."""
-    return beside([grid, ARROW, *(roomy(attempt, *room) for attempt in attempts[:2])])
+def test(grid: Grid, attempts: Sequence[Drawing] = (), room: Sequence[int] = ()) -> Drawing:
+    """A test's input and up to two attempts, with room for both where one is given."""
+    return beside([grid, ARROW, *_places(attempts, room)])
+
+
+def _places(attempts: Sequence[Drawing], room: Sequence[int]) -> list[Drawing]:
+    places = [*attempts, NOTHING, NOTHING] if len(room) else attempts
+    return [roomy(attempt, *room) for attempt in places[:2]]
 
 
 def roomy(drawing: Drawing, height: int = 0, width: int = 0) -> Drawing:

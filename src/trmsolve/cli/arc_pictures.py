@@ -1,0 +1,132 @@
+"""From adapting's events to frames: the demonstrations, the grid that is being refined, at last the two attempts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult, Vote
+from trmsolve.tasks.arc.grids import ArcTask, Grid
+from trmsolve.tasks.arc.picture import CHANGED, Attempts, answer_rooms, closer, marks, screen_width, whole
+from trmsolve.tasks.arc.score import right
+from trmsolve.tasks.base import UNSURE, Guess
+from trmsolve.view.caption import duration, percent
+from trmsolve.view.frame import Fact, Frame, Words
+
+PHASES = {"embedding": "its embedding", "everything": "everything"}
+ENDS = {True: "solved", False: "not solved", None: "answered, not checked"}
+
+
+def frames(
+    events: Iterator[Adapting | Refining | TaskResult], record: ArcTask, options: AdaptOptions
+) -> Iterator[Frame | TaskResult]:
+    """A frame for the task as it stands and one for every event, and the TaskResult at the end.
+
+    The events are those of `record` alone. All pictures are of one size. Beside a grid that is being refined lies a map
+    of what changed and what is unsure; in the last frame, which is marked `done`, the second attempt takes its place.
+    """
+    began = time.monotonic()
+    rooms = answer_rooms(record)
+    width = screen_width(record, rooms)
+
+    def frame(words: Words, shown: Attempts, tests: Sequence[int], step: int = 0, **how: bool | None) -> Frame:
+        return Frame(
+            whole(record, shown, width, rooms),
+            "arc",
+            record.source,
+            step,
+            options.max_steps,
+            seconds=time.monotonic() - began,
+            words=words,
+            closer=closer(record, shown, tests, width, rooms),
+            **how,
+        )
+
+    every = range(len(record.tests))
+    shown: Attempts = [()] * len(record.tests)
+    previous: Guess | None = None
+    yield frame(_ready(options), shown, every)
+    for event in events:
+        if isinstance(event, Adapting):
+            yield frame(_adapting(event, options), shown, every)
+        elif isinstance(event, Refining):
+            previous = previous if event.step > 1 else None
+            drawn = marks(event.guess, previous)
+            now = event.guess.answer, drawn
+            shown = [now if i == event.test else tries[:1] for i, tries in enumerate(shown)]
+            words = _refining(event, drawn, len(record.tests), time.monotonic() - began)
+            yield frame(words, shown, [event.test], event.step)
+            previous = event.guess
+        else:
+            attempts = event.attempts or shown
+            yield frame(_ended(event), attempts, every, options.max_steps, solved=event.solved, done=True)
+            yield event
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+def _ready(options: AdaptOptions) -> Words:
+    return Words("adapting to a new task", ("budget", 0.0), (_steps(0, options), _time(0.0, options)))
+
+
+def _adapting(event: Adapting, options: AdaptOptions) -> Words:
+    facts = [
+        _steps(event.step, options),
+        Fact("loss", f"{event.loss:.3f}"),
+        Fact("pairs", f"{percent(event.right)} right"),
+        *_unseen(event.left_out),
+        _time(event.seconds, options),
+    ]
+    return Words(f"adapting {PHASES[event.phase]}", ("budget", event.share), tuple(facts))
+
+
+def _refining(event: Refining, drawn: np.ndarray, tests: int, seconds: float) -> Words:
+    unsure, changed = int((event.guess.confidence < UNSURE).sum()), int((drawn == CHANGED).sum())
+    facts = [
+        Fact("unsure", f"{unsure} of {event.guess.answer.size} cells"),
+        Fact("changed", f"{changed} cell{'' if changed == 1 else 's'}"),
+        *([Fact("test", f"{event.test + 1} of {tests}")] if tests > 1 else []),
+        Fact("time", duration(seconds)),
+    ]
+    return Words(
+        f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_probability), tuple(facts), unsure
+    )
+
+
+def _ended(result: TaskResult) -> Words:
+    if result.error:
+        return Words("not answered", ("sure", 0.0), (Fact("error", result.error, False),))
+    answers = getattr(result.task, "answers", None) or [None] * len(result.ranked)
+    names = ["votes"] if len(answers) == 1 else [f"test {i}:" for i in range(1, len(answers) + 1)]
+    facts = [
+        *(_votes(*it, result.views) for it in zip(names, result.ranked, answers, strict=False)),
+        Fact("pairs", f"{percent(result.reproduced)} right"),
+        *_unseen(result.left_out),
+        Fact("steps", str(result.steps)),
+        Fact("time", duration(result.seconds)),
+    ]
+    sure = min((votes[0].confidence for votes in result.ranked if votes), default=0.0)
+    return Words(ENDS[result.solved], ("sure", sure), tuple(facts))
+
+
+def _votes(name: str, ranked: Sequence[Vote], answer: Grid | None, views: int) -> Fact:
+    """How the two attempts at a test came to be, and what they are worth where that is known."""
+    said = f"{' and '.join(str(vote.votes) for vote in ranked[:2]) or 'none'} of {views}"
+    if answer is None:
+        return Fact(name, said)
+    which = next((nth for nth, vote in zip(("first", "second"), ranked, strict=False) if right(vote.grid, answer)), "")
+    return Fact(name, f"{said}, {which or 'none'} right", bool(which))
+
+
+def _steps(steps: int, options: AdaptOptions) -> Fact:
+    return Fact("steps", f"{steps} of {options.steps}" if options.steps else str(steps))
+
+
+def _time(seconds: float, options: AdaptOptions) -> Fact:
+    return Fact("time", duration(seconds) + (f" of {duration(options.budget)}" if options.budget else ""))
+
+
+def _unseen(share: float | None) -> list[Fact]:
+    """Of the demonstration that is left out at first: it tells what an answer is worth."""
+    return [] if share is None else [Fact("unseen", f"{percent(share)} right")]

@@ -1,0 +1,178 @@
+"""What is drawn while a task is adapted to and answered, from made-up events."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from arc.tasks import grid, task
+from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult, Vote
+from trmsolve.cli.arc_pictures import frames
+from trmsolve.cli.pictures import FEW, PictureFiles, show
+from trmsolve.tasks.base import Guess
+from trmsolve.view import caption
+
+OPTIONS = AdaptOptions(max_steps=4)
+RIGHT, WRONG = Vote(grid("09", "00"), 11, 0.8), Vote(grid("11", "11"), 4, 0.15)
+SECOND = Vote(grid("876"), 16, 0.6)
+
+
+def adapting(k: int, of: int = 10, **more) -> Adapting:
+    it = Adapting((task(),), "embedding" if k < of // 2 else "everything", 7 * k, 0.5 * k, k / of, 1 / k, 0.25, None)
+    return replace(it, **more)
+
+
+def refining(k: int, test: int, *rows: str, sure: float = 0.9) -> Refining:
+    drawn = grid(*rows)
+    confidence = np.full(drawn.shape, sure, np.float32)
+    return Refining(task(), test, k, 4, Guess(drawn, confidence), k / 4)
+
+
+def result(ranked=((RIGHT, WRONG), (SECOND,)), it=None, **more) -> TaskResult:
+    return TaskResult(it or task(), ranked, 16, 0.97, 0.5, 70, 43.2, **more)
+
+
+EVENTS = [
+    *map(adapting, range(1, 11)),
+    refining(1, 0, "99", "00", sure=0.5),
+    refining(2, 0, "09", "00"),
+    refining(1, 1, "8"),
+    refining(2, 1, "876"),
+    result(),
+]
+
+
+def drawn(events=EVENTS, it=None, options=OPTIONS):
+    *made, last = frames(iter(events), it or task(), options)
+    return made, last
+
+
+def words(frame) -> str:
+    return caption.sentence(frame)
+
+
+def rows(picture) -> list[str]:
+    return ["".join(cell.text for cell in row) for row in picture.cells]
+
+
+# -- the frames -----------------------------------------------------------------------------------------------------
+def test_a_frame_for_the_task_one_for_every_event_and_the_result():
+    made, last = drawn()
+    assert len(made) == 1 + len(EVENTS) and last is EVENTS[-1]
+    assert [frame.done for frame in made] == [False] * len(EVENTS) + [True]
+    assert all(caption.heading(frame) == "arc flip.json" for frame in made)
+    assert len({(len(frame.picture.cells), len(frame.picture.cells[0])) for frame in made}) == 1
+
+
+def test_adapting_says_how_far_it_is():
+    made, _ = drawn([adapting(3, left_out=0.75), adapting(6), result()])
+    assert words(made[0]).startswith("adapting to a new task · budget 0 %")
+    for part in ("its embedding", "budget 30 %", "steps 21", "loss 0.333", "pairs 25 % right", "unseen 75 % right"):
+        assert part in words(made[1]), part
+    assert words(made[1]).endswith("time 1.5 s of 60.0 s")
+    assert "adapting everything" in words(made[2]) and "unseen" not in words(made[2])
+
+
+def test_a_budget_of_steps():
+    made, _ = drawn([adapting(3), result()], options=AdaptOptions(budget=None, steps=70))
+    assert "steps 21 of 70" in words(made[1]) and words(made[1]).endswith("time 1.5 s")
+
+
+def test_before_the_last_frame_nothing_is_drawn_that_a_solver_does_not_know():
+    known, _ = drawn()
+    unknown, _ = drawn([*EVENTS[:-1], result(it=task(answers=False))], task(answers=False))
+    assert [rows(a.picture) for a in known] == [rows(b.picture) for b in unknown]
+    assert [a.closer for a in known] == [b.closer for b in unknown]
+
+
+def test_refining_draws_the_grid_and_what_changed_in_it():
+    made, _ = drawn()
+    first, second = made[11:13]
+    assert "step 1 of at most 4 · halting 25 % · unsure 4 of 4 cells · changed 0 cells · test 1 of 2" in words(first)
+    assert "unsure 0 of 4 cells · changed 1 cell ·" in words(second)
+    assert {"90      99  ??", "00   >  00  ??"} <= {row.strip() for row in rows(first.picture)}
+    assert {"90      09  *.", "00   >  00  .."} <= {row.strip() for row in rows(second.picture)}
+    assert first.words.unsure == 4 and second.words.unsure == 0
+
+
+def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():
+    made, _ = drawn()
+    third = made[13]
+    assert "test 2 of 2" in words(third) and "changed 0 cells" in words(third)
+    shown = rows(third.picture)
+    assert any("90      09" in row for row in shown) and not any("*" in row for row in shown)
+    assert all("90" not in row for row in rows(third.closer[0]))  # nearer to what is refined now
+    assert any("678   >   8" in row for row in rows(third.closer[0]))
+
+
+def test_in_the_end_both_attempts_stand_beside_their_test():
+    made, _ = drawn()
+    assert {"90      09  11", "678   >  876"} <= {row.strip() for row in rows(made[-1].picture)}
+    assert {cell.role for row in made[-1].picture.cells for cell in row}.isdisjoint({"settled", "doubted", "redrawn"})
+
+
+# -- how it ended ---------------------------------------------------------------------------------------------------
+def test_solved():
+    last = drawn()[0][-1]
+    assert caption.tone(last) == "good" and caption.state(last) == "solved"
+    for part in ("sure 60 %", "test 1: 11 and 4 of 16, first right", "test 2: 16 of 16, first right", "43.2 s"):
+        assert part in words(last), part
+    assert "pairs 97 % right · unseen 50 % right · steps 70" in words(last)
+
+
+def test_the_second_attempt_counts_and_a_wrong_answer_is_said_to_be_wrong():
+    last = drawn([result(((WRONG, RIGHT), (Vote(grid("1"), 16, 1.0),)))])[0][-1]
+    assert caption.tone(last) == "bad" and caption.state(last) == "not solved"
+    assert "test 1: 4 and 11 of 16, second right · test 2: 16 of 16, none right" in words(last)
+
+
+def test_a_third_grid_does_not_count():
+    last = drawn([result(((WRONG, Vote(grid("2"), 3, 0.1), RIGHT), (SECOND,)))])[0][-1]
+    assert "test 1: 4 and 3 of 16, none right" in words(last) and caption.tone(last) == "bad"
+
+
+def test_where_the_answers_are_not_known_nobody_says_solved():
+    it = task(answers=False)
+    last = drawn([result(it=it)], it)[0][-1]
+    assert caption.state(last) == "answered, not checked" and caption.tone(last) == ""
+    assert "right" not in words(last).split("pairs")[0]
+
+
+def test_a_task_that_came_to_nothing():
+    last = drawn([TaskResult(task(), error="too large for this machine")])[0][-1]
+    assert last.done and caption.state(last) == "not answered" and caption.tone(last) == "bad"
+    assert "too large for this machine" in words(last)
+    nothing = drawn([result(((), ()))])[0][-1]
+    assert "test 1: none of 16, none right" in words(nothing)
+
+
+# -- shown and written ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("keep", [True, False])
+def test_showing_ends_with_the_result(keep, capsys):
+    seen, last = show(frames(iter(EVENTS), task(), OPTIONS), "never", 0.0, True, keep)
+    assert last is EVENTS[-1] and len(seen) == (1 + len(EVENTS)) * keep
+    said = capsys.readouterr().err
+    assert said.index("its embedding") < said.index("step 2 of at most 4") < said.index("solved")
+    assert "90      09  11" in said
+
+
+def test_files_hold_all_of_the_refinement_and_little_of_adapting(tmp_path):
+    events = [*(adapting(k, 200) for k in range(1, 201)), *EVENTS[10:]]
+    seen, _ = show(frames(iter(events), task(), OPTIONS), "never", 0.0, False, True)
+    paths = [tmp_path / f"a.{kind}" for kind in ("svg", "gif", "html")]
+    PictureFiles(*paths).write(seen)
+    image = Image.open(paths[1])
+    assert image.n_frames == FEW + 5
+    assert paths[2].read_text(encoding="utf-8").count('"meter":"budget"') == FEW
+    assert "solved" in paths[0].read_text(encoding="utf-8")
+
+
+def test_nothing_here_needs_torch():
+    import subprocess
+
+    code = "import sys, trmsolve.cli.arc_pictures, trmsolve.cli.pictures; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
