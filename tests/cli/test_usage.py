@@ -50,7 +50,7 @@ def test_help_and_version(cli):
     for option in ("-h", "--help"):
         done = cli(option)
         assert done.exit_code == 0 and "\x1b" not in done.stdout
-        for command in ("sudoku", "train", "eval", "generate", "checkpoints", "bench", "doctor"):
+        for command in ("sudoku", "maze", "arc", "train", "eval", "generate", "checkpoints", "bench", "doctor"):
             assert re.search(rf"^  {command} ", done.stdout, re.M)
             assert "Usage:" in cli(command, option).stdout
     assert cli().exit_code == 2

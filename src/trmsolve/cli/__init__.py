@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import bench, checkpoints, doctor, evaluate, generate, solvers, train
+from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, solvers, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -39,6 +39,7 @@ def _root(
 
 app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solvers.sudoku)
 app.command("maze", short_help="Find shortest paths, checked.")(solvers.maze)
+app.command("arc", short_help="Adapt to ARC tasks, answer each twice.")(arc.arc)
 app.command("train", short_help="Train a model, or go on with a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
 app.command("generate", short_help="Make puzzles.")(generate.generate)

@@ -1,0 +1,405 @@
+"""trmsolve arc: what goes in, what comes out, and with which exit code. The network is tiny and knows nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from arc import tasks
+from trmsolve.adapting.options import Adapting, Refining, TaskResult, Vote
+from trmsolve.cli.arc_options import adapt_options
+from trmsolve.cli.arc_progress import Tally, announcement, judgement, passing_words
+from trmsolve.cli.arc_report import Report
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.arc.write import read_submission
+from trmsolve.tasks.base import BadPuzzle, Guess
+
+from .conftest import PATIENCE
+
+RECORD = ["task", "source", "name", "tests", "solved", "verified", "demonstrations_reproduced", "left_out", "steps"]
+RECORD += ["votes", "seconds", "memory_bytes", "checkpoint", "checkpoint_sha256", "device", "error"]
+QUICK = ("--steps", 2, "--votes", 2, "--max-steps", 2, "--device", "cpu")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    import torch
+
+    from trmsolve.model.config import TRMConfig
+    from trmsolve.model.trm import TRM
+    from trmsolve.store import save
+    from trmsolve.tasks.arc import TASK
+
+    torch.manual_seed(1)
+    config = TRMConfig.from_dict({**TASK.model, "width": 16, "hidden": 16, "puzzles": 1})
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
+    return path
+
+
+@pytest.fixture
+def arc(cli, checkpoint):
+    """Calls `trmsolve arc`, quickly: what is as small as this only loses by being shared among threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield lambda *args, **how: cli("arc", "--checkpoint", checkpoint, *QUICK, *args, **how)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three files: two tasks, and between them one of which a row is too short."""
+    path = tmp_path / "tasks"
+    path.mkdir()
+    (path / "a.json").write_text(tasks.text())
+    (path / "b.json").write_text(tasks.text(train=[{"input": [[1, 2], [3]], "output": [[1]]}]))
+    (path / "c.json").write_text(json.dumps(tasks.value(answers=False)))
+    return path
+
+
+def result(task=None, solved_by: int = 0, **values) -> TaskResult:
+    """A result with two attempts at each test, of which number `solved_by` is right."""
+    task = tasks.task() if task is None else task
+    votes = ((1, 13, 0.81), (2, 3, 0.12))
+    ranked = tuple(
+        tuple(Vote(grid if k == solved_by else 9 - grid, number, share) for k, number, share in votes)
+        for grid in tasks.task().answers
+    )
+    return TaskResult(task, ranked, **{"views": 16, "reproduced": 0.9, "steps": 120, "seconds": 58.1, **values})
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+# -- answers ----------------------------------------------------------------------------------------------------
+def test_the_text_in_a_pipe_is_labelled_rows_of_digits(arc, tmp_path):
+    path = tmp_path / "flip.json"
+    path.write_text(tasks.text())
+    done = arc(path)
+    assert done.exit_code == 1 and "\x1b" not in done.stdout + done.stderr
+    blocks = [block.split("\n") for block in done.stdout.removesuffix("\n").split("\n\n")]
+    shape = r"flip, test (\d), attempt (\d), (\d) of 2 votes(?: \(consensus\))?, confidence \d+ %"
+    heads = [re.fullmatch(shape, block[0]) for block in blocks]
+    assert all(heads) and {head[1] for head in heads} == {"1", "2"}
+    assert all(re.fullmatch("[0-9]{1,30}", row) for block in blocks for row in block[1:])
+    assert all(("consensus" in head[0]) == (head[3] == "0") and int(head[3]) <= 2 for head in heads)
+    assert done.stderr.startswith("new task flip: adapting to 2 demonstrations, 2 steps at most; then 2 votes\n")
+    assert "flip: not solved: 0 of 2 tests right (2 steps, " in done.stderr
+
+
+def test_json_and_its_seed(arc, tmp_path):
+    text = tasks.text()
+    done = arc("--json", stdin=text)  # no file named
+    (record,) = json.loads(done.stdout)
+    assert done.exit_code == 1 and list(record) == RECORD
+    assert (record["task"], record["source"], record["name"]) == ("arc", "stdin", "stdin")
+    assert record["solved"] is record["verified"] is False and record["error"] is None
+    assert record["steps"] == record["votes"] == 2 and len(record["checkpoint_sha256"]) == 64
+    assert 0 <= record["demonstrations_reproduced"] <= 1
+    assert len(record["tests"]) == 2
+    for test in record["tests"]:
+        assert set(test) == {"attempts", "votes", "confidence"}
+        assert 1 <= len(test["attempts"]) == len(test["votes"]) == len(test["confidence"]) <= 2
+        assert all(np.array(grid).ndim == 2 for grid in test["attempts"])
+    assert "[9, 0]" not in done.stdout and re.search(r"^ +\[\d(, \d)*\],?$", done.stdout, re.M)  # a row is a line
+    line = json.loads(arc("-", "--format", "jsonl", stdin=text).stdout)
+    assert line["tests"] == record["tests"]
+    other = json.loads(arc("-", "--format", "jsonl", "--seed", 3, stdin=text).stdout)
+    assert other["tests"] != record["tests"]
+
+
+def test_solutions_tell_what_is_solved(arc, tmp_path):
+    challenges, solutions = tmp_path / "my_challenges.json", tmp_path / "answers.json"
+    challenges.write_text(json.dumps({"flip": tasks.value(answers=False), "same": tasks.value(answers=False)}))
+    unknown = [json.loads(line) for line in arc(challenges, "--format", "jsonl").stdout.splitlines()]
+    assert [record["solved"] for record in unknown] == [record["verified"] for record in unknown] == [None, None]
+    given = [test["attempts"][-1] for test in unknown[0]["tests"]]
+    solutions.write_text(json.dumps({"flip": given, "same": given}))
+    done = arc(challenges, "--solutions", solutions, "--format", "jsonl")
+    known = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0 and [record["solved"] for record in known] == [True, True]
+    assert [record["tests"] for record in known] == [record["tests"] for record in unknown]  # answers are for scores
+    assert "flip: solved: test 1 with attempt " in done.stderr and "2 of 2 tasks solved (pass@2)" in done.stderr
+    solutions.write_text(json.dumps({"flip": given, "same": [[[0]], [[0]]]}))
+    done = arc(challenges, "--solutions", solutions, "-q")
+    assert done.exit_code == 1 and done.stderr == ""
+
+
+def test_a_folder_in_which_one_task_is_bad(arc, folder, tmp_path):
+    path, kaggle = tmp_path / "o.json", tmp_path / "submission.json"
+    done = arc(folder, "--json", "-o", path, "--submission", kaggle)
+    assert done.exit_code == 2 and done.stdout == ""
+    good, bad, open_one = json.loads(path.read_text())
+    assert [record["name"] for record in (good, bad, open_one)] == ["a", None, "c"]
+    assert list(good) == list(bad) and good["error"] is open_one["error"] is None
+    assert bad["error"] == "train pair 1, input: row 2 has 1 cells, row 1 has 2; expected rows alike"
+    assert bad["source"] == str(folder / "b.json") and f"{bad['source']}: {bad['error']}" in done.stderr
+    assert bad["tests"] == [] and bad["solved"] is bad["demonstrations_reproduced"] is None
+    assert "2 new tasks: adapting to each" in done.stderr and "1 failed or not readable" in done.stderr
+    submitted = read_submission(kaggle)
+    assert list(submitted) == ["a", "c"]
+    for record in (good, open_one):
+        for test, attempts in zip(record["tests"], submitted[record["name"]], strict=True):
+            assert [grid.tolist() for grid in attempts] == [test["attempts"][0], test["attempts"][-1]]
+    again = arc(folder, "--submission", kaggle)
+    assert again.exit_code == 2 and "--force" in again.stderr and again.stdout == ""
+
+
+def test_tasks_in_one_batch(arc, folder):
+    records = json.loads(arc(folder, "--json", "--together", 2, "--limit", 3).stdout)
+    assert [bool(record["tests"]) for record in records] == [True, False, True]
+    assert len(json.loads(arc(folder, "--json", "--limit", 1).stdout)) == 1
+
+
+def test_kept_results_are_not_made_again(arc, folder, tmp_path, monkeypatch):
+    from trmsolve.api import Model
+
+    asked = []
+    adapt = Model.adapt
+    monkeypatch.setattr(
+        Model, "adapt", lambda self, due, *a, **how: asked.append(len(due)) or adapt(self, due, *a, **how)
+    )
+    kept, kaggle = tmp_path / "kept.jsonl", tmp_path / "s.json"
+    (folder / "d.json").write_text(tasks.text(test=[{"input": [[1, 2, 3, 4]]}]))
+    first = arc(folder / "a.json", "--json", "--resume", kept)
+    whole = arc(folder, "--json", "--resume", kept, "--submission", kaggle)
+    assert asked == [1, 1]  # a is kept, b is bad, and c is a without its answers
+    a, bad, c, d = json.loads(whole.stdout)
+    assert json.loads(first.stdout)[0]["tests"] == a["tests"] == c["tests"] and bad["error"] and d["tests"]
+    assert a["solved"] is False and c["solved"] is None
+    assert f"2 of 3 tasks are answered in {kept} and not run again" in whole.stderr
+    assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "c", "d"]
+    assert arc(folder, "--resume", kept, "--submission", kaggle, "--force").stdout and asked == [1, 1, 0]
+    arc(folder / "a.json", "--resume", kept, "--seed", 2)
+    assert asked[-1] == 1
+    (tmp_path / "no.jsonl").write_text("something else\n")
+    refused = arc(folder, "--resume", tmp_path / "no.jsonl")
+    assert refused.exit_code == 2 and "no kept result" in refused.stderr
+
+
+def test_what_is_interrupted_delivers_what_is_done(arc, folder, tmp_path, monkeypatch):
+    from trmsolve.api import Model
+
+    adapt = Model.adapt
+
+    def interrupted(self, due, *a, **how):
+        yield from adapt(self, due[:1], *a, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Model, "adapt", interrupted)
+    out, kaggle = tmp_path / "o.json", tmp_path / "s.json"
+    done = arc(folder, "--json", "-o", out, "--submission", kaggle)
+    assert done.exit_code == 130 and "interrupted with 2 of 3 tasks done: 0 of 1 task solved" in done.stderr
+    assert [record["name"] for record in json.loads(out.read_text())] == ["a", None]
+    submitted = read_submission(kaggle)
+    assert submitted["a"][0][0].tolist() == json.loads(out.read_text())[0]["tests"][0]["attempts"][0]
+    assert [grid.tolist() for grid in submitted["c"][0]] == [[[0, 0], [0, 0]]] * 2  # as nothing is written at Kaggle
+
+
+def test_timeout(arc, folder, tmp_path):
+    kaggle = tmp_path / "s.json"
+    done = arc(folder, "--json", "--timeout", 0, "--submission", kaggle)
+    assert done.exit_code == 124 and json.loads(done.stdout) == [] and not kaggle.exists()
+    assert "out of time after 0 s, with 0 of 3 tasks done" in done.stderr
+
+
+def test_pictures_and_steps(arc, folder, tmp_path):
+    svg, gif, html = (tmp_path / f"a.{kind}" for kind in ("svg", "gif", "html"))
+    done = arc(folder / "a.json", "--svg", svg, "--gif", gif, "--html", html, "--json")
+    assert json.loads(done.stdout)[0]["tests"] and "<svg" in svg.read_text(encoding="utf-8")[:200]
+    assert gif.read_bytes().startswith(b"GIF8") and "<html" in html.read_text(encoding="utf-8").lower()
+    again = arc(folder / "a.json", "--svg", svg)
+    assert again.exit_code == 2 and "--force" in again.stderr
+    several = arc(folder, "--svg", svg, "--force")
+    assert several.exit_code == 2 and "--limit 1" in several.stderr and several.stdout == ""
+    shown = arc(folder, "--show-steps")
+    assert shown.exit_code == 2 and "\x1b" not in shown.stderr
+    assert shown.stderr.count("arc " + str(folder)) >= 2  # a title for each
+
+
+# -- bad input --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is empty"),
+        ("{}", "holds no task"),
+        ("[1, 2]", "column 1: a list or a text, expected an object"),
+        ('{"train": [', "malformed JSON"),
+        (tasks.text(test=None), 'no "test"'),
+        (tasks.text(train=[]), "train is empty, so there is no demonstration"),
+        (tasks.text(test=[{"input": [[10]]}]), "test pair 1, input, row 1, column 1: 10, expected a colour, 0 to 9"),
+        (tasks.text(test=[{"input": [[1] * 31]}]), "31 cells, expected 1 to 30"),
+    ],
+)
+def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
+    done = cli("arc", "-", "--json", "--checkpoint", "nothing", stdin=text)
+    assert done.exit_code == 2 and said in done.stderr and "stdin" in done.stderr
+    records = json.loads(done.stdout)
+    assert not records or said in records[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--budget", "soon"], "--budget soon: no span of time\n  for example 60, 60s, 1.5m or 1h"),
+        (["--budget", "0s"], "--budget 0s: no span of time"),
+        (["--steps", "0"], "--steps"),
+        (["--votes", "0"], "--votes"),
+        (["--format", "gird"], "did you mean 'grid'?"),
+        (["--checkpoint", "sudoku"], "is a sudoku checkpoint, arc needed"),
+        (["--checkpoint", "no/such.safetensors"], "checkpoints list"),
+        (["--solutions", "no.json"], "no.json: no such file"),
+        (["--submission", "no/such.json"], "there is no folder"),
+        (["--resume", "no/such.jsonl", *map(str, QUICK)], "there is no folder"),
+    ],
+)
+def test_wrong_usage(cli, checkpoint, args, said):
+    done = cli("arc", "-", "--checkpoint", checkpoint, *args, stdin=tasks.text())
+    assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
+
+
+def test_files_and_folders_that_are_not_there(cli, tmp_path):
+    done = cli("arc", tmp_path)
+    assert done.exit_code == 2 and "a folder without .json files" in done.stderr
+    (tmp_path / "flip.json").write_text(tasks.text())
+    done = cli("arc", tmp_path / "flop.json")
+    assert done.exit_code == 2 and "no such file" in done.stderr and "flip.json'?" in done.stderr
+
+
+def test_torch_waits_until_it_is_needed(tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text("{}")
+    code = "import sys; from typer.testing import CliRunner; from trmsolve.cli import app; "
+    code += "print([CliRunner().invoke(app, ['arc', arg]).exit_code for arg in sys.argv[1:]], 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "--help", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "[0, 2] False\n"
+
+
+def test_no_input_at_all(cli, monkeypatch):
+    monkeypatch.setattr("trmsolve.cli.arc.piped", lambda: False)
+    done = cli("arc")
+    assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve arc" in done.stderr
+
+
+# -- on a terminal, and in words --------------------------------------------------------------------------------
+def lines_on_terminal(monkeypatch, found: TaskResult, columns: int, color: str) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    Report(None, terminal, color).add(found)
+    return terminal.getvalue().splitlines()
+
+
+def test_digits_side_by_side_without_colour(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines_on_terminal(monkeypatch, result(), 80, "auto")]
+    assert lines[:2] == ["flip, test 1", "attempt 1         attempt 2"]
+    assert lines[2:4] == ["13 of 16 votes    3 of 16 votes", "confidence 81 %   confidence 12 %"]
+    assert [line.split() for line in lines[5:7]] == [["│90│", "│90│"], ["│99│", "│99│"]]
+    assert lines[5].index("90", 4) == lines[1].index("attempt 2") + 1
+    assert lines[lines.index("flip, test 2") - 1] == ""
+
+
+def test_colours_are_one_below_the_other_where_there_is_no_room(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    wide = lines_on_terminal(monkeypatch, result(), 80, "always")
+    assert any("attempt 1" in line and "attempt 2" in line for line in wide)
+    assert any(re.search(r"\x1b\[[\d;]*4[1-7]", line) for line in wide)
+    narrow = lines_on_terminal(monkeypatch, result(), 20, "always")
+    assert not any("attempt 1" in line and "attempt 2" in line for line in narrow)
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in narrow) <= 20
+
+
+def test_a_pipe_of_windows_takes_every_name():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\n")
+    Report(None, stream, "always").add(result(replace(tasks.task(), name="Ω")))
+    assert stream.buffer.getvalue().startswith(b"?, test 1, attempt 1, 13 of 16 votes, confidence 81 %\n90\n99\n\n")
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "code"),
+    [
+        (result(solved_by=2), "solved: test 1 with attempt 2, test 2 with attempt 2", 0),
+        (result(), "not solved: 0 of 2 tests right", 1),
+        (result(tasks.task(answers=False)), "answered; the demonstrations are reproduced in 90 % of their views", 0),
+        (result(tasks.task(answers=False), reproduced=0.5), "in 50 % of their views alone", 1),
+    ],
+)
+def test_what_is_said_of_a_task(found, said, code):
+    text = judgement(replace(found, memory=412_000_000))
+    assert text.startswith("flip: ") and said in text
+    assert text.endswith("(120 steps, 58.1 s, peak memory 412 MB)")
+    tally = Tally()
+    tally.add(found)
+    assert tally.code == code
+    tally.add(TaskResult(BadPuzzle("x.json", "no"), error="no"))
+    assert tally.code == 2 and "1 failed or not readable" in str(tally)
+
+
+def test_the_tally_tells_apart_what_can_be_known():
+    tally = Tally()
+    for found in (result(solved_by=1), result(), result(tasks.task(answers=False))):
+        tally.add(found)
+    assert tally.code == 1
+    assert str(tally).startswith(
+        "1 of 2 tasks solved (pass@2), 1 of 1 task without answers: demonstrations reproduced;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps", "seconds"),
+    [(None, None, 60), (None, 7, None), ("60", 7, 60), ("90s", None, 90), ("1.5m", None, 90), (" 1 H", None, 3600)],
+)
+def test_budgets(budget, steps, seconds):
+    options = adapt_options(budget, steps, votes=3)
+    assert (options.budget, options.steps, options.votes) == (seconds, steps, 3)
+
+
+@pytest.mark.parametrize("budget", ["", "-1", "1d", "1e9", "nan", "1 2", "٣", "0", "1.2.3", "9" * 400])
+def test_no_budgets(budget):
+    with pytest.raises(TrmsolveError, match="no span of time"):
+        adapt_options(budget, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "said"),
+    [
+        (1, adapt_options(None, None), "new task flip: adapting to 2 demonstrations, 60 s at most; then 16 votes"),
+        (
+            1,
+            adapt_options(None, 1, votes=1),
+            "new task flip: adapting to 2 demonstrations, 1 step at most; then 1 vote",
+        ),
+        (
+            6,
+            adapt_options("2m", 500),
+            "6 new tasks: adapting to each, 2 min 00 s or 500 steps at most, 12 min 00 s in all; then 16 votes",
+        ),
+        (6, adapt_options(None, 500), "6 new tasks: adapting to each, 500 steps at most; then 16 votes"),
+    ],
+)
+def test_what_is_announced(number, options, said):
+    assert announcement([tasks.task()] * number, options) == said
+
+
+def test_what_goes_on():
+    one = tasks.task()
+    adapting = Adapting((one,), "embedding", 40, 15.0, 0.25, 0.1234, 0.5, 0.25)
+    assert passing_words(adapting) == "flip: embedding, step 40, loss 0.12, right 50 %, unseen 25 %, 45 s left"
+    assert passing_words(replace(adapting, left_out=None, share=0)).endswith("right 50 %")
+    guess = Guess(one.tests[0], np.ones(one.tests[0].shape, np.float32))
+    assert passing_words(Refining(one, 1, 3, 16, guess, 0.7)) == "flip: test 2, step 3 of 16, halting 70 %"
