@@ -300,11 +300,12 @@ def test_another_task_is_refused(shelf):
     assert "trmsolve maze" in error.value.hint
 
 
-def test_an_arc_checkpoint_is_not_sent_to_a_command_that_there_is_not(tmp_path):
-    store.save(tmp_path / "a.safetensors", {}, "arc", {}, {}, {})
+@pytest.mark.parametrize(("model", "hint"), [({}, "run `trmsolve arc` with it"), ({"length": 916}, "refine")])
+def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, model, hint):
+    store.save(tmp_path / "a.safetensors", {}, "arc", model, {}, {})
     with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:
         store.find(str(tmp_path / "a.safetensors"), "sudoku")
-    assert "trmsolve arc" not in error.value.hint and "refine" in error.value.hint
+    assert hint in error.value.hint
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ class Header:
         """Raises TrmsolveError unless the checkpoint is of that task (None: any will do)."""
         if task is not None and self.task != task:
             hint = f"run `trmsolve {self.task}` with it, or see `trmsolve checkpoints list`"
-            if self.task == "arc":  # can be imported, but no command solves it
-                hint = "no command solves ARC yet; trmsolve.load(FILE).refine(...) runs the network step by step"
+            if self.task == "arc" and self.model.get("length"):  # a published network, which knows its own tasks alone
+                hint = "no command runs it on ARC; trmsolve.load(FILE).refine(...) runs the network step by step"
             article = "an" if self.task[:1] in "aeiou" else "a"
             raise TrmsolveError(f"{self.path} is {article} {self.task} checkpoint, {task} needed", hint)
 
