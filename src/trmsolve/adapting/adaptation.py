@@ -66,7 +66,7 @@ class Adaptation:
         self.tasks, self.options, self.schedule = tuple(tasks), options, schedule or Schedule()
         self.autocast, self.device = autocast, device
         torch.manual_seed(options.seed)
-        self.sides = [Sides(task, options.votes, i * options.votes) for i, task in enumerate(tasks)]
+        self.sides = [Sides(task, options.votes, i * options.votes, options.seed) for i, task in enumerate(tasks)]
         self.model = TRM(replace(config, puzzles=options.votes * len(tasks)))
         rows = {"embed.puzzles": self.model.embed.puzzles}
         self.model.load_state_dict({**weights, **rows})
