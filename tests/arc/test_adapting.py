@@ -66,11 +66,11 @@ def answered(made):
 
 
 # -- votes --------------------------------------------------------------------------------------------------------
-def ballot(drawn, halt, sure=0.9):
+def ballot(drawn, weight, sure=0.9):
     """A view that gives every colour it draws this probability, and the rest to all others alike."""
     colours = np.full((*drawn.shape, 10), (1 - sure) / 9, np.float32)
     np.put_along_axis(colours, drawn[:, :, None].astype(np.int64), sure, 2)
-    return Ballot(drawn, colours, halt)
+    return Ballot(drawn, colours, weight)
 
 
 def test_the_weights_of_votes_add_up_to_one():
@@ -96,7 +96,7 @@ def test_a_sure_view_counts_for_more_in_a_cell_than_two_unsure_ones():
 
 def test_after_the_consensus_comes_what_most_sure_views_say():
     a, b, c = grid("11"), grid("12"), grid("21")
-    views = [ballot(a, 0.9, 0.99), ballot(b, 0.2, 0.5), ballot(b, 0.3, 0.5), ballot(c, 0.6, 0.5)]
+    views = [ballot(a, 0.9, 0.99), ballot(b, 0.2, 0.3), ballot(b, 0.3, 0.3), ballot(c, 0.6, 0.3)]
     assert [vote.grid.tolist() for vote in ranked(views)] == [a.tolist(), c.tolist(), b.tolist()]
 
 
@@ -128,10 +128,10 @@ def test_what_is_answered_from_any_side_comes_back_as_the_task_stands(number):
         probabilities = np.zeros((len(seen), LABELS), np.float32)
         probabilities[np.arange(len(seen)), seen] = sure
         reading = Reading(np.arange(len(seen)) * LABELS + seen, sure, probabilities.ravel(), 0.5, 1.0)
-        guess, vote = one.guess(reading), one.ballot(reading)
+        guess, vote = one.guess(reading), one.ballot(reading, 0.25)
         assert guess.answer.tolist() == vote.grid.tolist() == pair.output.tolist()
         assert np.array_equal(guess.confidence, np.where(pair.output == 9, 0.5, 0.875))
-        assert np.array_equal(vote.colours.argmax(2), pair.output) and vote.halt == 0.5
+        assert np.array_equal(vote.colours.argmax(2), pair.output) and vote.weight == 0.25
         assert np.array_equal(vote.colours.max(2), guess.confidence)
 
 

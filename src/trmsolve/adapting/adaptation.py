@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trmsolve.adapting.batch import Asked, Sides, chunks
+from trmsolve.adapting.batch import Asked, Sides, chunks, exchanging
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.adapting.votes import Ballot, ranked
 from trmsolve.model.config import TRMConfig
@@ -47,6 +47,7 @@ class Schedule:
     found: float = 0.75  # share of views in which what is left out is right when the rule is found
     steps_checked: int = 8  # supervision steps of such a look
     checked: int = 8  # views of such a look
+    doubt: float = 0.1  # what a vote weighs, of 1, where what was left out was never right
     shown: int = 4  # views in which the demonstrations are asked for in the end
 
 
@@ -82,7 +83,9 @@ class Adaptation:
                 (self.later if number == self.left_out[-1] else self.pool).extend(of_pair)
         self.step, self.began = 0, time.monotonic()
         self.recent: deque[float] = deque(maxlen=64)  # whether puzzles that left the batch were right
-        self.loss, self.checks = 0.0, []
+        self.loss = 0.0
+        self.checks: list[float] = []  # share of views in which what is left out was right
+        self.trust: dict[tuple[int, bool], float] = {}  # the same by task and by whether colours are exchanged
         self.ends = 1.0  # the share at which it is over
         cells = float(np.mean([len(s.target) for s in (*self.pool, *self.later)]))
         size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
@@ -172,16 +175,21 @@ class Adaptation:
 
     # -- asking -----------------------------------------------------------------------------------------------------
     def _check(self) -> float:
-        """The share of views in which what is left out is right."""
-        results = []
+        """The share of views in which what is left out is right; of all tasks together, and kept by kind of view."""
+        found: dict[tuple[int, bool], list[bool]] = {}
         for sides, out in zip(self.sides, self.left_out, strict=True):
             if out is not None:
                 pair = sides.task.demonstrations[out]
                 asked = list(sides.asked([pair.input], self.schedule.checked))
-                readings = self._readings(asked, self.schedule.steps_checked)
-                guesses = [one.guess(reading) for one, reading in zip(asked, readings, strict=True)]
-                results += [np.array_equal(guess.answer, pair.output) for guess in guesses]
-        return float(np.mean(results))
+                for one, reading in zip(asked, self._readings(asked, self.schedule.steps_checked), strict=True):
+                    right = np.array_equal(one.guess(reading).answer, pair.output)
+                    found.setdefault((sides.row, exchanging(one.v)), []).append(right)
+        self.trust = {kind: float(np.mean(right)) for kind, right in found.items()}
+        return float(np.mean([right for of_kind in found.values() for right in of_kind]))
+
+    def _weight(self, sides: Sides, one: Asked, reading: Reading) -> float:
+        """Of a view's vote: what the halting head says, and more where such views drew what had been left out."""
+        return reading.halt * (self.schedule.doubt + self.trust.get((sides.row, exchanging(one.v)), 1.0))
 
     def _readings(self, asked: Sequence[Asked], steps: int) -> list[Reading]:
         """What the network says to each question in the end."""
@@ -213,7 +221,7 @@ class Adaptation:
             answers = list(zip(asked, self._readings(asked, self.options.max_steps), strict=True))
             ballots: list[list[Ballot]] = [[] for _ in range(number)]
             for one, reading in answers[: number * sides.views]:
-                ballots[one.number].append(one.ballot(reading))
+                ballots[one.number].append(one.ballot(reading, self._weight(sides, one, reading)))
             again = [(one.guess(r).answer, demonstrations[one.number]) for one, r in answers[number * sides.views :]]
             right = [np.array_equal(answer, pair.output) for answer, pair in again]
             yield TaskResult(

@@ -40,13 +40,13 @@ class Asked:
         seen = decode(self.encoded.meanings[reading.chosen], reading.confidence, self.canvas, self.size)
         return Guess(self.view.undo(seen.answer), self._undo(seen.confidence))
 
-    def ballot(self, reading: Reading) -> Ballot:
-        """The same as a vote."""
+    def ballot(self, reading: Reading, weight: float) -> Ballot:
+        """The same as a vote of this weight."""
         grid = self.guess(reading).answer
         seen = reading.probabilities.reshape(*self.canvas, LABELS)
         height, width = self.view.apply(grid).shape
         colours = seen[:height, :width, list(self.view.colours)]
-        return Ballot(grid, self._undo(colours), reading.halt)
+        return Ballot(grid, self._undo(colours), weight)
 
     def _undo(self, seen: np.ndarray) -> np.ndarray:
         return transform(seen, inverse(self.view.turn))

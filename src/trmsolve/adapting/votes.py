@@ -20,14 +20,14 @@ class Ballot:
 
     grid: Grid
     colours: np.ndarray  # float32 (height, width, 10): the probability of each colour in each cell of the grid
-    halt: float  # probability that all of it is right, by the halting head
+    weight: float  # what the vote counts, above 0
 
 
 def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
     """All grids that were answered, and their consensus, the best first. Of equals the one named first comes first.
 
-    A ballot weighs what its halting head says. The consensus stands first: views that err in a cell or two seldom err
-    in the same ones, so that it may be right when no view is. The others follow by the weight of their votes.
+    The consensus stands first: views that err in a cell or two seldom err in the same ones, so that it may be right
+    when no view is. The others follow by the weight of their votes.
     """
     weights: dict[tuple[tuple[int, ...], bytes], float] = {}
     votes: Counter[tuple[tuple[int, ...], bytes]] = Counter()
@@ -35,7 +35,7 @@ def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
     for ballot in ballots:
         key = _key(ballot.grid)
         grids.setdefault(key, ballot.grid)
-        weights[key] = weights.get(key, 0.0) + max(LEAST, ballot.halt)
+        weights[key] = weights.get(key, 0.0) + max(LEAST, ballot.weight)
         votes[key] += 1
     total = sum(weights.values())
     order = sorted(grids, key=lambda key: -weights[key])
@@ -49,12 +49,14 @@ def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
 
 
 def consensus(ballots: Sequence[Ballot]) -> Grid:
-    """Cell by cell the colour that the views of the prevailing size find likeliest together (the sum of their logs)."""
+    """Cell by cell the colour that views of the prevailing size find likeliest together: the weighted sum of logs."""
     sizes: Counter[tuple[int, ...]] = Counter()
     for ballot in ballots:
-        sizes[ballot.grid.shape] += max(LEAST, ballot.halt)  # type: ignore[assignment]
+        sizes[ballot.grid.shape] += max(LEAST, ballot.weight)  # type: ignore[assignment]
     ((size, _),) = sizes.most_common(1)
-    agreeing = [np.log(ballot.colours + 1e-4) for ballot in ballots if ballot.grid.shape == size]
+    agreeing = [
+        max(LEAST, ballot.weight) * np.log(ballot.colours + 1e-4) for ballot in ballots if ballot.grid.shape == size
+    ]
     return np.sum(agreeing, 0).argmax(-1).astype(np.uint8)
 
 
