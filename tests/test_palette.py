@@ -75,12 +75,14 @@ def test_that_a_cell_is_outside_is_no_colour_of_a_task(model):
 
 def test_what_a_token_is_made_of(model):
     seen = np.array([[0, 3], [7, 0]], np.uint8)
-    question = encode(seen, SizeRule.of([Pair(seen, np.zeros((2, 3), np.uint8))]), 2)  # a third column, outside
-    tokens, layout = pack([question])
+    rule = SizeRule.of([Pair(seen, np.zeros((2, 3), np.uint8))])  # a third column, outside
+    torch.nn.init.normal_(model.embed.puzzles)
+    tokens, layout = pack([encode(seen, rule, row) for row in (4, 2)])
     x = model.embed(tokens, layout)
-    row = model.embed.puzzles[2].view(1 + COLOURS, WIDTH)
     for i, token in enumerate(tokens.tolist()):
-        colour, *further = np.unravel_index(token - 2 * VOCABULARY, FACETS)
+        number = 4 if i < 6 else 2
+        row = model.embed.puzzles[number].view(1 + COLOURS, WIDTH)
+        colour, *further = np.unravel_index(token - number * VOCABULARY, FACETS)
         expected = row[0] + (model.embed.outside if colour == OUTSIDE else row[1 + colour])
         expected = expected + sum(kind.weight[digit] for kind, digit in zip(model.embed.kinds, further, strict=True))
         torch.testing.assert_close(x[i], expected)
