@@ -135,6 +135,11 @@ def test_a_third_grid_does_not_count():
     assert "test 1: 4 and 3 of 16, none right" in words(last) and caption.tone(last) == "bad"
 
 
+def test_a_grid_that_no_view_answered_is_their_consensus():
+    last = drawn([result(((replace(RIGHT, votes=0), WRONG), (SECOND,)))])[0][-1]
+    assert "test 1: consensus and 4 of 16, first right" in words(last)
+
+
 def test_where_the_answers_are_not_known_nobody_says_solved():
     it = task(answers=False)
     last = drawn([result(it=it)], it)[0][-1]

@@ -112,7 +112,8 @@ def _ended(result: TaskResult) -> Words:
 
 def _votes(name: str, ranked: Sequence[Vote], answer: Grid | None, views: int) -> Fact:
     """How the two attempts at a test came to be, and what they are worth where that is known."""
-    said = f"{' and '.join(str(vote.votes) for vote in ranked[:2]) or 'none'} of {views}"
+    counts = [str(vote.votes or "consensus") for vote in ranked[:2]]
+    said = f"{' and '.join(counts) or 'none'} of {views}"
     if answer is None:
         return Fact(name, said)
     which = next((nth for nth, vote in zip(("first", "second"), ranked, strict=False) if right(vote.grid, answer)), "")
