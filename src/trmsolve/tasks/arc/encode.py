@@ -21,10 +21,24 @@ LABELS = COLOURS + 1
 # the largest (1), the smallest (2) or both (3); whether its colour is the most frequent (1), the rarest (2) or both.
 FACETS = (LABELS, 8, 4, 4)
 VOCABULARY = prod(FACETS)
-# What a token hears the mean of: its row, column, the grid, the area of its colour that it lies in, the object that it
-# is part of, all cells of its colour, its mirror images; and where the output has another size than the input, the
-# cells that fall onto each other when the larger one is cut into pieces of the smaller one's size, or shrunk to it.
-KINDS = ("row", "column", "grid", "area", "object", "colour", "mirror", "fold", "zoom")
+# What a token hears the mean of:
+KINDS = (
+    # its row, column, the grid, the area of its colour that it lies in, the object that it is part of, all of its colour
+    *("row", "column", "grid", "area", "object", "colour"),
+    # itself and its mirror image, left to right
+    "flip",
+    # where input and output differ in size: the cells that fall onto each other when the larger one is cut into pieces
+    # of the smaller one's size, or shrunk to it
+    *("fold", "zoom"),
+    # itself and its mirror image, top to bottom, and about the main diagonal of a square
+    *("flop", "transpose"),
+    # where input and output differ in size: the cell of a part of the input that would lie here, were that part cut
+    # out: all that is not black, the largest object, the smallest, the rarest colour
+    *("content", "largest", "smallest", "rarest"),
+    # the first cell that is not black, looking up, left, right and down
+    *("up", "left", "right", "down"),
+)
+Units = dict[str, tuple[np.ndarray, np.ndarray]]  # by kind what each cell speaks to, and what it hears; -1 for none
 NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
 
 
@@ -149,35 +163,82 @@ def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Sha
     inside = cells != OUTSIDE
     index = np.pad(r * width + c, 1, constant_values=-1)
     near = np.stack([index[1 + dr : 1 + dr + height, 1 + dc : 1 + dc + width].ravel() for dr, dc in NEIGHBOURS], 1)
-    mirror = np.minimum(r, before[0] - 1 - r) * width + np.minimum(c, before[1] - 1 - c)
-    both = {
+    at = np.where(inside, r * width + c, -1)
+    grouped = {
         "row": r,
         "column": c,
         "grid": np.zeros_like(r),
         "area": areas,
         "object": objects,
         "colour": cells,
-        "mirror": np.where(inside, mirror, -1),
+        **_mirrors(at, before),
     }
-    units = [(kind, kind) for kind in both.values()]
-    units += _mapped(r, c, inside, before, after)
+    units = {kind: (told, told) for kind, told in grouped.items()}
+    units |= _mapped(r, c, inside, before, after)
+    units |= _cut_out(at, cells, objects, changed=after != before)
+    units |= _seen(at, (cells > 0) & inside)
     speaks, hears, numbers = [], [], []
-    for told, heard in units:
-        values, found = np.unique(np.concatenate([told.ravel(), heard.ravel()]), return_inverse=True)
-        found = found - int(values[0] == -1)
-        speaks.append(found[: told.size])
-        hears.append(found[told.size :])
-        numbers.append(int(found.max()) + 1)
+    for told, heard in (units[kind] for kind in KINDS):
+        both = np.stack([told.ravel(), heard.ravel()])
+        there = np.zeros(int(both.max()) + 2, np.int64)  # the last stands for none
+        there[both] = 1
+        there[-1] = 0
+        rank = np.cumsum(there) - 1
+        rank[-1] = -1
+        speaks.append(rank[both[0]])
+        hears.append(rank[both[1]])
+        numbers.append(int(there.sum()))
     return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers, np.int64))
 
 
-def _mapped(
-    r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape, after: Shape | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _mirrors(at: np.ndarray, shape: Shape) -> dict[str, np.ndarray]:
+    """A pair's lower index for both of its cells; -1 outside."""
+    grid = at[: shape[0], : shape[1]]
+    images = {"flip": grid[:, ::-1], "flop": grid[::-1]}
+    if shape[0] == shape[1]:
+        images["transpose"] = grid.T
+    found = {kind: np.full_like(at, -1) for kind in ("flip", "flop", "transpose")}
+    for kind, image in images.items():
+        found[kind][: shape[0], : shape[1]] = np.minimum(grid, image)
+    return found
+
+
+def _cut_out(at: np.ndarray, cells: np.ndarray, objects: np.ndarray, changed: bool) -> Units:
+    """Each cell of a part's bounding box speaks to where it would lie if the box were moved to the corner."""
+    drawn = (cells > 0) & (at >= 0)
+    size, rank = _extremes(objects), _extremes(np.where(drawn, cells, -1))
+    parts = {"content": drawn, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
+    found = {}
+    for kind, part in parts.items():
+        heard, told = np.full_like(at, -1), np.full_like(at, -1)
+        if changed and part.any():
+            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+            box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            told[box] = at[box]
+            heard[: rows[-1] + 1 - rows[0], : columns[-1] + 1 - columns[0]] = at[box]
+        found[kind] = told, heard
+    return found
+
+
+def _seen(at: np.ndarray, drawn: np.ndarray) -> Units:
+    """Each cell that is not black speaks; in each direction the first such cell is heard, whoever stands behind it."""
+    own = np.where(drawn, at, -1)
+    found = {}
+    for kind, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
+        # Turned so that the direction is to the left; what stands at each place or left of it, then one further left.
+        turned = np.rot90(own, -turns)
+        place = np.maximum.accumulate(np.where(turned >= 0, np.arange(turned.shape[1]), -1), 1)
+        before = np.pad(place, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+        first = np.where(before < 0, -1, np.take_along_axis(turned, np.maximum(before, 0), 1))
+        found[kind] = own, np.where(at >= 0, np.rot90(first, turns), -1)
+    return found
+
+
+def _mapped(r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape, after: Shape | None) -> Units:
     """The units of `fold` and `zoom`: what cells of the input speak to, and what cells of the output hear."""
     nobody = np.full(r.shape, -1)
     if after is None or after == before:
-        return [(nobody, nobody)] * 2
+        return dict.fromkeys(("fold", "zoom"), (nobody, nobody))
     width = r.shape[1]
     target = (r < after[0]) & (c < after[1])
     pieces = [_piece(b, a) for b, a in zip(before, after, strict=True)]
@@ -188,12 +249,8 @@ def _mapped(
     )
     whole = all(max(a, b) % min(a, b) == 0 for a, b in zip(after, before, strict=True))
     folded = np.where(inside, fold, -1), np.where(target, fold, -1)
-    if not whole:
-        return [folded, (nobody, nobody)]
-    return [
-        folded,
-        (np.where(inside, told[0] * width + told[1], -1), np.where(target, heard[0] * width + heard[1], -1)),
-    ]
+    zoomed = np.where(inside, told[0] * width + told[1], -1), np.where(target, heard[0] * width + heard[1], -1)
+    return {"fold": folded, "zoom": zoomed if whole else (nobody, nobody)}
 
 
 def _piece(before: int, after: int) -> int:
