@@ -38,6 +38,10 @@ small = st.tuples(st.integers(1, 7), st.integers(1, 7))
 grids = small.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 2, 5])))
 
 
+PARTS = ("content", "largest", "smallest", "rarest")
+DIRECTIONS = {"up": (-1, 0), "left": (0, -1), "right": (0, 1), "down": (1, 0)}
+
+
 def sized(before, after) -> SizeRule:
     """The rule that makes `after` of `before`."""
     return SizeRule.of([Pair(np.zeros(before, np.uint8), np.zeros(after, np.uint8))])
@@ -186,8 +190,8 @@ def test_groups_that_speak_among_themselves(seen, after):
     everyone = set(np.ndindex(*canvas))
     height, width = seen.shape
 
-    def images(cell):
-        return set(product({cell[0], height - 1 - cell[0]}, {cell[1], width - 1 - cell[1]}))
+    def images(cell, image):
+        return {cell, image} if cells[cell] != OUTSIDE else set()
 
     same = {
         "row": lambda cell: {other for other in everyone if other[0] == cell[0]},
@@ -196,10 +200,12 @@ def test_groups_that_speak_among_themselves(seen, after):
         "area": lambda cell: area(cells, cell),
         "object": lambda cell: thing(cells, cell),
         "colour": lambda cell: {other for other in everyone if cells[other] == cells[cell]},
-        "mirror": lambda cell: images(cell) if cells[cell] != OUTSIDE else set(),
+        "flip": lambda cell: images(cell, (cell[0], width - 1 - cell[1])),
+        "flop": lambda cell: images(cell, (height - 1 - cell[0], cell[1])),
+        "transpose": lambda cell: images(cell, cell[::-1]) if height == width else set(),
     }
     encoded = asked(seen, after)
-    assert set(KINDS) - set(same) == {"fold", "zoom"}
+    assert set(KINDS) - set(same) == {"fold", "zoom", *PARTS, *DIRECTIONS}
     for kind, expected in same.items():
         told, heard = groups(encoded, kind, canvas)
         assert told == heard, kind
@@ -213,6 +219,44 @@ def test_nothing_is_mapped_where_sizes_stay_or_are_not_known(after):
     encoded = encode(seen, rule)
     for kind in ("fold", "zoom"):
         assert groups(encoded, kind, rule.canvas(seen.shape)) == ({}, {})
+    for kind in PARTS:  # what is cut out may have any size, but not the input's
+        assert (groups(encoded, kind, rule.canvas(seen.shape)) == ({}, {})) == (after is not None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(grids, small)
+def test_in_each_direction_the_first_cell_that_is_not_black_is_heard(seen, after):
+    canvas = sized(seen.shape, after).canvas(seen.shape)
+    drawn = {place for place in np.ndindex(*seen.shape) if seen[place]}
+    for kind, (dr, dc) in DIRECTIONS.items():
+        expected = {}
+        for r, c in np.ndindex(*seen.shape):
+            on_the_way = [(r + k * dr, c + k * dc) for k in range(1, 30)]
+            if first := next((place for place in on_the_way if place in drawn), None):
+                expected[r, c] = {first}
+        assert hears(asked(seen, after), kind, canvas) == expected, kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "box"),
+    [
+        ("content", (1, 6, 0, 6)),
+        ("largest", (1, 4, 1, 4)),  # the square with a hole, 8 cells
+        ("smallest", (5, 6, 0, 1)),  # the single cell
+        ("rarest", (5, 6, 0, 1)),
+    ],
+)
+def test_an_output_of_another_size_hears_the_parts_that_may_have_been_cut_out(kind, box):
+    seen = grid("000000", "033300", "030300", "033300", "000002", "100002")
+    top, bottom, left, right = box
+    expected = {(r - top, c - left): one((r, c)) for r, c in product(range(top, bottom), range(left, right))}
+    assert hears(asked(seen, (3, 3)), kind, seen.shape) == expected
+
+
+def test_of_a_black_grid_nothing_is_cut_out_or_seen():
+    encoded = asked(np.zeros((3, 3), np.uint8), (2, 2))
+    for kind in (*PARTS, *DIRECTIONS):
+        assert groups(encoded, kind, (3, 3)) == ({}, {})
 
 
 def one(cell) -> set:

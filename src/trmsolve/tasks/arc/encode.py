@@ -23,7 +23,7 @@ FACETS = (LABELS, 8, 4, 4)
 VOCABULARY = prod(FACETS)
 # What a token hears the mean of:
 KINDS = (
-    # its row, column, the grid, the area of its colour that it lies in, the object that it is part of, all of its colour
+    # its row, column, the grid, the area of its colour that it lies in, the object it is part of, all of its colour
     *("row", "column", "grid", "area", "object", "colour"),
     # itself and its mirror image, left to right
     "flip",
