@@ -225,9 +225,10 @@ def test_nothing_is_mapped_where_sizes_stay_or_are_not_known(after):
 
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
-def test_in_each_direction_the_first_cell_that_is_not_black_is_heard(seen, after):
+def test_in_each_direction_the_first_cell_that_is_not_ground_is_heard(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
-    drawn = {place for place in np.ndindex(*seen.shape) if seen[place]}
+    ground = np.bincount(seen.ravel()).argmax()
+    drawn = {place for place in np.ndindex(*seen.shape) if seen[place] != ground}
     for kind, (dr, dc) in DIRECTIONS.items():
         expected = {}
         for r, c in np.ndindex(*seen.shape):
@@ -253,9 +254,10 @@ def test_an_output_of_another_size_hears_the_parts_that_may_have_been_cut_out(ki
     assert hears(asked(seen, (3, 3)), kind, seen.shape) == expected
 
 
-def test_of_a_black_grid_nothing_is_cut_out_or_seen():
-    encoded = asked(np.zeros((3, 3), np.uint8), (2, 2))
-    for kind in (*PARTS, *DIRECTIONS):
+@pytest.mark.parametrize("colour", [0, 7])
+def test_of_a_grid_of_one_colour_nothing_is_seen(colour):
+    encoded = asked(np.full((3, 3), colour, np.uint8), (2, 2))
+    for kind in ("content", "rarest", *DIRECTIONS):
         assert groups(encoded, kind, (3, 3)) == ({}, {})
 
 

@@ -121,7 +121,7 @@ def _around(neighbours: Sequence[np.ndarray], begin: np.ndarray, tokens: int) ->
 
 def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, multiple: int) -> SceneTies:
     numbers = np.stack([t.numbers for t in ties], 1)  # (K, B)
-    totals = numbers.sum(1)
+    totals = _up(numbers.sum(1), multiple)
     # The groups of a kind lie side by side, puzzle by puzzle.
     shift = np.cumsum(totals)[:, None] - totals[:, None] + np.cumsum(numbers, 1) - numbers
     groups = int(totals.sum())

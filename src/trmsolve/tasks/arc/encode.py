@@ -33,9 +33,9 @@ KINDS = (
     # itself and its mirror image, top to bottom, and about the main diagonal of a square
     *("flop", "transpose"),
     # where input and output differ in size: the cell of a part of the input that would lie here, were that part cut
-    # out: all that is not black, the largest object, the smallest, the rarest colour
+    # out: all but the ground, which is the most frequent colour; the largest object; the smallest; the rarest colour
     *("content", "largest", "smallest", "rarest"),
-    # the first cell that is not black, looking up, left, right and down
+    # the first cell that is not of the ground's colour, looking up, left, right and down
     *("up", "left", "right", "down"),
 )
 Units = dict[str, tuple[np.ndarray, np.ndarray]]  # by kind what each cell speaks to, and what it hears; -1 for none
@@ -175,8 +175,9 @@ def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Sha
     }
     units = {kind: (told, told) for kind, told in grouped.items()}
     units |= _mapped(r, c, inside, before, after)
-    units |= _cut_out(at, cells, objects, changed=after != before)
-    units |= _seen(at, (cells > 0) & inside)
+    drawn = inside & (cells != np.bincount(cells[inside]).argmax())
+    units |= _cut_out(at, cells, objects, drawn, changed=after != before)
+    units |= _seen(at, drawn)
     speaks, hears, numbers = [], [], []
     for told, heard in (units[kind] for kind in KINDS):
         both = np.stack([told.ravel(), heard.ravel()])
@@ -203,9 +204,8 @@ def _mirrors(at: np.ndarray, shape: Shape) -> dict[str, np.ndarray]:
     return found
 
 
-def _cut_out(at: np.ndarray, cells: np.ndarray, objects: np.ndarray, changed: bool) -> Units:
+def _cut_out(at: np.ndarray, cells: np.ndarray, objects: np.ndarray, drawn: np.ndarray, changed: bool) -> Units:
     """Each cell of a part's bounding box speaks to where it would lie if the box were moved to the corner."""
-    drawn = (cells > 0) & (at >= 0)
     size, rank = _extremes(objects), _extremes(np.where(drawn, cells, -1))
     parts = {"content": drawn, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
     found = {}
@@ -221,7 +221,7 @@ def _cut_out(at: np.ndarray, cells: np.ndarray, objects: np.ndarray, changed: bo
 
 
 def _seen(at: np.ndarray, drawn: np.ndarray) -> Units:
-    """Each cell that is not black speaks; in each direction the first such cell is heard, whoever stands behind it."""
+    """Each cell that is drawn speaks; in each direction the first such cell is heard, whoever stands behind it."""
     own = np.where(drawn, at, -1)
     found = {}
     for kind, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
