@@ -100,7 +100,7 @@ def test_sums_over_groups_have_the_right_gradient(batch, groups):
 
 
 def test_a_kind_that_nobody_speaks_to_is_no_kind(batch):
-    """Where sizes stay, nothing is folded or cut out: the weights of those kinds have no part in it, and no gradient."""
+    """Where sizes stay, nothing is folded or cut out: the weights of those kinds take no part, and have no gradient."""
     layer, (tokens, layout) = SceneLayer(CONFIG), pack(batch[:1])
     layer(torch.randn(len(tokens), CONFIG.width), layout.ties).sum().backward()
     silent = [kind for kind, own in zip(KINDS, layer.kinds, strict=True) if not own.weight.grad.any()]

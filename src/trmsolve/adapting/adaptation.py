@@ -35,15 +35,15 @@ from trmsolve.training.slots import Slots
 class Schedule:
     """How the steps are spent, measured on tasks that were held out from training (docs/records.md)."""
 
-    embedding: float = 0.25  # share of all steps in which only the tasks' rows are trained
+    embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     joins: float = 0.6  # share after which what was left out joins
     rest: float = 0.15  # share that is still spent once the rule is found
-    lr: float = 0.01  # of the matrices (Muon)
+    lr: float = 0.02  # of the matrices (Muon)
     row_lr: float = 0.02  # of the rows (sign-SGD)
     hold: float = 0.5  # share at the full rates; then they fall
     floor: float = 0.05  # of the rates
-    tokens: int = 2500  # in a batch, roughly
-    check: int = 40  # steps between two looks at what is left out
+    tokens: int = 1200  # in a batch, roughly
+    check: int = 25  # steps between two looks at what is left out
     found: float = 0.75  # share of views in which what is left out is right when the rule is found
     steps_checked: int = 8  # supervision steps of such a look
     checked: int = 8  # views of such a look
@@ -150,7 +150,8 @@ class Adaptation:
     def _step(self, share: float) -> None:
         slots, model, plan, began = self.slots, self.model, self.schedule, time.monotonic()
         everything = share >= plan.embedding
-        rate = min(1.0, (self.step + 1) / 10) * max(plan.floor, min(1.0, (1 - share) / (1 - plan.hold)))
+        left = (self.ends - share) / (self.ends * (1 - plan.hold))
+        rate = min(1.0, (self.step + 1) / 10) * max(plan.floor, min(1.0, left))
         model.requires_grad_(everything)
         ids, names = model.embed.named(slots.tokens, slots.layout)
         names.requires_grad_()
@@ -194,7 +195,7 @@ class Adaptation:
     def _readings(self, asked: Sequence[Asked], steps: int) -> list[Reading]:
         """What the network says to each question in the end."""
         found: list[Reading] = []
-        for chunk in chunks(asked, 2 * self.schedule.tokens):
+        for chunk in chunks(asked, 4 * self.schedule.tokens):
             *_, last = self._rolled(chunk, steps)
             found += last
         return found
