@@ -57,7 +57,11 @@ class Model:
 
     @cached_property
     def solver(self) -> Solver:
-        """What `solve` and `watch` run on."""
+        """What `solve` and `watch` run on. Raises TrmsolveError for ARC, whose tasks are adapted to (`adapt`)."""
+        if self.config.facets:
+            raise TrmsolveError(
+                f"{self.checkpoint.name} adapts to tasks, it does not solve puzzles", "Model.adapt(tasks)"
+            )
         return Solver(self.task, self.network, self.choice.dtype)
 
     def refine(
@@ -85,9 +89,9 @@ class Model:
         its fields as keyword arguments. deadline: time.monotonic() after which solving.feed.OutOfTime is raised.
         Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
         """
-        options = replace(options or SolveOptions(), **settings)
+        solver, options = self.solver, replace(options or SolveOptions(), **settings)
         several = [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles  # one text is one text, not its letters
-        yield from self.solver.solve(self._records(several), options, deadline=deadline)  # type: ignore[misc]
+        yield from solver.solve(self._records(several), options, deadline=deadline)  # type: ignore[misc]
 
     def watch(
         self,
@@ -99,7 +103,8 @@ class Model:
     ) -> Iterator[StepEvent | Result]:
         """A StepEvent after every supervision step of one puzzle, and at last its Result."""
         options = replace(options or SolveOptions(), **settings)
-        yield from self.solver.solve(self._records([puzzle]), options, steps=True, deadline=deadline)
+        solver = self.solver
+        yield from solver.solve(self._records([puzzle]), options, steps=True, deadline=deadline)
 
     def adapt(
         self,

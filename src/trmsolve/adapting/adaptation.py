@@ -1,6 +1,7 @@
 """Test-time training: a copy of the network learns the demonstrations of a task, or of several, and answers its tests.
 
-First only the task's rows of the table are trained, from the mean of all that were trained before; then everything. One
+First only the task's rows of the table are trained, from whichever row of a trained task suits them best or from the
+mean of all (library.py); then everything. One
 demonstration of each task is left out at first: when it is drawn right without having been shown, the rule is found.
 Then, and otherwise when most of the time is over, it joins the others.
 """
@@ -10,13 +11,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trmsolve.adapting.batch import Asked, Sides, chunks, exchanging
+from trmsolve.adapting.library import likelihoods
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.adapting.votes import Ballot, ranked
 from trmsolve.model.config import TRMConfig
@@ -24,7 +27,8 @@ from trmsolve.model.layout import ROUND
 from trmsolve.model.trm import TRM
 from trmsolve.solving.recursion import Reading, Recursion, Run
 from trmsolve.tasks.arc.grids import ArcTask
-from trmsolve.tasks.base import Sample
+from trmsolve.tasks.base import Encoded, Sample
+from trmsolve.tasks.symmetries import SYMMETRIES
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import Optimizers, sign_step
@@ -35,6 +39,8 @@ from trmsolve.training.slots import Slots
 class Schedule:
     """How the steps are spent, measured on tasks that were held out from training (docs/records.md)."""
 
+    library: float = 0.15  # share of the time, at most, that is spent on looking up where to start
+    library_steps: int = 3  # supervision steps of a look into the library
     embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     joins: float = 0.6  # share after which what was left out joins
     rest: float = 0.15  # share that is still spent once the rule is found
@@ -67,12 +73,16 @@ class Adaptation:
         self.tasks, self.options, self.schedule = tuple(tasks), options, schedule or Schedule()
         self.autocast, self.device = autocast, device
         torch.manual_seed(options.seed)
-        self.sides = [Sides(task, options.votes, i * options.votes, options.seed) for i, task in enumerate(tasks)]
-        self.model = TRM(replace(config, puzzles=options.votes * len(tasks)))
-        rows = {"embed.puzzles": self.model.embed.puzzles}
-        self.model.load_state_dict({**weights, **rows})
-        self.model.embed.fresh(weights["embed.puzzles"][0])
+        # The table: the rows of all tasks that were trained on, then new ones, for each task one for each view.
+        self.library = range(config.puzzles)
+        self.model = TRM(config)
+        self.model.load_state_dict(weights)
+        new = self.model.embed.rows(options.votes * len(tasks))["embed.puzzles"]
+        self.model.embed.puzzles = torch.cat([self.model.embed.puzzles, new])
         self.model.to(device)
+        self.sides = [
+            Sides(task, options.votes, config.puzzles + i * options.votes, options.seed) for i, task in enumerate(tasks)
+        ]
         self.left_out: list[int | None] = []  # for each task the demonstration that is left out, where it has several
         self.pool: list[Sample] = []  # what is trained on
         self.later: list[Sample] = []  # what joins it
@@ -127,6 +137,9 @@ class Adaptation:
         """Take all steps; says how it goes every few of them."""
         plan = self.schedule
         said = 0.0
+        for number, (sides, out) in enumerate(zip(self.sides, self.left_out, strict=True), 1):
+            self._look_up(sides, out, plan.library * number / len(self.sides))
+            yield self._state()
         while (share := self.share) < self.ends:
             if self.later and share >= plan.joins:
                 self._join()
@@ -141,8 +154,27 @@ class Adaptation:
                 yield self._state()
         yield self._state()
 
+    def _look_up(self, sides: Sides, out: int | None, until: float) -> None:
+        """Start views from what the library says of the smallest demonstration that is trained on.
+
+        Side after side, until this share of the time is over; views of sides that are not reached start from the mean.
+        """
+        demonstrations = [pair for number, pair in enumerate(sides.task.demonstrations) if number != out]
+        pair = min(demonstrations, key=lambda pair: pair.input.size)
+        for turn in range(min(SYMMETRIES, sides.views)):
+            if self.options.budget is not None and self.share >= until:
+                return
+            views = range(turn, sides.views, SYMMETRIES)
+            rows = [*self.library, sides.row + turn] if len(self.library) > 1 else []
+            ask = partial(self._said, steps=self.schedule.library_steps)
+            found = likelihoods(sides.sample(pair, turn), rows, ask, 4 * self.schedule.tokens)
+            order = sorted(found, key=lambda entry: -entry[1])
+            for v, (row, _) in zip(views, order, strict=False):
+                self.model.embed.puzzles[sides.row + v] = self.model.embed.puzzles[row]
+
     def _state(self) -> Adapting:
-        phase = "embedding" if self.share < self.schedule.embedding else "everything"
+        learning = "embedding" if self.share < self.schedule.embedding else "everything"
+        phase = learning if self.step else "library"
         right = float(np.mean(self.recent)) if self.recent else 0.0
         left_out = self.checks[-1] if self.checks else None
         return Adapting(self.tasks, phase, self.step, self.seconds, self.share, self.loss, right, left_out)
@@ -196,13 +228,16 @@ class Adaptation:
         """What the network says to each question in the end."""
         found: list[Reading] = []
         for chunk in chunks(asked, 4 * self.schedule.tokens):
-            *_, last = self._rolled(chunk, steps)
-            found += last
+            found += self._said([one.encoded for one in chunk], steps)
         return found
 
-    def _rolled(self, asked: Sequence[Asked], steps: int) -> Iterator[list[Reading]]:
+    def _said(self, questions: Sequence[Encoded], steps: int) -> list[Reading]:
+        *_, last = self._rolled(questions, steps)
+        return last
+
+    def _rolled(self, questions: Sequence[Encoded], steps: int) -> Iterator[list[Reading]]:
         """What it says after every supervision step."""
-        recursion, runs = Recursion(self.model, self._dtype), [Run(one.encoded, steps) for one in asked]
+        recursion, runs = Recursion(self.model, self._dtype), [Run(encoded, steps) for encoded in questions]
         recursion.admit(runs)
         for _ in range(steps):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
@@ -216,7 +251,7 @@ class Adaptation:
             asked = self._questions(sides)
             if events:
                 for one in (a for a in asked[: number * sides.views : sides.views]):
-                    for k, (reading,) in enumerate(self._rolled([one], self.options.max_steps), 1):
+                    for k, (reading,) in enumerate(self._rolled([one.encoded], self.options.max_steps), 1):
                         guess = one.guess(reading)
                         yield Refining(sides.task, one.number, k, self.options.max_steps, guess, reading.halt)
             answers = list(zip(asked, self._readings(asked, self.options.max_steps), strict=True))

@@ -68,7 +68,7 @@ class Sides:
     def samples(self) -> list[list[Sample]]:
         """Of each demonstration what all views train on."""
         return [
-            [self._sample(pair, v) for v in range(self.views) for _ in range(self._times(v))]
+            [self.sample(pair, v) for v in range(self.views) for _ in range(self._times(v))]
             for pair in self.task.demonstrations
         ]
 
@@ -82,7 +82,8 @@ class Sides:
                 encoded = encode(seen, rule, self.row + v)
                 yield Asked(number, v, view, encoded, rule.canvas(seen.shape), rule.output(seen.shape))
 
-    def _sample(self, pair: Pair, v: int) -> Sample:
+    def sample(self, pair: Pair, v: int) -> Sample:
+        """A pair as view v sees it, once."""
         view = self._view(v)
         return sample(view.pair(pair), self.rules[view.turn], self.row + v)
 

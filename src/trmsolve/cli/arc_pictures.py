@@ -15,7 +15,11 @@ from trmsolve.tasks.base import UNSURE, Guess
 from trmsolve.view.caption import duration, percent
 from trmsolve.view.frame import Fact, Frame, Words
 
-PHASES = {"embedding": "its embedding", "everything": "everything"}
+PHASES = {
+    "library": "looking for tasks alike",
+    "embedding": "adapting its embedding",
+    "everything": "adapting everything",
+}
 ENDS = {True: "solved", False: "not solved", None: "answered, not checked"}
 
 
@@ -78,7 +82,7 @@ def _adapting(event: Adapting, options: AdaptOptions) -> Words:
         *_unseen(event.left_out),
         _time(event.seconds, options),
     ]
-    return Words(f"adapting {PHASES[event.phase]}", ("budget", event.share), tuple(facts))
+    return Words(PHASES[event.phase], ("budget", event.share), tuple(facts))
 
 
 def _refining(event: Refining, drawn: np.ndarray, tests: int, seconds: float) -> Words:

@@ -279,6 +279,7 @@ class Task(Protocol):
         """
 
     model: dict[str, Any]  # a new model's TRMConfig, where it differs from the defaults
+    train: dict[str, Any]  # how to train it: TrainConfig, where it differs from the defaults
     mix: tuple[str, ...]  # the keywords that data() knows
 
     def data(self, specs: Sequence[str], seed: int = 0, **mix: float) -> TrainingData:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import platform
 import subprocess
 import time
@@ -25,10 +24,7 @@ MOST_VIEWS = 16
 
 
 def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | None = None) -> Path:
-    """Write the run's averaged weights with their provenance. Returns the path.
-
-    Where tasks have rows of their own, the run keeps them; the checkpoint has one, from which new tasks start.
-    """
+    """Write the run's averaged weights with their provenance. Returns the path."""
     sessions = trainer.note.get("sessions", [])
     model = trainer.ema.model
     provenance = {
@@ -42,11 +38,7 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "hardware": hardware(trainer.slots.device),
         "history": trainer.history,
     }
-    weights, config = model.state_dict(), model.config
-    if config.facets:
-        provenance["rows_trained"] = config.puzzles
-        weights, config = weights | model.embed.rows(1), dataclasses.replace(config, puzzles=1)
-    save(path, weights, task, config.to_dict(), provenance, metrics or {})
+    save(path, model.state_dict(), task, model.config.to_dict(), provenance, metrics or {})
     return path
 
 

@@ -117,7 +117,8 @@ def read(spec: str) -> Values:
 
 def of_task(task: str) -> Values:
     """The settings of the bundled checkpoint of a task."""
-    return {"task": task, "model": dict(get(task).model)}
+    known = get(task)
+    return {"task": task, "model": dict(known.model), "train": dict(known.train)}
 
 
 def further(task: str, config: TRMConfig) -> Values:

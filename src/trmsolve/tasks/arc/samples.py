@@ -78,8 +78,8 @@ class Data:
 
     mixture: Mixture
     seed: int = 0
-    rows_per_task: int = 2  # rows of the table for each task, each from another side
-    most: int = 400  # cells of a canvas; larger pairs are passed over for others of their task, while it has any
+    rows_per_task: int = 1  # rows of the table for each task, each from another side
+    most: int = 225  # cells of a canvas; larger pairs are passed over for others of their task, while it has any
 
     def __post_init__(self) -> None:
         for name in ("rows_per_task", "most"):

@@ -88,6 +88,7 @@ class Maze:
         "T": 2,
         "N_sup": 40,
     }
+    train: ClassVar[dict[str, Any]] = {}
     mix = ("off_path", "phase")
     data = Data.open
 

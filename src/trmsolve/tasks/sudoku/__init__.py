@@ -71,6 +71,7 @@ class Sudoku:
 
     generate = staticmethod(generate)
     model: ClassVar[dict[str, Any]] = {}
+    train: ClassVar[dict[str, Any]] = {}
     mix = ("easier", "easier_most", "wrong")
     data = Data.open
 
