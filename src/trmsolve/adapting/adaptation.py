@@ -168,9 +168,10 @@ class Adaptation:
             rows = [*self.library, sides.row + turn] if len(self.library) > 1 else []
             ask = partial(self._said, steps=self.schedule.library_steps)
             found = likelihoods(sides.sample(pair, turn), rows, ask, 4 * self.schedule.tokens)
-            order = sorted(found, key=lambda entry: -entry[1])
-            for v, (row, _) in zip(views, order, strict=False):
-                self.model.embed.puzzles[sides.row + v] = self.model.embed.puzzles[row]
+            order = [row for row, _ in sorted(found, key=lambda entry: -entry[1])]
+            table = self.model.embed.puzzles
+            starts = table[order[: len(views)]]  # copies: a row that is read may be one that is written
+            table[[sides.row + v for v in views[: len(starts)]]] = starts
 
     def _state(self) -> Adapting:
         learning = "embedding" if self.share < self.schedule.embedding else "everything"
