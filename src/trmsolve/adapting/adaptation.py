@@ -39,7 +39,7 @@ from trmsolve.training.slots import Slots
 class Schedule:
     """How the steps are spent, measured on tasks that were held out from training (docs/records.md)."""
 
-    library: float = 0.15  # share of the time, at most, that is spent on looking up where to start
+    library: float = 0.1  # share of the time, at most, that is spent on looking up where to start
     library_steps: int = 3  # supervision steps of a look into the library
     embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     joins: float = 0.6  # share after which what was left out joins
@@ -161,15 +161,18 @@ class Adaptation:
         """
         demonstrations = [pair for number, pair in enumerate(sides.task.demonstrations) if number != out]
         pair = min(demonstrations, key=lambda pair: pair.input.size)
-        for turn in range(min(SYMMETRIES, sides.views)):
-            if self.options.budget is not None and self.share >= until:
-                return
+        rows = np.random.default_rng(self.options.seed).permutation(np.array(self.library)).tolist()
+        ask, table = partial(self._said, steps=self.schedule.library_steps), self.model.embed.puzzles
+        for turn in range(min(SYMMETRIES, sides.views) if len(rows) > 1 else 0):
             views = range(turn, sides.views, SYMMETRIES)
-            rows = [*self.library, sides.row + turn] if len(self.library) > 1 else []
-            ask = partial(self._said, steps=self.schedule.library_steps)
-            found = likelihoods(sides.sample(pair, turn), rows, ask, 4 * self.schedule.tokens)
-            order = [row for row, _ in sorted(found, key=lambda entry: -entry[1])]
-            table = self.model.embed.puzzles
+            found: list[tuple[float, int]] = []
+            for row, likelihood in likelihoods(
+                sides.sample(pair, turn), [sides.row + turn, *rows], ask, 4 * self.schedule.tokens
+            ):
+                found.append((likelihood, row))
+                if self.options.budget is not None and self.share >= until:
+                    break
+            order = [row for _, row in sorted(found, reverse=True)]
             starts = table[order[: len(views)]]  # copies: a row that is read may be one that is written
             table[[sides.row + v for v in views[: len(starts)]]] = starts
 
