@@ -1,6 +1,7 @@
 """What the bundled checkpoints reach; the full figures, by `trmsolve eval`, stand in docs/records.md."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import trmsolve
 from trmsolve.sources import open_lines
 from trmsolve.store import find
+from trmsolve.tasks.arc.read import read as read_tasks
 from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.maze import TASK as MAZE
 from trmsolve.tasks.maze import rules as maze_rules
@@ -118,3 +120,13 @@ def test_the_maze_checkpoint_says_where_it_comes_from():
     for session in header.provenance["sessions"]:
         assert session["command"] and all(source["share"] for source in session["data"])
     assert header.metrics["maze_hard_dev"]["n"] == 500
+
+
+@pytest.mark.parametrize("name", ["recolour", "fill"])
+def test_an_arc_task_is_solved_with_default_settings(name):
+    """Tasks of our own, which nothing was trained on; their answers are not shown to the solver."""
+    (task,) = read_tasks([Path(__file__).parents[1] / "examples" / "arc" / f"{name}.json"])
+    model = trmsolve.load("arc", device="cpu")
+    (result,) = model.adapt([replace(task, answers=None)])
+    assert replace(result, task=task).solved
+    assert result.fits

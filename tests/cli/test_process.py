@@ -78,7 +78,8 @@ def ended(process: subprocess.Popen) -> tuple[int, str, str]:
 
 def test_light_commands_import_nothing_heavy():
     commands = ["--version", "--help", "checkpoints list", "checkpoints info sudoku", "generate sudoku --size 4x4"]
-    commands += [f"{name} --help" for name in ("sudoku", "train", "eval", "generate", "bench", "doctor", "checkpoints")]
+    names = ("sudoku", "arc", "train", "eval", "generate", "bench", "doctor", "checkpoints")
+    commands += [f"{name} --help" for name in names]
     done = subprocess.run([sys.executable, "-c", LIGHT], input="\n".join(commands), text=True, timeout=PATIENCE)
     assert done.returncode == 0
 
