@@ -96,10 +96,12 @@ def test_a_sure_view_counts_for_more_in_a_cell_than_two_unsure_ones():
     assert consensus(views).tolist() == [[1]]
 
 
-def test_after_the_consensus_comes_what_most_sure_views_say():
-    a, b, c = grid("11"), grid("12"), grid("21")
-    views = [ballot(a, 0.9, 0.99), ballot(b, 0.2, 0.3), ballot(b, 0.3, 0.3), ballot(c, 0.6, 0.3)]
-    assert [vote.grid.tolist() for vote in ranked(views)] == [a.tolist(), c.tolist(), b.tolist()]
+def test_where_views_agree_they_come_first_then_the_consensus_then_single_views():
+    a, b, c, d = grid("11"), grid("12"), grid("21"), grid("33")
+    views = [ballot(a, 0.9, 0.99), ballot(b, 0.2, 0.3), ballot(b, 0.3, 0.3), ballot(c, 0.6, 0.3), ballot(d, 0.7, 0.2)]
+    assert [vote.grid.tolist() for vote in ranked(views)] == [g.tolist() for g in (b, a, d, c)]  # a is the consensus
+    agreed = ranked([*views, ballot(c, 0.1, 0.3)])
+    assert [vote.grid.tolist() for vote in agreed] == [g.tolist() for g in (c, b, a, d)]
 
 
 def test_views_of_another_size_have_no_part_in_the_consensus():

@@ -1,4 +1,4 @@
-"""Many views' answers to one question become two: grids by their votes, and the grid that all views draw together."""
+"""Many views' answers to one question become two: grids by their votes, or the grid that all views draw together."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Ballot:
 def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
     """All grids that were answered, and their consensus, the best first. Of equals the one named first comes first.
 
-    The consensus stands first: views that err in a cell or two seldom err in the same ones, so that it may be right
-    when no view is. The others follow by the weight of their votes.
+    Grids on which views agree come first, by the weight of their votes. Then the consensus: views that err in a cell or
+    two seldom err in the same ones, so that it may be right when no view is. Then what a single view says.
     """
     weights: dict[tuple[tuple[int, ...], bytes], float] = {}
     votes: Counter[tuple[tuple[int, ...], bytes]] = Counter()
@@ -38,14 +38,15 @@ def ranked(ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
         weights[key] = weights.get(key, 0.0) + max(LEAST, ballot.weight)
         votes[key] += 1
     total = sum(weights.values())
-    order = sorted(grids, key=lambda key: -weights[key])
     together = consensus(ballots)
-    first = _key(together)
-    grids.setdefault(first, together)
-    return tuple(
-        Vote(grids[key], votes[key], weights.get(key, 0.0) / total)
-        for key in (first, *(key for key in order if key != first))
-    )
+    drawn = _key(together)
+    grids.setdefault(drawn, together)
+
+    def place(key: tuple[tuple[int, ...], bytes]) -> tuple[bool, bool, float]:
+        alone = votes[key] < 2
+        return alone, alone and key != drawn, -weights.get(key, 0.0)
+
+    return tuple(Vote(grids[key], votes[key], weights.get(key, 0.0) / total) for key in sorted(grids, key=place))
 
 
 def consensus(ballots: Sequence[Ballot]) -> Grid:
