@@ -87,8 +87,9 @@ def test_traceback_when_asked_for(monkeypatch):
 
 def test_checkpoints(cli):
     listed = cli("checkpoints", "list").stdout.splitlines()
-    assert [line.split()[:2] for line in listed] == [["maze", "bundled"], ["sudoku", "bundled"]]
-    assert [entry["task"] for entry in json.loads(cli("checkpoints", "list", "--json").stdout)] == ["maze", "sudoku"]
+    assert [line.split()[:2] for line in listed] == [[name, "bundled"] for name in ("arc", "maze", "sudoku")]
+    tasks = [entry["task"] for entry in json.loads(cli("checkpoints", "list", "--json").stdout)]
+    assert tasks == ["arc", "maze", "sudoku"]
     assert "parameters: " in cli("checkpoints", "info", "sudoku").stdout
     info = json.loads(cli("checkpoints", "info", "sudoku", "--json").stdout)
     assert info["task"] == "sudoku" and info["parameters"] <= 1_000_000 and len(info["sha256"]) == 64
