@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from networks import stepped
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import pack
 from trmsolve.model.pool import pool
@@ -26,15 +27,7 @@ def model() -> TRM:
 
 def logits(model: TRM, mazes: list[np.ndarray], steps: int = 2, multiple: int = 1) -> list[torch.Tensor]:
     """Per maze, (L, options) after some steps."""
-    encoded = [encode(maze) for maze in mazes]
-    tokens, layout = pack(encoded, multiple)
-    y, z = model.start(len(tokens), torch.float32)
-    with torch.inference_mode():
-        for _ in range(steps):
-            step = model(tokens, y, z, layout)
-            y, z = step.y, step.z
-    flat = step.logits.view(len(tokens), -1)
-    return list(flat[: sum(len(e.x) for e in encoded)].split([len(e.x) for e in encoded]))
+    return stepped(model, [encode(maze) for maze in mazes], steps, multiple)[0]
 
 
 def a_maze(index: int, size: tuple[int, int] = (9, 12)) -> np.ndarray:

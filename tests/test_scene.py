@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from networks import stepped
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import pack
 from trmsolve.model.pool import pool
@@ -152,17 +153,9 @@ def test_slots_of_neighbours_are_told_apart():
 
 
 # -- the whole network ----------------------------------------------------------------------------------------------
-def answers(model: TRM, questions: list[Encoded], multiple: int = 1, steps: int = 2):
+def answers(model: TRM, questions: list[Encoded], multiple: int = 1):
     """For each its logits, (cells, 11), and its halting logit, after some steps."""
-    tokens, layout = pack(questions, multiple)
-    y, z = model.start(len(tokens), torch.float32)
-    with torch.inference_mode():
-        for _ in range(steps):
-            step = model(tokens, y, z, layout)
-            y, z = step.y, step.z
-    lengths = [len(question.x) for question in questions]
-    logits = step.logits.view(len(tokens), -1)[: sum(lengths)].split(lengths)
-    return list(zip(logits, step.halt, strict=True))
+    return list(zip(*stepped(model, questions, multiple=multiple), strict=True))
 
 
 def test_neighbours_in_the_batch_and_filling_change_nothing(model, batch):

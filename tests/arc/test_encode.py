@@ -51,6 +51,13 @@ def asked(seen: np.ndarray, after=None) -> Encoded:
     return encode(seen, sized(seen.shape, after or seen.shape))
 
 
+def filled(seen: np.ndarray, after) -> np.ndarray:
+    """The canvas with the input on it."""
+    cells = np.full(sized(seen.shape, after).canvas(seen.shape), OUTSIDE)
+    cells[: seen.shape[0], : seen.shape[1]] = seen
+    return cells
+
+
 def facets(encoded: Encoded, canvas) -> np.ndarray:
     """(facets, height, width) The digits of every token's id."""
     return np.stack(np.unravel_index(encoded.x % VOCABULARY, FACETS)).reshape(len(FACETS), *canvas)
@@ -138,15 +145,13 @@ def ends(size: int, sizes: list[int]) -> int:
 @settings(max_examples=60, deadline=None)
 @given(grids, small)
 def test_the_facts_of_a_cell(seen, after):
-    canvas = sized(seen.shape, after).canvas(seen.shape)
-    cells = np.full(canvas, OUTSIDE)
-    cells[: seen.shape[0], : seen.shape[1]] = seen
+    cells = filled(seen, after)
     encoded = asked(seen, after)
-    colour, doublings, extent, frequency = facets(encoded, canvas)
+    colour, doublings, extent, frequency = facets(encoded, cells.shape)
     assert (colour == cells).all()
-    sizes = [len(part) for part in {frozenset(thing(cells, cell)) for cell in np.ndindex(*canvas)} if part]
+    sizes = [len(part) for part in {frozenset(thing(cells, cell)) for cell in np.ndindex(*cells.shape)} if part]
     counts = Counter(cells[(cells != 0) & (cells != OUTSIDE)].tolist())
-    for cell in np.ndindex(*canvas):
+    for cell in np.ndindex(*cells.shape):
         value, size = cells[cell], len(area(cells, cell))
         expected = 0 if value == OUTSIDE else min(7, size.bit_length())
         assert doublings[cell] == expected
@@ -184,10 +189,8 @@ def test_the_eight_around(seen, after):
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
 def test_groups_that_speak_among_themselves(seen, after):
-    canvas = sized(seen.shape, after).canvas(seen.shape)
-    cells = np.full(canvas, OUTSIDE)
-    cells[: seen.shape[0], : seen.shape[1]] = seen
-    everyone = set(np.ndindex(*canvas))
+    cells = filled(seen, after)
+    everyone = set(np.ndindex(*cells.shape))
     height, width = seen.shape
 
     def images(cell, image):
@@ -207,9 +210,9 @@ def test_groups_that_speak_among_themselves(seen, after):
     encoded = asked(seen, after)
     assert set(KINDS) - set(same) == {"fold", "zoom", *PARTS, *DIRECTIONS}
     for kind, expected in same.items():
-        told, heard = groups(encoded, kind, canvas)
+        told, heard = groups(encoded, kind, cells.shape)
         assert told == heard, kind
-        assert hears(encoded, kind, canvas) == {cell: expected(cell) for cell in everyone if expected(cell)}, kind
+        assert hears(encoded, kind, cells.shape) == {cell: expected(cell) for cell in everyone if expected(cell)}, kind
 
 
 @pytest.mark.parametrize("after", [(2, 3), None])

@@ -172,12 +172,6 @@ def collection(path: str | Path, answers: bool = True) -> Collection:
     return Tasks(path, answers)
 
 
-def describe(collection: Collection) -> dict[str, object]:
-    """Provenance: name, sha256, number of tasks and of pairs."""
-    tasks, pairs = len(collection.names), int(collection.counts.sum())
-    return {"name": collection.name, "sha256": collection.digest, "tasks": tasks, "pairs": pairs}
-
-
 def _digest(path: Path) -> str:
     """The sha256 of a file; of a folder, of its files' names and digests."""
     if not path.is_dir():
