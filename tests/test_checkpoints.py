@@ -117,6 +117,24 @@ def test_the_digest_follows_the_file(file):
     assert store.sha256_of(file) != before
 
 
+def test_what_is_loaded_stays_when_the_file_is_written_over(file):
+    loaded = store.load_tensors(file)
+    file.write_bytes(b"\1" * file.stat().st_size)  # where it is; a mapped file would be changed too
+    for name, tensor in tensors().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+@pytest.mark.parametrize("mapped", [0, store.file.MAPPED])
+def test_weights_of_another_version_are_refused(file, monkeypatch, mapped):
+    monkeypatch.setattr(store.file, "MAPPED", mapped)
+    found = store.find(str(file), None)
+    assert store.load_tensors(file, found.sha256).keys() == found.header.tensors.keys()
+    content = file.read_bytes()
+    file.write_bytes(content[:-16] + b"\1" * 16)
+    with pytest.raises(TrmsolveError, match="was replaced while it was being loaded"):
+        store.load_tensors(file, found.sha256)
+
+
 def test_a_failing_save_leaves_the_old_file_and_no_litter(file, monkeypatch):
     before = file.read_bytes()
 

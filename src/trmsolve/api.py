@@ -43,8 +43,8 @@ class Model:
         self.checkpoint, self.choice = found, choice
         self.config = TRMConfig.from_dict(found.header.model)
         self.network = TRM(self.config)
-        try:  # the file's own tensors become the weights: a table of puzzle embeddings may take gigabytes
-            self.network.load_state_dict(load_tensors(found.path), assign=True)
+        try:  # the tensors that were read become the weights: a table of puzzle embeddings may take gigabytes
+            self.network.load_state_dict(load_tensors(found.path, found.sha256), assign=True)
         except RuntimeError as error:
             raise TrmsolveError(f"{found.path}: weights and configuration disagree: {error}") from error
         self.network.to(choice.device).cast(choice.dtype).eval()

@@ -38,7 +38,7 @@ def adapt(
             f"{found.path}: no network that adapts to ARC tasks",
             "the bundled one does: leave out --checkpoint, or train one: trmsolve train --task arc",
         )
-    weights = load_tensors(found.path)
+    weights = load_tensors(found.path, found.sha256)
     for batch in _batches(tasks, options.together):
         readable = [task for task in batch if isinstance(task, ArcTask)]
         results: dict[int, TaskResult] = {}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT_VERSION = 1
+MAPPED = 1 << 28  # bytes; writing over a mapped file changes weights in use, cutting it short ends the process
 _MAX_HEADER = 100_000_000  # safetensors' own limit
 _BUFFERS = ("y_init", "z_init", "embed.puzzles")  # the start of y and z; a table of which a batch meets a few rows
 _BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
@@ -134,16 +135,35 @@ def read_header(path: str | Path) -> Header:
     return Header(path=path, size=size, format_version=version, task=task, tensors=tensors, **parts)
 
 
-def load_tensors(path: str | Path, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
-    """The weights by name, on `device`. Raises TrmsolveError as `read_header` does."""
-    read_header(path)
+def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
+    """The weights by name. sha256, in hex: of the file that they have to come from; "": whatever is there.
+
+    A file of up to MAPPED bytes is read, so that nothing that becomes of it later changes the weights; a larger one is
+    mapped, of which only what is used is ever read. Raises TrmsolveError as `read_header` does, and when the file has
+    been replaced since its sha256 was taken.
+    """
+    size = read_header(path).size
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
-        return load_file(path, device=str(device))
+        if size > MAPPED:
+            tensors = load_file(path)
+            found = sha256 and sha256_of(path)
+        else:
+            data = Path(path).read_bytes()
+            found = sha256 and hashlib.sha256(data).hexdigest()
+            tensors = load(data) if found == sha256 else {}
     except (SafetensorError, OSError) as error:
         raise TrmsolveError(f"cannot read the weights of {path}: {error}", _AGAIN) from None
+    if found != sha256:
+        raise replaced(path)
+    return tensors
+
+
+def replaced(path: str | Path) -> TrmsolveError:
+    """What to say of a file whose parts are of two versions."""
+    return TrmsolveError(f"{path} was replaced while it was being loaded", "run the same command again")
 
 
 def sha256_of(path: str | Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.store.address import Address
-from trmsolve.store.file import Header, read_header, sha256_of
+from trmsolve.store.file import Header, read_header, replaced, sha256_of
 from trmsolve.store.folders import bundled_dir, own_dir
 from trmsolve.store.hub import cached, pull
 from trmsolve.store.known import by_name
@@ -89,7 +89,10 @@ def available() -> list[Listing]:
 def _found(path: Path, name: str, task: str | None) -> Found:
     header = read_header(path)
     header.require_task(task)
-    return Found(path=path, name=name, sha256=sha256_of(path), header=header)
+    found = Found(path=path, name=name, sha256=sha256_of(path), header=header)
+    if read_header(path) != header:
+        raise replaced(path)
+    return found
 
 
 def _looks_like_file(spec: str) -> bool:
