@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.copying import shares
 from trmsolve.model.layout import pack
 from trmsolve.model.palette import orders
+from trmsolve.model.scene import AROUND
 from trmsolve.model.trm import TRM, parameters
 from trmsolve.tasks.arc import TASK
-from trmsolve.tasks.arc.encode import FACETS, OUTSIDE, VOCABULARY, encode
+from trmsolve.tasks.arc.encode import FACETS, KINDS, OUTSIDE, VOCABULARY, encode
 from trmsolve.tasks.arc.grids import COLOURS, Pair
 from trmsolve.tasks.arc.sizes import SizeRule
 
@@ -71,6 +73,36 @@ def test_that_a_cell_is_outside_is_no_colour_of_a_task(model):
     after = model.embed.answer(y, tokens, layout)
     torch.testing.assert_close(after[:, :OUTSIDE], -before[:, :OUTSIDE])
     assert torch.equal(after[:, OUTSIDE], before[:, OUTSIDE])
+
+
+def test_what_is_trusted_is_copied(model):
+    """With all trust in the mirror image the answer is the mirror image, whatever the row's colours are."""
+    seen = a_grid(3, (3, 5))
+    tokens, layout = pack([encode(seen, SizeRule.of([Pair(seen, seen)]))])
+    y = torch.ones(len(tokens), WIDTH)
+    with torch.no_grad():
+        model.embed.copying.trust.weight[AROUND + KINDS.index("flip")] = 10.0
+    drawn = model.embed.answer(y, tokens, layout).argmax(1).view(3, 5)
+    assert (drawn.numpy() == seen[:, ::-1]).all()
+
+
+def test_shares_are_those_of_the_colours_that_are_heard():
+    """Against a loop over tokens and ways, for a grid that grows: so there are cells outside, and copies of them."""
+    seen = a_grid(1, (2, 3))
+    question = encode(seen, SizeRule.of([Pair(seen, np.zeros((4, 6), np.uint8))]))
+    tokens, layout = pack([question], 64)
+    colour = np.full((4, 6), OUTSIDE)
+    colour[:2, :3] = seen
+    colour = np.append(colour.ravel(), np.zeros(len(tokens) - 24, np.int64))
+    found = shares(torch.from_numpy(colour), COLOURS + 1, layout.ties).numpy()
+    for token in range(24):
+        ways = [[token], *([near] if near >= 0 else [] for near in question.ties.near[token])]
+        for speaks, hears in zip(question.ties.speaks, question.ties.hears, strict=True):
+            ways.append([] if hears[token] < 0 else np.flatnonzero(speaks == hears[token]).tolist())
+        for way, heard in enumerate(ways):
+            expected = np.bincount(colour[heard], minlength=COLOURS + 1) / max(1, len(heard))
+            np.testing.assert_allclose(found[token, way], expected, atol=1e-6)
+    assert not found[24:, AROUND:].any()
 
 
 def test_what_a_token_is_made_of(model):

@@ -134,6 +134,23 @@ def test_the_layout_of_several_puzzles_is_that_of_each_side_by_side(batch):
         shift = filled.stop
 
 
+def test_a_source_is_what_a_token_hears_one_way(batch):
+    tokens, layout = pack(batch, 16)
+    ties, start, shift = layout.ties, 0, len(tokens)
+    nobody = len(tokens) + len(ties.share)
+    assert ties.sources.shape == (len(tokens), AROUND + len(KINDS))
+    for place, question in enumerate(batch):
+        end = start + len(question.x)
+        own = ties.sources[start:end].numpy()
+        assert (own[:, 0] == np.arange(start, end)).all()
+        assert (own[:, 1:AROUND] == np.where(question.ties.near < 0, nobody, question.ties.near + start)).all()
+        for k, hears in enumerate(question.ties.hears):
+            begin = shift + sum(ties.numbers[:k]) + sum(int(q.ties.numbers[k]) for q in batch[:place])
+            assert (own[:, AROUND + k] == np.where(hears < 0, nobody, hears + begin)).all(), KINDS[k]
+        start = end
+    assert (ties.sources[start:] == nobody).all()
+
+
 def test_tokens_that_fill_a_batch_up_hear_nobody(batch):
     tokens, layout = pack(batch, 64)
     real = sum(len(question.x) for question in batch)

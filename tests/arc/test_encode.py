@@ -38,6 +38,7 @@ small = st.tuples(st.integers(1, 7), st.integers(1, 7))
 grids = small.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 2, 5])))
 
 
+MIRRORS = ("flip", "flop", "transpose")
 PARTS = ("content", "largest", "smallest", "rarest")
 DIRECTIONS = {"up": (-1, 0), "left": (0, -1), "right": (0, 1), "down": (1, 0)}
 
@@ -191,11 +192,6 @@ def test_the_eight_around(seen, after):
 def test_groups_that_speak_among_themselves(seen, after):
     cells = filled(seen, after)
     everyone = set(np.ndindex(*cells.shape))
-    height, width = seen.shape
-
-    def images(cell, image):
-        return {cell, image} if cells[cell] != OUTSIDE else set()
-
     same = {
         "row": lambda cell: {other for other in everyone if other[0] == cell[0]},
         "column": lambda cell: {other for other in everyone if other[1] == cell[1]},
@@ -203,16 +199,25 @@ def test_groups_that_speak_among_themselves(seen, after):
         "area": lambda cell: area(cells, cell),
         "object": lambda cell: thing(cells, cell),
         "colour": lambda cell: {other for other in everyone if cells[other] == cells[cell]},
-        "flip": lambda cell: images(cell, (cell[0], width - 1 - cell[1])),
-        "flop": lambda cell: images(cell, (height - 1 - cell[0], cell[1])),
-        "transpose": lambda cell: images(cell, cell[::-1]) if height == width else set(),
     }
     encoded = asked(seen, after)
-    assert set(KINDS) - set(same) == {"fold", "zoom", *PARTS, *DIRECTIONS}
+    assert set(KINDS) - set(same) == {"fold", "zoom", *MIRRORS, *PARTS, *DIRECTIONS}
     for kind, expected in same.items():
         told, heard = groups(encoded, kind, cells.shape)
         assert told == heard, kind
         assert hears(encoded, kind, cells.shape) == {cell: expected(cell) for cell in everyone if expected(cell)}, kind
+
+
+@settings(max_examples=40, deadline=None)
+@given(grids, small)
+def test_a_cell_of_the_input_hears_its_mirror_image(seen, after):
+    cells, encoded = filled(seen, after), asked(seen, after)
+    height, width = seen.shape
+    inside = list(np.ndindex(height, width))
+    assert hears(encoded, "flip", cells.shape) == {(r, c): {(r, width - 1 - c)} for r, c in inside}
+    assert hears(encoded, "flop", cells.shape) == {(r, c): {(height - 1 - r, c)} for r, c in inside}
+    turned = {(r, c): {(c, r)} for r, c in inside} if height == width else {}
+    assert hears(encoded, "transpose", cells.shape) == turned
 
 
 @pytest.mark.parametrize("after", [(2, 3), None])

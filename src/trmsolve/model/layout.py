@@ -106,17 +106,24 @@ def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, mult
 def _around(neighbours: Sequence[np.ndarray], begin: np.ndarray, tokens: int) -> Groups:
     """For each token groups of one token or none: itself, then its neighbours, each the opposite of the one as far from
     the other end: the first is above, say, and the last below."""
+    heard = _nearby(neighbours, begin, tokens)
+    number = heard.shape[1]
+    there = heard >= 0
+    # Seen from a token: it is the one below of its neighbour above, and so on round; and it is its own.
+    groups = number * heard + np.array([0, *range(number - 1, 0, -1)])
+    starts, group_starts = (np.concatenate([[0], np.cumsum(n)]) for n in (there.reshape(-1), there.sum(1)))
+    return Groups(*map(_int32, (heard[there], starts, groups[there], group_starts)))
+
+
+def _nearby(neighbours: Sequence[np.ndarray], begin: np.ndarray, tokens: int) -> np.ndarray:
+    """int64 (tokens, 1 + neighbours): each token, then its neighbours; -1 for none."""
     total, number = int(begin[-1]), 1 + neighbours[0].shape[1]
     heard = np.full((tokens, number), -1, np.int64)
     heard[:total, 0] = np.arange(total)
     heard[:total, 1:] = np.concatenate(
         [np.where(n < 0, -1, n + start) for n, start in zip(neighbours, begin, strict=False)]
     )
-    there = heard >= 0
-    # Seen from a token: it is the one below of its neighbour above, and so on round; and it is its own.
-    groups = number * heard + np.array([0, *range(number - 1, 0, -1)])
-    starts, group_starts = (np.concatenate([[0], np.cumsum(n)]) for n in (there.reshape(-1), there.sum(1)))
-    return Groups(*map(_int32, (heard[there], starts, groups[there], group_starts)))
+    return heard
 
 
 def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, multiple: int) -> SceneTies:
@@ -132,12 +139,18 @@ def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, multiple: int)
 
     told, heard = shifted([t.speaks for t in ties]), shifted([t.hears for t in ties])
     speakers = np.bincount(told[told >= 0], minlength=groups)
+    near = [t.near for t in ties]
+    nobody = tokens + groups
+    sources = np.full((tokens, 1 + near[0].shape[1] + len(totals)), -1, np.int64)
+    sources[:, : 1 + near[0].shape[1]] = _nearby(near, begin, tokens)
+    sources[: len(heard), 1 + near[0].shape[1] :] = np.where(heard < 0, -1, tokens + heard)
     return SceneTies(
-        _around([t.near for t in ties], begin, tokens),
+        _around(near, begin, tokens),
         _gathered(told, tokens, groups),
         _gathered(heard, tokens, groups).transposed,
         torch.from_numpy(1 / np.maximum(speakers, 1)).float()[:, None],
         tuple(totals.tolist()),
+        _int32(np.where(sources < 0, nobody, sources)),
     )
 
 

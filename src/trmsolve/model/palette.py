@@ -2,8 +2,9 @@
 
 Row p of the table, (1 + C) D numbers: what task p is, then what each of its C colours is. A cell's token is the sum of
 the task, of its colour, and of what else is known of it (the further facets of its id). Its answer is scored by how
-well what is said of it fits the task's own colours. So nothing in the network names a colour. A rule that paints red
-blue does the same for any other two, when the rows say so, and a new task needs but a new row.
+well what is said of it fits the task's own colours, and by what it copies (copying.py). So nothing in the network
+names a colour. A rule that paints red blue does the same for any other two, when the rows say so, and a new task needs
+but a new row.
 
 An id below V, the vocabulary, is a number with digits: colour, then facets. Id V p + i is i in a puzzle of task p.
 """
@@ -18,7 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.copying import Copying
 from trmsolve.model.layout import Layout
+from trmsolve.model.scene import AROUND
 from trmsolve.model.swiglu import linear
 
 
@@ -33,6 +36,7 @@ class Palette(nn.Module):
         self.outside = nn.Parameter(torch.randn(config.width))
         self.says = linear(config.width, config.width)  # y to what is compared with colours
         self.says_outside = nn.Linear(config.width, 1)
+        self.copying = Copying(config.width, AROUND + config.kinds)
         for kind in self.kinds:
             nn.init.normal_(kind.weight, std=0.5)
         # No parameter, as no optimizer should sweep a table of which a batch meets a few rows (training/optim.py).
@@ -73,12 +77,7 @@ class Palette(nn.Module):
     def forward(self, tokens: Tensor, layout: Layout, names: Tensor | None = None) -> Tensor:
         """int64 (L,) ids -> x (L, D). names: (B, (1 + C) D) to stand for the rows of the table."""
         names = self.named(tokens, layout)[1] if names is None else names
-        rest = tokens % self.vocabulary
-        digits = []
-        for number in reversed(self.facets):
-            digits.append(rest % number)
-            rest = rest // number
-        colour, *further = reversed(digits)
+        colour, *further = self._digits(tokens)
         palette = torch.cat([names.view(-1, 1 + self.colours, self.width), self._outside(len(names))], 1)
         at = _puzzle(layout, len(tokens)) * (2 + self.colours)
         rows = palette.flatten(0, 1)
@@ -95,7 +94,16 @@ class Palette(nn.Module):
         own = F.embedding(_puzzle(layout, len(tokens)), colours).view(-1, self.colours, self.width)
         logits = torch.bmm(own, said[:, :, None]).squeeze(2) * self.width**-0.5
         none = F.linear(y.float(), self.says_outside.weight.float(), self.says_outside.bias.float())
-        return torch.cat([logits, none], 1)
+        colour, *_ = self._digits(tokens)
+        return torch.cat([logits, none], 1) + self.copying(y, colour, 1 + self.colours, layout.ties)
+
+    def _digits(self, tokens: Tensor) -> list[Tensor]:
+        """int64 (L,) each: a token's colour, then its further facets."""
+        rest, digits = tokens % self.vocabulary, []
+        for number in reversed(self.facets):
+            digits.append(rest % number)
+            rest = rest // number
+        return digits[::-1]
 
     def _outside(self, puzzles: int) -> Tensor:
         return self.outside.to(self.puzzles.dtype).expand(puzzles, 1, -1)

@@ -28,11 +28,12 @@ class SceneTies(NamedTuple):
     heard: Groups  # U groups -> L tokens
     share: Tensor  # float32 (U, 1): 1 / how many speak to a group
     numbers: tuple[int, ...]  # groups of each kind; they add up to U
+    sources: Tensor  # int32 (L, 9 + K) what each token hears, way by way, as a row of: L tokens, U groups, nobody
 
     def to(self, device: torch.device | str) -> SceneTies:
         """The same on another device."""
         near, told, heard = (groups.to(device) for groups in self[:3])
-        return SceneTies(near, told, heard, self.share.to(device), self.numbers)
+        return SceneTies(near, told, heard, self.share.to(device), self.numbers, self.sources.to(device))
 
 
 class SceneLayer(nn.Module):

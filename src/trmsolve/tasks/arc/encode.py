@@ -25,12 +25,12 @@ VOCABULARY = prod(FACETS)
 KINDS = (
     # its row, column, the grid, the area of its colour that it lies in, the object it is part of, all of its colour
     *("row", "column", "grid", "area", "object", "colour"),
-    # itself and its mirror image, left to right
+    # its mirror image, left to right
     "flip",
     # where input and output differ in size: the cells that fall onto each other when the larger one is cut into pieces
     # of the smaller one's size, or shrunk to it
     *("fold", "zoom"),
-    # itself and its mirror image, top to bottom, and about the main diagonal of a square
+    # its mirror image, top to bottom, and about the main diagonal of a square
     *("flop", "transpose"),
     # where input and output differ in size: the cell of a part of the input that would lie here, were that part cut
     # out: all but the ground, which is the most frequent colour; the largest object; the smallest; the rarest colour
@@ -171,9 +171,9 @@ def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Sha
         "area": areas,
         "object": objects,
         "colour": cells,
-        **_mirrors(at, before),
     }
     units = {kind: (told, told) for kind, told in grouped.items()}
+    units |= _mirrors(at, before)
     units |= _mapped(r, c, inside, before, after)
     drawn = inside & (cells != np.bincount(cells[inside]).argmax())
     units |= _cut_out(at, cells, objects, drawn, changed=after != before)
@@ -192,15 +192,18 @@ def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Sha
     return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers, np.int64))
 
 
-def _mirrors(at: np.ndarray, shape: Shape) -> dict[str, np.ndarray]:
-    """A pair's lower index for both of its cells; -1 outside."""
+def _mirrors(at: np.ndarray, shape: Shape) -> Units:
+    """Every cell of the input speaks, and is heard by its mirror image."""
     grid = at[: shape[0], : shape[1]]
     images = {"flip": grid[:, ::-1], "flop": grid[::-1]}
     if shape[0] == shape[1]:
         images["transpose"] = grid.T
-    found = {kind: np.full_like(at, -1) for kind in ("flip", "flop", "transpose")}
+    nobody = np.full_like(at, -1)
+    found = dict.fromkeys(("flip", "flop", "transpose"), (nobody, nobody))
     for kind, image in images.items():
-        found[kind][: shape[0], : shape[1]] = np.minimum(grid, image)
+        heard = nobody.copy()
+        heard[: shape[0], : shape[1]] = image
+        found[kind] = at, heard
     return found
 
 
