@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import typer
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.place import place
 
 SOLVED, UNSOLVED, BAD, OUT_OF_TIME, INTERRUPTED = 0, 1, 2, 124, 130
 
@@ -28,14 +29,30 @@ class Terminated(BaseException):
 
 
 def guarded(command: Command) -> Command:
-    """The command, ending in an exit code whatever happens in it. It returns its own code, or None for 0."""
+    """The command, ending in an exit code whatever happens in it. It returns its own code, or None for 0.
+
+    Of several processes of torchrun's only the first runs it; see `shared`.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        if (where := place()) is not None and command not in _shared:
+            if not where.first:
+                raise typer.Exit(SOLVED)
+            say(f"one process does this; {where.size - 1} of {where.size} have nothing to do")
         with handling({signal.SIGTERM: _terminate}):
             raise typer.Exit(_code(command, args, kwargs))
 
     return run  # type: ignore[return-value]
+
+
+def shared(command: Command) -> Command:
+    """The same command, which takes part in what torchrun shares out. It stands below @guarded."""
+    _shared.add(command)
+    return command
+
+
+_shared: set[Callable[..., Any]] = set()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import guarded
+from trmsolve.cli.guard import guarded, shared
 from trmsolve.cli.solve import Asked, solve
 from trmsolve.solving.options import SolveOptions
 
@@ -18,6 +18,7 @@ def solving(name: str, doc: str) -> Callable[..., int]:
     """The command of a task, with its help."""
 
     @guarded
+    @shared
     def command(
         context: typer.Context,
         files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files of puzzles; - is stdin.")] = None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say
+from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say, shared
 from trmsolve.cli.inputs import records
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
@@ -19,6 +19,7 @@ MINUTES = 30.0  # of a run that nothing else ends
 
 
 @guarded
+@shared
 def train(
     task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
     recipe: Annotated[
