@@ -84,7 +84,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
         whole = trainer(folder, 24)
         whole.run(Silent())
     with RunFolder(tmp_path / "parts") as folder:
-        trainer(folder, 24).run(Silent(), stop=iter([False] * 11 + [True]).__next__)
+        trainer(folder, 24).run(Silent(), stop=iter([False] * 10 + [True]).__next__)
     with RunFolder(tmp_path / "parts") as folder:
         parts = trainer(folder, 24)
         assert parts.step == 11
@@ -315,7 +315,7 @@ def test_a_run_that_is_resumed_goes_on_with_its_rows(tmp_path):
 
     def trained(name: str, stops: int) -> torch.Tensor:
         """The table after six steps, the run stopped after so many and resumed."""
-        for stop in ([False] * stops + [True], [False] * 9):
+        for stop in ([False] * (stops - 1) + [True], [False] * 9):
             with RunFolder(tmp_path / name) as folder:
                 made = Trainer(TrainConfig(batch=2, steps=6, warmup=1), config, data.draw, folder)
                 made.run(Silent(), stop=iter(stop).__next__)

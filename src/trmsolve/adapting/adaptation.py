@@ -32,7 +32,7 @@ from trmsolve.tasks.symmetries import SYMMETRIES
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import Optimizers, sign_step
-from trmsolve.training.slots import Slots
+from trmsolve.training.slots import Book, Slots
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ class Adaptation:
         size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
         self.config = TrainConfig(batch=size, lr=self.schedule.lr, solvable_weight=0.0, warmup=10, seed=options.seed)
         self.optimizers = Optimizers(self.model, self.config)
-        self.slots = Slots(self._draw, self.model, size, options.seed, 0.1, self._dtype, ROUND)
+        book = Book(size, config.N_sup, options.seed, explore=0.1)
+        self.slots = Slots(self._draw, self.model, book, range(size), self._dtype, ROUND)
         # Tokens, each as often as answering takes supervision steps, and the seconds that one takes once.
         questions = [one for sides in self.sides for one in self._questions(sides)]
         self.asks = options.max_steps * sum(len(one.encoded.x) for one in questions)
@@ -193,7 +194,7 @@ class Adaptation:
         names.requires_grad_()
         with torch.autocast(slots.device.type, torch.bfloat16, enabled=self.autocast):
             step = model(slots.tokens, slots.y, slots.z, slots.layout, names)
-        found = losses(step, slots, self.config)
+        found = losses(step, slots.labels, self.config)
         found.total.backward()
         if everything:
             torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.clip)

@@ -25,7 +25,8 @@ class TrainConfig:
     for a name it does not know.
     """
 
-    batch: int = 32  # slots: puzzles in training at once
+    batch: int = 32  # slots: puzzles in training at once, of all processes together
+    accumulate: int = 1  # micro-batches that each process's share is cut into: less memory, the same result
     steps: int | None = None  # optimizer steps in all; None: as many as `minutes` allow
     minutes: float | None = None  # wall time in all, over every resumption
     optimizer: str = "muon"  # `muon` (AdamW for what is no matrix of a layer), `adamw` or `adam-atan2` for everything

@@ -35,7 +35,7 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "steps": trainer.step,
         "supervised_puzzles": trainer.step * trainer.config.batch,
         "seconds": round(trainer.seconds, 1),
-        "hardware": hardware(trainer.slots.device),
+        "hardware": hardware(trainer.device),
         "history": trainer.history,
     }
     save(path, model.state_dict(), task, model.config.to_dict(), provenance, metrics or {})

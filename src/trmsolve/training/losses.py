@@ -8,7 +8,7 @@ the value of going on, learnt from the step that follows: a Q-value, the best of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,14 @@ from torch import Tensor
 from trmsolve.model.readout import by_choice, chosen
 from trmsolve.model.trm import Step
 from trmsolve.training.config import TrainConfig
+from trmsolve.training.slots import Labels
 
-if TYPE_CHECKING:
-    from trmsolve.training.slots import Slots
+
+class Whole(NamedTuple):
+    """What the losses of a share of a batch are divided by, so that those of all shares sum up to the batch's."""
+
+    weight: Tensor  # float32 (), of all choices of the whole batch
+    slots: int  # of the whole batch
 
 
 class Losses(NamedTuple):
@@ -27,7 +32,8 @@ class Losses(NamedTuple):
 
     total: Tensor  # what is minimised
     choices: Tensor  # the cross-entropy alone
-    hit: Tensor  # bool (U,) choices made as the label says
+    hits: Tensor  # float32 () choices made as the label says, of those that count
+    counted: Tensor  # float32 () choices that count
     right: Tensor  # bool (B,) slots whose every choice is one that leaves the answer right
 
 
@@ -51,22 +57,31 @@ def softmax_cross_entropy(made: Tensor, target: Tensor) -> Tensor:
 CROSS_ENTROPY = {"softmax": softmax_cross_entropy, "stablemax": stablemax_cross_entropy}
 
 
-def losses(step: Step, slots: Slots, config: TrainConfig, following: Step | None = None) -> Losses:
-    """The losses of a step; `following` is the one after it, without gradient, when going on is learnt from it."""
-    made = by_choice(step.logits, slots.layout)
-    counts = slots.weight > 0
-    accepted = slots.accepted[chosen(made, slots.layout)]
-    wrong = torch.zeros_like(step.halt).index_add_(0, slots.slot_of_choice, (~accepted & counts).to(step.halt.dtype))
-    right = (wrong == 0) & slots.solvable
-    entropy = CROSS_ENTROPY[config.loss](made, slots.target)
-    choices = (entropy * slots.weight).sum() / slots.weight.sum().clamp(min=1e-9)
-    halt = F.binary_cross_entropy_with_logits(step.halt, right.float())
-    total = choices + config.halt_weight * halt
+def losses(
+    step: Step, labels: Labels, config: TrainConfig, following: Step | None = None, whole: Whole | None = None
+) -> Losses:
+    """The losses of a step; `following` is the one after it, without gradient, when going on is learnt from it.
+
+    whole: of what batch these puzzles are a share; None: they are all.
+    """
+    made = by_choice(step.logits, labels.layout)
+    counts = labels.weight > 0
+    accepted = labels.accepted[chosen(made, labels.layout)]
+    wrong = torch.zeros_like(step.halt).index_add_(0, labels.slot_of_choice, (~accepted & counts).to(step.halt.dtype))
+    right = (wrong == 0) & labels.solvable
+    weight, slots = (labels.weight.sum(), len(step.halt)) if whole is None else whole
+    entropy = CROSS_ENTROPY[config.loss](made, labels.target)
+    choices = (entropy * labels.weight).sum() / weight.clamp(min=1e-9)
+    total = choices + config.halt_weight * _binary(step.halt, right.float()) / slots
     if config.solvable_weight:
-        solvable = F.binary_cross_entropy_with_logits(step.solvable, slots.solvable.float())
-        total = total + config.solvable_weight * solvable
+        total = total + config.solvable_weight * _binary(step.solvable, labels.solvable.float()) / slots
     if following is not None:
-        best = torch.where(slots.last, following.halt, torch.maximum(following.halt, following.solvable))
-        going_on = F.binary_cross_entropy_with_logits(step.solvable, best.sigmoid())
-        total = total + config.continue_weight * going_on
-    return Losses(total, choices.detach(), (made.argmax(1) == slots.target)[counts], right)
+        best = torch.where(labels.last, following.halt, torch.maximum(following.halt, following.solvable))
+        total = total + config.continue_weight * _binary(step.solvable, best.sigmoid()) / slots
+    hits = (made.argmax(1) == labels.target) & counts
+    return Losses(total, choices.detach(), hits.sum().float(), counts.sum().float(), right)
+
+
+def _binary(logit: Tensor, target: Tensor) -> Tensor:
+    """The binary cross-entropies of all slots, summed."""
+    return F.binary_cross_entropy_with_logits(logit, target, reduction="sum")

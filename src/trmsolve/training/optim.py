@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from trmsolve.model.trm import TRM
 from trmsolve.training.atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
+from trmsolve.training.muon import Muon
 
 BETAS = (0.9, 0.95)  # of everything that descends from Adam (arXiv 2510.04871, section 5)
 
@@ -19,19 +21,15 @@ class Optimizers:
 
     def __init__(self, model: TRM, config: TrainConfig) -> None:
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {}  # name -> optimizer, its learning rate
-        if config.optimizer == "muon":  # https://kellerjordan.github.io/posts/muon
+        if config.optimizer == "muon":
             matrices = [p for layers in (model.layers, model.y_layers) for p in layers.parameters() if p.ndim == 2]
             inside = {id(p) for p in matrices}
             rest = [p for p in model.parameters() if id(p) not in inside]
-            self.parts["muon"] = torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.decay), config.lr
-            adam = torch.optim.AdamW(rest, lr=config.adam_lr, betas=BETAS, weight_decay=config.adam_decay)
-            self.parts["adam"] = adam, config.adam_lr
+            self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.decay), config.lr
+            self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_decay), config.adam_lr
         else:
-            made = {"adamw": torch.optim.AdamW, "adam-atan2": AdamATan2}[config.optimizer]
-            self.parts[config.optimizer] = (
-                made(model.parameters(), lr=config.lr, betas=BETAS, weight_decay=config.decay),
-                config.lr,
-            )
+            made = {"adamw": _adamw, "adam-atan2": AdamATan2}[config.optimizer]
+            self.parts[config.optimizer] = made(model.parameters(), config.lr, BETAS, config.decay), config.lr
 
     def step(self, rate: float) -> None:
         """One step of each at `rate` times its learning rate; then the gradients are dropped."""
@@ -59,6 +57,11 @@ class Optimizers:
                 if kind == which:
                     state.setdefault(int(index), {})[name] = value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _adamw(params: Iterable[Tensor], lr: float, betas: tuple[float, float], decay: float) -> torch.optim.AdamW:
+    """AdamW that takes a parameter's whole step in one kernel."""
+    return torch.optim.AdamW(params, lr=lr, betas=betas, weight_decay=decay, fused=True)
 
 
 @torch.no_grad()

@@ -1,51 +1,93 @@
 """The puzzles in training at one time. Each keeps its states y and z from one supervision step to the next (deep
-supervision) and gives its slot to the next draw when it halts or has had N_sup steps."""
+supervision) and gives its slot to the next draw when it halts or has had N_sup steps.
+
+Who holds which draw stands in a book, which is the same in every process of a run; the puzzles themselves are held by
+those who train on them (batch.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.layout import pack
+from trmsolve.model.layout import Layout, Rows, pack
 from trmsolve.model.trm import TRM, Step
 from trmsolve.tasks.base import Sample
 
 
+class Book:
+    """Of every slot of the whole batch, all int64 (slots,): its draw, its age in steps, and how old it must become."""
+
+    def __init__(self, size: int, n_sup: int, seed: int, explore: float) -> None:
+        self.n_sup, self.seed, self.explore = n_sup, seed, explore
+        self.next_index = 0
+        self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
+        self.fill(range(size))
+
+    def fill(self, slots: Iterable[int]) -> None:
+        """The next draws take these slots, in order. The least age is part of the draw, so nothing else is random."""
+        for slot in slots:
+            index, self.next_index = self.next_index, self.next_index + 1
+            rng = np.random.default_rng([self.seed, index, 1])
+            self.index[slot], self.age[slot] = index, 0
+            self.least[slot] = rng.integers(2, self.n_sup + 1) if rng.random() < self.explore and self.n_sup > 1 else 0
+
+    def advance(self, ends: np.ndarray) -> np.ndarray:
+        """A step is over: the slots that are done take the next draws. Returns bool (slots,), those that were done.
+
+        ends: bool (slots,), whose puzzle the heads would let go.
+        """
+        self.age += 1
+        done = (self.age >= self.n_sup) | (ends & (self.age >= self.least))
+        self.fill(np.flatnonzero(done))
+        return done
+
+    @property
+    def last(self) -> np.ndarray:
+        """bool (slots,): those that take their last step now."""
+        return self.age + 1 >= self.n_sup
+
+
+class Labels(NamedTuple):
+    """What is known of the right answers to B puzzles with U choices among O options."""
+
+    layout: Layout
+    target: Tensor  # int64 (U,) rank of the right option among those of its choice
+    weight: Tensor  # float32 (U,) of each choice in the loss
+    accepted: Tensor  # bool (O,) options that leave the answer right
+    solvable: Tensor  # bool (B,)
+    slot_of_choice: Tensor  # int64 (U,)
+    last: Tensor  # bool (B,) puzzles that take their last step now
+
+
 class Slots:
-    """A batch of `size` puzzles, filled from `draw(index)` with index 0, 1, 2, ..."""
+    """The puzzles and states of consecutive slots, filled with what the book says from `draw(index)`."""
 
     def __init__(
         self,
         draw: Callable[[int], Sample],
         model: TRM,
-        size: int,
-        seed: int,
-        explore: float,
+        book: Book,
+        own: range,
         dtype: torch.dtype,
         multiple: int = 1,
     ) -> None:
-        self.draw, self.model, self.seed, self.explore, self.dtype = draw, model, seed, explore, dtype
+        self.draw, self.model, self.book, self.own, self.dtype = draw, model, book, own, dtype
         self.multiple, self.device = multiple, model.y_init.device
-        self.next_index = 0
-        self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
-        self.samples: list[Sample] = [None] * size  # type: ignore[list-item]
-        self._admit_all()
+        self.begin()
 
-    def _admit(self, slot: int) -> None:
-        """The next draw takes the slot. Its minimum of steps is part of the draw, so that nothing else is random."""
-        index, self.next_index = self.next_index, self.next_index + 1
-        rng = np.random.default_rng([self.seed, index, 1])
-        n_sup = self.model.config.N_sup
-        self.samples[slot], self.index[slot], self.age[slot] = self.draw(index), index, 0
-        self.least[slot] = rng.integers(2, n_sup + 1) if rng.random() < self.explore and n_sup > 1 else 0
+    @property
+    def _mine(self) -> slice:
+        return slice(self.own.start, self.own.stop)
 
-    def _admit_all(self) -> None:
-        for slot in range(len(self.samples)):
-            self._admit(slot)
+    def begin(self) -> None:
+        """Every puzzle of the book from its start."""
+        self.samples = [self.draw(int(index)) for index in self.book.index[self._mine]]
         self._pack()
         self.y, self.z = self.model.start(len(self.tokens), self.dtype)
 
@@ -54,57 +96,70 @@ class Slots:
         tokens, layout = pack([s.encoded for s in samples], self.multiple)
         self.tokens, self.layout = tokens.to(device), layout.to(device)
         self.lengths = layout.lengths.tolist()
-        self.target = torch.from_numpy(np.concatenate([s.target for s in samples])).to(device)
-        self.weight = torch.from_numpy(np.concatenate([_weights(s) for s in samples])).to(device)
-        self.accepted = torch.from_numpy(np.concatenate([_accepted(s) for s in samples])).to(device)
-        self.solvable = torch.tensor([s.solvable for s in samples], device=device)
-        self.slot_of_choice = torch.repeat_interleave(torch.tensor([s.encoded.choices for s in samples])).to(device)
+        self.weighs = float(sum(_weights(s).sum(dtype=np.float64) for s in samples))
+        self.target = _sent(np.concatenate([s.target for s in samples]), device)
+        self.weight = _sent(np.concatenate([_weights(s) for s in samples]), device)
+        self.accepted = _sent(np.concatenate([_accepted(s) for s in samples]), device)
+        self.solvable = _sent(np.array([s.solvable for s in samples]), device)
+        self.slot_of_choice = _sent(np.repeat(np.arange(len(samples)), [s.encoded.choices for s in samples]), device)
 
     @property
-    def last(self) -> Tensor:
-        """bool (slots,): those that take their last step now."""
-        return torch.from_numpy(self.age + 1 >= self.model.config.N_sup).to(self.device)
+    def labels(self) -> Labels:
+        """What the losses compare with."""
+        last = _sent(self.book.last[self._mine], self.device)
+        return Labels(self.layout, self.target, self.weight, self.accepted, self.solvable, self.slot_of_choice, last)
 
     def advance(self, step: Step, bar: Tensor | float = 0.0) -> Tensor:
-        """Keep the new states, replace the puzzles that are done. Returns bool (slots,), those that were done.
-
-        bar: what the halting logit must exceed; in HRM the value of going on, float32 (slots,).
-        """
-        self.age += 1
-        ends = (step.halt > bar) | ((step.solvable < 0) & ~self.solvable)
-        done = (self.age >= self.model.config.N_sup) | (ends.cpu().numpy() & (self.age >= self.least))
-        real = sum(self.lengths)
-        ys, zs = (list(states.detach()[:real].split(self.lengths)) for states in (step.y, step.z))
-        for slot in np.flatnonzero(done):
-            self._admit(int(slot))
-            ys[slot], zs[slot] = self.model.start(len(self.samples[slot].encoded.x), self.dtype)
-        if done.any():
-            self._pack()
-        self.y, self.z = (self._filled(torch.cat(states)) for states in (ys, zs))
+        """The next step of a batch that is held here as a whole. Returns bool (slots,), those that were done."""
+        self.keep(step.y, step.z)
+        done = self.book.advance(ends(step, self.solvable, bar).cpu().numpy())
+        self.refill(done)
         return torch.from_numpy(done)
+
+    def keep(self, y: Tensor, z: Tensor) -> None:
+        """Go on from these states."""
+        self.y, self.z = y.detach(), z.detach()
+
+    def refill(self, done: np.ndarray) -> bool:
+        """Take the new draws of the book into those of all slots that are done. Returns whether any was of these."""
+        fresh = np.flatnonzero(done[self._mine])
+        if not len(fresh):
+            return False
+        ys, zs = self.states()
+        for slot in fresh.tolist():
+            self.samples[slot] = self.draw(int(self.book.index[self.own[slot]]))
+            ys[slot], zs[slot] = self.model.start(len(self.samples[slot].encoded.x), self.dtype)
+        self._pack()
+        self.resume(torch.cat(ys), torch.cat(zs))
+        return True
+
+    def states(self) -> tuple[list[Tensor], list[Tensor]]:
+        """y and z of each puzzle, (tokens, D) each."""
+        real = sum(self.lengths)
+        ys, zs = (list(states[:real].split(self.lengths)) for states in (self.y, self.z))
+        return ys, zs
+
+    def resume(self, y: Tensor, z: Tensor) -> None:
+        """Go on from the states of all puzzles, one after the other."""
+        self.y, self.z = (self._filled(states.to(self.device)) for states in (y, z))
 
     def _filled(self, states: Tensor) -> Tensor:
         """With rows for the tokens that belong to no puzzle."""
         return F.pad(states, (0, 0, 0, len(self.tokens) - len(states)))
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """What restores the slots exactly."""
-        numbers = np.stack([self.index, self.age, self.least])
-        return {"y": self.y, "z": self.z, "slots": torch.from_numpy(numbers)}, {"next_index": self.next_index}
 
-    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, int]) -> None:
-        """The inverse of state(): the samples are drawn again from their indices.
+def ends(step: Step, solvable: Tensor, bar: Tensor | float) -> Tensor:
+    """bool (B,): the puzzles that the heads let go, as right, or as what cannot be solved.
 
-        When the data have changed since, the slots start afresh, at the position that the run had reached.
-        """
-        self.index, self.age, self.least = tensors["slots"].numpy().copy()
-        self.next_index = numbers["next_index"]
-        self.samples = [self.draw(int(i)) for i in self.index]
-        self._pack()
-        if len(self.tokens) != len(tensors["y"]) or len(self.samples) != len(self.age):
-            self._admit_all()
-        else:
-            self.y, self.z = tensors["y"].to(self.device), tensors["z"].to(self.device)
+    bar: what the halting logit must exceed; in HRM the value of going on, float32 (B,).
+    """
+    return (step.halt > bar) | ((step.solvable < 0) & ~solvable)
+
+
+def _sent(values: np.ndarray, device: torch.device) -> Tensor:
+    """On the device, without waiting for what it is doing."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _weights(sample: Sample) -> np.ndarray:

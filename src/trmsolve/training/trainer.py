@@ -12,6 +12,7 @@ import math
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -19,14 +20,16 @@ from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.layout import ROUND
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
+from trmsolve.training.ahead import Ahead
+from trmsolve.training.batch import Batch
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.losses import losses
+from trmsolve.training.distributed import Team
 from trmsolve.training.optim import EMA, Optimizers, sign_step
 from trmsolve.training.runfolder import RunFolder
-from trmsolve.training.slots import Slots
+from trmsolve.training.supervision import ENDS, supervision
+from trmsolve.training.totals import Totals
 
 Evaluate = Callable[[TRM], dict[str, Any]]
 
@@ -41,7 +44,10 @@ class Reporter(Protocol):
 
 
 class Trainer:
-    """One run: model, EMA, optimizers and slots, resumed from its folder when that holds a state."""
+    """One run: model, EMA, optimizers and slots, resumed from its folder when that holds a state.
+
+    In a team every process has a Trainer with the same arguments, but for the folder: only the first one's is used.
+    """
 
     LOG_EVERY = 50  # optimizer steps between two metrics
 
@@ -56,10 +62,12 @@ class Trainer:
         compile: bool = False,
         autocast: bool = True,
         device: str | torch.device = "cpu",
+        team: Team | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.folder = config, folder
+        self.config, self.folder, self.team, self.device = config, folder, team or Team(), torch.device(device)
         self.note: dict[str, Any] = {}
+        self.team.agree(config=config, model=model_config, dtype=autocast)
         self.model = TRM(model_config)
         if weights is not None:
             try:
@@ -69,29 +77,25 @@ class Trainer:
                 raise TrmsolveError(
                     f"the weights do not fit the model: {reason}", "leave out what changes its shape"
                 ) from None
+        self.model.load_state_dict(self.team.told(self.model.state_dict()))
         self.model.to(device)
         self.ema = EMA(self.model, config.ema)
         self.optimizers = Optimizers(self.model, config)
-        self.autocast = autocast
-        self.slots = Slots(
-            draw,
-            self.model,
-            config.batch,
-            config.seed,
-            config.explore,
-            torch.bfloat16 if autocast else torch.float32,
-            ROUND,
-        )
+        self.ahead = Ahead(draw)
+        self.batch = Batch(self.ahead, self.model, config, torch.bfloat16 if autocast else torch.float32, self.team)
         self.step, self.seconds, self.history = 0, 0.0, []
-        if (saved := folder.load()) is not None:
+        if (saved := self.team.told(folder.load() if self.team.first else None)) is not None:
             self._restore(*saved)
-        folder.rewind_log(self.step)
-        self.forward = torch.compile(self.model, dynamic=not model_config.length) if compile else self.model
+        if self.team.first:
+            folder.rewind_log(self.step)
+        self.supervise = supervision(self.model, config, autocast, compile)
 
     # -- the state ----------------------------------------------------------------------------------------------
     def save(self) -> None:
         """Write everything that decides how the run goes on."""
-        slots, numbers = self.slots.state()
+        slots, numbers = self.batch.state()
+        if not self.team.first:
+            return
         # Of the average its parameters: buffers are the model's own (EMA), and a table of tasks is most of a run.
         parts = {"model": self.model.state_dict(), "ema": dict(self.ema.model.named_parameters()), "slots": slots}
         parts["optimizer"] = self.optimizers.state()
@@ -138,7 +142,7 @@ class Trainer:
         self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
         self.note = values["note"]
         if values["config"]["batch"] == self.config.batch and values["config"]["seed"] == self.config.seed:
-            self.slots.restore(parts["slots"], values["slots"])
+            self.batch.restore(parts["slots"], values["slots"])
 
     # -- the loop -----------------------------------------------------------------------------------------------
     def run(
@@ -150,32 +154,42 @@ class Trainer:
         evaluate_every: float = 600.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged."""
-        started, before = time.monotonic(), self.seconds
+        """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged.
+
+        Any process of a team may be asked to stop: all then stop after the same step. Only the first one reports.
+        """
+        # Which draws a process of a team will get, it learns no earlier than it needs them.
+        with self.ahead.running(self.batch.book.next_index) if self.team.size == 1 else nullcontext():
+            return self._run(report, save_every, evaluate, evaluate_every, stop)
+
+    def _run(
+        self,
+        report: Reporter,
+        save_every: float,
+        evaluate: Evaluate | None,
+        evaluate_every: float,
+        stop: Callable[[], bool],
+    ) -> str:
+        began = time.monotonic() - self.seconds
         last_save, last_evaluation, outcome = self.seconds, self.seconds, "finished"
         totals, since = Totals(), time.monotonic()
         smooth, first = None, self.step
         while not self.config.finished(self.step, self.seconds):
-            if stop():
-                outcome = "interrupted"
-                break
-            loss = self._step(totals)
+            said = self._step(totals, lambda: time.monotonic() - began, stop)
+            loss = said["total"]
             smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
             if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
                 report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept")
                 return "diverged"
-            self.seconds = before + time.monotonic() - started
+            self.seconds = said["clock"]  # everyone goes by the first one's
             if self.step % self.LOG_EVERY == 0:
-                metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | totals.metrics(
-                    time.monotonic() - since
-                )
-                metrics["lr"] = self.config.lr * self.config.rate(self.step, self.seconds)
-                self.folder.log(metrics)
-                report.update(metrics)
+                self._log(totals.metrics(time.monotonic() - since), report)
                 totals, since = Totals(), time.monotonic()
+            if said["stop"]:
+                outcome = "interrupted"
+                break
             if self.seconds - last_save >= save_every:
-                self.save()
-                report.saved(self.folder.state_file, self.step)
+                self._save(report)
                 last_save = self.seconds
             if evaluate is not None and self.seconds - last_evaluation >= evaluate_every:
                 self._evaluate(evaluate, report)
@@ -183,85 +197,62 @@ class Trainer:
                 since = time.monotonic()
         if evaluate is not None and outcome == "finished" and self.step > first:
             self._evaluate(evaluate, report)
-        if self.step > first or not self.folder.state_file.exists():
-            self.save()
-            report.saved(self.folder.state_file, self.step)
+        if self.team.told(self.step > first or not self.folder.state_file.exists()):
+            self._save(report)
         return outcome
 
+    def _save(self, report: Reporter) -> None:
+        self.save()
+        if self.team.first:
+            report.saved(self.folder.state_file, self.step)
+
+    def _log(self, metrics: dict[str, Any], report: Reporter) -> None:
+        metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | metrics
+        metrics["lr"] = self.config.lr * self.config.rate(self.step, self.seconds)
+        if self.team.first:
+            self.folder.log(metrics)
+            report.update(metrics)
+
     def _evaluate(self, evaluate: Evaluate, report: Reporter) -> None:
+        """The first process measures; the others meet it again at the next exchange."""
+        if not self.team.first:
+            return
         result = {"step": self.step, "seconds": round(self.seconds, 1)} | evaluate(self.ema.model)
         self.history.append(result)
         self.folder.log({**result, "kind": "evaluation"})
         report.evaluated(result)
 
-    def _step(self, totals: Totals) -> float:
-        """One supervision step of every slot, one optimizer step."""
-        slots, model, config = self.slots, self.model, self.config
+    def _step(self, totals: Totals, clock: Callable[[], float], stop: Callable[[], bool]) -> dict[str, float]:
+        """One supervision step of every slot, one optimizer step. Returns the sums of Report."""
+        batch, model, config = self.batch, self.model, self.config
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
         if (T, n) != (model.config.T, model.config.n):  # the average keeps the whole depth: it is what is evaluated
             model.config = dataclasses.replace(model.config, T=T, n=n)
-        table = model.embed.puzzles
-        ids, names = (None, None) if table is None else model.embed.named(slots.tokens, slots.layout)
-        if names is not None:
-            names.requires_grad_()
-        with torch.autocast(slots.device.type, torch.bfloat16, enabled=self.autocast):
-            step = self.forward(slots.tokens, slots.y, slots.z, slots.layout, names)
-            following = None
-            if config.continue_weight:
-                with torch.no_grad():
-                    following = self.forward(slots.tokens, step.y.detach(), step.z.detach(), slots.layout)
-        found = losses(step, slots, config, following)
-        value = found.total.item()
-        rate = config.rate(self.step, self.seconds)
-        if math.isfinite(value):
-            found.total.backward()
-            if config.clip:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            self.optimizers.step(rate)
+        rate, table = config.rate(self.step, self.seconds), model.embed.puzzles
+        reports, named = [], []
+        for part in batch.parts:
+            ids, names = (None, None) if table is None else model.embed.named(part.tokens, part.layout)
             if names is not None:
-                sign_step(table, ids, names.grad, rate * config.puzzle_lr, config.puzzle_decay)
-            self.step += 1
-            self.ema.update(model, self.step)
-        was_solvable, age, right = slots.solvable, torch.from_numpy(slots.age + 1), found.right.cpu()
-        was_solvable = was_solvable.cpu()
-        done = slots.advance(step, step.solvable if config.continue_weight else 0.0)
-        totals.add(
-            loss=found.choices.item(),
-            cells=found.hit.float().mean().item(),
-            puzzles=int(done.sum()),
-            real=int((done & was_solvable).sum()),
-            exact=int((done & right).sum()),
-            depth=int(age[done & was_solvable].sum()),
-            halting=((step.halt > 0).cpu() == right).float().mean().item(),
-            solvable=((step.solvable > 0).cpu() == was_solvable)[~was_solvable].float().sum().item(),
-            unsolvable=int((~was_solvable).sum()),
-        )
-        return value
-
-
-class Totals:
-    """Sums between two lines of the log."""
-
-    def __init__(self) -> None:
-        self.steps, self.sums = 0, {}
-
-    def add(self, **values: float) -> None:
-        """One optimizer step's share."""
-        self.steps += 1
-        for key, value in values.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
-
-    def metrics(self, seconds: float) -> dict[str, float]:
-        """What the log says of the last stretch. `*_accuracy` of halted puzzles are those of the training mix."""
-        s, real = self.sums, max(1.0, self.sums["real"])
-        values = {
-            "loss": s["loss"] / self.steps,
-            "cell_accuracy": s["cells"] / self.steps,
-            "exact_accuracy": s["exact"] / real,
-            "halt_accuracy": s["halting"] / self.steps,
-            "unsolvable_recall": s["solvable"] / max(1.0, s["unsolvable"]),
-            "mean_steps": s["depth"] / real,
-            "steps_per_second": self.steps / seconds,
-            "puzzles_per_second": s["puzzles"] / seconds,
-        }
-        return {key: round(value, 4) for key, value in values.items()}
+                named.append((ids, names.requires_grad_()))
+            made = self.supervise(part, batch.whole(), names)
+            part.keep(made.y, made.z)
+            reports.append(made.report)
+            if part is batch.parts[-1]:
+                arriving = batch.report(reports, clock(), stop())
+            made.total.backward()
+        uses = batch.spread(torch.cat([names.grad for _, names in named])) if named else None
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        self.team.add(grads if uses is None else [*grads, uses])
+        if config.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        self.optimizers.step(rate)
+        if uses is not None:
+            ids = batch.gathered(torch.cat([ids for ids, _ in named]))
+            sign_step(table, ids, uses, rate * config.puzzle_lr, config.puzzle_decay)
+        self.step += 1
+        self.ema.update(model, self.step)
+        report, age = arriving(), batch.book.age + 1
+        done = batch.book.advance(report.codes & ENDS > 0)
+        batch.refill(done)
+        totals.add(report, done, age)
+        return report.sums
