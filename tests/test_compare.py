@@ -1,6 +1,7 @@
 """Several checkpoints on the same puzzles: what is counted, what is refused, and what the command prints."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,7 +72,9 @@ def test_a_report_tells_when_answers_come_and_counts_refused_puzzles_as_unsolved
     reasons = compare.refusals("late", CELLS, puzzles)
     assert [bool(reason) for reason in reasons] == [False, True, False, False]
     solver = Solver(CELLS, Late(), torch.float32)
-    found = compare.report(solver, puzzles, reasons, SolveOptions(), progress=lambda *what: heard.append(what))
+    measurement = compare.Measurement(solver, puzzles, reasons, SolveOptions())
+    measurement.run(lambda *what: heard.append(what))
+    found = measurement.report()
     assert (found["puzzles"], found["refused"], found["parameters"]) == (4, 1, 7)
     assert found["solved"] == found["solved_without_restarts"] == 0.75
     assert found["mean_steps"] == 3  # of those it took
@@ -247,21 +250,54 @@ def test_a_plot_of_several_and_of_one(own, fixed, puzzles, tmp_path):
     assert "fixed (" not in path.read_text()
 
 
-def test_an_interruption_loses_only_the_checkpoint_under_way(own, fixed, puzzles, monkeypatch, tmp_path):
-    real, calls = compare.report, []
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C when so many solved or rolled-out puzzles have been told of, counting all checkpoints."""
 
-    def report(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
+    def at(what: str, number: int) -> None:
+        run, told = compare.Measurement.run, []
 
-    monkeypatch.setattr(compare, "report", report)
+        def until(self, progress):
+            def heard(doing, done, of):
+                told.append(doing)
+                if doing == what and told.count(what) == number:
+                    raise KeyboardInterrupt
+                progress(doing, done, of)
+
+            run(self, heard)
+
+        monkeypatch.setattr(compare.Measurement, "run", until)
+
+    return at
+
+
+def test_an_interruption_loses_only_the_checkpoint_under_way(own, fixed, puzzles, interrupted, tmp_path):
+    interrupted("solving", 5)  # the second puzzle of the second checkpoint
     path = tmp_path / "a.svg"
     done = call(puzzles, "--checkpoint", own, "--checkpoint", fixed, "--json", "--plot", path)
     assert done.exit_code == 130
     assert [one["checkpoint"] for one in json.loads(done.stdout)["checkpoints"]] == [str(own)]
     assert "own (" in path.read_text()
+
+
+def test_an_interruption_keeps_what_has_been_measured_of_one_checkpoint(own, puzzles, interrupted, tmp_path):
+    whole = json.loads(call(puzzles, "--checkpoint", own, "--limit", 2, "--json").stdout)
+    interrupted("solving", 2)
+    path = tmp_path / "a.svg"
+    done = call(puzzles, "--checkpoint", own, "--json", "--plot", path)
+    found = json.loads(done.stdout)
+    assert done.exit_code == 130 and not path.exists()
+    assert found["puzzles"] == 2 and found["interrupted"] == {"puzzles": 3, "single_pass": 0}
+    assert all(found[key] == whole[key] for key in ("solved", "mean_steps", "mean_restarts", "strata"))
+    assert not any(key.startswith(("exact_at", "flops")) for key in found)
+
+
+def test_an_interrupted_report_for_people(own, puzzles, interrupted):
+    interrupted("single pass", 1)
+    done = call(puzzles, "--checkpoint", own)
+    assert done.exit_code == 130
+    assert re.search(r"^puzzles +3 of 3, interrupted$", done.stdout, re.M) and "mean steps" in done.stdout
+    assert "single pass" not in done.stdout and "interrupted" in done.stderr
 
 
 # -- words ------------------------------------------------------------------------------------------------------

@@ -90,21 +90,20 @@ class Model:
         Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
         """
         solver, options = self.solver, replace(options or SolveOptions(), **settings)
-        several = [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles  # one text is one text, not its letters
-        yield from solver.solve(self._records(several), options, deadline=deadline)  # type: ignore[misc]
+        yield from solver.solve(self._records(_several(puzzles)), options, deadline=deadline)  # type: ignore[misc]
 
     def watch(
         self,
-        puzzle: str | Puzzle,
+        puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle],
         options: SolveOptions | None = None,
         *,
         deadline: float | None = None,
         **settings: Any,
     ) -> Iterator[StepEvent | Result]:
-        """A StepEvent after every supervision step of one puzzle, and at last its Result."""
+        """As `solve`, and a StepEvent after every supervision step of every puzzle."""
         options = replace(options or SolveOptions(), **settings)
         solver = self.solver
-        yield from solver.solve(self._records([puzzle]), options, steps=True, deadline=deadline)
+        yield from solver.solve(self._records(_several(puzzles)), options, steps=True, deadline=deadline)
 
     def adapt(
         self,
@@ -139,6 +138,11 @@ class Model:
         if isinstance(record, BadPuzzle) or not (reason := self.task.unfit(record.question)):
             return record
         return BadPuzzle(record.source, reason, self.task.line(record.question))
+
+
+def _several(puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle]) -> Iterable[str | Puzzle | BadPuzzle]:
+    """One text is one text, not its letters."""
+    return [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles
 
 
 def load(

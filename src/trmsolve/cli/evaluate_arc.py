@@ -7,12 +7,14 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.adapting.keep import Kept
 from trmsolve.adapting.options import AdaptOptions, TaskResult
 from trmsolve.adapting.report import report, row, score_of
+from trmsolve.cli import sharding
 from trmsolve.cli.arc_tables import Table, figures
 from trmsolve.cli.guard import BAD, SOLVED, say
 from trmsolve.cli.lines import passing, put
@@ -24,6 +26,7 @@ from trmsolve.view.caption import duration, printable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
+    from trmsolve.solving.crew import Crew
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,25 @@ class Subset:
     words: str  # "" for all
 
 
-def measure(asked: Asked) -> int:
+@dataclass(frozen=True)
+class Answering:
+    """A crew's job (solving/crew.py): each batch of tasks to their results."""
+
+    options: AdaptOptions
+    ahead: int = 2
+
+    def __call__(self, models: Sequence[Model], items: Iterator[list[ArcTask]]) -> Iterator[list[TaskResult] | None]:
+        """As crew.Job describes it."""
+        for tasks in items:
+            results = []
+            for event in models[0].adapt(tasks, self.options, events=True):
+                if isinstance(event, TaskResult):
+                    results.append(event)
+                yield None
+            yield results
+
+
+def measure(asked: Asked, crew: Crew | None = None) -> int:
     """Report on stdout; returns the exit code. Interrupted, it reports on the tasks that are done."""
     records = list(read(asked.files, asked.solutions))
     bad = [record for record in records if not isinstance(record, ArcTask)]
@@ -64,14 +85,16 @@ def measure(asked: Asked) -> int:
     _check_answers(subset.tasks)
     from trmsolve.api import load
 
-    model = load(asked.checkpoint, task="arc", device=asked.device, dtype=asked.dtype)
+    model = load(asked.checkpoint, task="arc", device=sharding.own(asked.device), dtype=asked.dtype)
+    if crew is not None:
+        crew.start([model])
     kept = Kept(asked.resume, model.checkpoint.sha256, asked.options) if asked.resume else None
     known = {task.name: found for task in subset.tasks if kept is not None and (found := kept.find(task))}
     if not asked.quiet:
         say(_plan(subset, len(known), asked))
     results: list[TaskResult] = []
     try:
-        for result in _shown(_adapted(model, subset.tasks, known, kept, asked.options), subset, known, asked):
+        for result in _shown(_adapted(model, crew, subset.tasks, known, kept, asked.options), subset, known, asked):
             results.append(result)
     finally:
         if results:
@@ -128,13 +151,19 @@ def _plan(subset: Subset, old: int, asked: Asked) -> str:
 
 def _adapted(
     model: Model,
+    crew: Crew | None,
     tasks: Sequence[ArcTask],
     known: Mapping[str, TaskResult],
     kept: Kept | None,
     options: AdaptOptions,
 ) -> Iterator[TaskResult]:
     """The results of all tasks in order, the known ones too. The solver is not even shown the answers."""
-    stream = model.adapt((replace(task, answers=None) for task in tasks if task.name not in known), options)
+    due = [replace(task, answers=None) for task in tasks if task.name not in known]
+    if crew is None:
+        stream = model.adapt(due, options)
+    else:
+        batches = [due[start : start + options.together] for start in range(0, len(due), options.together)]
+        stream = chain.from_iterable(crew.map(Answering(options), batches))
     for task in tasks:
         if task.name in known:
             yield known[task.name]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trmsolve.cli import sharding
 from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say
 from trmsolve.cli.inputs import Record, at_hand, peek, piped, records, timely
 from trmsolve.cli.output import check_style, destination
@@ -16,7 +17,8 @@ from trmsolve.cli.pictures import PictureFiles, frames, show
 from trmsolve.cli.report import Report, complain
 from trmsolve.errors import TrmsolveError
 from trmsolve.solving.feed import OutOfTime
-from trmsolve.solving.options import Result
+from trmsolve.solving.jobs import Solving
+from trmsolve.solving.options import Result, SolveOptions
 from trmsolve.tasks import get
 from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from trmsolve.api import Model
+    from trmsolve.solving.crew import Crew
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class Asked:
 
 def solve(name: str, asked: Asked, context: typer.Context) -> int:
     """Solve the puzzles of the files, or of stdin; returns the exit code."""
+    if sharding.serves():
+        return sharding.serve(lambda: [_load(name, asked)])
+    with sharding.crew() as crew:
+        return _solve(name, asked, context, crew)
+
+
+def _solve(name: str, asked: Asked, context: typer.Context, crew: Crew | None) -> int:
     files = asked.files or (["-"] if piped() else [])
     if not files:
         say(context.get_help())
@@ -65,7 +75,7 @@ def solve(name: str, asked: Asked, context: typer.Context) -> int:
     with destination(asked.output, asked.force) as stream:
         report = Report(task, asked.style, stream)
         try:
-            for result in _results(task, asked, files, pictures, deadline, report):
+            for result in _results(task, asked, files, pictures, deadline, report, crew):
                 tally.add(result)
                 report.add(result)
                 if not result.verified and (result.error or not asked.quiet):
@@ -81,11 +91,19 @@ def solve(name: str, asked: Asked, context: typer.Context) -> int:
 
 
 def _results(
-    task: Task, asked: Asked, files: list[str], pictures: PictureFiles, deadline: float | None, report: Report
+    task: Task,
+    asked: Asked,
+    files: list[str],
+    pictures: PictureFiles,
+    deadline: float | None,
+    report: Report,
+    crew: Crew | None,
 ) -> Iterator[Result]:
     """What becomes of each record, in order; shown on the way where that is asked for."""
     source, ready = records(task, files, asked.limit), at_hand(files)
     watched = bool(pictures or asked.show_steps)
+    if watched:
+        sharding.alone("watching a puzzle, on the screen or in a picture,")
     if watched and not ready:
         source = timely(source, deadline)
     if pictures or ready:  # elsewhere, looking ahead means waiting
@@ -98,10 +116,9 @@ def _results(
             raise TrmsolveError(
                 "a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file"
             )
-        watched = watched or (single and asked.show_steps is None and not asked.quiet and _on_terminal())
-    from trmsolve.api import load
-
-    model = load(asked.checkpoint, task=task.name, device=asked.device, dtype=asked.dtype)
+        live = single and asked.show_steps is None and not asked.quiet and _on_terminal()
+        watched = watched or (live and crew is None)
+    model = _load(task.name, asked)
     report.about = {
         "checkpoint": model.checkpoint.name,
         "checkpoint_sha256": model.checkpoint.sha256,
@@ -109,10 +126,19 @@ def _results(
     }
     if asked.verbose:
         say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
-    if watched:
+    if crew is not None:
+        crew.start([model], deadline)
+        yield from crew.map(Solving(SolveOptions(**asked.settings)), source, deadline)
+    elif watched:
         yield from _watched(model, source, asked, pictures, deadline)
     else:
         yield from model.solve(source, deadline=deadline, **asked.settings)
+
+
+def _load(task: str, asked: Asked) -> Model:
+    from trmsolve.api import load
+
+    return load(asked.checkpoint, task=task, device=sharding.own(asked.device), dtype=asked.dtype)
 
 
 def _watched(

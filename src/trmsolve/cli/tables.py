@@ -18,7 +18,8 @@ def figures(report: dict[str, Any]) -> str:
     share = lambda key: f"{100 * report[key]:.2f} %"  # noqa: E731
     with_interval = lambda key: interval(report, key)  # noqa: E731
 
-    rows = [("puzzles", f"{report['puzzles']}")]
+    interrupted = report.get("interrupted")
+    rows = [("puzzles", f"{report['puzzles']}" + (f" of {interrupted['puzzles']}, interrupted" if interrupted else ""))]
     if report["refused"]:
         rows.append(("  refused, unsolved", f"{report['refused']}: {report['refusal']}"))
     rows += [
@@ -33,6 +34,8 @@ def figures(report: dict[str, Any]) -> str:
             words = f"{solved} of {of['puzzles']}, {plain} without restarts, {of['mean_steps']:.1f} steps"
             rows.append((f"  {name}", words))
     if "exact_at_16" in report:
+        if interrupted:
+            rows.append(("single pass, puzzles", f"{interrupted['single_pass']}"))
         rows += [(f"single pass, {k} steps, accepted", with_interval(f"accepted_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, exact", with_interval(f"exact_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, cells", share(f"cell_accuracy_at_{k}")) for k in (16, 64)]
@@ -40,7 +43,10 @@ def figures(report: dict[str, Any]) -> str:
     rows += [
         ("mean steps", f"{report['mean_steps']:.1f}"),
         ("mean restarts", f"{report['mean_restarts']:.2f}"),
-        ("FLOP per puzzle", f"{in_thousands(report['flops_per_puzzle'])}"),
+    ]
+    if "flops_per_puzzle" in report:
+        rows.append(("FLOP per puzzle", in_thousands(report["flops_per_puzzle"])))
+    rows += [
         ("puzzles/s", f"{report['puzzles_per_second']:.1f}   ({report['device']}, {report['dtype']})"),
         ("parameters", f"{report['parameters']:,}"),
         ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),

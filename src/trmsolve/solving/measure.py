@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ class SinglePass:
             of_step = getattr(self, name)
             of_step[k] = of_step.get(k, 0) + int(value)
 
+    def extend(self, other: SinglePass) -> None:
+        """Count what another one has counted, of further puzzles."""
+        for name in ("puzzles", "taken", "cells"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("accepted", "exact", "right_cells", "halting_right"):
+            for k, value in getattr(other, name).items():
+                getattr(self, name)[k] = getattr(self, name).get(k, 0) + value
+        for k, said in other.said.items():
+            self.said.setdefault(k, []).extend(said)
+
     def rates(self) -> dict[str, float]:
         """As shares of puzzles or of open cells."""
         values = {}
@@ -59,23 +70,41 @@ class SinglePass:
         return values
 
 
+Rolled = Callable[[Iterable[Sequence[Puzzle]], tuple[int, ...]], Iterator[int | SinglePass]]
+
+
 def single_pass(
     solver: Solver,
     puzzles: Sequence[Puzzle],
     steps: tuple[int, ...] = (16, 64),
     batch_size: int = 32,
     progress: Callable[[int], None] = lambda done: None,
+    counts: SinglePass | None = None,
+    rolled: Rolled | None = None,
 ) -> SinglePass:
     """Roll every puzzle out to max(steps) steps; judge it by the rules, compare it with its solution, if any.
 
-    `progress` hears after every step how many puzzles that work comes to.
+    `progress` hears after every step how many puzzles that work comes to. counts: to be added to, batch by batch.
+    rolled: what rolls out the batches, where it is not this process alone; as the function of that name does.
     """
-    counts = SinglePass(steps)
+    counts = SinglePass(steps) if counts is None else counts
+    batches = [puzzles[start : start + batch_size] for start in range(0, len(puzzles), batch_size)]
+    for outcome in (rolled or partial(roll, solver))(batches, steps):
+        if isinstance(outcome, SinglePass):
+            counts.extend(outcome)
+            progress(counts.puzzles)
+        else:
+            progress(counts.puzzles + len(batches[counts.puzzles // batch_size]) * outcome // max(steps))
+    return counts
+
+
+def roll(solver: Solver, batches: Iterable[Sequence[Puzzle]], steps: tuple[int, ...]) -> Iterator[int | SinglePass]:
+    """The counts of each batch; before them, after every step, how many there have been."""
     task = solver.task
-    for start in range(0, len(puzzles), batch_size):
+    for members in batches:
+        counts = SinglePass(steps)
         batch = Recursion(solver.model, solver.dtype)
         under_way: list[tuple[Puzzle, Run]] = []
-        members = puzzles[start : start + batch_size]
         for puzzle in members:
             counts.puzzles += 1
             counts.cells += int(task.open_cells(puzzle.question).sum())
@@ -90,7 +119,7 @@ def single_pass(
         batch.admit(run for _, run in under_way)
         for k in range(1, max(steps) + 1 if under_way else 0):
             batch.advance()
-            progress(start + len(members) * k // max(steps))
+            yield k
             if k not in steps:
                 continue
             for puzzle, run in under_way:
@@ -106,7 +135,7 @@ def single_pass(
                     k, accepted=accepted, exact=exact, right_cells=same, halting_right=(reading.halt > 0.5) == accepted
                 )
                 counts.said.setdefault(k, []).append((reading.halt, accepted))
-    return counts
+        yield counts
 
 
 @dataclass(frozen=True, slots=True)
