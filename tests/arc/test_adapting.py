@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +24,7 @@ from trmsolve.solving.feed import OutOfTime
 from trmsolve.solving.recursion import Reading
 from trmsolve.store import find, save
 from trmsolve.tasks.arc import TASK
-from trmsolve.tasks.arc.encode import LABELS, labels
+from trmsolve.tasks.arc.encode import LABELS, VOCABULARY, labels
 from trmsolve.tasks.arc.grids import ArcTask, Pair
 from trmsolve.tasks.base import BadPuzzle
 
@@ -143,9 +144,9 @@ def test_every_demonstration_is_trained_on_from_every_side():
     task = recoloured(2)
     samples = Sides(task, 8).samples()
     assert [len(of) for of in samples] == [8, 8]
-    shapes = {s.encoded.choices for of in samples for s in of}
+    shapes = {s.encoded.choices for of in samples for ways in of for s in ways}
     assert shapes == {12}
-    assert len({s.target.tobytes() for s in samples[0]}) == 8
+    assert len({s.target.tobytes() for (s,) in samples[0]}) == 8
 
 
 def test_colours_that_some_demonstration_lacks_are_loose_but_never_black():
@@ -158,9 +159,9 @@ def test_half_of_the_views_see_loose_colours_exchanged_in_many_ways():
     task = ArcTask("t", "t", tuple(Pair(grid(f"02{c}"), grid(f"{c}20")) for c in "345"), (grid("027"),))
     samples = Sides(task, 16).samples()
     plain, exchanged = (
-        {s.target.tobytes() for of in samples for s in of if (s.encoded.x[0] // (11 * 128) >= 8) == late}
-        for late in (False, True)
+        {s.target.tobytes() for of in samples for ways in of[views] for s in ways} for views in (np.s_[:8], np.s_[8:])
     )
+    assert {len(ways) for of in samples for ways in of[:8]} == {1}
     colours = {int(c) for target in exchanged for c in np.frombuffer(target, np.int64)}
     assert {int(c) for target in plain for c in np.frombuffer(target, np.int64)} == {0, 2, 3, 4, 5}
     assert len(colours) > 5 and {0, 2} < colours
@@ -204,11 +205,21 @@ def test_then_everything_changes_and_the_checkpoint_stays_as_it_is(weights):
 
 def test_one_demonstration_is_left_out_until_it_joins(weights):
     made = adaptation(weights, [recoloured(3)], Schedule(joins=0.5), steps=10, seed=1)
-    out = {s.target.tobytes() for s in Sides(made.tasks[0], 3).samples()[1]}
-    assert not out & {s.target.tobytes() for s in made.pool} and len(made.later) == 3
+    out = {s.target.tobytes() for (s,) in Sides(made.tasks[0], 3).samples()[1]}
+    assert not out & {s.target.tobytes() for (s,) in made.pool} and len(made.later) == 3
     for event in made.run():
         assert event.share <= 1
-    assert not made.later and out <= {s.target.tobytes() for s in made.pool}
+    assert not made.later and out <= {s.target.tobytes() for (s,) in made.pool}
+
+
+def test_all_views_are_trained_on_equally_often_and_each_in_all_its_ways(weights):
+    task = ArcTask("t", "t", tuple(Pair(grid(f"02{c}"), grid(f"{c}20")) for c in "345"), (grid("027"),))
+    made = adaptation(weights, [task], votes=16)
+    drawn = [made._draw(index) for index in range(4 * len(made.pool))]
+    views = Counter(int(s.encoded.x[0]) // VOCABULARY for s in drawn)
+    assert len(views) == 16 and set(views.values()) == {4 * 2}  # two of the three demonstrations, one is left out
+    met = {s.target.tobytes() for s in drawn}
+    assert met == {s.target.tobytes() for ways in made.pool for s in ways}
 
 
 def test_a_single_demonstration_is_never_left_out(weights):

@@ -84,8 +84,8 @@ class Adaptation:
             Sides(task, options.votes, config.puzzles + i * options.votes, options.seed) for i, task in enumerate(tasks)
         ]
         self.left_out: list[int | None] = []  # for each task the demonstration that is left out, where it has several
-        self.pool: list[Sample] = []  # what is trained on
-        self.later: list[Sample] = []  # what joins it
+        self.pool: list[list[Sample]] = []  # what is trained on: pairs as views see them, each in one way or several
+        self.later: list[list[Sample]] = []  # what joins it
         for sides in self.sides:
             samples = sides.samples()
             self.left_out.append(options.seed % len(samples) if len(samples) > 1 else None)
@@ -97,7 +97,7 @@ class Adaptation:
         self.checks: list[float] = []  # share of views in which what is left out was right
         self.trust: dict[tuple[int, bool], float] = {}  # the same by task and by whether colours are exchanged
         self.ends = 1.0  # the share at which it is over
-        cells = float(np.mean([len(s.target) for s in (*self.pool, *self.later)]))
+        cells = float(np.mean([len(ways[0].target) for ways in (*self.pool, *self.later)]))
         size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
         self.config = TrainConfig(batch=size, lr=self.schedule.lr, solvable_weight=0.0, warmup=10, seed=options.seed)
         self.optimizers = Optimizers(self.model, self.config)
@@ -113,10 +113,11 @@ class Adaptation:
         return torch.bfloat16 if self.autocast else torch.float32
 
     def _draw(self, index: int) -> Sample:
-        """What is trained on so far, in a new random order each time round."""
+        """What is trained on so far, in a new random order each time round, and the next way that a view sees it."""
         turn, place = divmod(index, len(self.pool))
         order = np.random.default_rng([self.options.seed, turn]).permutation(len(self.pool))
-        return self.pool[order[place]]
+        ways = self.pool[order[place]]
+        return ways[turn % len(ways)]
 
     @property
     def seconds(self) -> float:

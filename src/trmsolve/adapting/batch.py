@@ -65,10 +65,10 @@ class Sides:
         self.loose = loose(task.demonstrations)
         self.rng = np.random.default_rng([seed, row])
 
-    def samples(self) -> list[list[Sample]]:
-        """Of each demonstration what all views train on."""
+    def samples(self) -> list[list[list[Sample]]]:
+        """Of each demonstration what each view trains on in turn: the same every time, or in other colours."""
         return [
-            [self.sample(pair, v) for v in range(self.views) for _ in range(self._times(v))]
+            [[self.sample(pair, v) for _ in range(self._times(v))] for v in range(self.views)]
             for pair in self.task.demonstrations
         ]
 
