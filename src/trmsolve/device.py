@@ -48,6 +48,17 @@ def choose(request: str = "auto", dtype: str = "auto") -> Choice:
     return Choice(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that may still be had on a CUDA device; None elsewhere, where nobody knows before they are gone."""
+    import torch
+
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free + cached
+
+
 def _device(request: str) -> tuple[torch.device, str]:
     import torch
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trmsolve.model.pool import Groups
+from trmsolve.model.rooms import Room
 from trmsolve.model.scene import SceneTies
 from trmsolve.tasks.base import Encoded, Neighbours, Places, Scene, Units
 
 # A matrix multiply of a shape not met before costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
 ROUND = 64  # a multiple for pack() that makes shapes recur
+
+Up = Callable[[Any], Any]  # so many, rounded up: integers, or an array of them
 
 
 class Options(NamedTuple):
@@ -53,28 +58,52 @@ class Layout(NamedTuple):
         return Layout(self.ties.to(device), self.puzzles.to(device), self.lengths.to(device), options)
 
 
-def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, Layout]:
+def pack(batch: Sequence[Encoded], multiple: int = 1, room: Room | None = None) -> tuple[Tensor, Layout]:
     """x, int64 (L,), and the layout of a batch of puzzles with the same kind of ties.
 
-    Tokens and units of each kind are filled up to a multiple with ones that belong to nothing, so that shapes recur.
+    Tokens and units of each kind are filled up to a multiple with ones that belong to nothing, so that shapes recur; or
+    all is filled up to the sizes of a room, so that they are the same.
     """
+    kind, options = type(batch[0].ties), _options(batch)
+    if room and kind is Places:  # rows are full: further puzzles in place of further tokens
+        batch = [*batch, *[batch[0]] * (room.puzzles - len(batch))]
+    up = room.up if room else partial(_up, multiple=1 if kind is Places else multiple)
     lengths = np.array([len(e.x) for e in batch])
     begin = np.concatenate([[0], np.cumsum(lengths)])
     total = int(begin[-1])
-    kind = type(batch[0].ties)
-    if kind is Places:
-        multiple = 1  # rows are full
-    tokens = _up(total, multiple)
+    tokens = room.tokens if room else up(total)
     puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)
     layout = Layout(
-        _TIES[kind]([e.ties for e in batch], begin, tokens, multiple),
+        _TIES[kind]([e.ties for e in batch], begin, tokens, up),
         Groups(*map(_int32, (np.arange(total), begin, puzzle_of_token, np.minimum(np.arange(tokens + 1), total)))),
         torch.from_numpy(lengths),
-        _options(batch),
+        options,
     )
     x = np.zeros(tokens, np.int64)
     x[:total] = np.concatenate([e.x for e in batch])
-    return torch.from_numpy(x), layout
+    return torch.from_numpy(x), _filled(layout, room) if room else layout
+
+
+def _filled(layout: Layout, room: Room) -> Layout:
+    """The same with its ends in nothing: groups without rows, rows and options that nobody asks for."""
+    spare = room.choices - len(layout.options.index), room.options - layout.options.index.shape[1]
+    return Layout(
+        _longer(layout.ties, room.entries) if isinstance(layout.ties, Groups) else layout.ties,
+        _longer(layout.puzzles, room.tokens, room.puzzles),
+        F.pad(layout.lengths, (0, room.puzzles - len(layout.lengths)), value=1),
+        Options(
+            F.pad(layout.options.index, (0, spare[1], 0, spare[0])),
+            F.pad(F.pad(layout.options.missing, (0, spare[1]), value=True), (0, 0, 0, spare[0]), value=False),
+        ),
+    )
+
+
+def _longer(groups: Groups, entries: int, number: int | None = None) -> Groups:
+    """The same sums with so many entries, and with so many groups. What is added, no group that is read sums."""
+    spare = entries - len(groups.rows)
+    further = 0 if number is None else number + 1 - len(groups.starts)
+    starts = torch.cat([groups.starts, groups.starts[-1:].expand(further)])
+    return Groups(F.pad(groups.rows, (0, spare)), starts, F.pad(groups.groups, (0, spare)), groups.group_starts)
 
 
 def _options(batch: Sequence[Encoded]) -> Options:
@@ -85,10 +114,10 @@ def _options(batch: Sequence[Encoded]) -> Options:
     return Options(*map(torch.from_numpy, (np.where(missing, 0, first[:, None] + rank), missing)))
 
 
-def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, multiple: int) -> Groups:
+def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, up: Up) -> Groups:
     total, kinds = int(begin[-1]), len(ties[0].of_token)
     start = np.concatenate([[0], np.cumsum([t.number for t in ties])])
-    units = _up(int(start[-1]), multiple)
+    units = up(int(start[-1]))
     of_token = np.concatenate([t.of_token + s for t, s in zip(ties, start, strict=False)], 1)
     of_token = of_token + np.arange(kinds)[:, None] * units  # (K, total)
     flat = of_token.reshape(-1)
@@ -98,7 +127,7 @@ def _units(ties: Sequence[Units], begin: np.ndarray, tokens: int, multiple: int)
     return Groups(*map(_int32, (order % total, starts, of_token.T.reshape(-1), rows)))
 
 
-def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, multiple: int) -> Groups:
+def _neighbours(ties: Sequence[Neighbours], begin: np.ndarray, tokens: int, up: Up) -> Groups:
     """Five groups for each token, of one token or none: itself, above, left, right, below."""
     return _around([t.of_token for t in ties], begin, tokens)
 
@@ -126,9 +155,9 @@ def _nearby(neighbours: Sequence[np.ndarray], begin: np.ndarray, tokens: int) ->
     return heard
 
 
-def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, multiple: int) -> SceneTies:
+def _scene(ties: Sequence[Scene], begin: np.ndarray, tokens: int, up: Up) -> SceneTies:
     numbers = np.stack([t.numbers for t in ties], 1)  # (K, B)
-    totals = _up(numbers.sum(1), multiple)
+    totals = up(numbers.sum(1))
     # The groups of a kind lie side by side, puzzle by puzzle.
     shift = np.cumsum(totals)[:, None] - totals[:, None] + np.cumsum(numbers, 1) - numbers
     groups = int(totals.sum())
@@ -165,7 +194,7 @@ def _gathered(of_token: np.ndarray, tokens: int, groups: int) -> Groups:
     return Groups(*map(_int32, (token[order], starts, flat, group_starts)))
 
 
-def _places(ties: Sequence[Places], begin: np.ndarray, tokens: int, multiple: int) -> Rows:
+def _places(ties: Sequence[Places], begin: np.ndarray, tokens: int, up: Up) -> Rows:
     (length,) = {t.length for t in ties}
     return Rows(length)
 

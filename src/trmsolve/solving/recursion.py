@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.layout import ROUND, pack
-from trmsolve.model.readout import by_choice, flat
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.readout import Said
 from trmsolve.model.trm import TRM
+from trmsolve.solving.memory import is_out_of_memory
+from trmsolve.solving.stage import Plain, Stage
 from trmsolve.tasks.base import Encoded
+
+log = logging.getLogger("trmsolve")
 
 
 @dataclass(slots=True)
@@ -33,77 +38,179 @@ class Run:
 
     encoded: Encoded
     max_steps: int
-    step: int = 0
+    step: int = 0  # of those whose reading is known
     settled: int = 0  # steps since it last chose what it had never chosen before
-    reading: Reading | None = None
+    reading: Reading | None = None  # what the last `advance` brought to light; None: nothing new
     met: set[int] = field(default_factory=set)  # hashes of what it chose: a run may also rest by going in circles
+    here: bool = False  # whether it is in a batch
 
 
 class Recursion:
-    """Runs come by `admit`, take a step together by `advance`, and go by `release`."""
+    """Runs come by `admit`, take a step together by `advance`, and go by `release`.
 
-    def __init__(self, model: TRM, dtype: torch.dtype) -> None:
-        self.model, self.dtype = model, dtype
-        self.device = next(model.parameters()).device
+    With `overlap` the device never waits for the host: `advance` starts a step and brings to light what the step before
+    it said. So the readings of a run are the same, each comes one `advance` later, and a run that is then released has
+    taken one step more, which nobody reads.
+
+    When the memory runs out, a batch of half the size goes on, and the runs left out take part when others have left.
+    """
+
+    def __init__(self, model: TRM, dtype: torch.dtype, stage: Stage | None = None, overlap: bool = False) -> None:
+        self.model, self.dtype, self.overlap = model, dtype, overlap
+        self.stage = Plain(model) if stage is None else stage
         self.runs: list[Run] = []
-        self._states: list[tuple[Tensor, Tensor]] = []
-        self._packed = False
+        self.tokens = 0  # L, of all runs
+        self._taking_part: list[Run] = []
+        self._y, self._z = model.start(0, dtype)
+        self._rows: dict[Run, slice] = {}  # where their states are among y and z
+        self._aside: dict[Run, tuple[Tensor, Tensor]] = {}  # states of runs left out, in the host's memory
+        self._changed = False  # whether others take part from now on than those that are packed
+        self._under_way: Told | None = None
 
     def __len__(self) -> int:
         return len(self.runs)
 
     @property
-    def tokens(self) -> int:
-        """L, of all runs."""
-        return sum(len(run.encoded.x) for run in self.runs)
+    def full(self) -> bool:
+        """Whether further runs would only wait."""
+        return self.tokens >= (self.stage.limit or self.stage.most)
 
     def admit(self, runs: Iterable[Run]) -> None:
         """The runs take part from the next step on, from fresh states."""
         for run in runs:
+            run.here, self._changed = True, True
             self.runs.append(run)
-            self._states.append(self.model.start(len(run.encoded.x), self.dtype))
-            self._packed = False
+            self.tokens += len(run.encoded.x)
 
     def release(self, done: set[Run]) -> None:
         """These runs leave the batch."""
-        if done:
-            keep = [i for i, run in enumerate(self.runs) if run not in done]
-            self.runs = [self.runs[i] for i in keep]
-            self._states = [self._states[i] for i in keep]
-            self._packed = False
-
-    def _pack(self) -> None:
-        tokens, layout = pack([run.encoded for run in self.runs], ROUND)
-        self._tokens, self._layout = tokens.to(self.device), layout.to(self.device)
-        self._y, self._z = (_with_rows(torch.cat(s), len(tokens)) for s in zip(*self._states, strict=True))
-        self._packed = True
+        for run in done:
+            run.here, self._changed = False, True
+            self.tokens -= len(run.encoded.x)
+            self._aside.pop(run, None)
+        self.runs = [run for run in self.runs if run.here]
 
     @torch.inference_mode()
     def advance(self) -> None:
         """One supervision step of every run; each run's `reading` is replaced."""
-        if not self._packed:
-            self._pack()
-        step = self.model(self._tokens, self._y, self._z, self._layout)
-        self._y, self._z = step.y, step.z
-        lengths = [len(run.encoded.x) for run in self.runs]
-        y, z = (states[: self.tokens].split(lengths) for states in (step.y, step.z))
-        self._states = list(zip(y, z, strict=True))
-        made = by_choice(step.logits, self._layout).softmax(1)
-        confidence, rank = (t.cpu().numpy() for t in made.max(1))
-        probabilities = flat(made, self._layout).cpu().numpy()
-        halt, solvable = step.halt.sigmoid().tolist(), step.solvable.sigmoid().tolist()
+        for run in self.runs:
+            run.reading = None
+        told = self._started()
+        if self.overlap:
+            told, self._under_way = self._under_way, told
+        if told is not None:
+            told.read()
+
+    def _started(self) -> Told:
+        """A step of as many as the memory holds."""
+        while True:
+            try:
+                if self._changed:
+                    self._pack()
+                self._y, self._z, said = self.stage.step(self._y, self._z)
+                return Told(self._taking_part, Arriving(said))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._halve()  # out here the error is gone, and with it what its traceback holds on to
+
+    def _halve(self) -> None:
+        number, tokens = len(self._taking_part), sum(len(run.encoded.x) for run in self._taking_part)
+        if number < 2:
+            device = self.model.y_init.device
+            raise TrmsolveError(
+                f"out of memory on {device}: it does not hold one puzzle of {tokens} tokens",
+                "close what else runs there" if device.type == "cpu" else "use --device cpu",
+            )
+        say = log.info if self.stage.limit else log.warning
+        say("out of memory with %d puzzles at once: going on with %d", number, number // 2)
+        self.stage.limit, self._changed = max(1, tokens // 2), True
+        self.stage.forget()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _pack(self) -> None:
+        """Pack who takes part, and bring their states together. When it fails half-way, all is as it was before."""
+        self._taking_part = self._fitting()
+        for run in set(self._rows).difference(self._taking_part, self._aside):
+            if run.here:
+                self._aside[run] = tuple(states[self._rows[run]].cpu() for states in (self._y, self._z))
+        number = self.stage.pack([run.encoded for run in self._taking_part])
+        # Rows come from: the states as they lie, then one fresh state, then those that were aside.
+        fresh = len(self._y)
+        index, rows, returning = np.full(number, fresh), {}, [run for run in self._taking_part if run in self._aside]
+        begin, after = 0, fresh + 1
+        for run in self._taking_part:
+            end = begin + len(run.encoded.x)
+            if run in self._aside:
+                index[begin:end] = np.arange(after, after := after + end - begin)
+            elif run in self._rows:
+                index[begin:end] = np.arange(self._rows[run].start, self._rows[run].stop)
+            rows[run], begin = slice(begin, end), end
+        chosen, device = sent(torch.from_numpy(index), self._y.device), self._y.device
+        self._y, self._z = (
+            torch.cat([states, start, *(sent(self._aside[run][k], device) for run in returning)])[chosen]
+            for k, (states, start) in enumerate(zip((self._y, self._z), self.model.start(1, self.dtype), strict=True))
+        )
+        self._rows, self._changed = rows, False
+        for run in returning:
+            del self._aside[run]
+
+    def _fitting(self) -> list[Run]:
+        """All runs; or after the memory has run out, the first of them, at least one."""
+        if not self.stage.limit:
+            return list(self.runs)
+        ends = np.cumsum([len(run.encoded.x) for run in self.runs])
+        return self.runs[: max(1, int(np.searchsorted(ends, self.stage.limit, side="right")))]
+
+
+class Told(NamedTuple):
+    """What a step said of its runs."""
+
+    runs: list[Run]
+    said: Arriving
+
+    def read(self) -> None:
+        """Bring it to light: every run that is still in the batch gets its reading."""
+        rank, confidence, probabilities, halt, solvable = self.said.get()
+        sizes = np.concatenate([run.encoded.size for run in self.runs])
+        there = np.arange(probabilities.shape[1]) < sizes[:, None]
+        probabilities = probabilities[: len(sizes)][there]
         choice, option = 0, 0
         for i, run in enumerate(self.runs):
-            choices = slice(choice, choice + run.encoded.choices)
-            options = slice(option, option + int(run.encoded.size.sum()))
+            choices = slice(choice, choice := choice + run.encoded.choices)
+            options = slice(option, option := option + int(run.encoded.size.sum()))
+            if not run.here:
+                continue
             answer = run.encoded.first + rank[choices]
             key = hash(answer.tobytes())
             run.step, run.settled = run.step + 1, run.settled + 1 if key in run.met else 0
             run.met.add(key)
-            run.reading = Reading(answer, confidence[choices], probabilities[options], halt[i], solvable[i])
-            choice, option = choices.stop, options.stop
+            run.reading = Reading(
+                answer, confidence[choices], probabilities[options], float(halt[i]), float(solvable[i])
+            )
 
 
-def _with_rows(t: Tensor, rows: int) -> Tensor:
-    """The same with zero rows added below, (rows, D)."""
-    return F.pad(t, (0, 0, 0, rows - len(t)))
+class Arriving:
+    """Values on their way to the host, behind the step that they come from and beside the next one."""
+
+    def __init__(self, said: Said) -> None:
+        self._said, self._event = said, None
+        if said.halt.is_cuda:
+            stream = torch.cuda.current_stream(said.halt.device)
+            self._said = Said(*(torch.empty_like(t, device="cpu", pin_memory=True) for t in said))
+            for host, t in zip(self._said, said, strict=True):
+                host.copy_(t, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record(stream)
+
+    def get(self) -> list[np.ndarray]:
+        """Wait for them: the one time in a step that the host waits."""
+        if self._event is not None:
+            self._event.synchronize()
+        return [t.cpu().numpy() for t in self._said]
+
+
+def sent(t: Tensor, device: torch.device) -> Tensor:
+    """The same on the device, behind all that it has yet to do, without waiting for it."""
+    return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)

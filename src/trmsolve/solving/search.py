@@ -60,7 +60,7 @@ class Search:
     @property
     def fresh(self) -> bool:
         """Whether this round's runs have yet to enter the batch."""
-        return bool(self.runs) and self.runs[0].step == 0
+        return bool(self.runs) and not self.runs[0].here
 
     def _start(self, attempts: list[Attempt]) -> None:
         self.round = attempts
@@ -84,7 +84,7 @@ class Search:
         self.shown = None
         question = self.puzzle.question
         for attempt in self.round:
-            if attempt.run is None:
+            if attempt.run is None or attempt.run.reading is None:  # ended, or nothing new is known
                 continue
             run, reading = attempt.run, attempt.run.reading
             self.steps += 1

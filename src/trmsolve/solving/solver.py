@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -16,6 +17,7 @@ from trmsolve.solving.feed import Feed, OutOfTime
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.search import Search
+from trmsolve.solving.stage import Stage, stage_for
 from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
 
 
@@ -24,11 +26,10 @@ class Solver:
 
     # Results wait for those before them; so many puzzles may be under way or waiting, which bounds the memory.
     AHEAD = 1024
-    # Beyond so many tokens a larger batch is no faster, and memory must not grow with the size of the puzzles.
-    TOKENS = 1 << 14
 
     def __init__(self, task: Task, model: TRM, dtype: torch.dtype) -> None:
         self.task, self.model, self.dtype = task, model.eval(), dtype
+        self._idle: list[Stage] = []  # stages keep what they have recorded from one stream to the next
 
     def solve(
         self,
@@ -42,11 +43,11 @@ class Solver:
 
         `deadline`: time.monotonic() at which OutOfTime is raised.
         """
-        batch = Recursion(self.model, self.dtype)
         searches: list[Search] = []
         waiting: dict[int, Result] = {}
         admitted = delivered = 0
-        with Feed(puzzles) as feed:
+        with Feed(puzzles) as feed, self._stage() as stage:
+            batch = Recursion(self.model, self.dtype, stage, overlap=stage.asynchronous)
             while True:
                 while self._has_room(batch, options) and admitted - delivered < self.AHEAD:
                     record = feed.next(not searches and delivered == admitted, deadline)
@@ -79,5 +80,14 @@ class Solver:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise OutOfTime
 
+    @contextmanager
+    def _stage(self) -> Iterator[Stage]:
+        """A stage for one stream alone."""
+        stage = self._idle.pop() if self._idle else stage_for(self.model)
+        try:
+            yield stage
+        finally:
+            self._idle.append(stage)
+
     def _has_room(self, batch: Recursion, options: SolveOptions) -> bool:
-        return len(batch) < options.batch_size and batch.tokens < self.TOKENS
+        return len(batch) < options.batch_size and not batch.full
