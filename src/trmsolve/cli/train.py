@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say, shared
+from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, Terminated, guarded, handling, say, shared
 from trmsolve.cli.inputs import records
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
+from trmsolve.place import place
 
 MINUTES = 30.0  # of a run that nothing else ends
 
 
+def said_once(command: Callable[..., int]) -> Callable[..., int]:
+    """The same command; what is wrong for all processes of a machine alike is said by one of them."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> int:
+        try:
+            return command(*args, **kwargs)
+        except TrmsolveError as error:
+            where = place()
+            if where is None or where.local_rank == 0:
+                raise
+            from trmsolve.training.distributed import everyones
+
+            if not everyones(error):
+                raise
+            with suppress(Terminated, KeyboardInterrupt):
+                time.sleep(10)  # torchrun ends all as soon as one has ended: the speaker shall come to speak
+            return BAD
+
+    return run
+
+
 @guarded
 @shared
+@said_once
 def train(
     task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
     recipe: Annotated[
@@ -61,7 +89,13 @@ def train(
         float, typer.Option("--eval-minutes", min=0.01, help="Minutes between evaluations.")
     ] = 10.0,
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Minutes between saves.")] = 3.0,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Puzzles in training at once.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Puzzles in training at once, of all processes together.")
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option("--accumulate", min=1, help="Parts that a batch is computed in: less memory, same result."),
+    ] = None,
     lr: Annotated[float | None, typer.Option("--lr", min=0, help="Learning rate, with Muon that of matrices.")] = None,
     adam_lr: Annotated[float | None, typer.Option("--adam-lr", min=0, help="With Muon: AdamW's, for the rest.")] = None,
     hold: Annotated[
@@ -85,17 +119,26 @@ def train(
     device: Annotated[
         str, typer.Option("--device", help="cpu, cuda, cuda:N, mps or auto; tested on cpu alone.")
     ] = "cpu",
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Write a trace of some steps, for Perfetto or chrome://tracing, and go on."),
+    ] = None,
     color: o.ColorOption = o.Color.auto,
     quiet: o.Quiet = False,
 ) -> int:
     """Train a model, or go on with the run in --run. Ctrl-C saves; so does every --save-minutes.
 
+    Several processes, or machines, train one model: torchrun --nproc-per-node 2 -m trmsolve train ...
+
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
     """
     from trmsolve.training import recipe as recipes
 
+    speaks = (where := place()) is None or where.first
+    quiet = quiet or not speaks
     if list_recipes:
-        print("\n".join(recipes.names()))
+        if speaks:
+            print("\n".join(recipes.names()))
         return SOLVED
     if task is None and recipe is None:
         raise TrmsolveError(
@@ -107,7 +150,14 @@ def train(
         raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
     flags: dict[str, dict[str, Any]] = {
         "model": {"width": width, "n": n, "T": cycles, "N_sup": n_sup, "hidden": hidden},
-        "train": {"batch": batch_size, "lr": lr, "adam_lr": adam_lr, "hold": hold, "seed": seed},
+        "train": {
+            "batch": batch_size,
+            "accumulate": accumulate,
+            "lr": lr,
+            "adam_lr": adam_lr,
+            "hold": hold,
+            "seed": seed,
+        },
         "data": {"sources": data, "easier": easier, "easier_most": easier_most, "wrong": wrong},
     }
     flags["data"] |= {"off_path": off_path, "phase": phase}
@@ -138,14 +188,16 @@ def train(
         )
     config = chosen.train
     if print_config:
-        print(chosen.text(), end="")
+        if speaks:
+            print(chosen.text(), end="")
         return SOLVED
 
     run = run or Path("runs") / ((recipe and Path(recipe).stem) or chosen.task)
     own = run / f"{chosen.task}.safetensors"  # rewritten as the run goes on; --output waits for its end
     output = output or own
-    if output != own:
-        check_writable(output, force)
+    for path in [output] * (output != own) + [profile] * (profile is not None):
+        if speaks:  # the files of other machines are none of the run's
+            check_writable(path, force)
     the_task, source_data = chosen.player, chosen.data()
     source_data.draw(0)  # what cannot be used is refused now
     held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
@@ -153,13 +205,14 @@ def train(
     import torch
 
     from trmsolve.device import choose
+    from trmsolve.training.distributed import Team, device_of
     from trmsolve.training.finish import finish, measure
     from trmsolve.training.runfolder import RunFolder
     from trmsolve.training.trainer import Trainer
 
     if threads:
         torch.set_num_threads(threads)
-    where_to = choose(device)
+    where_to = choose(device_of(device))
     model, weights = chosen.fitted(source_data), None
     if source is not None:
         weights = start.network.state_dict()
@@ -173,19 +226,27 @@ def train(
         stop.append(number)
 
     handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
-    with handling(handlers), RunFolder(run) as folder, _progress(config, quiet, color.value) as progress:
+    folder = RunFolder(run)
+    with (
+        handling(handlers),
+        Team.joined(where_to.device) as team,
+        folder if team.first else nullcontext(),
+        _progress(config, quiet, color.value) as progress,
+    ):
+        team.agree(data=source_data.describe())
         trainer = Trainer(
             config,
             model,
             source_data.draw,
             folder,
             weights=weights,
-            compile=_pays(config.minutes) if compile is None else compile,
+            compile=_pays(config.minutes, where_to.device) if compile is None else compile,
             autocast=where_to.dtype == torch.bfloat16,
             device=where_to.device,
+            team=team,
         )
         trainer.note_session(sys.argv[1:], source_data.describe(), source)
-        if trainer.step:
+        if trainer.step and team.first:
             progress.message(f"going on from step {trainer.step} of {folder.path}")
         every = [puzzle for puzzles in held_out_puzzles.values() for puzzle in puzzles]
         evaluate = _evaluation(the_task, every, where_to.dtype) if every else None
@@ -195,20 +256,28 @@ def train(
             evaluate=evaluate,
             evaluate_every=60 * eval_minutes,
             stop=lambda: bool(stop),
+            profile=_profile(profile, force, progress) if profile and team.first else None,
         )
-        where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
-        if outcome == "diverged":
-            say(f"{where}; the last good state: {folder.state_file}\n  try a lower --lr")
-            return BAD
-        metrics = {}
-        if outcome == "finished" and held_out_puzzles:
-            progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
-            metrics = measure(the_task, trainer.ema.model, held_out_puzzles, where_to.dtype)
-        path = finish(trainer, chosen.task, output if outcome == "finished" else own, metrics)
-    say(f"{where}; checkpoint: {path}")
+        stopped = team.told(stop[:1])
+        if team.first:
+            where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
+            if outcome == "diverged":
+                said = f"{where}; the last good state: {folder.state_file}\n  try a lower --lr"
+            else:
+                metrics = {}
+                if outcome == "finished" and held_out_puzzles:
+                    progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
+                    metrics = measure(the_task, trainer.ema.model, held_out_puzzles, where_to.dtype)
+                path = finish(trainer, chosen.task, output if outcome == "finished" else own, metrics)
+                said = f"{where}; checkpoint: {path}"
+    if speaks:
+        say(said)
+    if outcome == "diverged":
+        return BAD
     if outcome == "interrupted":
-        say("go on with the same command")
-        return INTERRUPTED if stop == [signal.SIGINT] else TERMINATED
+        if speaks:
+            say("go on with the same command")
+        return INTERRUPTED if stopped == [signal.SIGINT] else TERMINATED
     return SOLVED
 
 
@@ -237,11 +306,22 @@ def _evaluation(task: Any, puzzles: list[Any], dtype: Any) -> Any:
     return evaluate
 
 
-def _pays(minutes: float | None) -> bool:
-    """torch.compile takes about a minute, and needs a C++ compiler."""
-    import shutil
+def _profile(path: Path, force: bool, progress: Any) -> Any:
+    from trmsolve.training.profile import Profile
 
-    return (minutes is None or minutes >= 5) and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    return Profile(path, force, progress.message)
+
+
+def _pays(minutes: float | None, device: Any) -> bool:
+    """torch.compile takes about a minute, and needs a C++ compiler, or for a GPU Triton."""
+    import shutil
+    from importlib.util import find_spec
+
+    if device.type == "cuda":
+        able = find_spec("triton") is not None
+    else:
+        able = device.type == "cpu" and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    return able and (minutes is None or minutes >= 5)
 
 
 def _progress(config: Any, quiet: bool, color: str) -> Any:

@@ -115,7 +115,7 @@ class Batch:
 
     # -- the state ----------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """What restores the batch exactly in any number of processes. For the first process; the others have no y, z."""
+        """What restores the batch exactly in any number of processes; y and z only in the first of them."""
         book = self.book
         tensors = {"slots": torch.from_numpy(np.stack([book.index, book.age, book.least]))}
         mine = [tuple(torch.cat(states).cpu() for states in part.states()) for part in self.parts]

@@ -10,7 +10,6 @@ small fit into one message. Whoever trains alone is a team of one, for whom all 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.place import place
 from trmsolve.training.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Team:
         It ends when all have come to the end of the block. Where one fails, the others end within seconds with a
         Lost, or by Pulse when they are waiting for something else.
         """
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        if size == 1:
+        if (where := place()) is None:
             yield cls()
             return
         if not dist.is_available():
@@ -129,7 +128,7 @@ class Team:
             torch.cuda.set_device(device)
         # The host's own messages go through gloo in any case: they must not wait for what the GPU has to do.
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        team = cls(int(os.environ["RANK"]), size, Pulse(int(os.environ["RANK"]), size))
+        team = cls(where.rank, where.size, Pulse(where.rank, where.size))
         team.pulse.start()
         try:
             yield team
@@ -143,17 +142,22 @@ class Team:
 
 
 def device_of(request: str) -> str:
-    """`--device` for this process: each process of a machine has a GPU of its own. Raises TrmsolveError: it has none."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """`--device` as this process takes it: each has a GPU of its own. Raises TrmsolveError where there are too few."""
+    where = place()
+    if where is None:
         return request
-    if re.fullmatch(r"cuda:\d+", request) and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+    if re.fullmatch(r"cuda:\d+", request) and where.local_size > 1:
         raise TrmsolveError(f"--device {request}: several processes cannot share a GPU", "--device cuda: each its own")
     if request == "cuda" or (request == "auto" and torch.cuda.is_available()):
-        local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if 0 < there <= local:
-            raise TrmsolveError(f"more processes than GPUs, of which there are {there}", f"--nproc-per-node {there}")
-        return f"cuda:{local}"
+        if 0 < (there := torch.cuda.device_count()) < where.local_size:
+            raise TrmsolveError(f"{where.local_size} processes, but {there} GPU(s)", f"--nproc-per-node {there}")
+        return f"cuda:{where.local_rank}"
     return request
+
+
+def everyones(error: TrmsolveError) -> bool:
+    """Whether all processes meet this error: what was wrong before they were a team, or what has befallen another."""
+    return isinstance(error, Lost) or not dist.is_initialized()
 
 
 def _said(error: BaseException) -> str:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.layout import Layout, Rows, pack
+from trmsolve.model.layout import Layout, pack
 from trmsolve.model.trm import TRM, Step
 from trmsolve.tasks.base import Sample
 

@@ -13,7 +13,7 @@ import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ from trmsolve.training.optim import EMA, Optimizers, sign_step
 from trmsolve.training.runfolder import RunFolder
 from trmsolve.training.supervision import ENDS, supervision
 from trmsolve.training.totals import Totals
+
+if TYPE_CHECKING:
+    from trmsolve.training.profile import Profile
 
 Evaluate = Callable[[TRM], dict[str, Any]]
 
@@ -153,14 +156,16 @@ class Trainer:
         evaluate: Evaluate | None = None,
         evaluate_every: float = 600.0,
         stop: Callable[[], bool] = lambda: False,
+        profile: Profile | None = None,
     ) -> str:
         """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged.
 
         Any process of a team may be asked to stop: all then stop after the same step. Only the first one reports.
         """
         # Which draws a process of a team will get, it learns no earlier than it needs them.
-        with self.ahead.running(self.batch.book.next_index) if self.team.size == 1 else nullcontext():
-            return self._run(report, save_every, evaluate, evaluate_every, stop)
+        ahead = self.ahead.running(self.batch.book.next_index) if self.team.size == 1 else nullcontext()
+        with ahead, profile or nullcontext():
+            return self._run(report, save_every, evaluate, evaluate_every, stop, profile)
 
     def _run(
         self,
@@ -169,6 +174,7 @@ class Trainer:
         evaluate: Evaluate | None,
         evaluate_every: float,
         stop: Callable[[], bool],
+        profile: Profile | None,
     ) -> str:
         began = time.monotonic() - self.seconds
         last_save, last_evaluation, outcome = self.seconds, self.seconds, "finished"
@@ -177,9 +183,12 @@ class Trainer:
         while not self.config.finished(self.step, self.seconds):
             said = self._step(totals, lambda: time.monotonic() - began, stop)
             loss = said["total"]
+            if profile is not None:
+                profile.step()
             smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
             if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
-                report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept")
+                if self.team.first:
+                    report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept")
                 return "diverged"
             self.seconds = said["clock"]  # everyone goes by the first one's
             if self.step % self.LOG_EVERY == 0:

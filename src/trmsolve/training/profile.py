@@ -1,0 +1,78 @@
+"""A trace of some optimizer steps, for Perfetto or chrome://tracing, and the costliest operators in a few lines."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, schedule
+
+from trmsolve.files import write_atomically
+
+WARM_UP = 10  # optimizer steps before: caches fill, and torch.compile compiles
+STEPS = 10  # optimizer steps that are recorded
+SHOWN = 10  # operators in the table
+
+
+class Profile:
+    """Records steps WARM_UP to WARM_UP + STEPS of a session; as a context manager around it.
+
+    path: the trace, as JSON, gzipped where it ends in .gz. say: is given the table, line by line, or why there is none.
+    """
+
+    def __init__(self, path: Path, force: bool, say: Callable[[str], None]) -> None:
+        self.path, self.force, self.say = path, force, say
+        self._done = False
+
+    def __enter__(self) -> Profile:
+        activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+        plan = schedule(wait=WARM_UP - 2, warmup=2, active=STEPS, repeat=1)
+        self._profiler = profile(activities=activities, schedule=plan, on_trace_ready=self._write)
+        self._profiler.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        early = not self._done
+        self._profiler.__exit__(*error)
+        if early and error[0] is None:
+            self.say(f"no trace: a profile takes {WARM_UP + STEPS} steps, the run had fewer")
+
+    def step(self) -> None:
+        """An optimizer step is over."""
+        if not self._done:
+            self._profiler.step()
+
+    def _write(self, profiler: profile) -> None:
+        if self._done or profiler.step_num < WARM_UP + STEPS:
+            return
+        self._done = True
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / ("trace.json.gz" if self.path.suffix == ".gz" else "trace.json")
+            profiler.export_chrome_trace(str(made))
+            with made.open("rb") as file:
+                written = write_atomically(self.path, _pieces(file), self.force)
+        for line in (*table(profiler.key_averages()), f"trace of {STEPS} steps: {written}"):
+            self.say(line)
+
+
+def table(events: Any) -> list[str]:
+    """The costliest operators by the time they take themselves, on the GPU where there is one."""
+    events = [event for event in events if not event.key.startswith("ProfilerStep")]  # what no operator took
+    on_gpu = any(event.self_device_time_total for event in events)
+    time = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    costly = sorted(events, key=lambda event: -getattr(event, time))
+    whole = sum(getattr(event, time) for event in events) or 1.0
+    lines = [f"{'ms/step':>9}  {'share':>6}  {'calls/step':>10}  operator, on the {'GPU' if on_gpu else 'CPU'}"]
+    for event in costly[:SHOWN]:
+        spent = getattr(event, time)
+        name = event.key if len(event.key) <= 60 else event.key[:57] + "..."
+        lines.append(f"{spent / 1000 / STEPS:9.2f}  {spent / whole:6.1%}  {event.count / STEPS:10.1f}  {name}")
+    return lines
+
+
+def _pieces(file: Any) -> Iterator[bytes]:
+    while piece := file.read(1 << 20):
+        yield piece
