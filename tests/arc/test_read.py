@@ -284,6 +284,9 @@ def test_what_was_named_must_be_there(tmp_path, name):
     with pytest.raises(InputError) as error:
         list(read([tmp_path / name]))
     assert error.value.source == str(tmp_path / name)
+    (tmp_path / "a.json").write_text(text())
+    bad, good = read([tmp_path / name, tmp_path / "a.json"], strict=False)
+    assert bad.source == str(tmp_path / name) and not bad.message.startswith(bad.source) and good.name == "a"
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])

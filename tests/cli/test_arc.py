@@ -279,6 +279,15 @@ def test_files_and_folders_that_are_not_there(cli, tmp_path):
     assert done.exit_code == 2 and "no such file" in done.stderr and "flip.json'?" in done.stderr
 
 
+def test_a_file_that_cannot_be_read_spoils_only_itself(arc, folder, tmp_path):
+    (tmp_path / "empty.json").touch()
+    done = arc(tmp_path / "no.json", folder / "a.json", tmp_path / "empty.json", folder / "c.json", "--json")
+    records = json.loads(done.stdout)
+    assert done.exit_code == 2 and [record["name"] for record in records] == [None, "a", None, "c"]
+    assert "no such file" in records[0]["error"] and "empty" in records[2]["error"]
+    assert records[0]["source"] == str(tmp_path / "no.json") and records[1]["tests"] and records[3]["tests"]
+
+
 def test_torch_waits_until_it_is_needed(tmp_path):
     path = tmp_path / "bad.json"
     path.write_text("{}")

@@ -167,7 +167,7 @@ def arc(
 
 def _records(files: Sequence[str], solutions: Path | None, limit: int | None, deadline: float | None) -> list[Record]:
     """All tasks, before the first of them takes its minute. Raises TrmsolveError when there are none."""
-    source = islice(read(files, solutions), limit)
+    source = islice(read(files, solutions, strict=False), limit)
     records = list(source if at_hand(files) else timely(source, deadline))
     if not records:
         raise TrmsolveError(f"{', '.join(files)}: no task in there", EXPECTED)

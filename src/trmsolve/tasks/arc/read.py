@@ -29,22 +29,27 @@ EXPECTED = 'expected a task, an object with "train" and "test", or tasks by thei
 Record = ArcTask | BadPuzzle
 
 
-def read(paths: Iterable[str | Path], solutions: str | Path | None = None) -> Iterator[Record]:
+def read(paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True) -> Iterator[Record]:
     """The tasks of files, folders and stdin (`-`) in order. No two have the same name.
 
     solutions: a file of answers for tasks whose tests have no outputs, instead of the one beside each challenges file.
     A damaged one is reported, and its undamaged part is used. Raises InputError for a named file or folder that is
-    missing, not readable, empty, or no text.
+    missing, not readable, empty, or no text; unless `strict`, it is a bad record and the others go on.
     """
     names = list(paths)
     reader = _Reader({_partner(Path(path)) for path in names}, beside=solutions is None)
     if solutions is not None:
         yield from reader.answers(solutions, load(solutions))
     for path in names:
-        if _is_folder(path):
-            yield from reader.folder(Path(path))
-        else:
-            yield from reader.file(path, load(path))
+        try:
+            if _is_folder(path):
+                yield from reader.folder(Path(path))
+            else:
+                yield from reader.file(path, load(path))
+        except InputError as error:
+            if strict:
+                raise
+            yield _unreadable(error)
 
 
 def look(document: Document) -> str:
@@ -127,8 +132,12 @@ def _loaded(path: Path) -> Document | BadPuzzle:
     try:
         return load(path)
     except InputError as error:
-        message = error.message.removeprefix(f"{error.source}: ")
-        return BadPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
+        return _unreadable(error)
+
+
+def _unreadable(error: InputError) -> BadPuzzle:
+    message = error.message.removeprefix(f"{error.source}: ")
+    return BadPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
 
 
 _SAID = {"solutions": "solutions", "submission": "a submission"}
