@@ -31,7 +31,7 @@ def write_atomically(path: str | Path, data: str | bytes | Iterable[bytes | memo
             with target.open("wb") as file:
                 file.writelines(pieces)
         else:
-            with _replacing(target) as file:
+            with _replacing(target, name) as file:
                 file.writelines(pieces)
     except OSError as error:
         raise _unwritable(name, error) from error
@@ -49,13 +49,33 @@ def writing(path: str | Path, force: bool = False) -> Iterator[TextIO]:
     check_writable(path, force)
     with contextlib.ExitStack() as stack:
         try:
-            binary = stack.enter_context(target.open("wb") if special else _replacing(target))
+            binary = stack.enter_context(_closing(target.open("wb")) if special else _replacing(target, str(path)))
         except OSError as error:
             raise _unwritable(str(path), error) from error
-        text = io.TextIOWrapper(binary, encoding="utf-8", newline="\n", write_through=True)
+        text = _Text(binary, str(path))
         yield text
         text.flush()
         text.detach()
+
+
+class _Text(io.TextIOWrapper):
+    """Lines for a file. That the disk is full is said of the file as the user named it."""
+
+    def __init__(self, binary: BinaryIO, called: str) -> None:
+        super().__init__(binary, encoding="utf-8", newline="\n", write_through=True)
+        self.called = called
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise _unwritable(self.called, error) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise _unwritable(self.called, error) from error
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
@@ -82,23 +102,38 @@ def _unwritable(name: str, error: OSError) -> TrmsolveError:
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
+def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
     """A file under a temporary name that takes the target's place when the block ends well."""
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _closing(os.fdopen(descriptor, "wb")) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise _unwritable(called, error) from error
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, closed at the end. One that could not take everything would complain of the rest once more."""
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    file.close()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from trmsolve.errors import TrmsolveError
@@ -43,21 +47,17 @@ class RunFolder:
 
     def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Replace the state at once: after a crash at any moment either the old or the new one is there, whole."""
-        from safetensors.torch import save_file
-
         temporary = self.state_file.with_suffix(".tmp")
-        # Expanded or shared tensors would not survive the file; a contiguous copy of each does.
-        save_file(
-            {k: v.detach().contiguous().clone() for k, v in tensors.items()}, temporary, {"state": json.dumps(values)}
-        )
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.state_file)
+        with self._writing(temporary):
+            # Expanded or shared tensors would not survive the file; a contiguous copy of each does.
+            copies = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
+            save_file(copies, temporary, {"state": json.dumps(values)})
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(self.state_file)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and values of the last save, or None in a fresh folder."""
-        from safetensors import SafetensorError, safe_open
-
         if not self.state_file.exists():
             return None
         try:
@@ -70,7 +70,7 @@ class RunFolder:
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to the metrics."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
+        with self._writing(), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def rewind_log(self, step: int) -> None:
@@ -85,8 +85,23 @@ class RunFolder:
             except (ValueError, KeyError):
                 continue  # a line cut short by the crash
         temporary = self.metrics_file.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(self.metrics_file)
+        with self._writing(temporary):
+            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.replace(self.metrics_file)
+
+    @contextmanager
+    def _writing(self, temporary: Path | None = None) -> Iterator[None]:
+        """Raises TrmsolveError for a full disk and the like; the temporary file goes, what it was to replace stays."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            if temporary is not None:
+                with suppress(OSError):
+                    temporary.unlink()
+            raise TrmsolveError(
+                f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
+                "make room, and the same command goes on from the last save",
+            ) from error
 
 
 def _lock(file: Any) -> bool:
