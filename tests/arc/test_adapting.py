@@ -4,7 +4,6 @@ import itertools
 import time
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import torch
 
 from trmsolve.adapting.adaptation import Adaptation, Schedule
 from trmsolve.adapting.batch import Sides, chunks, loose
-from trmsolve.adapting.library import likelihoods
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.adapting.solver import adapt
 from trmsolve.adapting.votes import Ballot, consensus, ranked
@@ -321,37 +319,3 @@ def test_another_network_is_refused(tmp_path):
 def test_settings_that_make_no_sense(settings, said):
     with pytest.raises(TrmsolveError, match=said):
         AdaptOptions(**settings)
-
-
-# -- the library --------------------------------------------------------------------------------------------------
-def test_views_start_from_the_rows_under_which_a_demonstration_is_likeliest():
-    """From every side the best of the trained rows and the mean; where two views look from there, also the second."""
-    torch.manual_seed(0)
-    config = replace(CONFIG, puzzles=3)
-    weights = TRM(config).state_dict()
-    weights["embed.puzzles"] = torch.randn_like(weights["embed.puzzles"])  # no two alike
-    options = AdaptOptions(budget=None, steps=1, votes=10)
-    asleep, made = (Adaptation(config, weights, [recoloured(2)], options, CPU, False) for _ in range(2))
-    next(made.run())  # the first event comes when all is looked up
-    before, after = asleep.model.embed.puzzles, made.model.embed.puzzles
-    shown = made.tasks[0].demonstrations[1]  # the first one is left out
-    assert (made.sides[0].row, len(after)) == (3, 13) and torch.equal(after[:3], weights["embed.puzzles"])
-    for turn in range(8):
-        rows = [0, 1, 2, 3 + turn]
-        ask = partial(asleep._said, steps=made.schedule.library_steps)
-        said = dict(likelihoods(asleep.sides[0].sample(shown, turn), rows, ask, 10**6))
-        best, second, *_ = sorted(rows, key=said.get, reverse=True)
-        assert torch.equal(after[3 + turn], before[best])
-        if turn < 2:
-            assert torch.equal(after[11 + turn], before[second])
-
-
-def test_likelihoods_are_those_of_the_cells_wanted_and_do_not_depend_on_the_chunks(weights):
-    made = adaptation(weights, [recoloured(2)])
-    sample = made.sides[0].sample(made.tasks[0].demonstrations[0], 0)
-    ask, rows = partial(made._said, steps=2), [1, 2, 3]
-    one_by_one, together = (dict(likelihoods(sample, rows, ask, tokens)) for tokens in (1, 10**6))
-    (reading,) = ask([made.sides[0].sample(made.tasks[0].demonstrations[0], 0).encoded])
-    given = reading.probabilities.reshape(-1, LABELS)[np.arange(12), sample.target]
-    assert one_by_one == pytest.approx(together, abs=1e-5)
-    assert one_by_one[1] == pytest.approx(np.log(given + 1e-6).mean(), abs=1e-5)

@@ -1,9 +1,8 @@
 """Test-time training: a copy of the network learns the demonstrations of a task, or of several, and answers its tests.
 
-First only the task's rows of the table are trained, from whichever row of a trained task suits them best or from the
-mean of all (library.py); then everything. One
-demonstration of each task is left out at first: when it is drawn right without having been shown, the rule is found.
-Then, and otherwise when most of the time is over, it joins the others.
+First only the task's rows of the table are trained, from the mean of the rows of all trained tasks; then everything.
+One demonstration of each task is left out at first: when it is drawn right without having been shown, the rule is
+found. Then, and otherwise when most of the time is over, it joins the others.
 """
 
 from __future__ import annotations
@@ -12,14 +11,12 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trmsolve.adapting.batch import Asked, Sides, chunks, exchanging
-from trmsolve.adapting.library import likelihoods
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.adapting.votes import Ballot, ranked
 from trmsolve.model.config import TRMConfig
@@ -28,7 +25,6 @@ from trmsolve.model.trm import TRM
 from trmsolve.solving.recursion import Reading, Recursion, Run
 from trmsolve.tasks.arc.grids import ArcTask
 from trmsolve.tasks.base import Encoded, Sample
-from trmsolve.tasks.symmetries import SYMMETRIES
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import Optimizers, sign_step
@@ -39,8 +35,6 @@ from trmsolve.training.slots import Book, Slots
 class Schedule:
     """How the steps are spent, measured on tasks that were held out from training (docs/records.md)."""
 
-    library: float = 0.1  # share of the time, at most, that is spent on looking up where to start
-    library_steps: int = 3  # supervision steps of a look into the library
     embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     joins: float = 0.6  # share after which what was left out joins
     rest: float = 0.15  # share that is still spent once the rule is found
@@ -73,16 +67,12 @@ class Adaptation:
         self.tasks, self.options, self.schedule = tuple(tasks), options, schedule or Schedule()
         self.autocast, self.device = autocast, device
         torch.manual_seed(options.seed)
-        # The table: the rows of all tasks that were trained on, then new ones, for each task one for each view.
-        self.library = range(config.puzzles)
         self.model = TRM(config)
         self.model.load_state_dict(weights)
-        new = self.model.embed.rows(options.votes * len(tasks))["embed.puzzles"]
-        self.model.embed.puzzles = torch.cat([self.model.embed.puzzles, new])
+        # A new table: for each task a row for each view.
+        self.model.embed.puzzles = self.model.embed.rows(options.votes * len(tasks))["embed.puzzles"]
         self.model.to(device)
-        self.sides = [
-            Sides(task, options.votes, config.puzzles + i * options.votes, options.seed) for i, task in enumerate(tasks)
-        ]
+        self.sides = [Sides(task, options.votes, i * options.votes, options.seed) for i, task in enumerate(tasks)]
         self.left_out: list[int | None] = []  # for each task the demonstration that is left out, where it has several
         self.pool: list[list[Sample]] = []  # what is trained on: pairs as views see them, each in one way or several
         self.later: list[list[Sample]] = []  # what joins it
@@ -139,9 +129,7 @@ class Adaptation:
         """Take all steps; says how it goes every few of them."""
         plan = self.schedule
         said = 0.0
-        for number, (sides, out) in enumerate(zip(self.sides, self.left_out, strict=True), 1):
-            self._look_up(sides, out, plan.library * number / len(self.sides))
-            yield self._state()
+        yield self._state()
         while (share := self.share) < self.ends:
             if self.later and share >= plan.joins:
                 self._join()
@@ -156,31 +144,8 @@ class Adaptation:
                 yield self._state()
         yield self._state()
 
-    def _look_up(self, sides: Sides, out: int | None, until: float) -> None:
-        """Start views from what the library says of the smallest demonstration that is trained on.
-
-        Side after side, until this share of the time is over; views of sides that are not reached start from the mean.
-        """
-        demonstrations = [pair for number, pair in enumerate(sides.task.demonstrations) if number != out]
-        pair = min(demonstrations, key=lambda pair: pair.input.size)
-        rows = np.random.default_rng(self.options.seed).permutation(np.array(self.library)).tolist()
-        ask, table = partial(self._said, steps=self.schedule.library_steps), self.model.embed.puzzles
-        for turn in range(min(SYMMETRIES, sides.views) if len(rows) > 1 else 0):
-            views = range(turn, sides.views, SYMMETRIES)
-            found: list[tuple[float, int]] = []
-            for row, likelihood in likelihoods(
-                sides.sample(pair, turn), [sides.row + turn, *rows], ask, 4 * self.schedule.tokens
-            ):
-                found.append((likelihood, row))
-                if self.options.budget is not None and self.share >= until:
-                    break
-            order = [row for _, row in sorted(found, reverse=True)]
-            starts = table[order[: len(views)]]  # copies: a row that is read may be one that is written
-            table[[sides.row + v for v in views[: len(starts)]]] = starts
-
     def _state(self) -> Adapting:
-        learning = "embedding" if self.share < self.schedule.embedding else "everything"
-        phase = learning if self.step else "library"
+        phase = "embedding" if self.share < self.schedule.embedding else "everything"
         right = float(np.mean(self.recent)) if self.recent else 0.0
         left_out = self.checks[-1] if self.checks else None
         return Adapting(self.tasks, phase, self.step, self.seconds, self.share, self.loss, right, left_out)
@@ -234,12 +199,9 @@ class Adaptation:
         """What the network says to each question in the end."""
         found: list[Reading] = []
         for chunk in chunks(asked, 4 * self.schedule.tokens):
-            found += self._said([one.encoded for one in chunk], steps)
+            *_, last = self._rolled([one.encoded for one in chunk], steps)
+            found += last
         return found
-
-    def _said(self, questions: Sequence[Encoded], steps: int) -> list[Reading]:
-        *_, last = self._rolled(questions, steps)
-        return last
 
     def _rolled(self, questions: Sequence[Encoded], steps: int) -> Iterator[list[Reading]]:
         """What it says after every supervision step."""

@@ -39,7 +39,7 @@ class Adapting:
     """How adapting goes, now and then, for those who watch."""
 
     tasks: tuple[ArcTask, ...]  # that share the batch
-    phase: str  # "library": looking for tasks alike; "embedding": only the task's rows learn; "everything": all does
+    phase: str  # "embedding": only the task's rows learn; "everything": all does
     step: int  # optimizer steps so far
     seconds: float  # since adapting began
     share: float  # of the budget or the steps that is used up, 0 .. 1

@@ -16,7 +16,6 @@ from trmsolve.view.caption import duration, percent
 from trmsolve.view.frame import Fact, Frame, Words
 
 PHASES = {
-    "library": "looking for tasks alike",
     "embedding": "adapting its embedding",
     "everything": "adapting everything",
 }

@@ -6,6 +6,7 @@ import copy
 import platform
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "hardware": hardware(trainer.device),
         "history": trainer.history,
     }
-    save(path, model.state_dict(), task, model.config.to_dict(), provenance, metrics or {})
+    tensors, config = model.state_dict(), model.config
+    if config.facets:  # whoever adapts to new tasks needs of the trained ones their mean alone (palette.py)
+        tensors, config = {**tensors, **model.embed.rows(1)}, replace(config, puzzles=1)
+    save(path, tensors, task, config.to_dict(), provenance, metrics or {})
     return path
 
 
