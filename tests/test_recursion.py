@@ -19,6 +19,7 @@ from trmsolve.model.official import official
 from trmsolve.model.refine import frame_of
 from trmsolve.model.rooms import comfortable, needed, step_up
 from trmsolve.model.trm import TRM
+from trmsolve.solving import memory
 from trmsolve.solving import solver as solver_module
 from trmsolve.solving.graphs import CudaGraphs
 from trmsolve.solving.options import SolveOptions
@@ -282,6 +283,33 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
     monkeypatch.setattr(batch.stage, "step", lambda y, z: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         batch.advance()
+
+
+@pytest.mark.parametrize(("free", "tokens"), [(139 << 30, 1 << 17), (1 << 30, 10_000), (1 << 20, 10)])
+def test_a_batch_on_cuda_is_as_large_as_the_free_memory_allows(monkeypatch, free, tokens):
+    """Of the published network for Sudoku, 97 tokens a puzzle; its states and hidden layers fill the memory."""
+    with torch.device("meta"):
+        model = TRM(official("mlp", 11, 81))
+    assert memory.tokens_at_once(TRM(CONFIGS["units"])) == 1 << 14  # nobody knows what a CPU has left
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    monkeypatch.setitem(memory.ENOUGH, "meta", 1 << 17)
+    assert tokens / 3 <= memory.tokens_at_once(model.cast(torch.bfloat16)) <= 3 * tokens
+    assert memory.tokens_at_once(model.cast(torch.bfloat16)) <= 1 << 17
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_counts_as_out_of_memory(error, is_one):
+    assert memory.is_out_of_memory(error) is is_one
 
 
 # -- the stream -------------------------------------------------------------------------------------------------

@@ -117,3 +117,16 @@ def say(text: str) -> None:
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     with suppress(OSError):
         print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+
+
+def speak_up() -> None:
+    """From now on the library tells of its ways: how steps are taken, and why so. Its warnings are heard anyway."""
+    import logging
+
+    class Aloud(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    log = logging.getLogger("trmsolve")
+    log.handlers, log.propagate = [Aloud()], False
+    log.setLevel(logging.INFO)

@@ -29,7 +29,12 @@ MaxSteps = Annotated[
 Restarts = Annotated[
     int, typer.Option("--restarts", min=0, help="Further runs of an unsolved puzzle at most; 0: plain recursion.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Runs at once; answers do not depend on it.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, help="Runs at once; answers do not depend on it.", show_default="by the device"
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 SolveSeed = Annotated[int, typer.Option("--seed", min=0, help="Changes nothing: solving draws nothing at random.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers and errors.")]

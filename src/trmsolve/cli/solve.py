@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli import sharding
-from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say
+from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say, speak_up
 from trmsolve.cli.inputs import Record, at_hand, peek, piped, records, timely
 from trmsolve.cli.output import check_style, destination
 from trmsolve.cli.pictures import PictureFiles, frames, show
@@ -126,6 +126,7 @@ def _results(
     }
     if asked.verbose:
         say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
+        speak_up()
     if crew is not None:
         crew.start([model], deadline)
         yield from crew.map(Solving(SolveOptions(**asked.settings)), source, deadline)

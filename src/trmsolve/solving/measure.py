@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trmsolve.solving.memory import runs_at_once
 from trmsolve.solving.options import Result
 from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.solver import Solver
@@ -77,7 +78,7 @@ def single_pass(
     solver: Solver,
     puzzles: Sequence[Puzzle],
     steps: tuple[int, ...] = (16, 64),
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
     counts: SinglePass | None = None,
     rolled: Rolled | None = None,
@@ -88,6 +89,7 @@ def single_pass(
     rolled: what rolls out the batches, where it is not this process alone; as the function of that name does.
     """
     counts = SinglePass(steps) if counts is None else counts
+    batch_size = batch_size or runs_at_once(solver.model)
     batches = [puzzles[start : start + batch_size] for start in range(0, len(puzzles), batch_size)]
     for outcome in (rolled or partial(roll, solver))(batches, steps):
         if isinstance(outcome, SinglePass):

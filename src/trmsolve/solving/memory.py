@@ -8,14 +8,20 @@ from trmsolve.device import free_memory
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 
-# Beyond so many tokens a larger batch is no faster, and answers come later.
+# Beyond so many tokens, and so many runs, a larger batch is no faster, and answers come later.
 ENOUGH = {"cpu": 1 << 14, "mps": 1 << 14, "cuda": 1 << 17}
+RUNS = {"cpu": 32, "mps": 32, "cuda": 1024}
 SHARE = 0.5  # of the free memory: the rest is for libraries, for what is cached, and for others
+
+
+def runs_at_once(model: TRM) -> int:
+    """Runs in the batch, unless somebody says otherwise. Their tokens may allow fewer."""
+    return RUNS.get(next(model.parameters()).device.type, 32)
 
 
 def tokens_at_once(model: TRM) -> int:
     """Tokens of a batch at most, on the device where the model is."""
-    device = model.y_init.device
+    device = next(model.parameters()).device
     enough, free = ENOUGH.get(device.type, 1 << 14), free_memory(device)
     if free is None:
         return enough

@@ -18,7 +18,7 @@ class SolveOptions:
     restart_steps: int = 6  # steps of a further run at most
     patience: int = 2  # a further run ends when its answer has not changed for so many steps
     width: int = 2  # further runs that a puzzle has in the batch at one time
-    batch_size: int = 32  # runs in the batch; answers do not depend on it
+    batch_size: int | None = None  # runs in the batch; None: as the device likes it. Answers do not depend on it
     seed: int = 0
     verify: bool = True  # False: a run ends when the halting head says so, and its answer is not judged
 

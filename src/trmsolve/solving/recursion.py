@@ -117,7 +117,7 @@ class Recursion:
     def _halve(self) -> None:
         number, tokens = len(self._taking_part), sum(len(run.encoded.x) for run in self._taking_part)
         if number < 2:
-            device = self.model.y_init.device
+            device = next(self.model.parameters()).device
             raise TrmsolveError(
                 f"out of memory on {device}: it does not hold one puzzle of {tokens} tokens",
                 "close what else runs there" if device.type == "cpu" else "use --device cpu",

@@ -14,6 +14,7 @@ import torch
 
 from trmsolve.model.trm import TRM
 from trmsolve.solving.feed import Feed, OutOfTime
+from trmsolve.solving.memory import runs_at_once
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.search import Search
@@ -49,7 +50,7 @@ class Solver:
         with Feed(puzzles) as feed, self._stage() as stage:
             batch = Recursion(self.model, self.dtype, stage, overlap=stage.asynchronous)
             while True:
-                while self._has_room(batch, options) and admitted - delivered < self.AHEAD:
+                while self._has_room(batch, options) and admitted - delivered < max(self.AHEAD, 16 * len(batch)):
                     record = feed.next(not searches and delivered == admitted, deadline)
                     if record is None:
                         break
@@ -90,4 +91,4 @@ class Solver:
             self._idle.append(stage)
 
     def _has_room(self, batch: Recursion, options: SolveOptions) -> bool:
-        return len(batch) < options.batch_size and not batch.full
+        return len(batch) < (options.batch_size or runs_at_once(self.model)) and not batch.full

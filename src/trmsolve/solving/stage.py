@@ -49,7 +49,7 @@ class Plain:
     """Every step is a call of the model."""
 
     def __init__(self, model: TRM) -> None:
-        self.model, self.device = model, model.y_init.device
+        self.model, self.device = model, next(model.parameters()).device
         self.asynchronous = self.device.type == "cuda"
         self.most, self.limit = tokens_at_once(model), None
 
@@ -75,7 +75,7 @@ class Rooms:
     def __init__(self, model: TRM, record: Callable[[Call], Call]) -> None:
         """record: makes of a function of tensors that stay one that does the same at once (graphs.py)."""
         self.model, self.record = model, record
-        self.asynchronous = model.y_init.device.type == "cuda"
+        self.asynchronous = next(model.parameters()).device.type == "cuda"
         self.most, self.limit = tokens_at_once(model), None
         self._rooms: OrderedDict[Room, Recorded] = OrderedDict()
 
@@ -111,7 +111,7 @@ class Rooms:
 
     def _leave(self, room: Room) -> None:
         if self.asynchronous:  # the device may still be at work in there
-            torch.cuda.synchronize(self.model.y_init.device)
+            torch.cuda.synchronize(next(self.model.parameters()).device)
         del self._rooms[room]
 
 
@@ -119,7 +119,7 @@ class Recorded:
     """A supervision step on tensors that stay where they are."""
 
     def __init__(self, model: TRM, tokens: Tensor, layout: Layout, record: Callable[[Call], Call]) -> None:
-        device = model.y_init.device
+        device = next(model.parameters()).device
         self._model, self._record, self._call = model, record, None
         self._tokens, self._layout = tokens.to(device, copy=True), layout.to(device)
         self._y = self._z = None
@@ -147,9 +147,14 @@ class Recorded:
 
 def stage_for(model: TRM) -> Stage:
     """The fastest that the model's device has."""
-    device = model.y_init.device
-    if device.type == "cuda" and model.config.mixer != "scene":  # whose sizes hardly ever recur
-        return Rooms(model, CudaGraphs(device))
+    device = next(model.parameters()).device
+    if device.type != "cuda":
+        log.info("steps: plain calls, on %s", device)
+    elif model.config.mixer == "scene":
+        log.info("steps: plain calls, as hardly two batches of the mixer 'scene' have the same sizes")
+    else:
+        log.info("steps: CUDA graphs; at most %d tokens at once", (stage := Rooms(model, CudaGraphs(device))).most)
+        return stage
     return Plain(model)
 
 
