@@ -84,6 +84,13 @@ def test_missing_file_names_its_neighbour(tmp_path):
     assert "no folder" in caught.value.hint
 
 
+def test_a_nul_among_many_lines_is_a_matter_of_its_line(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(b"1" * 20 + b"\0" + b"1" * 60 + b"\n" + b"2" * 81 + b"\n")
+    first, second = open_lines(path)
+    assert first.text[20] == "\0" and second == (2, "2" * 81)
+
+
 @pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b"])
 def test_impossible_names(tmp_path, name):
     with pytest.raises(InputError):

@@ -99,11 +99,17 @@ def _checked(stream: BinaryIO, name: str) -> Iterator[bytes]:
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
         command = f"iconv -f UTF-16 -t UTF-8 {'FILE' if name == 'stdin' else name}"
         raise InputError(name, "is UTF-16 text, expected UTF-8", f"convert it: {command}")
-    if b"\0" in chunk:  # later NULs are foreign characters of their line, so a long good stream goes on
+    if b"\0" in chunk and _is_binary(chunk):  # other NULs are foreign characters of their lines, which alone are bad
         raise InputError(name, f"is binary (a NUL at byte {chunk.index(0) + 1}), no text", EXPECTED)
     while chunk:
         yield chunk
         chunk = read(CHUNK)
+
+
+def _is_binary(chunk: bytes) -> bool:
+    """Whether more than a tenth of the characters are none that a text has."""
+    text = chunk.decode("utf-8", errors="replace")
+    return 10 * sum(c == "\ufffd" or (c < " " and c not in "\t\n\v\f\r") for c in text) > len(text)
 
 
 def _open(path: Path) -> BinaryIO:
