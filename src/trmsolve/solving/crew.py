@@ -91,7 +91,8 @@ class Worker:
             self.over.wait(PATIENCE)  # process 0 says it; torchrun would end it as soon as this process has ended
             return False
         finally:
-            self.link.close()
+            if self.over.is_set():  # elsewhere _receive still listens, until the process ends
+                self.link.close()
         return not self.lost
 
     def _do(self, job: Job, models: Sequence[Any]) -> None:
