@@ -94,7 +94,15 @@ def start(config: TRMConfig) -> dict[str, torch.Tensor]:
     return made.state_dict()
 
 
-def train(folder: Path, kind: str = "sudoku", team: Team | None = None, steps: int = STEPS, **changes) -> Trainer:
+def train(
+    folder: Path,
+    kind: str = "sudoku",
+    team: Team | None = None,
+    steps: int = STEPS,
+    device: str = "cpu",
+    compile: bool = False,
+    **changes,
+) -> Trainer:
     """A run of a tiny model in fp32, gone on with where the folder holds one."""
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +116,8 @@ def train(folder: Path, kind: str = "sudoku", team: Team | None = None, steps: i
         RunFolder(folder),
         weights=start(model),
         autocast=False,
+        device=device,
+        compile=compile,
         team=team,
     )
     made.LOG_EVERY = 20

@@ -10,6 +10,7 @@ from trmsolve.model.official import official
 from trmsolve.model.trm import TRM
 from trmsolve.training.atan2 import AdamATan2
 from trmsolve.training.config import OPTIMIZERS, TrainConfig
+from trmsolve.training.muon import Muon, orthogonal
 from trmsolve.training.optim import EMA, Optimizers, sign_step
 
 
@@ -110,3 +111,80 @@ def test_no_average_is_the_model_itself():
         model.weight += 1
     ema.update(model, 1)
     assert torch.equal(ema.model.weight, model.weight)
+
+
+SHAPES = [(8, 24), (24, 8), (8, 24), (16, 16), (24, 8), (40, 8)]
+
+
+def grads(params, step: int) -> None:
+    torch.manual_seed(step)
+    for p in params:
+        p.grad = torch.randn_like(p)
+
+
+def test_muon_takes_the_steps_of_torchs_own():
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    made = Muon(ours, lr=0.1, weight_decay=0.05), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.05)
+    for step in range(4):
+        grads(ours, step)
+        grads(theirs, step)
+        for optimizer in made:
+            optimizer.step()
+    for p, q in zip(ours, theirs, strict=True):  # 4 steps of 0.1 times at most 1.2, of which bf16 keeps 8 bits
+        torch.testing.assert_close(p, q, atol=4e-3, rtol=0.0)
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(made[0].state[p], dict(made[1].state[q]))
+
+
+def test_what_muon_makes_of_matrices_is_nearly_orthogonal():
+    torch.manual_seed(0)
+    found = orthogonal([torch.randn(shape) for shape in SHAPES])
+    assert [tuple(m.shape) for m in found] == SHAPES
+    for m in found:
+        values = torch.linalg.svdvals(m)
+        assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_muon_leaves_alone_what_has_no_gradient():
+    idle, w = (torch.nn.Parameter(torch.ones(4, 4)) for _ in range(2))
+    made = Muon([idle, w], lr=0.1, weight_decay=0.1)
+    w.grad = torch.eye(4)
+    made.step()
+    assert (idle == 1).all() and not (w == 1).any()
+
+
+def test_states_from_before_muon_took_many_matrices_at_once_go_on():
+    torch.manual_seed(0)
+    model, config = TRM(TRMConfig(width=8, hidden=16, n=1)), TrainConfig(lr=0.02)
+    matrices = [p for p in model.layers.parameters() if p.ndim == 2]
+    rest = [p for p in model.parameters() if all(p is not m for m in matrices)]
+    before = {
+        "muon": torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.decay),
+        "adam": torch.optim.AdamW(rest, lr=config.adam_lr, betas=(0.9, 0.95), weight_decay=config.adam_decay),
+    }
+
+    def step(number: int) -> None:
+        grads(list(model.parameters()), number)
+        for optimizer in before.values():
+            optimizer.step()
+
+    for number in range(3):
+        step(number)
+    flat = {
+        f"{which}.{index}.{name}": value.clone()
+        for which, optimizer in before.items()
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    later = TRM(model.config)
+    later.load_state_dict(model.state_dict())
+    again = Optimizers(later, config)
+    again.restore(flat)
+    step(3)
+    grads(list(later.parameters()), 3)
+    again.step(1.0)
+    for (name, p), q in zip(later.named_parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-3 if name.startswith("layers") else 1e-6, rtol=0.0)
+    assert again.state().keys() == flat.keys()

@@ -17,7 +17,8 @@ from trmsolve.store import read_header
 from trmsolve.training import recipe as recipes
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.runfolder import RunFolder
-from trmsolve.training.trainer import Totals, Trainer
+from trmsolve.training.totals import Totals
+from trmsolve.training.trainer import Trainer
 
 PUBLISHED = ["trm-mlp-sudoku", "trm-att-sudoku", "trm-att-maze", "hrm-sudoku", "hrm-maze"]
 SMALL = ["model.width=32", "model.cells=16", "model.heads=2", "train.batch=8", "train.warmup=5"]
@@ -249,7 +250,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
         whole = trainer(recipe, folder)
         whole.run(Silent())
     with RunFolder(tmp_path / "parts") as folder:
-        trainer(recipe, folder).run(Silent(), stop=iter([False] * 5 + [True]).__next__)
+        trainer(recipe, folder).run(Silent(), stop=iter([False] * 4 + [True]).__next__)
     with RunFolder(tmp_path / "parts") as folder:
         parts = trainer(recipe, folder)
         assert parts.step == 5

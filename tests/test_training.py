@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 from typer.testing import CliRunner
 
+import teamwork
 import trmsolve
 from trmsolve.cli import app
 from trmsolve.errors import TrmsolveError
@@ -25,10 +29,14 @@ from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.encode import encode, target
 from trmsolve.tasks.sudoku.generate import generate
+from trmsolve.training import recipe as recipes
+from trmsolve.training.ahead import Ahead
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.finish import finish
 from trmsolve.training.optim import EMA
 from trmsolve.training.runfolder import RunFolder
+from trmsolve.training.slots import Book, Slots
+from trmsolve.training.supervision import supervise
 from trmsolve.training.trainer import Trainer
 
 TINY = TRMConfig(width=16, hidden=32, n=2, N_sup=4)
@@ -199,6 +207,161 @@ def test_the_average_is_kept_in_fp32_and_moves():
         ema.update(model, step)
     assert ema.model.weight.dtype == torch.float32
     assert (ema.model.weight > before).all() and (ema.model.weight <= model.weight + 1e-6).all()
+
+
+# -- samples made ahead -----------------------------------------------------------------------------------------
+def counted(draws: list[int]):
+    def draw(index: int) -> int:
+        draws.append(index)
+        if index == 9:
+            raise TrmsolveError("no sample 9")
+        return 10 * index
+
+    return draw
+
+
+def test_samples_are_made_ahead_in_order_and_not_too_many():
+    draws: list[int] = []
+    ahead = Ahead(counted(draws), depth=3)
+    assert ahead(4) == 40 and draws == [4]
+    with ahead.running(2):
+        assert [ahead(2), ahead(3)] == [20, 30]
+        end = time.monotonic() + 10
+        while len(draws) < 7 and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert draws == [4, 2, 3, 4, 5, 6, 7]  # three lie ready, one more is in hand
+        assert ahead(100) == 1000  # out of turn, as after a resumption
+        assert [ahead(index) for index in (4, 5, 6, 7, 8)] == [40, 50, 60, 70, 80]
+        with pytest.raises(TrmsolveError, match="no sample 9"):
+            ahead(9)
+        assert ahead(10) == 100
+    assert not [thread for thread in threading.enumerate() if thread.name == "samples ahead"]
+    assert ahead(5) == 50
+
+
+def test_samples_made_ahead_change_no_run_and_their_errors_end_it(tmp_path, monkeypatch):
+    def run(name: str, data=None) -> Trainer:
+        with RunFolder(tmp_path / name) as folder:
+            made = trainer(folder, 20, data)
+            made.run(Silent())
+        return made
+
+    class Broken:
+        def draw(self, index):
+            if index == 30:
+                raise TrmsolveError("sample 30 is broken")
+            return TASK.data(["generate:4x4"], 3).draw(index)
+
+    ahead = weights(run("ahead"))
+    with pytest.raises(TrmsolveError, match="sample 30 is broken"):
+        run("broken", Broken())
+    assert not [thread for thread in threading.enumerate() if thread.name == "samples ahead"]
+    monkeypatch.setattr(Ahead, "running", lambda self, index: nullcontext())
+    for name, value in weights(run("plain")).items():
+        assert torch.equal(value, ahead[name]), name
+
+
+# -- the step -----------------------------------------------------------------------------------------------------
+def test_slots_of_places_are_refilled_in_place_as_if_packed_anew():
+    recipe = recipes.build({**recipes.read("trm-mlp-sudoku"), "data": {"sources": ["generate:9x9"]}})
+    model = TRM(replace(recipe.config, width=8, hidden=16, place_hidden=16, n=1, T=1))
+    draw = recipe.data().draw
+    book = Book(5, n_sup=4, seed=0, explore=0.0)
+    slots = Slots(draw, model, book, range(1, 4), torch.float32)
+    tokens, y = slots.tokens.clone(), torch.randn_like(slots.y)
+    slots.keep(y.clone(), y.clone())
+    done = book.advance(np.array([True, False, True, True, False]))
+    assert book.index.tolist() == [5, 1, 6, 7, 4] and done.tolist() == [True, False, True, True, False]
+    slots.refill(done)
+    anew = Slots(draw, model, book, range(1, 4), torch.float32)
+    for mine, other in zip(*(tree_leaves((of.tokens, of.labels)) for of in (slots, anew)), strict=True):
+        assert torch.equal(torch.as_tensor(mine), torch.as_tensor(other))
+    assert slots.weighs == anew.weighs and not torch.equal(tokens, slots.tokens)
+    (first, *fresh), rows = slots.states()[0], y.view(3, -1, 8)
+    assert torch.equal(first, rows[0])
+    assert all((states == model.y_init).all() for states in fresh)
+
+
+@pytest.mark.parametrize("kind", ["sudoku", "table"])
+def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, tmp_path):
+    """The compiler's front end alone: it refuses what it would have to hand back to Python."""
+    made = teamwork.train(tmp_path, kind, steps=3, continue_weight=0.5, solvable_weight=0.0)
+    (slots,) = made.batch.parts
+    arguments = made.model, made.config, False, slots.tokens, slots.y, slots.z, slots.labels, made.batch.whole()
+    plain = supervise(*arguments)
+    compiled = torch.compile(supervise, backend="eager", fullgraph=True)(*arguments)
+    torch.testing.assert_close(compiled, plain)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", ["sudoku", "table"])
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_gpu_trains_what_the_cpu_does(kind, compile, tmp_path):
+    cpu = teamwork.train(tmp_path / "cpu", kind)
+    gpu = teamwork.train(tmp_path / "gpu", kind, device="cuda", compile=compile)
+    for (name, p), q in zip(cpu.model.named_parameters(), gpu.model.parameters(), strict=True):
+        torch.testing.assert_close(q.cpu(), p, atol=1e-3, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("accumulate", [2, 5])
+def test_micro_batches_add_up_to_the_batch(tmp_path, accumulate):
+    whole = teamwork.train(tmp_path / "whole", steps=8, batch=11)
+    parts = teamwork.train(tmp_path / "parts", steps=8, batch=11, accumulate=accumulate)
+    assert len(parts.batch.parts) == accumulate and (parts.batch.book.index == whole.batch.book.index).all()
+    for p, q in zip(parts.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-6, rtol=1e-5)
+
+
+def test_a_state_with_rows_that_fill_the_batch_up_is_still_read(tmp_path):
+    """As states were until a batch could be shared out; their settings knew of no micro-batches."""
+    with RunFolder(tmp_path / "whole") as folder:
+        whole = trainer(folder, 12)
+        whole.run(Silent())
+    with RunFolder(tmp_path / "parts") as folder:
+        trainer(folder, 12).run(Silent(), stop=iter([False] * 6 + [True]).__next__)
+        tensors, values = folder.load()
+        for name in ("slots/y", "slots/z"):
+            tensors[name] = torch.nn.functional.pad(tensors[name], (0, 0, 0, -len(tensors[name]) % 64), value=7.0)
+        del values["config"]["accumulate"]
+        folder.save(tensors, values)
+        parts = trainer(folder, 12)
+        parts.run(Silent())
+    expected = weights(whole)
+    for name, value in weights(parts).items():
+        assert torch.equal(value, expected[name]), name
+
+
+# -- a profile ------------------------------------------------------------------------------------------------------
+SMALL = ("train", "--task", "sudoku", "--data", "generate:4x4", "--batch-size", "4", "--width", "16", "--no-compile")
+
+
+def test_a_profile_is_a_trace_and_the_costliest_operators(tmp_path):
+    path = tmp_path / "trace.json"
+    result = CliRunner().invoke(app, [*SMALL, "--run", str(tmp_path), "--steps", "22", "--profile", str(path)])
+    assert result.exit_code == 0, result.output
+    steps = {event["name"] for event in json.loads(path.read_text())["traceEvents"] if "ProfilerStep" in event["name"]}
+    assert len(steps) == 10
+    lines = result.output.splitlines()
+    head = next(number for number, line in enumerate(lines) if "operator, on the CPU" in line)
+    costs = [float(line.split()[0]) for line in lines[head + 1 : head + 11]]
+    assert costs == sorted(costs, reverse=True) and costs[0] > 0
+    assert any("aten::mm" in line for line in lines[head + 1 : head + 11])
+    assert f"trace of 10 steps: {path}" in lines[head + 11]
+
+
+def test_a_run_too_short_for_a_profile_says_so(tmp_path):
+    path = tmp_path / "trace.json.gz"
+    result = CliRunner().invoke(app, [*SMALL, "--run", str(tmp_path), "--steps", "12", "--profile", str(path)])
+    assert result.exit_code == 0 and "no trace: a profile takes 20 steps" in result.output and not path.exists()
+
+
+@pytest.mark.parametrize(("name", "said"), [("here.json", "already exists"), ("no/where.json", "there is no folder")])
+def test_a_profile_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, name, said):
+    (tmp_path / "here.json").write_text("")
+    run = tmp_path / "run"
+    assert said in refused(*SMALL, "--run", run, "--steps", "3", "--profile", tmp_path / name)
+    assert not run.exists()
 
 
 # -- data -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ class Profile:
         self._done = False
 
     def __enter__(self) -> Profile:
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler's library speaks of its own affairs
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
         plan = schedule(wait=WARM_UP - 2, warmup=2, active=STEPS, repeat=1)
         self._profiler = profile(activities=activities, schedule=plan, on_trace_ready=self._write)

@@ -8,16 +8,17 @@ those who train on them (batch.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from trmsolve.model.layout import Layout, pack
 from trmsolve.model.trm import TRM, Step
-from trmsolve.tasks.base import Sample
+from trmsolve.tasks.base import Places, Sample
 
 
 class Book:
@@ -92,21 +93,53 @@ class Slots:
         self.y, self.z = self.model.start(len(self.tokens), self.dtype)
 
     def _pack(self) -> None:
-        samples, device = self.samples, self.device
-        tokens, layout = pack([s.encoded for s in samples], self.multiple)
-        self.tokens, self.layout = tokens.to(device), layout.to(device)
-        self.lengths = layout.lengths.tolist()
-        self.weighs = float(sum(_weights(s).sum(dtype=np.float64) for s in samples))
-        self.target = _sent(np.concatenate([s.target for s in samples]), device)
-        self.weight = _sent(np.concatenate([_weights(s) for s in samples]), device)
-        self.accepted = _sent(np.concatenate([_accepted(s) for s in samples]), device)
-        self.solvable = _sent(np.array([s.solvable for s in samples]), device)
-        self.slot_of_choice = _sent(np.repeat(np.arange(len(samples)), [s.encoded.choices for s in samples]), device)
+        samples = self.samples
+        self.tokens, self.layout = self._sent(pack([s.encoded for s in samples], self.multiple))
+        self.lengths = [len(s.encoded.x) for s in samples]
+        self._uniform = all(_alike(samples[0], s) for s in samples)
+        self._weighs = np.array([_weights(s).sum(dtype=np.float64) for s in samples])
+        self.target = self._sent(np.concatenate([s.target for s in samples]))
+        self.weight = self._sent(np.concatenate([_weights(s) for s in samples]))
+        self.accepted = self._sent(np.concatenate([_accepted(s) for s in samples]))
+        self.solvable = self._sent(np.array([s.solvable for s in samples]))
+        self.slot_of_choice = self._sent(np.repeat(np.arange(len(samples)), [s.encoded.choices for s in samples]))
+
+    def _exchange(self, fresh: np.ndarray) -> None:
+        """What _pack() does, and fresh states, for these slots alone: their new puzzles are alike to all others."""
+        samples, slots = [self.samples[slot] for slot in fresh], self._sent(fresh)
+        self._weighs[fresh] = [_weights(s).sum(dtype=np.float64) for s in samples]
+        for rows, parts in (
+            (self.tokens, [s.encoded.x for s in samples]),
+            (self.target, [s.target for s in samples]),
+            (self.weight, [_weights(s) for s in samples]),
+            (self.accepted, [_accepted(s) for s in samples]),
+        ):
+            rows.view(len(self.samples), -1)[slots] = self._sent(np.stack(parts))
+        self.solvable[slots] = self._sent(np.array([s.solvable for s in samples]))
+        for states, start in zip((self.y, self.z), self.model.start(1, self.dtype), strict=True):
+            states.view(len(self.samples), -1, states.shape[1])[slots] = start
+
+    def _sent(self, values: Any) -> Any:
+        """Arrays and tensors, however nested, on the device; a GPU goes on meanwhile with what it is doing."""
+
+        def sent(value: Any) -> Any:
+            if not isinstance(value, Tensor | np.ndarray):
+                return value
+            tensor = torch.as_tensor(value)
+            tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
+            return tensor.to(self.device, non_blocking=True)
+
+        return tree_map(sent, values)
+
+    @property
+    def weighs(self) -> float:
+        """What all choices weigh together."""
+        return float(self._weighs.sum())
 
     @property
     def labels(self) -> Labels:
         """What the losses compare with."""
-        last = _sent(self.book.last[self._mine], self.device)
+        last = self._sent(self.book.last[self._mine])
         return Labels(self.layout, self.target, self.weight, self.accepted, self.solvable, self.slot_of_choice, last)
 
     def advance(self, step: Step, bar: Tensor | float = 0.0) -> Tensor:
@@ -120,18 +153,22 @@ class Slots:
         """Go on from these states."""
         self.y, self.z = y.detach(), z.detach()
 
-    def refill(self, done: np.ndarray) -> bool:
-        """Take the new draws of the book into those of all slots that are done. Returns whether any was of these."""
+    def refill(self, done: np.ndarray) -> None:
+        """Take in the book's new draws. done: bool, of all slots of the book, those that have one."""
         fresh = np.flatnonzero(done[self._mine])
         if not len(fresh):
-            return False
-        ys, zs = self.states()
+            return
+        other = self.samples[0]
         for slot in fresh.tolist():
             self.samples[slot] = self.draw(int(self.book.index[self.own[slot]]))
+        if self._uniform and all(_alike(other, self.samples[slot]) for slot in fresh):
+            self._exchange(fresh)
+            return
+        ys, zs = self.states()
+        for slot in fresh.tolist():
             ys[slot], zs[slot] = self.model.start(len(self.samples[slot].encoded.x), self.dtype)
         self._pack()
         self.resume(torch.cat(ys), torch.cat(zs))
-        return True
 
     def states(self) -> tuple[list[Tensor], list[Tensor]]:
         """y and z of each puzzle, (tokens, D) each."""
@@ -156,10 +193,16 @@ def ends(step: Step, solvable: Tensor, bar: Tensor | float) -> Tensor:
     return (step.halt > bar) | ((step.solvable < 0) & ~solvable)
 
 
-def _sent(values: np.ndarray, device: torch.device) -> Tensor:
-    """On the device, without waiting for what it is doing."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+def _alike(one: Sample, other: Sample) -> bool:
+    """Whether two puzzles of places differ in nothing but what stands there and is asked for."""
+    a, b = one.encoded, other.encoded
+    return (
+        isinstance(a.ties, Places)
+        and a.ties == b.ties
+        and len(a.meanings) == len(b.meanings)
+        and np.array_equal(a.first, b.first)
+        and np.array_equal(a.size, b.size)
+    )
 
 
 def _weights(sample: Sample) -> np.ndarray:

@@ -231,7 +231,9 @@ class Trainer:
         self.folder.log({**result, "kind": "evaluation"})
         report.evaluated(result)
 
-    def _step(self, totals: Totals, clock: Callable[[], float], stop: Callable[[], bool]) -> dict[str, float]:
+    def _step(
+        self, totals: Totals, clock: Callable[[], float] = time.monotonic, stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, float]:
         """One supervision step of every slot, one optimizer step. Returns the sums of Report."""
         batch, model, config = self.batch, self.model, self.config
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
