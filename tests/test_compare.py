@@ -17,7 +17,7 @@ from trmsolve.model.layout import pack
 from trmsolve.model.official import official
 from trmsolve.model.trm import TRM, Step
 from trmsolve.solving import compare
-from trmsolve.solving.bench import step_flops
+from trmsolve.solving.flops import step_flops
 from trmsolve.solving.measure import calibration, calibration_error, summary
 from trmsolve.solving.options import Result, SolveOptions
 from trmsolve.solving.solver import Solver

@@ -3,64 +3,196 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trmsolve.cli import options as o
+from trmsolve.cli.bench_text import text
 from trmsolve.cli.guard import SOLVED, guarded, say
 from trmsolve.cli.inputs import records
+from trmsolve.cli.lines import passing, put
 from trmsolve.errors import TrmsolveError
 from trmsolve.solving.options import SolveOptions
 from trmsolve.tasks import get
+from trmsolve.tasks.base import Puzzle
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
+
+SEED = 0  # of the puzzles that are made where no file is named
+
+
+class What(str, Enum):
+    """What to measure."""
+
+    inference = "inference"
+    training = "training"
+    all = "all"
 
 
 @guarded
 def bench(
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Default: generated puzzles.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Puzzles; for training with answers. Default: made ones.")
+    ] = None,
     task: Annotated[str, typer.Option("--task", help="sudoku or maze")] = "sudoku",
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 100,
+    what: Annotated[What, typer.Option("--what", help="What to measure.")] = What.inference,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 64,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Measurements of everything, in turns.")] = 3,
     checkpoint: o.Checkpoint = None,
-    max_steps: o.MaxSteps = None,
-    restarts: o.Restarts = SolveOptions.restarts,
-    batch_size: o.BatchSize = SolveOptions.batch_size,
+    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Of the single pass.")] = 16,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the single pass; 0: it is none else.")] = 0,
+    give_up: Annotated[
+        float,
+        typer.Option("--give-up", min=0, max=1, help="The single pass ends when its mean confidence stays below this."),
+    ] = 0.5,
+    batch_size: o.BatchSize = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Of our training; default: as trmsolve train.")
+    ] = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
 ) -> int:
-    """Speed of a stream: puzzles/s, steps/s, FLOP/s and its share of this machine's matrix-multiply rate.
+    """Speed of solving and of training, beside the published way on the same weights, in the same run, in turns.
 
-    The baseline, in the same run on the same weights: every puzzle 16 steps as one fixed batch, as published code does.
+    The published way of solving: every puzzle takes 16 steps in one large batch, eagerly. Ours is measured at about the
+    same accuracy (a single pass that ends when the rules accept its answer, or when the model stays unsure) and with
+    default settings. The published way of training: eagerly, with AdamW; ours: as trmsolve train does.
+
+    Every figure is a median with the smallest and the largest of --repeat measurements.
     """
-    from trmsolve.api import load
-    from trmsolve.solving.bench import measure
-    from trmsolve.solving.measure import readable
-    from trmsolve.tasks.base import Puzzle
-
     the_task = get(task)
     if task == "arc":
         raise TrmsolveError(
             "bench measures puzzles that are solved as they come; an ARC task is adapted to first",
             "trmsolve eval arc FILE says how many steps and seconds a task takes",
         )
-    if files:
-        puzzles, bad = readable(records(the_task, files, number))
-        for record in bad:
-            say(f"{record.source}: {record.message}")
-        if not puzzles:
-            raise TrmsolveError("no puzzle to measure")
-    else:
-        puzzles = [Puzzle(the_task.generate(0, index)[0]) for index in range(number)]
+    puzzles = _puzzles(the_task, files, number) if what != What.training or files else []
+
+    import torch
+
+    from trmsolve import __version__
+    from trmsolve.api import load
+    from trmsolve.benchmark.figures import Figure
+    from trmsolve.solving.flops import matmul_rate
+    from trmsolve.training.finish import hardware
+
     model = load(checkpoint, task=task, device=device, dtype=dtype)
-    report = measure(model.solver, puzzles, {"max_steps": max_steps, "restarts": restarts, "batch_size": batch_size})
-    report |= {"checkpoint": model.checkpoint.name, "checkpoint_sha256": model.checkpoint.sha256}
-    report |= {"device": str(model.choice.device), "dtype": str(model.choice.dtype).removeprefix("torch.")}
-    print(json.dumps(report, indent=2) if as_json else "\n".join(_lines(report)))
+    puzzles = _fitting(model, puzzles)
+    where, precision = model.choice.device, model.choice.dtype
+    with passing(not quiet) as show:
+        show("matrix multiply")
+        report: dict[str, Any] = {
+            "task": task,
+            "puzzles": len(puzzles),
+            "files": files or [],
+            "checkpoint": model.checkpoint.name,
+            "checkpoint_sha256": model.checkpoint.sha256,
+            "device": str(where),
+            "dtype": str(precision).removeprefix("torch."),
+            "hardware": hardware(where),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "trmsolve": __version__,
+            "repeat": repeat,
+            "matmul_flops_per_second": Figure.of([matmul_rate(where, precision) for _ in range(repeat)]).to_dict(),
+        }
+        if what != What.training:
+            single = SolveOptions(max_steps=max_steps, restarts=restarts, give_up=give_up, batch_size=batch_size)
+            report["inference"] = _inference(model, puzzles, single, repeat, device, dtype, show)
+        if what != What.inference:
+            report["training"] = _training(model, files, steps, repeat, compile, show)
+    put(json.dumps(report, indent=2) if as_json else text(report))
     return SOLVED
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    width = max(map(len, report))
-    return [
-        f"{key:<{width}}  {f'{value:,.3g}' if isinstance(value, float) else value}" for key, value in report.items()
-    ]
+def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
+    """The first of the files, or of the generator: always the same ones."""
+    if not files:
+        return [Puzzle(task.generate(SEED, index)[0]) for index in range(number)]
+    from trmsolve.solving.measure import readable
+
+    puzzles, bad = readable(records(task, files, number))
+    for record in bad:
+        say(f"{record.source}: {record.message}")
+    if not puzzles:
+        raise TrmsolveError("no puzzle to measure", "name a file that trmsolve can solve")
+    return puzzles
+
+
+def _fitting(model: Model, puzzles: list[Puzzle]) -> list[Puzzle]:
+    """Those that the model can take. Raises TrmsolveError when there are puzzles and it can take none."""
+    from trmsolve.solving.compare import refusals
+
+    reasons = refusals(model.checkpoint.name, model.task, puzzles)
+    fitting = [puzzle for puzzle, reason in zip(puzzles, reasons, strict=True) if not reason]
+    if len(fitting) < len(puzzles):
+        say(f"{len(puzzles) - len(fitting)} of {len(puzzles)} puzzles are left out: {next(filter(None, reasons))}")
+    return fitting
+
+
+def _inference(
+    model: Model,
+    puzzles: list[Puzzle],
+    single: SolveOptions,
+    repeat: int,
+    device: str,
+    dtype: str,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    from trmsolve.api import load
+    from trmsolve.benchmark import inference
+
+    default = SolveOptions(batch_size=single.batch_size)
+    path, task = str(model.checkpoint.path), model.task.name
+    published = {f"published, {str(model.choice.dtype).removeprefix('torch.')}": model.solver}
+    if "published, float32" not in published:
+        published["published, float32"] = load(path, task=task, device=device, dtype="float32").solver
+    command = [task, "-", "--checkpoint", path, "--device", device, "--dtype", dtype, "--quiet"]
+    cold = inference.cold_starts(command, model.task.draw(puzzles[0].question, "grid", True), repeat, show)
+    show("one puzzle")
+    steps = inference.sixteen_steps(model.solver, puzzles, repeat)
+    one = cold | {"warm": inference.alone(model.solver, puzzles, default, repeat)}
+    one |= {} if steps is None else {"sixteen_steps": steps}
+    settings = {"single pass": single, "default settings": default}
+    made, ratios = inference.streams(model.solver, settings, published, puzzles, repeat, show)
+    return {
+        "settings": {"max_steps": single.max_steps, "restarts": single.restarts, "give_up": single.give_up},
+        "one_puzzle_seconds": {name: figure.to_dict() for name, figure in one.items()},
+        "streams": [stream.to_dict() for stream in made],
+        "ratios": [ratio.to_dict() for ratio in ratios],
+    }
+
+
+def _training(
+    model: Model,
+    files: list[str] | None,
+    steps: int,
+    repeat: int,
+    compile: bool | None,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    from trmsolve.api import load
+    from trmsolve.benchmark.training import measure
+    from trmsolve.cli.train import pays
+    from trmsolve.training import recipe as recipes
+
+    task, device = model.task.name, model.choice.device
+    values = recipes.over(recipes.further(task, model.config), {"data": {"sources": files or None}})
+    chosen = recipes.build(values)
+    weights = load(str(model.checkpoint.path), task=task, device="cpu", dtype="float32").network.state_dict()
+    compile = pays(None, device) if compile is None else compile
+    made, times = measure(chosen, weights, device, model.choice.dtype, compile, steps, repeat, show)
+    return {
+        "compiled": compile,
+        "steps": steps,
+        "data": files or ["generated"],
+        "ways": [way.to_dict() for way in made],
+        "ratio": times.to_dict(),
+    }

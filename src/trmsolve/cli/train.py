@@ -240,7 +240,7 @@ def train(
             source_data.draw,
             folder,
             weights=weights,
-            compile=_pays(config.minutes, where_to.device) if compile is None else compile,
+            compile=pays(config.minutes, where_to.device) if compile is None else compile,
             autocast=where_to.dtype == torch.bfloat16,
             device=where_to.device,
             team=team,
@@ -312,7 +312,7 @@ def _profile(path: Path, force: bool, progress: Any) -> Any:
     return Profile(path, force, progress.message)
 
 
-def _pays(minutes: float | None, device: Any) -> bool:
+def pays(minutes: float | None, device: Any) -> bool:
     """torch.compile takes about a minute, and needs a C++ compiler, or for a GPU Triton."""
     import shutil
     from importlib.util import find_spec

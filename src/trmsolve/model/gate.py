@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trmsolve.model.written import asked
+
 
 def rms_norm(t: Tensor) -> Tensor:
     """RMSNorm over the last axis without weights (arXiv 1910.07467); in fp32 inside, the input's dtype outside."""
@@ -27,7 +29,7 @@ def inverse_rms(t: Tensor) -> Tensor:
 
 def in_place(h: Tensor, weight: Tensor) -> bool:
     """Whether a layer may compute without autograd: none is asked for, and the weights have the states' dtype."""
-    return not torch.is_grad_enabled() and not torch.compiler.is_compiling() and h.dtype == weight.dtype
+    return not asked() and not torch.is_grad_enabled() and not torch.compiler.is_compiling() and h.dtype == weight.dtype
 
 
 def gated(h: Tensor, mixed: Tensor, down: nn.Linear) -> Tensor:

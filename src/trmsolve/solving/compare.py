@@ -9,7 +9,7 @@ from typing import Any
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.trm import parameters
-from trmsolve.solving.bench import step_flops
+from trmsolve.solving.flops import step_flops
 from trmsolve.solving.measure import (
     CURVE,
     HALTING_AT,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trmsolve.solving.attempt import Attempt, Restarts
-from trmsolve.solving.options import Result, SolveOptions, StepEvent
+from trmsolve.solving.options import GIVE_UP_FROM, Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Run
 from trmsolve.solving.tree import Tree
 from trmsolve.solving.views import Views
@@ -99,7 +99,7 @@ class Search:
                 self.shown = self._event(attempt, guess, right)
             if self.best is None or reading.halt > self.best[1]:
                 self.best = (guess, reading.halt)
-            if run.step >= run.max_steps or (self.options.verify and self.attempts.hopeless(attempt, self.options)):
+            if run.step >= run.max_steps or (self.options.verify and self._hopeless(attempt)):
                 self.attempts.failed(attempt, reading)
                 ended.add(run)
         if self.answer is not None:
@@ -108,6 +108,12 @@ class Search:
         elif not self.runs:
             self._start(self.attempts.next(min(self.options.width, self.options.restarts - self.restarts)))
         return ended
+
+    def _hopeless(self, attempt: Attempt) -> bool:
+        run, bar = attempt.run, self.options.give_up
+        if bar and attempt is self.attempts.root and run.step >= GIVE_UP_FROM and run.reading.confidence.mean() < bar:
+            return True
+        return self.attempts.hopeless(attempt, self.options)
 
     def _event(self, attempt: Attempt, guess: Guess, right: bool) -> StepEvent:
         run = attempt.run
