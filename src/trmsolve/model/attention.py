@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layout import Rows
-from trmsolve.model.swiglu import SwiGLU, linear, post_norm
+from trmsolve.model.swiglu import SwiGLU, added, linear
 
 THETA = 10_000.0  # the slowest rotation takes 2 pi THETA places
 
@@ -41,8 +41,8 @@ class AttentionLayer(nn.Module):
         return self.out(heard.transpose(1, 2).flatten(2))
 
     def forward(self, h: Tensor, ties: Rows) -> Tensor:
-        h = post_norm(h + self.attend(ties.rows(h)).view(h.shape))
-        return post_norm(h + self.mlp(h))
+        h = added(h, self.attend(ties.rows(h)).view(h.shape))
+        return added(h, self.mlp(h))
 
 
 def angles(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

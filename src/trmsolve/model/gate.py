@@ -4,7 +4,7 @@ h <- norm(h + V (sigmoid(a) * norm(a * b)))      for the mixer's two halves a an
 
 The normalised gate is what lets Muon train these layers (../shared/design/recursion.md). There are two ways to compute
 it, which agree (tests/test_model.py): with autograd or under torch.compile, as written; without, in half the passes
-over memory, which is what limits a CPU at these widths.
+over memory, which is what limits a CPU at these widths, and on a GPU in one (kernels/gate.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trmsolve.model.kernels import WIDEST, kernels_for
 from trmsolve.model.written import asked
 
 
@@ -37,6 +38,8 @@ def gated(h: Tensor, mixed: Tensor, down: nn.Linear) -> Tensor:
     gate, value = mixed.chunk(2, -1)
     if not in_place(h, down.weight):
         return rms_norm(h + down(torch.sigmoid(gate) * rms_norm(gate * value)))
+    if (kernels := kernels_for(h, down.weight)) and h.shape[1] <= WIDEST:
+        return kernels.gated(h, mixed, down.weight)
     product = gate * value
     factor = inverse_rms(product)
     product.mul_(gate.sigmoid())

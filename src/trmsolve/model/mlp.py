@@ -9,8 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.kernels import LONGEST, kernels_for
 from trmsolve.model.layout import Rows
-from trmsolve.model.swiglu import SwiGLU, post_norm
+from trmsolve.model.swiglu import EPS, SwiGLU, added, post_norm
 
 
 class MlpLayer(nn.Module):
@@ -22,7 +23,15 @@ class MlpLayer(nn.Module):
         self.mlp = SwiGLU(config.width, config.hidden, config.gate)
 
     def forward(self, h: Tensor, ties: Rows) -> Tensor:
-        features = ties.rows(h).transpose(1, 2)  # (B, D, L)
-        features = post_norm(features + self.mix(features))
-        h = features.transpose(1, 2).reshape(h.shape)
-        return post_norm(h + self.mlp(h))
+        h = mixed(h, self.mix, ties)
+        return added(h, self.mlp(h))
+
+
+def mixed(h: Tensor, mix: SwiGLU, ties: Rows) -> Tensor:
+    """Across the places, with the residual and its norm: (B L, D) -> (B L, D)."""
+    up, down = mix.gate_up.weight, mix.down.weight
+    if (kernels := kernels_for(h, down)) and ties.length <= LONGEST:
+        return kernels.mixed(h, up, down, mix.normalised, EPS)
+    features = ties.rows(h).transpose(1, 2)  # (B, D, L)
+    features = post_norm(features + mix(features))
+    return features.transpose(1, 2).reshape(h.shape)

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trmsolve.model.kernels import kernels_on
+
 
 class Groups(NamedTuple):
     """Which rows each group sums, as int32 tensors: rows[starts[g]:starts[g + 1]], and the same seen from the rows."""
@@ -37,6 +39,8 @@ def _pool(h: Tensor, rows: Tensor, starts: Tensor, groups: Tensor, group_starts:
 
 
 def _sums(h: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
+    if kernels := kernels_on(h.device):
+        return kernels.sums(h, rows, starts)
     if h.device.type in ("cpu", "cuda"):
         return F.embedding_bag(rows, h, starts, mode="sum", include_last_offset=True)
     return scattered(h, rows, starts)

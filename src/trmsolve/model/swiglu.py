@@ -14,8 +14,16 @@ from torch import Tensor, nn
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.gate import rms_norm
+from trmsolve.model.kernels import kernels_for
 
 EPS = 1e-5  # added to the mean square, as in the published code: its numbers depend on it
+
+
+def added(h: Tensor, change: Tensor) -> Tensor:
+    """The residual and the norm after it: (L, D) both -> (L, D)."""
+    if kernels := kernels_for(h, change):
+        return kernels.added(h, change, EPS)
+    return post_norm(h + change)
 
 
 def post_norm(h: Tensor) -> Tensor:
@@ -43,12 +51,15 @@ class SwiGLU(nn.Module):
         super().__init__()
         if gate not in GATES:
             raise TrmsolveError(f"the model has the gate '{gate}'", f"known: {', '.join(GATES)}")
-        self.gate = GATES[gate]
+        self.gate, self.normalised = GATES[gate], gate == "normalised"
         self.gate_up = linear(width, 2 * hidden)
         self.down = linear(hidden, width)
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.down(self.gate(*self.gate_up(h).chunk(2, -1)))
+        both = self.gate_up(h)
+        if kernels := kernels_for(h, self.down.weight):
+            return self.down(kernels.product(both, self.normalised))
+        return self.down(self.gate(*both.chunk(2, -1)))
 
 
 def silu(a: Tensor, b: Tensor) -> Tensor:

@@ -92,8 +92,9 @@ class TRM(nn.Module):
 
     def think(self, x: Tensor, y: Tensor, z: Tensor, layout: Layout, times: int) -> Tensor:
         """So many times z <- f(x + y + z)."""
+        told = x + y if times else x  # of which each thought is told the same
         for _ in range(times):
-            z = self.f(x + y + z, layout)
+            z = self.f(told + z, layout)
         return z
 
     def answer(self, y: Tensor, z: Tensor, layout: Layout) -> Tensor:

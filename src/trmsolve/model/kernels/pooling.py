@@ -1,0 +1,38 @@
+"""Sums over ragged groups of rows (model/pool.py: sums), in fp32 whatever the rows are."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+
+@triton.jit
+def _sums(
+    h, rows, starts, out, groups, WIDTH: tl.constexpr, GROUPS: tl.constexpr, COLUMNS: tl.constexpr, AHEAD: tl.constexpr
+):
+    group = tl.program_id(0) * GROUPS + tl.arange(0, GROUPS)
+    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    begin = tl.load(starts + group, mask=group < groups, other=0)
+    end = tl.load(starts + group + 1, mask=group < groups, other=0)
+    total = tl.zeros((GROUPS, COLUMNS), tl.float32)
+    for start in range(0, tl.max(end - begin, 0), AHEAD):
+        for ahead in tl.static_range(AHEAD):  # loads that do not wait for each other
+            at = begin + start + ahead
+            row = tl.load(rows + at, mask=at < end, other=0).to(tl.int64)[:, None]
+            there = (at < end)[:, None] & (column < WIDTH)
+            total += tl.load(h + row * WIDTH + column, mask=there, other=0.0).to(tl.float32)
+    there = (group[:, None] < groups) & (column < WIDTH)
+    tl.store(out + group.to(tl.int64)[:, None] * WIDTH + column, total.to(out.dtype.element_ty), mask=there)
+
+
+def sums(h: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
+    """h (N, D) contiguous, rows and starts as in Groups -> (groups, D). Rows beyond the last start are nobody's."""
+    groups, width = len(starts) - 1, h.shape[1]
+    out = h.new_empty(groups, width)
+    columns = min(128, triton.next_power_of_2(width))
+    many = len(rows) > 16 * groups  # rows in a group
+    _sums[(triton.cdiv(groups, 1 if many else 16), triton.cdiv(width, columns))](
+        h, rows, starts, out, groups, width, 1 if many else 16, columns, 8 if many else 4, num_warps=1 if many else 4
+    )
+    return out
