@@ -18,10 +18,10 @@ from trmsolve.cli import arc_options as a
 from trmsolve.cli import options as o
 from trmsolve.cli.arc_progress import Tally, announcement, judgement, passing_words
 from trmsolve.cli.arc_report import Report, Submission
-from trmsolve.cli.guard import BAD, INTERRUPTED, OUT_OF_TIME, TERMINATED, Terminated, guarded, say
+from trmsolve.cli.guard import BAD, INTERRUPTED, OUT_OF_TIME, TERMINATED, Terminated, guarded, say, speak_up
 from trmsolve.cli.inputs import at_hand, piped, timely
 from trmsolve.cli.lines import passing
-from trmsolve.cli.output import check_style, destination
+from trmsolve.cli.output import about, check_style, destination
 from trmsolve.cli.pictures import PictureFiles, show
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
@@ -79,13 +79,13 @@ def arc(
         bool | None,
         typer.Option("--show-steps/--no-show-steps", help="Watch; default for one task on a terminal."),
     ] = None,
-    pace: Annotated[float, typer.Option("--pace", min=0, help="Seconds each shown step stays at least.")] = 0.0,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Draw the final state here.")] = None,
-    gif: Annotated[Path | None, typer.Option("--gif", help="Draw adapting and refining here.")] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="A page with a step slider.")] = None,
+    pace: o.Pace = 0.0,
+    svg: o.Svg = None,
+    gif: o.Gif = None,
+    html: o.Html = None,
     output: o.Output = None,
     force: o.Force = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
+    timeout: o.Timeout = None,
     limit: a.Limit = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
@@ -218,13 +218,9 @@ def _load(asked: Asked, report: Report) -> Model:
     from trmsolve.api import load
 
     model = load(asked.checkpoint, task="arc", device=asked.device, dtype=asked.dtype)
-    report.about = {
-        "checkpoint": model.checkpoint.name,
-        "checkpoint_sha256": model.checkpoint.sha256,
-        "device": str(model.choice.device),
-    }
+    report.about = about(model)
     if asked.verbose:
-        say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
+        speak_up(model)
     return model
 
 

@@ -10,12 +10,15 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.place import place
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
 
 SOLVED, UNSOLVED, BAD, OUT_OF_TIME, INTERRUPTED = 0, 1, 2, 124, 130
 
@@ -119,9 +122,11 @@ def say(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
 
 
-def speak_up() -> None:
-    """From now on the library tells of its ways: how steps are taken, and why so. Its warnings are heard anyway."""
+def speak_up(model: Model) -> None:
+    """Say what was loaded where. From now on the library also tells how steps are taken, and why so."""
     import logging
+
+    say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
 
     class Aloud(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from trmsolve.errors import TrmsolveError, nearest
 from trmsolve.files import writing
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
 
 JSON_STYLES = ("json", "jsonl")
 
@@ -29,6 +32,12 @@ def emit(stream: TextIO, text: str) -> None:
     """One piece of the answer, at once."""
     stream.write(text)
     stream.flush()
+
+
+def about(model: Model) -> dict[str, str | None]:
+    """What every JSON record says of the model that answered."""
+    found = model.checkpoint
+    return {"checkpoint": found.name, "checkpoint_sha256": found.sha256, "device": str(model.choice.device)}
 
 
 def fitting(stream: TextIO, draw: Callable[[bool], str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trmsolve.cli import sharding
 from trmsolve.cli.guard import BAD, OUT_OF_TIME, SOLVED, UNSOLVED, say, speak_up
 from trmsolve.cli.inputs import Record, at_hand, peek, piped, records, timely
-from trmsolve.cli.output import check_style, destination
+from trmsolve.cli.output import about, check_style, destination
 from trmsolve.cli.pictures import PictureFiles, frames, show
 from trmsolve.cli.report import Report, complain
 from trmsolve.errors import TrmsolveError
@@ -119,14 +119,9 @@ def _results(
         live = single and asked.show_steps is None and not asked.quiet and _on_terminal()
         watched = watched or (live and crew is None)
     model = _load(task.name, asked)
-    report.about = {
-        "checkpoint": model.checkpoint.name,
-        "checkpoint_sha256": model.checkpoint.sha256,
-        "device": str(model.choice.device),
-    }
+    report.about = about(model)
     if asked.verbose:
-        say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
-        speak_up()
+        speak_up(model)
     if crew is not None:
         crew.start([model], deadline)
         yield from crew.map(Solving(SolveOptions(**asked.settings)), source, deadline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,15 +40,15 @@ def solving(name: str, doc: str) -> Callable[..., int]:
                 "--show-steps/--no-show-steps", help="Watch the refinement; default for one puzzle on a terminal."
             ),
         ] = None,
-        pace: Annotated[float, typer.Option("--pace", min=0, help="Seconds each shown step stays at least.")] = 0.0,
-        svg: Annotated[Path | None, typer.Option("--svg", help="Draw the final state here.")] = None,
-        gif: Annotated[Path | None, typer.Option("--gif", help="Draw the refinement here.")] = None,
-        html: Annotated[Path | None, typer.Option("--html", help="A page with a step slider.")] = None,
+        pace: o.Pace = 0.0,
+        svg: o.Svg = None,
+        gif: o.Gif = None,
+        html: o.Html = None,
         output: o.Output = None,
         force: o.Force = False,
         batch_size: o.BatchSize = SolveOptions.batch_size,
         seed: o.SolveSeed = 0,
-        timeout: Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after so many seconds.")] = None,
+        timeout: o.Timeout = None,
         limit: o.Limit = None,
         device: o.Device = "auto",
         dtype: o.Dtype = "auto",
