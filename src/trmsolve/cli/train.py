@@ -128,7 +128,7 @@ def train(
 ) -> int:
     """Train a model, or go on with the run in --run. Ctrl-C saves; so does every --save-minutes.
 
-    Several processes, or machines, train one model: torchrun --nproc-per-node 2 -m trmsolve train ...
+    Several processes, or machines, train one model: torchrun --nproc-per-node 2 -m trmsolve -- train ...
 
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
     """

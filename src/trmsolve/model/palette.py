@@ -71,8 +71,12 @@ class Palette(nn.Module):
 
     def named(self, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """Which rows of the table the B puzzles of a batch name, int64 (B,), and a copy of them, (B, (1 + C) D)."""
-        ids = tokens[layout.puzzles.starts[:-1]] // self.vocabulary
+        ids = self.named_by(tokens[layout.puzzles.starts[:-1]])
         return ids, self.puzzles[ids]
+
+    def named_by(self, first: Tensor) -> Tensor:
+        """The row of the table that a puzzle names by its first token; int64, any shape."""
+        return first // self.vocabulary
 
     def forward(self, tokens: Tensor, layout: Layout, names: Tensor | None = None) -> Tensor:
         """int64 (L,) ids -> x (L, D). names: (B, (1 + C) D) to stand for the rows of the table."""

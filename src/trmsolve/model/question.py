@@ -35,8 +35,12 @@ class Question(nn.Embedding):
 
     def named(self, tokens: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """Which rows of the table the B puzzles of a batch name, int64 (B,), and a copy of these rows, (B, D)."""
-        ids = tokens[layout.puzzles.starts[:-1]] - self.num_embeddings
+        ids = self.named_by(tokens[layout.puzzles.starts[:-1]])
         return ids, self.puzzles[ids]
+
+    def named_by(self, first: Tensor) -> Tensor:
+        """The row of the table that a puzzle names by its first token; int64, any shape."""
+        return first - self.num_embeddings
 
     def forward(self, tokens: Tensor, layout: Layout, names: Tensor | None = None) -> Tensor:
         """names: (B, D) to stand for the rows of the table, so that they alone can have a gradient."""

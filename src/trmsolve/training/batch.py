@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trmsolve.errors import TrmsolveError
 from trmsolve.model.layout import ROUND
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.distributed import Team
+from trmsolve.training.distributed import Everyones, Team
 from trmsolve.training.losses import Whole
 from trmsolve.training.slots import Book, Slots
 from trmsolve.training.supervision import SUMS
@@ -42,7 +41,7 @@ class Batch:
         number = team.size * config.accumulate
         if config.batch < number:
             among = f"{team.size} processes" if config.accumulate == 1 else f"{number} shares"
-            raise TrmsolveError(
+            raise Everyones(
                 f"a batch of {config.batch} cannot be shared among {among}",
                 f"--batch-size {number} or more; it counts the puzzles of all processes and micro-batches together",
             )
@@ -52,18 +51,28 @@ class Batch:
         self.book = Book(config.batch, model.config.N_sup, config.seed, config.explore)
         self.own = range(bounds[mine.start], bounds[mine.stop])
         self.parts = [Slots(draw, model, self.book, range(bounds[i], bounds[i + 1]), dtype, ROUND) for i in mine]
-        self._weigh()
+        self._tell()
 
-    def _weigh(self) -> None:
-        """Begin to sum up what the choices of the whole batch weigh."""
-        own = torch.tensor([sum(part.weighs for part in self.parts)], dtype=torch.float64)
-        self._weight = self.team.adding(own)
+    def _tell(self) -> None:
+        """Begin to tell the others of the puzzles that are held here."""
+        values = torch.zeros(1 + len(self.book.index), dtype=torch.float64)
+        values[0] = sum(part.weighs for part in self.parts)
+        values[1:][self.own.start : self.own.stop] = torch.from_numpy(np.concatenate([p.names for p in self.parts]))
+        self._told = self.team.adding(values)
+
+    def _all(self) -> Tensor:
+        """What choices weigh, then which row each puzzle names, in the whole batch."""
+        values = self._told()  # the first call after a change waits for the others
+        self._told = lambda: values
+        return values
 
     def whole(self) -> Whole:
         """What the losses of every share are divided by."""
-        weight = self._weight()  # the first call after a change waits for the others
-        self._weight = lambda: weight
-        return Whole(weight[0].float().to(self.device, non_blocking=True), len(self.book.index))
+        return Whole(self._all()[0].float().to(self.device, non_blocking=True), len(self.book.index))
+
+    def names(self) -> Tensor:
+        """int64 (slots,) on the CPU: the row of the table that each puzzle of the batch names."""
+        return self._all()[1:].long()
 
     def report(self, parts: list[Tensor], clock: float, stop: bool) -> Callable[[], Report]:
         """Begin to tell all processes what supervise() reported of each micro-batch; call what is returned for it.
@@ -98,20 +107,12 @@ class Batch:
         whole[self.own.start : self.own.stop] = own
         return whole
 
-    def gathered(self, own: Tensor) -> Tensor:
-        """int64 (own slots,) -> (slots,): what every process says of its slots."""
-        if self.team.size == 1:
-            return own
-        whole = self.spread(own)
-        self.team.add([whole])
-        return whole
-
     def refill(self, done: np.ndarray) -> None:
         """Take the next draws into the slots that are done, bool (slots,)."""
         for part in self.parts:
             part.refill(done)
         if done.any():
-            self._weigh()
+            self._tell()
 
     # -- the state ----------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -145,7 +146,7 @@ class Batch:
             book.fill(range(len(book.index)))
             for part in self.parts:
                 part.begin()
-        self._weigh()
+        self._tell()
 
     def _lengths(self) -> np.ndarray:
         """int64 (slots,): tokens of every puzzle of the batch."""

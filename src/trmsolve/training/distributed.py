@@ -1,6 +1,8 @@
 """Several processes that train one model together, started by torchrun on one machine or on many:
 
-    torchrun --nproc-per-node 2 -m trmsolve train --task sudoku ...
+    torchrun --nproc-per-node 2 -m trmsolve -- train --task sudoku ...
+
+(-- because torchrun would take --run for one of its own options that begin so.)
 
 Each computes its share of every batch (batch.py); gradients are summed, so that all take the same step with the same
 weights. This is one flat sum and no DistributedDataParallel, because losses are normalised by the whole batch before
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(days=1)  # the first process may measure for long; that nobody has died is the pulse's to watch
 
 
-class Lost(TrmsolveError):
+class Everyones(TrmsolveError):
+    """An error that all processes of a team meet alike, so that one of them may say it for all."""
+
+
+class Lost(Everyones):
     """Another process of the team is gone, so that this one cannot go on."""
 
 
@@ -106,7 +112,7 @@ class Team:
             yield
         except RuntimeError as error:  # gloo says what its socket said; NCCL's errors are RuntimeErrors too
             assert self.pulse is not None
-            reason = self.pulse.failure(wait=2.0) or f"another process than {self.rank} is gone"
+            reason = self.pulse.failure(wait=2.0) or f"process {self.rank} has lost another one"
             raise Lost(reason, "the same command goes on from the last save") from error
 
     @classmethod
@@ -156,8 +162,8 @@ def device_of(request: str) -> str:
 
 
 def everyones(error: TrmsolveError) -> bool:
-    """Whether all processes meet this error: what was wrong before they were a team, or what has befallen another."""
-    return isinstance(error, Lost) or not dist.is_initialized()
+    """Whether all processes meet this error, as they do what is wrong with the command before they are a team."""
+    return isinstance(error, Everyones) or not dist.is_initialized()
 
 
 def _said(error: BaseException) -> str:

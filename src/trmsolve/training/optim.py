@@ -68,12 +68,16 @@ def _adamw(params: Iterable[Tensor], lr: float, betas: tuple[float, float], deca
 def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
     """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
 
-    table: (P, D). ids: int64 (B,), rows may recur. grad: (B, D), of each row's use; uses of one row add up. So seldom
-    as a row is met, this is what Adam would come to (HRM's code, models/sparse_embedding.py), without its memory.
+    table: (P, D). ids: int64 (B,), rows may recur; on the CPU, where nobody has to wait for them. grad: (B, D), of each
+    row's use; uses of one row add up, always in the same order, so that all processes of a run find the same sign.
+
+    So seldom as a row is met, this is what Adam would come to (HRM's code, models/sparse_embedding.py), without its
+    memory.
     """
     rows, use = ids.unique(return_inverse=True)
-    total = grad.new_zeros(len(rows), grad.shape[1]).index_add_(0, use, grad)
-    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * total.sign().to(table.dtype))
+    uses = (torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad)
+    rows = rows.to(table.device)
+    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
 
 
 class EMA:

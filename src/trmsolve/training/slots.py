@@ -132,6 +132,13 @@ class Slots:
         return tree_map(sent, values)
 
     @property
+    def names(self) -> np.ndarray:
+        """int64 (slots,): the row of the table that each puzzle names; 0 where there is no table."""
+        first = torch.tensor([int(s.encoded.x[0]) for s in self.samples])
+        table = self.model.embed.puzzles is not None
+        return (self.model.embed.named_by(first) if table else torch.zeros_like(first)).numpy()
+
+    @property
     def weighs(self) -> float:
         """What all choices weigh together."""
         return float(self._weighs.sum())

@@ -60,23 +60,38 @@ def supervise(
     return Outcome(step.y.detach(), step.z.detach(), found.total, report)
 
 
-def supervision(model: TRM, config: TrainConfig, bf16: bool, compile: bool) -> Callable[..., Outcome]:
-    """supervise() for a model: (slots, whole, names) -> Outcome.
+class Supervision:
+    """supervise() for the slots of a model.
 
     Compiled, a GPU that meets one shape only replays the step as a graph instead of launching its kernels one by one.
     """
-    still = model.config.length > 0  # shapes never change
-    graphs = compile and still and model.y_init.is_cuda
-    step: Callable[..., Outcome] = supervise
-    if compile:
-        step = torch.compile(supervise, dynamic=not still, mode="reduce-overhead" if graphs else None)
 
-    def run(slots: Slots, whole: Whole, names: Tensor | None = None) -> Outcome:
-        if not graphs:
-            return step(model, config, bf16, slots.tokens, slots.y, slots.z, slots.labels, whole, names)
-        torch.compiler.cudagraph_mark_step_begin()
-        made = step(model, config, bf16, slots.tokens, slots.y, slots.z, slots.labels, whole, names)
+    def __init__(self, model: TRM, config: TrainConfig, bf16: bool, compile: bool) -> None:
+        self.model, self.config, self.bf16 = model, config, bf16
+        still = model.config.length > 0  # shapes never change
+        self.graphs = compile and still and model.y_init.is_cuda
+        self._step: Callable[..., Outcome] = supervise
+        if compile:
+            mode = "reduce-overhead" if self.graphs else None
+            self._step = torch.compile(supervise, dynamic=not still, mode=mode)
+
+    def __call__(self, slots: Slots, whole: Whole, names: Tensor | None = None) -> Outcome:
+        """names: as TRM.forward takes them."""
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()
+        fixed = self.model, self.config, self.bf16
+        made = self._step(*fixed, slots.tokens, slots.y, slots.z, slots.labels, whole, names)
+        if not self.graphs:
+            return made
         # The next replay writes where this one has; the loss is asked for its gradient before.
         return Outcome(made.y.clone(), made.z.clone(), made.total, made.report.clone())
 
-    return run
+
+def settle(model: TRM, more: list[Tensor]) -> None:
+    """Copy the parameters' gradients, and the last of `more`, out of the memory that a graph's next replay overwrites.
+
+    Between micro-batches: otherwise nobody asks for gradients after the next replay.
+    """
+    for p in model.parameters():
+        p.grad = None if p.grad is None else p.grad.clone()
+    more[-1:] = [grad.clone() for grad in more[-1:]]

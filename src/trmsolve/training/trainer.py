@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.ahead import Ahead
 from trmsolve.training.batch import Batch
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.distributed import Team
+from trmsolve.training.distributed import Everyones, Team
 from trmsolve.training.optim import EMA, Optimizers, sign_step
 from trmsolve.training.runfolder import RunFolder
-from trmsolve.training.supervision import ENDS, supervision
+from trmsolve.training.supervision import ENDS, Supervision, settle
 from trmsolve.training.totals import Totals
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Trainer:
                 self.model.load_state_dict(weights)
             except RuntimeError as error:
                 reason = " ".join(str(error).split())[:200]
-                raise TrmsolveError(
+                raise Everyones(
                     f"the weights do not fit the model: {reason}", "leave out what changes its shape"
                 ) from None
         self.model.load_state_dict(self.team.told(self.model.state_dict()))
@@ -91,7 +90,7 @@ class Trainer:
             self._restore(*saved)
         if self.team.first:
             folder.rewind_log(self.step)
-        self.supervise = supervision(self.model, config, autocast, compile)
+        self.supervise = Supervision(self.model, config, autocast, compile)
 
     # -- the state ----------------------------------------------------------------------------------------------
     def save(self) -> None:
@@ -127,12 +126,12 @@ class Trainer:
         free = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
         held, asked = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free), self.model.config
         if asked.facets and held.puzzles != asked.puzzles:
-            raise TrmsolveError(
+            raise Everyones(
                 f"{self.folder.path}: holds a run with a table of {held.puzzles} rows, these data need {asked.puzzles}",
                 "go on with the --data that it began with, or start another --run --from its checkpoint",
             )
         if held != asked:
-            raise TrmsolveError(
+            raise Everyones(
                 f"{self.folder.path}: holds a run of another model: {values['model']}", "name another --run"
             )
         parts: dict[str, dict[str, Tensor]] = {}
@@ -240,26 +239,26 @@ class Trainer:
         if (T, n) != (model.config.T, model.config.n):  # the average keeps the whole depth: it is what is evaluated
             model.config = dataclasses.replace(model.config, T=T, n=n)
         rate, table = config.rate(self.step, self.seconds), model.embed.puzzles
-        reports, named = [], []
+        reports, uses = [], []
         for part in batch.parts:
-            ids, names = (None, None) if table is None else model.embed.named(part.tokens, part.layout)
-            if names is not None:
-                named.append((ids, names.requires_grad_()))
+            names = None if table is None else model.embed.named(part.tokens, part.layout)[1].requires_grad_()
             made = self.supervise(part, batch.whole(), names)
             part.keep(made.y, made.z)
             reports.append(made.report)
             if part is batch.parts[-1]:
                 arriving = batch.report(reports, clock(), stop())
             made.total.backward()
-        uses = batch.spread(torch.cat([names.grad for _, names in named])) if named else None
-        grads = [p.grad for p in model.parameters() if p.grad is not None]
-        self.team.add(grads if uses is None else [*grads, uses])
+            if names is not None:
+                uses.append(names.grad)
+            if self.supervise.graphs and len(batch.parts) > 1:
+                settle(model, uses)
+        shared = [batch.spread(torch.cat(uses))] if uses else []
+        self.team.add([*(p.grad for p in model.parameters() if p.grad is not None), *shared])
         if config.clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         self.optimizers.step(rate)
-        if uses is not None:
-            ids = batch.gathered(torch.cat([ids for ids, _ in named]))
-            sign_step(table, ids, uses, rate * config.puzzle_lr, config.puzzle_decay)
+        for of_rows in shared:
+            sign_step(table, batch.names(), of_rows, rate * config.puzzle_lr, config.puzzle_decay)
         self.step += 1
         self.ema.update(model, self.step)
         report, age = arriving(), batch.book.age + 1
