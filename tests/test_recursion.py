@@ -218,6 +218,21 @@ def test_the_rooms_used_last_are_kept_and_no_more(monkeypatch):
     assert len(rooms) == 2 and recorded["all"] == 3
 
 
+@pytest.mark.parametrize("leaving", ["at once", "one by one"])
+def test_a_batch_that_dwindles_stays_in_its_room_for_a_while(leaving):
+    model, encoded = network("units"), questions("units", 30)[1::3]  # 4x4
+    rooms, expected = Rooms(model, at_once), alone(model, encoded[0], 30)
+    batch = Recursion(model, torch.float32, rooms)
+    batch.admit(runs := [Run(e, 30) for e in encoded])
+    recorded = []
+    for k in range(30):
+        batch.advance()
+        assert runs[0].reading.halt == pytest.approx(expected[k][0], abs=CLOSE)
+        recorded.append(len(rooms))
+        batch.release(set(batch.runs[1:] if leaving == "at once" else batch.runs[1:][-1:]))
+    assert recorded[rooms.PATIENCE - 1] == 1 < recorded[-1] <= 4  # from ten puzzles to one
+
+
 # -- memory -----------------------------------------------------------------------------------------------------
 class Short:
     """A stage on a machine with memory for so many tokens, which also sometimes runs out while states are moved."""
@@ -297,6 +312,11 @@ def test_a_batch_on_cuda_is_as_large_as_the_free_memory_allows(monkeypatch, free
     assert memory.tokens_at_once(model.cast(torch.bfloat16)) <= 1 << 17
 
 
+def caused(error: Exception, by: Exception) -> Exception:
+    error.__context__ = by
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "is_one"),
     [
@@ -306,6 +326,8 @@ def test_a_batch_on_cuda_is_as_large_as_the_free_memory_allows(monkeypatch, free
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
         (ValueError("out of memory"), False),
+        (caused(RuntimeError("operation failed during capture"), torch.OutOfMemoryError()), True),
+        (caused(RuntimeError("operation failed during capture"), RuntimeError("not permitted")), False),
     ],
 )
 def test_what_counts_as_out_of_memory(error, is_one):
@@ -385,9 +407,10 @@ def test_a_step_waits_for_the_host_nowhere():
     batch.advance()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        batch._started()
-        batch.release({batch.runs[0]})
-        batch._started()
+        with torch.inference_mode():
+            batch._started()
+            batch.release({batch.runs[0]})
+            batch._started()
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.cuda.synchronize()

@@ -39,7 +39,7 @@ def _pool(h: Tensor, rows: Tensor, starts: Tensor, groups: Tensor, group_starts:
 
 
 def _sums(h: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
-    if kernels := kernels_on(h.device):
+    if (kernels := kernels_on(h.device)) and h.dtype != torch.float64:
         return kernels.sums(h, rows, starts)
     if h.device.type in ("cpu", "cuda"):
         return F.embedding_bag(rows, h, starts, mode="sum", include_last_offset=True)

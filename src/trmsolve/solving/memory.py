@@ -47,6 +47,9 @@ def is_out_of_memory(error: BaseException) -> bool:
         "DefaultCPUAllocator",
         "MPS backend out of memory",
     )
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
-    )
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in said):
+        return True
+    before = error.__cause__ or error.__context__  # a recording that memory ends complains of having been ended
+    return before is not None and is_out_of_memory(before)

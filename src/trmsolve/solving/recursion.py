@@ -105,7 +105,7 @@ class Recursion:
         """A step of as many as the memory holds."""
         while True:
             try:
-                if self._changed:
+                if self._changed or self.stage.unsuited:
                     self._pack()
                 self._y, self._z, said = self.stage.step(self._y, self._z)
                 return Told(self._taking_part, Arriving(said))
@@ -198,7 +198,7 @@ class Arriving:
         self._said, self._event = said, None
         if said.halt.is_cuda:
             stream = torch.cuda.current_stream(said.halt.device)
-            self._said = Said(*(torch.empty_like(t, device="cpu", pin_memory=True) for t in said))
+            self._said = Said(*(torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for t in said))
             for host, t in zip(self._said, said, strict=True):
                 host.copy_(t, non_blocking=True)
             self._event = torch.cuda.Event()

@@ -34,6 +34,7 @@ class Stage(Protocol):
     asynchronous: bool  # whether the device works on while the host reads
     most: int  # tokens of a batch beyond which a larger one brings nothing
     limit: int | None  # tokens of a batch at most, once the memory has run out
+    unsuited: bool  # whether it would do better to pack the same batch anew
 
     def pack(self, batch: Sequence[Encoded]) -> int:
         """This is the batch from now on. Returns L, the rows of its states; the last may belong to nothing."""
@@ -47,6 +48,8 @@ class Stage(Protocol):
 
 class Plain:
     """Every step is a call of the model."""
+
+    unsuited = False
 
     def __init__(self, model: TRM) -> None:
         self.model, self.device = model, next(model.parameters()).device
@@ -67,10 +70,15 @@ class Plain:
 
 
 class Rooms:
-    """Every step is a replay. The rooms that were used last are kept."""
+    """Every step is a replay. The rooms that were used last are kept.
+
+    To record a step takes longer than to replay it in a room that is too large. So a batch that dwindles, as the last
+    of a stream do, first stays where it fits, and gets a room of its own when that has gone on for some steps.
+    """
 
     KEPT = 12
-    WASTE = 1.5  # a batch takes a room that is there when that has at most so many times its tokens
+    WASTE = 1.5  # a room is too large with more than so many times the tokens of its batch
+    PATIENCE = 6  # steps in rooms that are too large
 
     def __init__(self, model: TRM, record: Callable[[Call], Call]) -> None:
         """record: makes of a function of tensors that stay one that does the same at once (graphs.py)."""
@@ -78,12 +86,13 @@ class Rooms:
         self.asynchronous = next(model.parameters()).device.type == "cuda"
         self.most, self.limit = tokens_at_once(model), None
         self._rooms: OrderedDict[Room, Recorded] = OrderedDict()
+        self._too_large, self._endured = False, 0  # steps
 
     def __len__(self) -> int:
         return len(self._rooms)
 
     def pack(self, batch: Sequence[Encoded]) -> int:
-        room = self._fitting(needed(batch)) or comfortable(batch)
+        room = self._room(batch)
         tokens, layout = pack(batch, room=room)
         if room in self._rooms:
             self._rooms[room].fill(tokens, layout)
@@ -96,18 +105,29 @@ class Rooms:
         self._now = self._rooms[room]
         return room.tokens
 
-    def _fitting(self, exact: Room) -> Room | None:
-        """The smallest room that is there, holds the batch and is not too large for it."""
-        fit = (room for room in self._rooms if room.holds(exact) and room.tokens <= self.WASTE * exact.tokens)
-        return min(fit, key=lambda room: room.tokens, default=None)
+    def _room(self, batch: Sequence[Encoded]) -> Room:
+        """The smallest room that is there and holds the batch, or one of its own."""
+        exact = needed(batch)
+        room = min((room for room in self._rooms if room.holds(exact)), key=lambda room: room.tokens, default=None)
+        self._too_large = room is not None and room.tokens > self.WASTE * exact.tokens
+        if room is None or self.unsuited:
+            self._too_large, room = False, comfortable(batch)
+        if not self._too_large:
+            self._endured = 0
+        return room
+
+    @property
+    def unsuited(self) -> bool:
+        return self._too_large and self._endured >= self.PATIENCE
 
     def step(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Said]:
+        self._endured += self._too_large
         return self._now.step(y, z)
 
     def forget(self) -> None:
         for room in list(self._rooms):
             self._leave(room)
-        self._now = None
+        self._now, self._too_large = None, False
 
     def _leave(self, room: Room) -> None:
         if self.asynchronous:  # the device may still be at work in there

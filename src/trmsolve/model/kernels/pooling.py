@@ -27,9 +27,11 @@ def _sums(
 
 
 def sums(h: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
-    """h (N, D) contiguous, rows and starts as in Groups -> (groups, D). Rows beyond the last start are nobody's."""
+    """h (N, D), rows and starts as in Groups -> (groups, D). Rows beyond the last start are nobody's."""
     groups, width = len(starts) - 1, h.shape[1]
-    out = h.new_empty(groups, width)
+    out, h = h.new_empty(groups, width), h.contiguous()
+    if not out.numel():
+        return out
     columns = min(128, triton.next_power_of_2(width))
     many = len(rows) > 16 * groups  # rows in a group
     _sums[(triton.cdiv(groups, 1 if many else 16), triton.cdiv(width, columns))](
