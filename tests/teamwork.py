@@ -132,6 +132,8 @@ def scene(name: str, folder: Path, team: Team) -> None:
             train(folder / kind, kind, team)
         train(folder / "begun alone", team=team)
         train(folder / "begun together", team=team, steps=PART)
+    elif name == "gpus":
+        train(folder / name, team=team, device=f"cuda:{team.rank}")
     elif name == "too small a batch":
         train(folder, team=team, batch=1)
     elif name == "other settings":
@@ -169,7 +171,7 @@ def member(rank: int, size: int, port: int, folder: Path, name: str) -> None:
     if name == "halted":
         pulse.SILENT = 2.0
     try:
-        with Team.joined(torch.device("cpu")) as team:
+        with Team.joined(torch.device("cuda", rank) if name == "gpus" else torch.device("cpu")) as team:
             scene(name, folder, team)
     except TrmsolveError as error:
         print(f"error: {error}", file=sys.stderr)

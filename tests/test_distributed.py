@@ -78,6 +78,15 @@ def test_two_processes_train_the_weights_that_one_does(pairs, kind):
             torch.testing.assert_close(value.float(), theirs[name].float(), **close, msg=lambda m, n=name: f"{n}: {m}")
 
 
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two CUDA devices")
+def test_two_gpus_train_what_one_cpu_does(tmp_path):
+    assert together("gpus", tmp_path) == [(0, ""), (0, "")]
+    train(tmp_path / "cpu")
+    ours, theirs = (load_file(tmp_path / name / "state.safetensors") for name in ("gpus", "cpu"))
+    for name, value in ours.items():
+        torch.testing.assert_close(value.float(), theirs[name].float(), atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["sudoku", "table"])
 def test_they_log_what_one_logs(pairs, kind):
     ours, theirs = ((folder / "metrics.jsonl").read_text() for folder in pairs[kind])

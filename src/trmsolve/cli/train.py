@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import sys
-import time
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, Terminated, guarded, handling, say, shared
+from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say, shared
 from trmsolve.cli.inputs import records
+from trmsolve.cli.once import said_once
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
 from trmsolve.place import place
 
 MINUTES = 30.0  # of a run that nothing else ends
-
-
-def said_once(command: Callable[..., int]) -> Callable[..., int]:
-    """The same command; what is wrong for all processes of a machine alike is said by one of them."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> int:
-        try:
-            return command(*args, **kwargs)
-        except TrmsolveError as error:
-            where = place()
-            if where is None or where.local_rank == 0:
-                raise
-            from trmsolve.training.distributed import everyones
-
-            if not everyones(error):
-                raise
-            with suppress(Terminated, KeyboardInterrupt):
-                time.sleep(10)  # torchrun ends all as soon as one has ended: the speaker shall come to speak
-            return BAD
-
-    return run
 
 
 @guarded

@@ -133,8 +133,11 @@ class Team:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         # The host's own messages go through gloo in any case: they must not wait for what the GPU has to do.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        team = cls(where.rank, where.size, Pulse(where.rank, where.size))
+        try:
+            dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+            team = cls(where.rank, where.size, Pulse(where.rank, where.size))
+        except (RuntimeError, ValueError, OSError) as error:
+            raise TrmsolveError(f"process {where.rank} cannot join the others: {_said(error)}") from error
         team.pulse.start()
         try:
             yield team

@@ -117,6 +117,8 @@ class Trainer:
         session = {"command": shlex.join(["trmsolve", *command]), "from_step": self.step, "data": data}
         if source is not None:
             session["from"] = source
+        if self.team.size > 1:
+            session["processes"] = self.team.size
         sessions = self.note.setdefault("sessions", [])
         if not sessions or {**sessions[-1], "from_step": 0} != {**session, "from_step": 0}:
             sessions.append(session)
@@ -176,10 +178,10 @@ class Trainer:
         profile: Profile | None,
     ) -> str:
         began = time.monotonic() - self.seconds
-        last_save, last_evaluation, outcome = self.seconds, self.seconds, "finished"
+        last_save, last_evaluation, stopped = self.seconds, self.seconds, False
         totals, since = Totals(), time.monotonic()
         smooth, first = None, self.step
-        while not self.config.finished(self.step, self.seconds):
+        while not (stopped or self.config.finished(self.step, self.seconds)):
             said = self._step(totals, lambda: time.monotonic() - began, stop)
             loss = said["total"]
             if profile is not None:
@@ -193,16 +195,15 @@ class Trainer:
             if self.step % self.LOG_EVERY == 0:
                 self._log(totals.metrics(time.monotonic() - since), report)
                 totals, since = Totals(), time.monotonic()
-            if said["stop"]:
-                outcome = "interrupted"
-                break
-            if self.seconds - last_save >= save_every:
+            stopped = said["stop"] > 0
+            if not stopped and self.seconds - last_save >= save_every:
                 self._save(report)
                 last_save = self.seconds
-            if evaluate is not None and self.seconds - last_evaluation >= evaluate_every:
+            if evaluate is not None and not stopped and self.seconds - last_evaluation >= evaluate_every:
                 self._evaluate(evaluate, report)
                 last_evaluation = self.seconds
                 since = time.monotonic()
+        outcome = "finished" if self.config.finished(self.step, self.seconds) else "interrupted"
         if evaluate is not None and outcome == "finished" and self.step > first:
             self._evaluate(evaluate, report)
         if self.team.told(self.step > first or not self.folder.state_file.exists()):
