@@ -268,6 +268,20 @@ class Short:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
 
+def test_with_too_little_memory_every_run_still_takes_every_step():
+    model, encoded = network("grid"), questions("grid", 9)
+    stage = Short(Plain(model), 60)
+    expected, found = Recursion(model, torch.float32), Recursion(model, torch.float32, stage)
+    for batch in (expected, found):
+        batch.admit(Run(e, 9) for e in encoded)
+    for _ in range(3):
+        expected.advance()
+        found.advance()
+        for a, b in zip(expected.runs, found.runs, strict=True):
+            np.testing.assert_allclose(a.reading.probabilities, b.reading.probabilities, atol=CLOSE)
+    assert found.tokens > 2 * stage.limit and found.full
+
+
 @pytest.mark.parametrize("moody", [False, True])
 @pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize("rooms", [False, True])

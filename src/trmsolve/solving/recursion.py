@@ -52,7 +52,8 @@ class Recursion:
     it said. So the readings of a run are the same, each comes one `advance` later, and a run that is then released has
     taken one step more, which nobody reads.
 
-    When the memory runs out, a batch of half the size goes on, and the runs left out take part when others have left.
+    When the memory runs out, the runs take their step in shares of half the size, one share after the other, while the
+    states of the others wait in the host's memory.
     """
 
     def __init__(self, model: TRM, dtype: torch.dtype, stage: Stage | None = None, overlap: bool = False) -> None:
@@ -60,12 +61,11 @@ class Recursion:
         self.stage = Plain(model) if stage is None else stage
         self.runs: list[Run] = []
         self.tokens = 0  # L, of all runs
-        self._taking_part: list[Run] = []
+        self._packed: list[Run] = []  # whose states are y and z
         self._y, self._z = model.start(0, dtype)
-        self._rows: dict[Run, slice] = {}  # where their states are among y and z
-        self._aside: dict[Run, tuple[Tensor, Tensor]] = {}  # states of runs left out, in the host's memory
-        self._changed = False  # whether others take part from now on than those that are packed
-        self._under_way: Told | None = None
+        self._rows: dict[Run, slice] = {}  # where, for each of them
+        self._aside: dict[Run, tuple[Tensor, Tensor]] = {}  # states in the host's memory
+        self._under_way: list[Told] = []
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -78,14 +78,14 @@ class Recursion:
     def admit(self, runs: Iterable[Run]) -> None:
         """The runs take part from the next step on, from fresh states."""
         for run in runs:
-            run.here, self._changed = True, True
+            run.here = True
             self.runs.append(run)
             self.tokens += len(run.encoded.x)
 
     def release(self, done: set[Run]) -> None:
         """These runs leave the batch."""
         for run in done:
-            run.here, self._changed = False, True
+            run.here = False
             self.tokens -= len(run.encoded.x)
             self._aside.pop(run, None)
         self.runs = [run for run in self.runs if run.here]
@@ -98,24 +98,36 @@ class Recursion:
         told = self._started()
         if self.overlap:
             told, self._under_way = self._under_way, told
-        if told is not None:
-            told.read()
+        for share in told:
+            share.read()
 
-    def _started(self) -> Told:
-        """A step of as many as the memory holds."""
-        while True:
+    def _started(self) -> list[Told]:
+        """A step of all runs, in as few shares as the memory allows."""
+        told, waiting = [], self.runs
+        while waiting:
+            share = self._share(waiting)
             try:
-                if self._changed or self.stage.unsuited:
-                    self._pack()
+                if share != self._packed or self.stage.unsuited:
+                    self._pack(share)
                 self._y, self._z, said = self.stage.step(self._y, self._z)
-                return Told(self._taking_part, Arriving(said))
+                told.append(Told(share, Arriving(said)))
+                waiting = waiting[len(share) :]
+                continue
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-            self._halve()  # out here the error is gone, and with it what its traceback holds on to
+            self._halve(share)  # out here the error is gone, and with it what its traceback holds on to
+        return told
 
-    def _halve(self) -> None:
-        number, tokens = len(self._taking_part), sum(len(run.encoded.x) for run in self._taking_part)
+    def _share(self, waiting: list[Run]) -> list[Run]:
+        """The first of them that fit together, at least one: all, unless the memory has run out before."""
+        if not self.stage.limit:
+            return list(waiting)
+        ends = np.cumsum([len(run.encoded.x) for run in waiting])
+        return waiting[: max(1, int(np.searchsorted(ends, self.stage.limit, side="right")))]
+
+    def _halve(self, share: list[Run]) -> None:
+        number, tokens = len(share), sum(len(run.encoded.x) for run in share)
         if number < 2:
             device = next(self.model.parameters()).device
             raise TrmsolveError(
@@ -124,23 +136,23 @@ class Recursion:
             )
         say = log.info if self.stage.limit else log.warning
         say("out of memory with %d puzzles at once: going on with %d", number, number // 2)
-        self.stage.limit, self._changed = max(1, tokens // 2), True
+        self.stage.limit, self._packed = max(1, tokens // 2), []
         self.stage.forget()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _pack(self) -> None:
-        """Pack who takes part, and bring their states together. When it fails half-way, all is as it was before."""
-        self._taking_part = self._fitting()
-        for run in set(self._rows).difference(self._taking_part, self._aside):
+    def _pack(self, share: list[Run]) -> None:
+        """Pack these runs, and bring their states together. When it fails half-way, no state is lost."""
+        self._packed = []
+        for run in set(self._rows).difference(share, self._aside):
             if run.here:
-                self._aside[run] = tuple(states[self._rows[run]].cpu() for states in (self._y, self._z))
-        number = self.stage.pack([run.encoded for run in self._taking_part])
+                self._aside[run] = tuple(s[self._rows[run]].to("cpu", copy=True) for s in (self._y, self._z))
+        number = self.stage.pack([run.encoded for run in share])
         # Rows come from: the states as they lie, then one fresh state, then those that were aside.
         fresh = len(self._y)
-        index, rows, returning = np.full(number, fresh), {}, [run for run in self._taking_part if run in self._aside]
+        index, rows, returning = np.full(number, fresh), {}, [run for run in share if run in self._aside]
         begin, after = 0, fresh + 1
-        for run in self._taking_part:
+        for run in share:
             end = begin + len(run.encoded.x)
             if run in self._aside:
                 index[begin:end] = np.arange(after, after := after + end - begin)
@@ -149,19 +161,14 @@ class Recursion:
             rows[run], begin = slice(begin, end), end
         chosen, device = sent(torch.from_numpy(index), self._y.device), self._y.device
         self._y, self._z = (
-            torch.cat([states, start, *(sent(self._aside[run][k], device) for run in returning)])[chosen]
+            torch.cat([states, start, *(sent(self._aside[run][k], device) for run in returning)]).index_select(
+                0, chosen
+            )
             for k, (states, start) in enumerate(zip((self._y, self._z), self.model.start(1, self.dtype), strict=True))
         )
-        self._rows, self._changed = rows, False
+        self._rows, self._packed = rows, share
         for run in returning:
             del self._aside[run]
-
-    def _fitting(self) -> list[Run]:
-        """All runs; or after the memory has run out, the first of them, at least one."""
-        if not self.stage.limit:
-            return list(self.runs)
-        ends = np.cumsum([len(run.encoded.x) for run in self.runs])
-        return self.runs[: max(1, int(np.searchsorted(ends, self.stage.limit, side="right")))]
 
 
 class Told(NamedTuple):
