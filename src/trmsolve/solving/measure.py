@@ -15,6 +15,7 @@ from trmsolve.solving.memory import runs_at_once
 from trmsolve.solving.options import Result
 from trmsolve.solving.recursion import Recursion, Run
 from trmsolve.solving.solver import Solver
+from trmsolve.solving.stage import Stage
 from trmsolve.tasks.base import Puzzle, Task
 
 CURVE = (1, 2, 4, 8, 16, 32, 64)  # steps at which accuracy is shown as a curve
@@ -102,42 +103,50 @@ def single_pass(
 
 def roll(solver: Solver, batches: Iterable[Sequence[Puzzle]], steps: tuple[int, ...]) -> Iterator[int | SinglePass]:
     """The counts of each batch; before them, after every step, how many there have been."""
+    with solver.stage() as stage:
+        for members in batches:
+            yield from _rolled(solver, stage, members, steps)
+
+
+def _rolled(
+    solver: Solver, stage: Stage, members: Sequence[Puzzle], steps: tuple[int, ...]
+) -> Iterator[int | SinglePass]:
+    """The same of one batch."""
     task = solver.task
-    for members in batches:
-        counts = SinglePass(steps)
-        batch = Recursion(solver.model, solver.dtype)
-        under_way: list[tuple[Puzzle, Run]] = []
-        for puzzle in members:
-            counts.puzzles += 1
-            counts.cells += int(task.open_cells(puzzle.question).sum())
-            encoded = task.encode(puzzle.question)
-            if encoded is not None and encoded.choices:
-                counts.taken += 1
-                under_way.append((puzzle, Run(encoded, max(steps))))
-            elif encoded is not None and task.solved(puzzle.question, puzzle.question):
-                counts.taken += 1
-                for k in steps:  # nothing open: right from the start
-                    counts.add(k, accepted=True, exact=True, right_cells=0, halting_right=True)
-        batch.admit(run for _, run in under_way)
-        for k in range(1, max(steps) + 1 if under_way else 0):
-            batch.advance()
-            yield k
-            if k not in steps:
-                continue
-            for puzzle, run in under_way:
-                reading = run.reading
-                guess = task.decode(puzzle.question, run.encoded.meanings[reading.chosen], reading.confidence)
-                accepted = task.solved(puzzle.question, guess.answer)
-                cells = task.open_cells(puzzle.question)
-                same, exact = int(cells.sum()) * accepted, accepted
-                if puzzle.solution is not None:
-                    same = int((guess.answer == puzzle.solution)[cells].sum())
-                    exact = same == int(cells.sum())
-                counts.add(
-                    k, accepted=accepted, exact=exact, right_cells=same, halting_right=(reading.halt > 0.5) == accepted
-                )
-                counts.said.setdefault(k, []).append((reading.halt, accepted))
-        yield counts
+    counts = SinglePass(steps)
+    batch = Recursion(solver.model, solver.dtype, stage)
+    under_way: list[tuple[Puzzle, Run]] = []
+    for puzzle in members:
+        counts.puzzles += 1
+        counts.cells += int(task.open_cells(puzzle.question).sum())
+        encoded = task.encode(puzzle.question)
+        if encoded is not None and encoded.choices:
+            counts.taken += 1
+            under_way.append((puzzle, Run(encoded, max(steps))))
+        elif encoded is not None and task.solved(puzzle.question, puzzle.question):
+            counts.taken += 1
+            for k in steps:  # nothing open: right from the start
+                counts.add(k, accepted=True, exact=True, right_cells=0, halting_right=True)
+    batch.admit(run for _, run in under_way)
+    for k in range(1, max(steps) + 1 if under_way else 0):
+        batch.advance()
+        yield k
+        if k not in steps:
+            continue
+        for puzzle, run in under_way:
+            reading = run.reading
+            guess = task.decode(puzzle.question, run.encoded.meanings[reading.chosen], reading.confidence)
+            accepted = task.solved(puzzle.question, guess.answer)
+            cells = task.open_cells(puzzle.question)
+            same, exact = int(cells.sum()) * accepted, accepted
+            if puzzle.solution is not None:
+                same = int((guess.answer == puzzle.solution)[cells].sum())
+                exact = same == int(cells.sum())
+            counts.add(
+                k, accepted=accepted, exact=exact, right_cells=same, halting_right=(reading.halt > 0.5) == accepted
+            )
+            counts.said.setdefault(k, []).append((reading.halt, accepted))
+    yield counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Solver:
         searches: list[Search] = []
         waiting: dict[int, Result] = {}
         admitted = delivered = 0
-        with Feed(puzzles) as feed, self._stage() as stage:
+        with Feed(puzzles) as feed, self.stage() as stage:
             batch = Recursion(self.model, self.dtype, stage, overlap=stage.asynchronous)
             while True:
                 while self._has_room(batch, options) and admitted - delivered < max(self.AHEAD, 16 * len(batch)):
@@ -82,8 +82,8 @@ class Solver:
                     raise OutOfTime
 
     @contextmanager
-    def _stage(self) -> Iterator[Stage]:
-        """A stage for one stream alone."""
+    def stage(self) -> Iterator[Stage]:
+        """Where to take steps, for one batch alone. It keeps what it has recorded for the next one."""
         stage = self._idle.pop() if self._idle else stage_for(self.model)
         try:
             yield stage
