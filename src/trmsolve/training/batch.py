@@ -40,7 +40,7 @@ class Batch:
     ) -> None:
         number = team.size * config.accumulate
         if config.batch < number:
-            among = f"{team.size} processes" if config.accumulate == 1 else f"{number} shares"
+            among = f"{team.size} processes" if config.accumulate == 1 else f"{number} parts"
             raise Everyones(
                 f"a batch of {config.batch} cannot be shared among {among}",
                 f"--batch-size {number} or more; it counts the puzzles of all processes and micro-batches together",
