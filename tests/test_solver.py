@@ -5,6 +5,8 @@ import threading
 import time
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -198,3 +200,18 @@ def test_a_branch_whose_children_are_refuted_is_refuted():
 def test_the_most_telling_choice_is_even_and_has_few_tokens():
     p = np.array([0.95, 0.05, 0.5, 0.5, 0.34, 0.33, 0.33, 1.0], np.float32)
     assert most_telling(p, np.array([0, 2, 4, 7, 8])) == 1
+
+
+@hypothesis.given(st.lists(st.lists(st.floats(2.0**-10, 1, width=32), min_size=1, max_size=9), min_size=1, max_size=20))
+def test_the_most_telling_choice_has_the_best_score_of_all(options):
+    """Its score: the second best option, times the two best together, over the number of options squared."""
+
+    def score(p: list[float]) -> float:
+        *_, second, best = sorted(p)
+        return second * (best + second) / len(p) ** 2
+
+    which = most_telling(np.concatenate([np.float32(p) for p in options]), np.cumsum([0, *map(len, options)]))
+    open_ones = [p for p in options if len(p) > 1]
+    if open_ones:
+        assert len(options[which]) > 1
+        assert score(options[which]) == pytest.approx(max(map(score, open_ones)), rel=1e-5)
