@@ -20,7 +20,7 @@ from trmsolve.model.trm import TRM
 from trmsolve.model.written import as_written
 from trmsolve.solving.flops import counted, matmul_rate, step_flops
 from trmsolve.solving.measure import single_pass
-from trmsolve.solving.options import GIVE_UP_FROM, SolveOptions
+from trmsolve.solving.options import GIVE_UP_FROM, SURER, SolveOptions, StepEvent
 from trmsolve.solving.solver import Solver
 from trmsolve.sources import open_lines
 from trmsolve.tasks import get
@@ -102,6 +102,18 @@ def test_an_unsure_single_pass_ends_early(solver):
     for one, other, is_late in zip(patient, hasty, late, strict=True):
         assert other.steps == min(one.steps, GIVE_UP_FROM)
         assert other.solved == (one.solved and not is_late)
+
+
+def test_the_bar_for_going_on_rises(solver):
+    """Where it would have to be for a run to end just now, seen from the confidence of each step."""
+    events = [e for e in solver.solve(read(STUCK), SolveOptions(restarts=0), steps=True) if isinstance(e, StepEvent)]
+    blank = events[0].puzzle.question == 0
+    needed = [float(e.guess.confidence[blank].mean()) - SURER * (e.step - GIVE_UP_FROM) for e in events]
+    low = min(needed[GIVE_UP_FROM - 1 :])
+    (patient,) = solver.solve(read(STUCK), SolveOptions(restarts=0, give_up=low - 1e-4))
+    (hasty,) = solver.solve(read(STUCK), SolveOptions(restarts=0, give_up=low + 1e-4))
+    ends = next(k for k, bar in enumerate(needed, 1) if k >= GIVE_UP_FROM and bar < low + 1e-4)
+    assert (patient.steps, hasty.steps) == (len(events), ends)
 
 
 def test_what_gives_up_its_single_pass_is_still_solved_by_restarts(solver):
@@ -204,7 +216,7 @@ def test_bench_measures_solving_as_json():
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
     found = report["inference"]
-    assert found["settings"] == {"max_steps": 16, "restarts": 0, "give_up": 0.5}
+    assert found["settings"] == {"max_steps": 16, "restarts": 0, "give_up": 0.48}
     names = [stream["name"] for stream in found["streams"]]
     assert names[:2] == ["single pass", "default settings"] and names[-1] == "published, float32"
     assert found["streams"][1]["accuracy"] == 1

@@ -47,8 +47,8 @@ def bench(
     restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the single pass; 0: it is none else.")] = 0,
     give_up: Annotated[
         float,
-        typer.Option("--give-up", min=0, max=1, help="The single pass ends when its mean confidence stays below this."),
-    ] = 0.5,
+        typer.Option("--give-up", min=0, max=1, help="The single pass ends when its mean confidence is below this."),
+    ] = 0.48,
     batch_size: o.BatchSize = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
     compile: Annotated[

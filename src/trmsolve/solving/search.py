@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trmsolve.solving.attempt import Attempt, Restarts
-from trmsolve.solving.options import GIVE_UP_FROM, Result, SolveOptions, StepEvent
+from trmsolve.solving.options import GIVE_UP_FROM, SURER, Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Run
 from trmsolve.solving.tree import Tree
 from trmsolve.solving.views import Views
@@ -30,6 +30,7 @@ class Search:
     puzzle: Puzzle
     options: SolveOptions
     index: int  # place in the input
+    watched: bool = False  # whether anybody wants to know of every step
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
     started_runs: int = 0
@@ -92,11 +93,11 @@ class Search:
             guess = self.task.decode(attempt.question, meanings, reading.confidence)
             guess = self.attempts.restored(attempt, guess)
             right = self.task.solved(question, guess.answer)
-            if self.shown is None:
+            if self.watched and self.shown is None:
                 self.shown = self._event(attempt, guess, right)
             if (right if self.options.verify else reading.halt > 0.5) and self.answer is None:
                 self.answer, self.verified = (guess, reading.halt), right
-                self.shown = self._event(attempt, guess, right)
+                self.shown = self._event(attempt, guess, right) if self.watched else None
             if self.best is None or reading.halt > self.best[1]:
                 self.best = (guess, reading.halt)
             if run.step >= run.max_steps or (self.options.verify and self._hopeless(attempt)):
@@ -110,10 +111,13 @@ class Search:
         return ended
 
     def _hopeless(self, attempt: Attempt) -> bool:
+        return self._unsure(attempt) or self.attempts.hopeless(attempt, self.options)
+
+    def _unsure(self, attempt: Attempt) -> bool:
         run, bar = attempt.run, self.options.give_up
-        if bar and attempt is self.attempts.root and run.step >= GIVE_UP_FROM and run.reading.confidence.mean() < bar:
-            return True
-        return self.attempts.hopeless(attempt, self.options)
+        if not bar or run.step < GIVE_UP_FROM or attempt is not self.attempts.root:
+            return False
+        return float(run.reading.confidence.mean()) < bar + SURER * (run.step - GIVE_UP_FROM)
 
     def _event(self, attempt: Attempt, guess: Guess, right: bool) -> StepEvent:
         run = attempt.run

@@ -57,7 +57,7 @@ class Solver:
                     if isinstance(record, BadPuzzle):
                         waiting[admitted] = Result(record, error=record.message)
                     else:
-                        searches.append(search := Search(self.task, record, options, admitted))
+                        searches.append(search := Search(self.task, record, options, admitted, steps))
                         batch.admit(search.runs)
                     admitted += 1
                 done: set[Run] = set()
@@ -66,7 +66,7 @@ class Solver:
                     done.update(*(search.observe() for search in searches if not search.finished))
                 batch.release(done)
                 for search in searches:
-                    if steps and search.shown is not None:
+                    if search.shown is not None:
                         yield search.shown
                     if search.finished:
                         waiting[search.index] = search.result()
