@@ -45,6 +45,7 @@ def test_everything_not_well_has_a_hint(bundled, monkeypatch):
     (bundled / "sudoku.safetensors").write_bytes(b"broken")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 0.5)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     found = checks(solve=lambda: (False, "the answer broke a rule"))
     ill = {name: check.status for name, check in found.items() if check.status != "ok"}
     assert ill["checkpoint sudoku"] == "fail" and ill["self-test"] == "fail"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 
 import pytest
 
@@ -231,6 +232,12 @@ def test_quiet_and_verbose(cli):
     done = cli("sudoku", "-", "-v", "--device", "cpu", stdin=EASY)
     assert done.stderr.count("device: cpu") == 1 and "checkpoint: " in done.stderr
     assert done.stdout == f"{EASY_ANSWER}\n"
+
+
+def test_what_verbose_begins_ends_with_the_command(cli):
+    aloud = cli("sudoku", "-", "-v", "--device", "cpu", stdin=EASY)
+    assert "steps: " in aloud.stderr and "steps: " not in cli("sudoku", "-", "--device", "cpu", stdin=EASY).stderr
+    assert logging.getLogger("trmsolve").handlers == []
 
 
 def test_timeout_keeps_stdout_whole(cli, tmp_path):

@@ -43,7 +43,7 @@ def guarded(command: Command) -> Command:
             if not where.first:
                 raise typer.Exit(SOLVED)
             say(f"one process does this; {where.size - 1} of {where.size} have nothing to do")
-        with handling({signal.SIGTERM: _terminate}):
+        with handling({signal.SIGTERM: _terminate}), _quiet_again():
             raise typer.Exit(_code(command, args, kwargs))
 
     return run  # type: ignore[return-value]
@@ -123,7 +123,7 @@ def say(text: str) -> None:
 
 
 def speak_up(model: Model) -> None:
-    """Say what was loaded where. From now on the library also tells how steps are taken, and why so."""
+    """Say what was loaded where. Until the command ends the library also tells how steps are taken, and why so."""
     import logging
 
     say(f"device: {model.choice}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
@@ -135,3 +135,15 @@ def speak_up(model: Model) -> None:
     log = logging.getLogger("trmsolve")
     log.handlers, log.propagate = [Aloud()], False
     log.setLevel(logging.INFO)
+
+
+@contextmanager
+def _quiet_again() -> Iterator[None]:
+    """What speak_up() has begun ends with the command: another may follow in the same process."""
+    try:
+        yield
+    finally:
+        if (logging := sys.modules.get("logging")) is not None:
+            log = logging.getLogger("trmsolve")
+            log.handlers, log.propagate = [], True
+            log.setLevel(logging.NOTSET)

@@ -125,6 +125,7 @@ class Crew:
         self.where, self.links, self._over = where, [], False
         self._locks = [threading.Lock() for _ in range(where.size)]
         self._own: Connection | None = None  # the worker's end of the first link, until it has begun
+        self._working: threading.Thread | None = None  # it, since
 
     def __enter__(self) -> Crew:
         ours, self._own = Pipe()
@@ -148,11 +149,14 @@ class Crew:
                     open_links.remove(link)
         for link in self.links:
             link.close()
+        if self._working is not None:  # Python must not end while a thread may be inside of torch
+            self._working.join(PATIENCE)
 
     def start(self, models: Sequence[Any], deadline: float | None = None) -> None:
         """Begin to work with these models. Raises TrmsolveError when another process has other ones, or none."""
         worker, self._own = Worker(self._own), None
-        threading.Thread(target=worker.run, args=(lambda: models,), daemon=True).start()
+        self._working = threading.Thread(target=worker.run, args=(lambda: models,), daemon=True)
+        self._working.start()
         digests: dict[int, tuple[str, ...]] = {}
         while len(digests) < len(self.links):
             digests |= {rank: ready.digests for rank, ready in self._heard(deadline)}
