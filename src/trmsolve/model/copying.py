@@ -5,7 +5,7 @@ logit of colour c <- logit + sum over sources s of g_s(y) p_s(c)
 p_s(c) is the share of colour c among those whom the token hears by way s: itself, a neighbour, a group. It is known
 from the question. The network only says how far it trusts each way, which is the same for all colours and all sizes. To
 pass an embedding through the layers unharmed is what it learns slowly: without this, a net that had trained for two
-hours did not yet turn all grids of three rows upside down.
+hours did not yet turn all small grids over (docs/records.md).
 """
 
 from __future__ import annotations

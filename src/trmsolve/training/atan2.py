@@ -13,8 +13,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from trmsolve.training.foreach import Foreach
 
-class AdamATan2(torch.optim.Optimizer):
+
+class AdamATan2(Foreach):
     """The optimizer in plain PyTorch. lr: the step is at most pi/2 of it, after the first few; betas of m and v."""
 
     def __init__(
@@ -22,22 +24,11 @@ class AdamATan2(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """One step of every parameter that has a gradient."""
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            for p in params:
-                if not self.state[p]:
-                    self.state[p] = {
-                        "step": torch.zeros(()),  # on the CPU: its value is asked for at each step
-                        "exp_avg": torch.zeros_like(p),
-                        "exp_avg_sq": torch.zeros_like(p),
-                    }
-            if params:
-                self._update(group, params)
+    def fresh(self, p: Tensor) -> dict[str, Tensor]:
+        count = torch.zeros(())  # on the CPU: its value is asked for at each step
+        return {"step": count, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
 
-    def _update(self, group: dict, params: list[Tensor]) -> None:
+    def update(self, group: dict, params: list[Tensor]) -> None:
         lr, (beta1, beta2) = group["lr"], group["betas"]
         grads = [p.grad for p in params]
         m, v = ([self.state[p][name] for p in params] for name in ("exp_avg", "exp_avg_sq"))

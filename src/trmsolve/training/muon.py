@@ -13,29 +13,23 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from trmsolve.training.foreach import Foreach
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of X <- a X + (b A + c A A) X with A = X X^T: steepest at 0
 ITERATIONS = 5
 EPS = 1e-7  # the norm that a matrix is divided by is at least this
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Foreach):
     """For matrices alone, (rows, columns) each. Its state is that of torch.optim.Muon."""
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """One step of every matrix that has a gradient."""
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            for p in params:
-                if not self.state[p]:
-                    self.state[p] = {"momentum_buffer": torch.zeros_like(p)}
-            if params:
-                self._update(group, params)
+    def fresh(self, p: Tensor) -> dict[str, Tensor]:
+        return {"momentum_buffer": torch.zeros_like(p)}
 
-    def _update(self, group: dict, params: list[Tensor]) -> None:
+    def update(self, group: dict, params: list[Tensor]) -> None:
         lr, grads = group["lr"], [p.grad for p in params]
         momenta = [self.state[p]["momentum_buffer"] for p in params]
         torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
