@@ -216,9 +216,9 @@ def test_bench_measures_solving_as_json():
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
     found = report["inference"]
-    assert found["settings"] == {"max_steps": 16, "restarts": 0, "give_up": 0.48}
+    assert found["settings"] == {"max_steps": 16, "restarts": 12, "give_up": 0.8, "promise": 0.565}
     names = [stream["name"] for stream in found["streams"]]
-    assert names[:2] == ["single pass", "default settings"] and names[-1] == "published, float32"
+    assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
     assert found["streams"][1]["accuracy"] == 1
     assert len(found["ratios"]) == 2 * (len(names) - 2)
     assert found["one_puzzle_seconds"]["cold_start"]["median"] > found["one_puzzle_seconds"]["warm"]["median"] > 0
@@ -236,7 +236,7 @@ def test_bench_measures_training_for_people(tmp_path):
     assert done.exit_code == 0, done.stderr
     for words in ("training, ours not compiled", "optimizer steps/s", "published, batch 32", "times"):
         assert words in done.stdout
-    assert "single pass" not in done.stdout
+    assert "quick" not in done.stdout
 
 
 def test_bench_leaves_out_what_the_model_cannot_take_and_refuses_when_that_is_all(tmp_path):

@@ -23,7 +23,7 @@ from trmsolve.solving import memory
 from trmsolve.solving import solver as solver_module
 from trmsolve.solving.graphs import CudaGraphs
 from trmsolve.solving.options import SolveOptions
-from trmsolve.solving.recursion import Recursion, Run
+from trmsolve.solving.recursion import Heritage, Recursion, Run
 from trmsolve.solving.solver import Solver
 from trmsolve.solving.stage import Plain, Rooms, Stage, stage_for
 from trmsolve.sources import open_lines
@@ -177,6 +177,59 @@ def test_rooms_give_the_same_as_plain_calls(mixer, overlap):
     same(plain, rolled(Recursion(model, torch.float32, rooms, overlap), encoded), exactly=False)
     assert len(rooms) < sum(1 + 7 * i % 6 for i in range(len(encoded))) // 2  # rooms recur
     same(plain, rolled(Recursion(model, torch.float32, rooms, overlap), encoded), exactly=False)  # and are kept
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("rooms", [False, True])
+@pytest.mark.parametrize("mixer", CONFIGS)
+def test_an_heir_goes_on_where_the_run_before_it_ended(mixer, rooms, width):
+    """Two steps and three more read as five steps do, whatever shares the batch."""
+    model = network(mixer)
+    batch = Recursion(model, torch.float32, Rooms(model, lambda call: call) if rooms else Plain(model))
+    for encoded in (asked := questions(mixer))[:4]:
+        expected = alone(model, encoded, 5)
+        first, others = Run(encoded, 2, bequeaths=True), [Run(e, 9) for e in asked[4 : 3 + width]]
+        batch.admit([*others[:1], first, *others[1:]])
+        batch.advance()
+        batch.advance()
+        batch.release({first})
+        heir = Run(encoded, 3, Heritage(first, np.arange(len(encoded.x))))
+        batch.admit([heir])
+        for halt, logits in expected[2:]:
+            batch.advance()
+            assert heir.reading.halt == pytest.approx(halt, abs=CLOSE)
+            best = logits[encoded.first[0] : encoded.first[0] + encoded.size[0]].softmax(0).max().item()
+            assert heir.reading.confidence[0] == pytest.approx(best, abs=CLOSE)
+        assert heir.step == 3 and heir.inherits is None
+        batch.release({heir, *others})
+        assert not batch.runs and first.ended is not None and heir.ended is None
+
+
+@torch.inference_mode()
+def test_an_heir_takes_of_each_token_the_state_that_is_meant_for_it():
+    model = network("units")
+    parent, child = (encode_sudoku(q) for q in _a_question_and_a_branch())
+    batch, before = Recursion(model, torch.float32), Run(parent, 1, bequeaths=True)
+    batch.admit([before])
+    batch.advance()
+    batch.release({before})
+    rows = np.array([parent.meanings.tolist().index(meaning) for meaning in child.meanings])
+    heir = Run(child, 1, Heritage(before, rows))
+    batch.admit([heir])
+    batch.advance()
+    tokens, layout = pack([parent])
+    step = model(tokens, *model.start(len(tokens)), layout)
+    tokens, layout = pack([child])
+    expected = model(tokens, step.y[rows], step.z[rows], layout)
+    assert heir.reading.halt == pytest.approx(expected.halt.sigmoid().item(), abs=CLOSE)
+
+
+def _a_question_and_a_branch() -> tuple[np.ndarray, np.ndarray]:
+    question, answer, _ = generate_sudoku(5, 1, 9)
+    branch = question.copy()
+    cell = tuple(np.argwhere(question == 0)[3])
+    branch[cell] = answer[cell]
+    return question, branch
 
 
 @pytest.mark.parametrize("mixer", CONFIGS)
@@ -371,13 +424,15 @@ def outcomes(model: trmsolve.Model, stage_of, monkeypatch, overlap: bool, **sett
 def test_a_stream_ends_the_same_on_every_stage(monkeypatch):
     """Steps that nobody reads are in no count, and no puzzle's way depends on the others'."""
     model = trmsolve.load("sudoku", device="cpu", dtype="float32")
-    settings = {"batch_size": 4, "restarts": 4}
-    expected = outcomes(model, Plain, monkeypatch, False, **settings)
-    assert len(expected) > 30
-    assert outcomes(model, Plain, monkeypatch, True, **settings) == expected
-    for overlap in (False, True):
-        assert outcomes(model, lambda m: Rooms(m, at_once), monkeypatch, overlap, **settings) == expected
-    assert outcomes(model, lambda m: Short(Plain(m), 600), monkeypatch, True, **settings) == expected
+    alone, branching = {"batch_size": 4, "restarts": 0}, {"batch_size": 4, "restarts": 4, "give_up": 1.0}
+    plain = outcomes(model, Plain, monkeypatch, False, **alone)
+    assert len(plain) > 30
+    assert outcomes(model, Plain, monkeypatch, True, **alone) == plain
+    for overlap in (False, True):  # with overlap branches begin a step later in the life of their parents
+        expected = outcomes(model, Plain, monkeypatch, overlap, **branching)
+        assert any(of[2] for of in expected if len(of) == 4 and isinstance(of[0], bool))
+        assert outcomes(model, lambda m: Rooms(m, at_once), monkeypatch, overlap, **branching) == expected
+        assert outcomes(model, lambda m: Short(Plain(m), 600), monkeypatch, overlap, **branching) == expected
 
 
 def test_two_streams_of_one_solver_do_not_share_a_batch(monkeypatch):

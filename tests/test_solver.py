@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import trmsolve
-from trmsolve.solving.options import Result, StepEvent
+from trmsolve.solving.options import Result, SolveOptions, StepEvent
+from trmsolve.solving.recursion import Reading, Run
 from trmsolve.solving.solver import OutOfTime
-from trmsolve.solving.tree import Node, most_telling
+from trmsolve.solving.tree import KEPT, Node, Tree, heritage, most_telling
 from trmsolve.sources import open_lines
 from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle, Units
 from trmsolve.tasks.sudoku import TASK
@@ -195,6 +196,40 @@ def test_a_branch_whose_children_are_refuted_is_refuted():
     branch.ran, branch.children = True, [leaf(0.5, 0.0), leaf(0.5, 0.0)]
     assert branch.survival() == 0
     assert [node.p for _, node in root.leaves()] == [0.1]
+
+
+def test_a_branch_goes_on_from_its_parents_states_while_they_are_kept(model):
+    (puzzle,) = puzzles("hard.txt", 1)
+    tree, options = Tree(TASK, puzzle.question), SolveOptions()
+    parents = {}
+
+    def ends(node: Node) -> None:
+        """As if it had run and failed."""
+        encoded = node.encoded
+        p = np.concatenate([np.full(n, 1 / n, np.float32) for n in encoded.size])
+        reading = Reading(np.zeros(len(encoded.size), int), np.ones(len(encoded.size), np.float32), p, 0.1, 0.9)
+        node.run = run = Run(encoded, tree.steps(node, options))
+        tree.failed(node, reading)
+        assert run.bequeaths
+        parents.update({id(node): run})
+
+    ends(tree.root)
+    for _ in range(KEPT + 8):
+        together = tree.next(2)
+        for node in together:
+            assert (node.inherits is None) == (node.parent.last is None)
+            if node.inherits is not None:
+                run, rows = node.inherits
+                assert run is parents[id(node.parent)]
+                assert node.parent.encoded.meanings[rows].tolist() == node.encoded.meanings.tolist()
+        for node in together:
+            ends(node)
+    assert sum(run is not None for run in _kept(tree.root)) == KEPT
+    assert tree.root.last is None and heritage(tree.root.children[0]) is None
+
+
+def _kept(node: Node) -> list[Run | None]:
+    return [node.last, *(run for child in node.children for run in _kept(child))]
 
 
 def test_the_most_telling_choice_is_even_and_has_few_tokens():

@@ -53,7 +53,7 @@ def _inference(found: Mapping[str, Any], puzzles: int, peak: float) -> list[str]
         *table(["one puzzle", "seconds"], one),
         "",
         *table([f"{puzzles} puzzles", "right", "puzzles/s", "steps", "GFLOP/s", "of peak"], rows),
-        f"single pass: {settings}",
+        f"quick: {settings}",
         "",
         *table(["puzzles/s, ours / published", "times"], ratios),
     ]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from trmsolve.solving.options import SolveOptions
-from trmsolve.solving.recursion import Reading, Run
+from trmsolve.solving.recursion import Heritage, Reading, Run
 from trmsolve.tasks.base import Encoded, Guess
 
 
@@ -19,12 +19,14 @@ class Attempt:
     question: np.ndarray
     encoded: Encoded
     run: Run | None = None  # while it is in the batch
+    inherits: Heritage | None = None  # what its run is to begin from; None: fresh states
 
 
 class Restarts(Protocol):
     """How a puzzle that the plain recursion leaves unsolved is tried again (tree.py, views.py)."""
 
     root: Attempt | None  # the question itself; None when the rules reject it
+    give_up: float  # SolveOptions.give_up where nobody chose it and there are restarts
 
     def next(self, number: int) -> list[Attempt]:
         """At most so many further attempts, none when there is nothing left to try."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trmsolve.tasks.base import BadPuzzle, Guess, Puzzle
 
-GIVE_UP_FROM = 3  # steps; before, runs that will be right are hardly surer than the others
+GIVE_UP_FROM = 2  # steps; before, runs that will be right are hardly surer than the others
 SURER = 0.01  # so much a step at least do they become (mean confidence; measured on puzzles of extreme_train)
 
 
@@ -18,10 +18,11 @@ class SolveOptions:
     restarts: int = (
         512  # further runs of an unsolved puzzle at most, under assumptions or in other views; 0: the plain recursion
     )
-    restart_steps: int = 6  # steps of a further run at most
+    restart_steps: int = 3  # steps of a further run at most, where it goes on from an earlier one (tree.py)
     # The plain recursion ends when from step GIVE_UP_FROM on its mean confidence is below a bar, which begins at this
-    # and rises by SURER a step. 0: never.
-    give_up: float = 0.0
+    # and rises by SURER a step. 0: never. None: as the way of restarting knows best.
+    give_up: float | None = None
+    promise: float = 0.0  # no restarts where it ended with less confidence: for streams in which some may stay open
     patience: int = 2  # a further run ends when its answer has not changed for so many steps
     width: int = 2  # further runs that a puzzle has in the batch at one time
     batch_size: int | None = None  # runs in the batch; None: as the device likes it. Answers do not depend on it

@@ -32,12 +32,22 @@ class Reading:
     solvable: float  # probability that the question has a solution
 
 
+class Heritage(NamedTuple):
+    """Where a run begins that goes on from what another one has found out."""
+
+    run: Run  # one that `bequeaths`
+    rows: np.ndarray  # int64 (L,) for each token of the heir the token of that run whose states it takes
+
+
 @dataclass(eq=False, slots=True)
 class Run:
     """One question in the batch."""
 
     encoded: Encoded
     max_steps: int
+    inherits: Heritage | None = None  # None: it begins from fresh states
+    bequeaths: bool = False  # whether its states outlast it
+    ended: tuple[Tensor, Tensor] | None = None  # then y and z, (L, D) each, as they were when it was released
     step: int = 0  # of those whose reading is known
     settled: int = 0  # steps since it last chose what it had never chosen before
     reading: Reading | None = None  # what the last `advance` brought to light; None: nothing new
@@ -50,7 +60,7 @@ class Recursion:
 
     With `overlap` the device never waits for the host: `advance` starts a step and brings to light what the step before
     it said. So the readings of a run are the same, each comes one `advance` later, and a run that is then released has
-    taken one step more, which nobody reads.
+    taken one step more, which nobody reads; its heirs begin after that one.
 
     When the memory runs out, the runs take their step in shares of half the size, one share after the other, while the
     states of the others wait in the host's memory.
@@ -76,9 +86,13 @@ class Recursion:
         return self.tokens >= (self.stage.limit or self.stage.most)
 
     def admit(self, runs: Iterable[Run]) -> None:
-        """The runs take part from the next step on, from fresh states."""
+        """The runs take part from the next step on, from fresh states or those that they inherit."""
         for run in runs:
             run.here = True
+            if run.inherits is not None and (states := run.inherits.run.ended) is not None:
+                rows = sent(torch.from_numpy(run.inherits.rows), states[0].device)
+                self._aside[run] = tuple(s.index_select(0, rows) for s in states)
+            run.inherits = None  # which would keep the states of all its forebears
             self.runs.append(run)
             self.tokens += len(run.encoded.x)
 
@@ -86,6 +100,8 @@ class Recursion:
         """These runs leave the batch."""
         for run in done:
             run.here = False
+            if run.bequeaths:
+                run.ended = self._aside.get(run) or tuple(s[self._rows[run]].clone() for s in (self._y, self._z))
             self.tokens -= len(run.encoded.x)
             self._aside.pop(run, None)
         self.runs = [run for run in self.runs if run.here]

@@ -16,7 +16,7 @@ import numpy as np
 
 from trmsolve.solving.attempt import Attempt, Restarts
 from trmsolve.solving.options import GIVE_UP_FROM, SURER, Result, SolveOptions, StepEvent
-from trmsolve.solving.recursion import Run
+from trmsolve.solving.recursion import Reading, Run
 from trmsolve.solving.tree import Tree
 from trmsolve.solving.views import Views
 from trmsolve.tasks.base import Guess, Puzzle, Task
@@ -41,6 +41,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self.round: list[Attempt] = []
+        self.promising = True
         question = self.puzzle.question
         self.attempts: Restarts = (Views if self.task.views else Tree)(self.task, question)
         root = self.attempts.root
@@ -67,7 +68,8 @@ class Search:
         self.round = attempts
         self.started_runs += len(attempts)
         for attempt in attempts:
-            attempt.run = Run(attempt.encoded, self.attempts.steps(attempt, self.options))
+            attempt.run = Run(attempt.encoded, self.attempts.steps(attempt, self.options), attempt.inherits)
+            attempt.inherits = None
 
     @property
     def finished(self) -> bool:
@@ -101,13 +103,16 @@ class Search:
             if self.best is None or reading.halt > self.best[1]:
                 self.best = (guess, reading.halt)
             if run.step >= run.max_steps or (self.options.verify and self._hopeless(attempt)):
+                if attempt is self.attempts.root:
+                    self.promising = _sure(reading) >= self.options.promise
                 self.attempts.failed(attempt, reading)
                 ended.add(run)
         if self.answer is not None:
             ended |= set(self.runs)
             self.round = []
         elif not self.runs:
-            self._start(self.attempts.next(min(self.options.width, self.options.restarts - self.restarts)))
+            number = min(self.options.width, self.options.restarts - self.restarts)
+            self._start(self.attempts.next(number) if self.promising else [])
         return ended
 
     def _hopeless(self, attempt: Attempt) -> bool:
@@ -115,9 +120,11 @@ class Search:
 
     def _unsure(self, attempt: Attempt) -> bool:
         run, bar = attempt.run, self.options.give_up
+        if bar is None:
+            bar = self.attempts.give_up if self.options.restarts else 0.0
         if not bar or run.step < GIVE_UP_FROM or attempt is not self.attempts.root:
             return False
-        return float(run.reading.confidence.mean()) < bar + SURER * (run.step - GIVE_UP_FROM)
+        return _sure(run.reading) < bar + SURER * (run.step - GIVE_UP_FROM)
 
     def _event(self, attempt: Attempt, guess: Guess, right: bool) -> StepEvent:
         run = attempt.run
@@ -145,3 +152,8 @@ class Search:
             halt_probability=halt,
             seconds=time.monotonic() - self.started,
         )
+
+
+def _sure(reading: Reading) -> float:
+    """The mean confidence of its choices."""
+    return float(reading.confidence.mean())

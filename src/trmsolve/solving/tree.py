@@ -8,21 +8,29 @@ holds the solution if the node does. A child's share of its parent's chance is
 with p the model's probability of the child's option, and alive its belief, after the child's own run, that it has a
 solution: 1 before the run, 0 when the rules reject it, and the surviving share of its children once it has any. So a
 refuted branch hands its chance to its siblings, and the search is complete: it ends only by budget.
+
+A branch is its parent's question with a choice less to make, so it begins from its parent's last states. (Tokens are
+options wherever there are assumptions, so a branch has some of its parent's.) That makes branches so cheap that the
+root, too, ends as soon as it stays unsure. How much both save stands in docs/records.md.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from trmsolve.solving.attempt import Attempt
 from trmsolve.solving.options import SolveOptions
-from trmsolve.solving.recursion import Reading
+from trmsolve.solving.recursion import Heritage, Reading, Run
 from trmsolve.tasks.base import Guess, Task
 
 FLOOR = 1e-3  # nothing that the rules allow is ever believed impossible
+GIVE_UP = 0.65  # SolveOptions.give_up where nobody says; measured on 200 puzzles of extreme_train
 HOPELESS = 0.4  # a branch believed to have a solution with less than this ends
+JUDGED = 2  # steps; before, what the model believes of a branch is hardly its own
+KEPT = 32  # ended runs of a puzzle whose states are kept for their branches, about 50 kB each; then the oldest go
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -33,7 +41,9 @@ class Node(Attempt):
     p: float = 1.0  # the model's probability of the last of them, when it was chosen
     alive: float = 1.0
     ran: bool = False
+    last: Run | None = None  # the run that has ended, while its states are kept
     children: list[Node] = field(default_factory=list)
+    parent: Node | None = field(default=None, repr=False)
 
     def survival(self) -> float:
         """`alive`, discounted by what has become of the children."""
@@ -52,7 +62,9 @@ class Node(Attempt):
             encoded = task.encode(question)
             if encoded is not None:
                 assumed = (*self.assumed, meaning)
-                self.children.append(Node(question=question, encoded=encoded, assumed=assumed, p=float(share)))
+                self.children.append(
+                    Node(question=question, encoded=encoded, assumed=assumed, p=float(share), parent=self)
+                )
         if not self.children:
             self.alive = 0.0
 
@@ -75,11 +87,14 @@ class Node(Attempt):
 class Tree:
     """The search through it, the likeliest branch first."""
 
+    give_up = GIVE_UP
+
     def __init__(self, task: Task, question: np.ndarray) -> None:
         self.task, self.question = task, question
         encoded = task.encode(question)
         self.root = None if encoded is None else Node(question=question, encoded=encoded)
         self._to_expand: list[tuple[Node, Reading]] = []
+        self._kept: deque[Node] = deque()
 
     def next(self, number: int) -> list[Node]:
         """The likeliest leaves."""
@@ -89,7 +104,10 @@ class Tree:
             node.expand(self.task, reading)
         self._to_expand.clear()
         leaves = sorted(self.root.leaves(), key=lambda leaf: -leaf[0])  # stable: ties keep the order of the tree
-        return [node for _, node in leaves[:number]]
+        chosen = [node for _, node in leaves[:number]]
+        for node in chosen:
+            node.inherits = heritage(node)
+        return chosen
 
     def steps(self, attempt: Node, options: SolveOptions) -> int:
         """A branch is a smaller question than the root."""
@@ -103,12 +121,16 @@ class Tree:
         run, patience = attempt.run, options.patience
         if not attempt.assumed:
             return options.restarts > 0 and run.settled >= 2 * patience
-        return run.step >= 4 and (run.reading.solvable < HOPELESS or run.settled >= patience)
+        return run.step >= JUDGED and (run.reading.solvable < HOPELESS or run.settled >= patience)
 
     def failed(self, attempt: Node, reading: Reading) -> None:
         """How much is the branch still worth, and how does it go on?"""
-        attempt.run, attempt.ran, attempt.alive = None, True, max(reading.solvable, FLOOR)
+        attempt.run.bequeaths = True
+        attempt.last, attempt.run, attempt.ran, attempt.alive = attempt.run, None, True, max(reading.solvable, FLOOR)
         self._to_expand.append((attempt, reading))
+        self._kept.append(attempt)
+        if len(self._kept) > KEPT:
+            self._kept.popleft().last = None
 
     def restored(self, attempt: Node, guess: Guess) -> Guess:
         """An answer under assumptions is an answer."""
@@ -118,6 +140,15 @@ class Tree:
         """assuming r3c5=7 r1c1=2"""
         said = " ".join(self.task.describe(self.question, meaning) for meaning in attempt.assumed)
         return f"assuming {said}" if said else ""
+
+
+def heritage(node: Node) -> Heritage | None:
+    """Its parent's last states, of the options that the branch still has; None once they are not kept any more."""
+    if node.parent is None or node.parent.last is None:
+        return None
+    theirs = node.parent.encoded.meanings
+    order = np.argsort(theirs)
+    return Heritage(node.parent.last, order[np.searchsorted(theirs, node.encoded.meanings, sorter=order)])
 
 
 def most_telling(probabilities: np.ndarray, starts: np.ndarray) -> int:

@@ -26,6 +26,8 @@ class Seen(Attempt):
 class Views:
     """Every view of the question once, in order."""
 
+    give_up = 0.0  # another view is not likelier to be right than the next steps of this one
+
     def __init__(self, task: Task, question: np.ndarray) -> None:
         self.task, self.question, self.used = task, question, 1
         self.root = self._seen(0)
