@@ -44,7 +44,7 @@ def bench(
     repeat: Annotated[int, typer.Option("--repeat", min=1, help="Measurements of everything, in turns.")] = 3,
     checkpoint: o.Checkpoint = None,
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Of the quick way's first run.")] = 16,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the quick way, for a puzzle.")] = 12,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the quick way, for a puzzle.")] = 16,
     give_up: Annotated[
         float,
         typer.Option("--give-up", min=0, max=1, help="Its first run ends when its mean confidence is below this."),
@@ -52,7 +52,7 @@ def bench(
     promise: Annotated[
         float,
         typer.Option("--promise", min=0, max=1, help="It leaves open what ended with a mean confidence below this."),
-    ] = 0.565,
+    ] = 0.56,
     batch_size: o.BatchSize = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
     compile: Annotated[
