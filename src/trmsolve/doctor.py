@@ -63,7 +63,7 @@ def _processor() -> Iterator[Check]:
 
     yield Check("cpu", f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}")
     usable, threads = usable_cores(), torch.get_num_threads()
-    value = f"{usable:g} usable of {os.cpu_count()}, torch uses {threads} threads"
+    value = f"{usable:g} usable of {os.cpu_count()}, torch uses {threads} thread{'s' * (threads > 1)}"
     if threads > max(1, usable):
         yield Check(
             "cores", value, "warn", f"too many threads slow each other down: set OMP_NUM_THREADS={int(usable) or 1}"

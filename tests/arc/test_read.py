@@ -128,7 +128,7 @@ BAD = {  # what is wrong with the task, and what is said about it
     "no input": (text(test=[{"output": GRID}]), 'test pair 1: no "input"; expected an object with "input"'),
     "some outputs": (text(test=[*pairs(), {"input": GRID}]), "test pair 2 has no output, others have; expected"),
     "null": (text(test=pairs(output=None)), "test pair 1, output: null, expected a list of rows"),
-    "ragged": (text(test=pairs(input=[[1, 2], [3, 4], [5]])), "test pair 1, input: row 3 has 1 cells, row 1 has 2"),
+    "ragged": (text(test=pairs(input=[[1, 2], [3, 4], [5]])), "test pair 1, input: row 3 has 1 cell, row 1 has 2"),
     "empty": (text(train=pairs(output=[])), "train pair 1, output: no rows, expected 1 to 30"),
     "empty row": (text(train=pairs(output=[[]])), "train pair 1, output, row 1: no cells, expected 1 to 30"),
     "too many pairs": (text(test=pairs() * 10_001), "test: 10,001 pairs, expected 10,000 at most"),

@@ -145,7 +145,7 @@ def test_a_folder_in_which_one_task_is_bad(arc, folder, tmp_path):
     good, bad, open_one = json.loads(path.read_text())
     assert [record["name"] for record in (good, bad, open_one)] == ["a", None, "c"]
     assert list(good) == list(bad) and good["error"] is open_one["error"] is None
-    assert bad["error"] == "train pair 1, input: row 2 has 1 cells, row 1 has 2; expected rows alike"
+    assert bad["error"] == "train pair 1, input: row 2 has 1 cell, row 1 has 2; expected rows alike"
     assert bad["source"] == str(folder / "b.json") and f"{bad['source']}: {bad['error']}" in done.stderr
     assert bad["tests"] == [] and bad["solved"] is bad["demonstrations_reproduced"] is None
     assert "2 new tasks: adapting to each" in done.stderr and "1 failed or not readable" in done.stderr

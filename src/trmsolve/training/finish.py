@@ -14,6 +14,7 @@ import torch
 
 from trmsolve import __version__
 from trmsolve.model.trm import TRM
+from trmsolve.place import place
 from trmsolve.solving.measure import single_pass, summary
 from trmsolve.solving.options import SolveOptions
 from trmsolve.solving.solver import Solver
@@ -89,9 +90,13 @@ def commit() -> str:
 
 
 def hardware(device: torch.device) -> str:
-    """Cores and instruction set, or the accelerator, without names of hosts."""
+    """Threads and instruction set, or the accelerator, and how many processes have one each; without names of hosts."""
+    here, threads = place(), torch.get_num_threads()
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type != "cpu":
-        return f"{device.type}, {platform.machine()}"
-    return f"{torch.get_num_threads()} threads, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+        found = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        capability = torch.backends.cpu.get_cpu_capability()
+        found = f"{threads} thread{'s' * (threads > 1)}, {platform.machine()}, {capability}"
+    else:
+        found = f"{device.type}, {platform.machine()}"
+    return found if here is None else f"{here.size} processes, each on {found}"

@@ -60,7 +60,8 @@ def grid(value: Any, where: str) -> Grid:
         _list(row, f"{where}, row {r}", "a list of colours")
         _check_side(len(row), f"{where}, row {r}", "cells")
         if len(row) != len(value[0]):
-            raise Refused(f"{where}: row {r} has {len(row)} cells, row 1 has {len(value[0])}; expected rows alike")
+            cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
+            raise Refused(f"{where}: row {r} has {cells}, row 1 has {len(value[0])}; expected rows alike")
         for c, colour in enumerate(row, 1):
             # bool is an int to Python, and true is no colour
             if type(colour) is not int or not 0 <= colour < COLOURS:

@@ -104,7 +104,8 @@ def _refuse_ragged(rows: Sequence[str], width: int) -> None:
     odd = [row for row, text in enumerate(rows) if len(text) != width]
     more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
     hint = "; write floor as . where spaces at the end of a line get lost" if len(rows[odd[0]]) < width else ""
-    raise Refused(f"row {odd[0] + 1}{more} has {len(rows[odd[0]])} cells, the others have {width}{hint}", odd[0])
+    cells = f"{len(rows[odd[0]])} cell{'s' * (len(rows[odd[0]]) != 1)}"
+    raise Refused(f"row {odd[0] + 1}{more} has {cells}, the others have {width}{hint}", odd[0])
 
 
 def _refuse_ends(grid: np.ndarray) -> None:

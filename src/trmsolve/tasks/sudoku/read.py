@@ -230,7 +230,8 @@ class _Reader:
                 if row.lexed.foreign:
                     raise Refused(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
                 if side and len(row.lexed.cells) != side:
-                    raise Refused(f"row {index + 1} has {len(row.lexed.cells)} cells, expected {side}", index)
+                    number = len(row.lexed.cells)
+                    raise Refused(f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index)
             if len(rows) == 1:
                 raise Refused(
                     f"{len(rows[0].lexed.cells)} characters; {LENGTHS}, a row of a grid 4, 6, 9 or 16 and as many rows"
