@@ -205,8 +205,9 @@ def test_an_heir_goes_on_where_the_run_before_it_ended(mixer, rooms, width):
         assert not batch.runs and first.ended is not None and heir.ended is None
 
 
+@pytest.mark.parametrize("share", [1.0, 0.25])
 @torch.inference_mode()
-def test_an_heir_takes_of_each_token_the_state_that_is_meant_for_it():
+def test_an_heir_takes_of_each_token_the_state_that_is_meant_for_it(share):
     model = network("units")
     parent, child = (encode_sudoku(q) for q in _a_question_and_a_branch())
     batch, before = Recursion(model, torch.float32), Run(parent, 1, bequeaths=True)
@@ -214,13 +215,14 @@ def test_an_heir_takes_of_each_token_the_state_that_is_meant_for_it():
     batch.advance()
     batch.release({before})
     rows = np.array([parent.meanings.tolist().index(meaning) for meaning in child.meanings])
-    heir = Run(child, 1, Heritage(before, rows))
+    heir = Run(child, 1, Heritage(before, rows, share))
     batch.admit([heir])
     batch.advance()
     tokens, layout = pack([parent])
     step = model(tokens, *model.start(len(tokens)), layout)
     tokens, layout = pack([child])
-    expected = model(tokens, step.y[rows], step.z[rows], layout)
+    mixed = (share * s[rows] + (1 - share) * f for s, f in zip((step.y, step.z), model.start(1), strict=True))
+    expected = model(tokens, *mixed, layout)
     assert heir.reading.halt == pytest.approx(expected.halt.sigmoid().item(), abs=CLOSE)
 
 

@@ -14,7 +14,7 @@ import trmsolve
 from trmsolve.solving.options import Result, SolveOptions, StepEvent
 from trmsolve.solving.recursion import Reading, Run
 from trmsolve.solving.solver import OutOfTime
-from trmsolve.solving.tree import KEPT, Node, Tree, heritage, most_telling
+from trmsolve.solving.tree import KEPT, Node, Tree, most_telling
 from trmsolve.sources import open_lines
 from trmsolve.tasks.base import BadPuzzle, Encoded, Puzzle, Units
 from trmsolve.tasks.sudoku import TASK
@@ -217,15 +217,15 @@ def test_a_branch_goes_on_from_its_parents_states_while_they_are_kept(model):
     for _ in range(KEPT + 8):
         together = tree.next(2)
         for node in together:
-            assert (node.inherits is None) == (node.parent.last is None)
-            if node.inherits is not None:
-                run, rows = node.inherits
-                assert run is parents[id(node.parent)]
-                assert node.parent.encoded.meanings[rows].tolist() == node.encoded.meanings.tolist()
+            heritage = tree.heritage(node, options)
+            assert (heritage is None) == (node.parent.last is None)
+            if heritage is not None:
+                assert heritage.run is parents[id(node.parent)] and heritage.share == options.inherit
+                assert node.parent.encoded.meanings[heritage.rows].tolist() == node.encoded.meanings.tolist()
         for node in together:
             ends(node)
     assert sum(run is not None for run in _kept(tree.root)) == KEPT
-    assert tree.root.last is None and heritage(tree.root.children[0]) is None
+    assert tree.root.last is None and tree.heritage(tree.root.children[0], options) is None
 
 
 def _kept(node: Node) -> list[Run | None]:

@@ -113,6 +113,7 @@ def bench(
                 max_steps=max_steps,
                 restarts=restarts,
                 restart_steps=2,
+                inherit=1.0,
                 width=1,
                 give_up=give_up,
                 promise=promise,

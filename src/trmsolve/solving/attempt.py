@@ -19,7 +19,6 @@ class Attempt:
     question: np.ndarray
     encoded: Encoded
     run: Run | None = None  # while it is in the batch
-    inherits: Heritage | None = None  # what its run is to begin from; None: fresh states
 
 
 class Restarts(Protocol):
@@ -33,6 +32,9 @@ class Restarts(Protocol):
 
     def steps(self, attempt: Attempt, options: SolveOptions) -> int:
         """How many supervision steps this attempt may take."""
+
+    def heritage(self, attempt: Attempt, options: SolveOptions) -> Heritage | None:
+        """What this attempt's run begins from; None: fresh states."""
 
     def hopeless(self, attempt: Attempt, options: SolveOptions) -> bool:
         """Whether to end an attempt whose last answer was wrong, after a step, for want of hope."""

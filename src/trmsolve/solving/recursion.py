@@ -37,6 +37,7 @@ class Heritage(NamedTuple):
 
     run: Run  # one that `bequeaths`
     rows: np.ndarray  # int64 (L,) for each token of the heir the token of that run whose states it takes
+    share: float = 1.0  # of them; the rest is of fresh states
 
 
 @dataclass(eq=False, slots=True)
@@ -90,11 +91,16 @@ class Recursion:
         for run in runs:
             run.here = True
             if run.inherits is not None and (states := run.inherits.run.ended) is not None:
-                rows = sent(torch.from_numpy(run.inherits.rows), states[0].device)
-                self._aside[run] = tuple(s.index_select(0, rows) for s in states)
+                self._aside[run] = self._inherited(run.inherits, states)
             run.inherits = None  # which would keep the states of all its forebears
             self.runs.append(run)
             self.tokens += len(run.encoded.x)
+
+    def _inherited(self, heritage: Heritage, states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        rows = sent(torch.from_numpy(heritage.rows), states[0].device)
+        fresh = self.model.start(1, self.dtype)
+        y, z = (torch.lerp(f, s.index_select(0, rows), heritage.share) for f, s in zip(fresh, states, strict=True))
+        return y, z
 
     def release(self, done: set[Run]) -> None:
         """These runs leave the batch."""

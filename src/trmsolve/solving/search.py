@@ -68,8 +68,8 @@ class Search:
         self.round = attempts
         self.started_runs += len(attempts)
         for attempt in attempts:
-            attempt.run = Run(attempt.encoded, self.attempts.steps(attempt, self.options), attempt.inherits)
-            attempt.inherits = None
+            steps, heritage = (of(attempt, self.options) for of in (self.attempts.steps, self.attempts.heritage))
+            attempt.run = Run(attempt.encoded, steps, heritage)
 
     @property
     def finished(self) -> bool:

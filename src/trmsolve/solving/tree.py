@@ -9,9 +9,10 @@ with p the model's probability of the child's option, and alive its belief, afte
 solution: 1 before the run, 0 when the rules reject it, and the surviving share of its children once it has any. So a
 refuted branch hands its chance to its siblings, and the search is complete: it ends only by budget.
 
-A branch is its parent's question with a choice less to make, so it begins from its parent's last states. (Tokens are
-options wherever there are assumptions, so a branch has some of its parent's.) That makes branches so cheap that the
-root, too, ends as soon as it stays unsure. How much both save stands in docs/records.md.
+A branch is its parent's question with a choice less to make, so it begins between fresh states and its parent's last
+ones: with all of these it would believe what its parent was wrong about. (Tokens are options wherever there are
+assumptions, so a branch has some of its parent's.) That makes branches so cheap that the root, too, ends as soon as it
+stays unsure. How much both save stands in docs/records.md.
 """
 
 from __future__ import annotations
@@ -104,14 +105,20 @@ class Tree:
             node.expand(self.task, reading)
         self._to_expand.clear()
         leaves = sorted(self.root.leaves(), key=lambda leaf: -leaf[0])  # stable: ties keep the order of the tree
-        chosen = [node for _, node in leaves[:number]]
-        for node in chosen:
-            node.inherits = heritage(node)
-        return chosen
+        return [node for _, node in leaves[:number]]
 
     def steps(self, attempt: Node, options: SolveOptions) -> int:
         """A branch is a smaller question than the root."""
         return options.restart_steps if attempt.assumed else options.max_steps or self.task.max_steps(self.question)
+
+    def heritage(self, attempt: Node, options: SolveOptions) -> Heritage | None:
+        """Its parent's last states, of the options that the branch still has; None once they are not kept any more."""
+        if attempt.parent is None or attempt.parent.last is None:
+            return None
+        theirs = attempt.parent.encoded.meanings
+        order = np.argsort(theirs)
+        rows = order[np.searchsorted(theirs, attempt.encoded.meanings, sorter=order)]
+        return Heritage(attempt.parent.last, rows, options.inherit)
 
     def hopeless(self, attempt: Node, options: SolveOptions) -> bool:
         """True when the model is sure that the branch has no solution, or when its answer rests.
@@ -140,15 +147,6 @@ class Tree:
         """assuming r3c5=7 r1c1=2"""
         said = " ".join(self.task.describe(self.question, meaning) for meaning in attempt.assumed)
         return f"assuming {said}" if said else ""
-
-
-def heritage(node: Node) -> Heritage | None:
-    """Its parent's last states, of the options that the branch still has; None once they are not kept any more."""
-    if node.parent is None or node.parent.last is None:
-        return None
-    theirs = node.parent.encoded.meanings
-    order = np.argsort(theirs)
-    return Heritage(node.parent.last, order[np.searchsorted(theirs, node.encoded.meanings, sorter=order)])
 
 
 def most_telling(probabilities: np.ndarray, starts: np.ndarray) -> int:

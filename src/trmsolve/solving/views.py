@@ -47,6 +47,9 @@ class Views:
         """A view is no smaller than the question."""
         return options.max_steps or self.task.max_steps(self.question)
 
+    def heritage(self, attempt: Seen, options: SolveOptions) -> None:
+        """Another side of the puzzle has states of its own."""
+
     def hopeless(self, attempt: Seen, options: SolveOptions) -> bool:
         """True when the answer rests: a wrong answer that rests stays wrong, and the next view costs no more."""
         return attempt.run.settled >= options.patience
