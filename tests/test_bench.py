@@ -121,6 +121,22 @@ def test_what_gives_up_its_single_pass_is_still_solved_by_restarts(solver):
     assert result.solved and result.restarts > 0
 
 
+def test_the_first_run_gives_up_by_itself_where_there_are_restarts(solver):
+    def first_run(options: SolveOptions) -> int:
+        events = [e for e in solver.solve(read(STUCK), options, steps=True) if isinstance(e, StepEvent)]
+        return sum(e.run == 0 for e in events)
+
+    assert first_run(SolveOptions(restarts=0)) == TASK.max_steps(read(STUCK)[0].question)
+    assert first_run(SolveOptions(restarts=1)) < first_run(SolveOptions(restarts=1, give_up=0.0))
+
+
+def test_what_does_not_look_promising_is_left_open(solver):
+    (result,) = solver.solve(read(STUCK), SolveOptions(promise=1.0))
+    assert not result.solved and result.restarts == 0 and result.guess is not None
+    late, easy = solver.solve(read(LATE) + puzzles("stream.csv", 1), SolveOptions(promise=1.0, give_up=0.0))
+    assert late.solved and easy.solved  # what the first run solves is not asked for a promise
+
+
 # -- figures ----------------------------------------------------------------------------------------------------
 def test_a_figure_has_a_median_and_a_spread():
     assert Figure.of([3.0, 1.0, 8.0]) == Figure(3.0, 1.0, 8.0, 3)
