@@ -16,7 +16,7 @@ class SolveOptions:
 
     max_steps: int | None = None  # supervision steps of the plain recursion at most; None: as many as the task needs
     restarts: int = (
-        512  # further runs of an unsolved puzzle at most, under assumptions or in other views; 0: the plain recursion
+        1024  # further runs of an unsolved puzzle at most, under assumptions or in other views; 0: the plain recursion
     )
     restart_steps: int = 3  # steps of a further run at most
     inherit: float = 0.35  # share of its parent's states that a branch begins with (tree.py); 0: fresh ones
