@@ -54,7 +54,7 @@ class Spread:
     def pack(self, batch: Sequence[Encoded]) -> int:
         ends = np.cumsum([len(encoded.x) for encoded in batch])
         number = int(np.clip(ends[-1] // LEAST, 1, self.threads))
-        # Each share ends with the puzzle that brings it nearest to its part of all tokens.
+        # Each share ends with the puzzle that makes it as large as its part of all tokens.
         cuts = np.searchsorted(ends, ends[-1] * np.arange(1, number) / number)
         self._shares: list[Share] = []
         for part in np.split(np.arange(len(batch)), np.unique(cuts + 1)):
