@@ -19,7 +19,7 @@ from trmsolve.model.official import official
 from trmsolve.model.refine import frame_of
 from trmsolve.model.rooms import comfortable, needed, step_up
 from trmsolve.model.trm import TRM
-from trmsolve.solving import memory, spread
+from trmsolve.solving import memory
 from trmsolve.solving import solver as solver_module
 from trmsolve.solving.graphs import CudaGraphs
 from trmsolve.solving.options import SolveOptions
@@ -232,42 +232,6 @@ def _a_question_and_a_branch() -> tuple[np.ndarray, np.ndarray]:
     cell = tuple(np.argwhere(question == 0)[3])
     branch[cell] = answer[cell]
     return question, branch
-
-
-@pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize("mixer", CONFIGS)
-def test_shares_of_a_batch_give_the_same_as_the_whole(mixer, threads, monkeypatch):
-    monkeypatch.setattr(spread, "LEAST", 20)
-    model, before = network(mixer), torch.get_num_threads()
-    stage = spread.Spread(model, threads)
-    assert torch.get_num_threads() == before
-    cut: list[int] = []
-    packed = stage.pack
-    monkeypatch.setattr(stage, "pack", lambda batch: (packed(batch), cut.append(len(stage._shares)))[0])
-    expected = rolled(Recursion(model, torch.float32, Plain(model)), questions(mixer), 9)
-    same(expected, rolled(Recursion(model, torch.float32, stage), questions(mixer), 9), exactly=False)
-    assert max(cut) == threads and min(cut) == 1  # as long as there are enough puzzles
-
-
-def test_what_fails_in_a_share_fails_in_the_step(monkeypatch):
-    """So that it is halved when the memory does not hold it."""
-    monkeypatch.setattr(spread, "LEAST", 100)
-    model = network("units")
-    stage = spread.Spread(model, 2)
-    batch = Recursion(model, torch.float32, stage)
-    batch.admit([Run(encoded, 3) for encoded in questions("units")[:8]])
-    batch.advance()
-    forward = model.forward
-    monkeypatch.setattr(
-        model, "forward", lambda tokens, *rest: _too_much() if len(tokens) > 320 else forward(tokens, *rest)
-    )
-    stage.forget()
-    batch.advance()
-    assert stage.limit is not None and all(run.step == 2 for run in batch.runs)
-
-
-def _too_much():
-    raise torch.OutOfMemoryError("CUDA error: out of memory")
 
 
 @pytest.mark.parametrize("mixer", CONFIGS)

@@ -21,7 +21,6 @@ from trmsolve.model.rooms import Room, comfortable, needed
 from trmsolve.model.trm import TRM
 from trmsolve.solving.graphs import CudaGraphs
 from trmsolve.solving.memory import tokens_at_once
-from trmsolve.solving.spread import Spread
 from trmsolve.tasks.base import Encoded
 
 log = logging.getLogger("trmsolve")
@@ -168,10 +167,7 @@ class Recorded:
 
 def stage_for(model: TRM) -> Stage:
     """The fastest that the model's device has."""
-    device, threads = next(model.parameters()).device, torch.get_num_threads()
-    if device.type == "cpu" and threads > 1:
-        log.info("steps: plain calls, on %d threads side by side", threads)
-        return Spread(model, threads)
+    device = next(model.parameters()).device
     if device.type != "cuda":
         log.info("steps: plain calls, on %s", device)
     elif model.config.mixer == "scene":
