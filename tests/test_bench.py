@@ -232,7 +232,8 @@ def test_bench_measures_solving_as_json():
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
     found = report["inference"]
-    assert found["settings"] == {"max_steps": 16, "restarts": 16, "give_up": 0.8, "promise": 0.56}
+    chosen = {"max_steps": 16, "restarts": 16, "give_up": 0.8, "promise": 0.56}
+    assert found["settings"] == chosen | {"restart_steps": 2, "inherit": 1.0, "width": 1}
     names = [stream["name"] for stream in found["streams"]]
     assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
     assert found["streams"][1]["accuracy"] == 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SEED = 0  # of the puzzles that are made where no file is named
+QUICK = ("max_steps", "restarts", "restart_steps", "inherit", "width", "give_up", "promise")  # what the quick way sets
 
 
 class What(str, Enum):
@@ -177,7 +178,7 @@ def _inference(
     settings = {"quick": quick, "default settings": default}
     made, ratios = inference.streams(model.solver, settings, published, puzzles, repeat, show)
     return {
-        "settings": {name: getattr(quick, name) for name in ("max_steps", "restarts", "give_up", "promise")},
+        "settings": {name: getattr(quick, name) for name in QUICK},
         "one_puzzle_seconds": {name: figure.to_dict() for name, figure in one.items()},
         "streams": [stream.to_dict() for stream in made],
         "ratios": [ratio.to_dict() for ratio in ratios],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trmsolve.tasks.base import BadPuzzle, Guess, Puzzle
 
-GIVE_UP_FROM = 2  # steps; before, runs that will be right are hardly surer than the others
+GIVE_UP_FROM = 2  # steps; with 3 puzzles take about as many in all (docs/records.md)
 SURER = 0.01  # so much a step at least do they become (mean confidence; measured on puzzles of extreme_train)
 
 

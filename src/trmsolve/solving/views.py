@@ -26,7 +26,7 @@ class Seen(Attempt):
 class Views:
     """Every view of the question once, in order."""
 
-    give_up = 0.0  # another view is not likelier to be right than the next steps of this one
+    give_up = 0.0  # whether it would pay is not measured
 
     def __init__(self, task: Task, question: np.ndarray) -> None:
         self.task, self.question, self.used = task, question, 1
