@@ -24,7 +24,7 @@ from trmsolve.training.runfolder import RunFolder
 from trmsolve.training.trainer import Trainer
 
 STEPS, PART = 30, 13  # of a whole run, and of one that is gone on with
-KINDS = ("sudoku", "table", "muon", "parts")  # of runs
+KINDS = ("sudoku", "table", "muon", "parts", "window")  # of runs
 
 # Without the answer's bias, whose gradient is 0 but for rounding: Adam makes steps of the full size of it.
 UNITS = TRMConfig(width=16, hidden=32, n=2, N_sup=3, answer_bias=False)
@@ -107,7 +107,8 @@ def train(
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"batch": 7, "steps": STEPS, "warmup": 5, "seed": 3, "optimizer": "adamw", "lr": 1e-3}
-    settings |= {"muon": {"optimizer": "muon", "lr": 0.02}, "parts": {"accumulate": 2}}.get(kind, {})
+    differs = {"muon": {"optimizer": "muon", "lr": 0.02}, "parts": {"accumulate": 2}, "window": {"window": 2}}
+    settings |= differs.get(kind, {})
     model, draw = (TABLE, table) if kind == "table" else (UNITS, sudoku)
     made = Trainer(
         TrainConfig(**settings | changes),

@@ -33,6 +33,7 @@ from trmsolve.training import recipe as recipes
 from trmsolve.training.ahead import Ahead
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.finish import finish
+from trmsolve.training.losses import losses
 from trmsolve.training.optim import EMA
 from trmsolve.training.runfolder import RunFolder
 from trmsolve.training.slots import Book, Slots
@@ -88,17 +89,18 @@ def test_it_learns_to_solve_small_puzzles_it_has_not_seen(tmp_path):
     assert header.provenance["supervised_puzzles"] == 250 * 16
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, window):
     with RunFolder(tmp_path / "whole") as folder:
-        whole = trainer(folder, 24)
+        whole = trainer(folder, 24, window=window)
         whole.run(Silent())
     with RunFolder(tmp_path / "parts") as folder:
-        trainer(folder, 24).run(Silent(), stop=iter([False] * 10 + [True]).__next__)
+        trainer(folder, 24, window=window).run(Silent(), stop=iter([False] * 10 + [True]).__next__)
     with RunFolder(tmp_path / "parts") as folder:
-        parts = trainer(folder, 24)
+        parts = trainer(folder, 24, window=window)
         assert parts.step == 11
         parts.run(Silent())
-    assert parts.step == whole.step == 24
+    assert parts.step == whole.step == 24 and parts.supervised == whole.supervised == 24 * 8 * window
     expected = weights(whole)
     assert weights(parts).keys() == expected.keys()
     for name, value in weights(parts).items():
@@ -294,12 +296,56 @@ def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, 
     torch.testing.assert_close(compiled, plain)
 
 
+def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
+    """The gradient of a window is that of its mean loss, written down without the trainer."""
+    made = teamwork.train(tmp_path, steps=3, window=3)
+    (slots,) = made.batch.parts
+    whole, y, z, expected = made.batch.whole(), slots.y, slots.z, 0.0
+    for _ in range(3):
+        step = made.model(slots.tokens, y, z, slots.layout)
+        expected = expected + losses(step, slots.labels, made.config, whole=whole).total / 3
+        y, z = step.y, step.z
+    parameters = list(made.model.parameters())
+    outcome = made.supervise(slots, whole)
+    torch.testing.assert_close(outcome.total, expected)
+    torch.testing.assert_close(outcome.y, y)
+    ours, theirs = (torch.autograd.grad(total, parameters) for total in (outcome.total, expected))
+    torch.testing.assert_close(ours, theirs)
+
+    def detached(y, z):
+        """The same three steps, each on its own."""
+        total = 0.0
+        for _ in range(3):
+            step = made.model(slots.tokens, y.detach(), z.detach(), slots.layout)
+            total = total + losses(step, slots.labels, made.config, whole=whole).total / 3
+            y, z = step.y, step.z
+        return torch.autograd.grad(total, parameters)
+
+    assert max((one - other).abs().max() for one, other in zip(ours, detached(slots.y, slots.z), strict=True)) > 1e-4
+
+
+def test_a_puzzle_ages_by_the_steps_of_a_window():
+    book = Book(3, n_sup=6, seed=0, explore=0.0, window=4)
+    assert book.advance(np.array([False, True, False])).tolist() == [False, True, False]
+    assert book.age.tolist() == [4, 0, 4] and book.last.tolist() == [True, False, True]
+    assert book.advance(np.zeros(3, bool)).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"window": 0}, "window: 0 is none"), ({"window": 2, "continue_weight": 0.5}, "going on")]
+)
+def test_a_window_that_cannot_be_is_refused(settings, said):
+    with pytest.raises(TrmsolveError, match=said):
+        TrainConfig(**settings)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("kind", ["sudoku", "table"])
 @pytest.mark.parametrize("compile", [False, True])
-def test_a_gpu_trains_what_the_cpu_does(kind, compile, tmp_path):
-    cpu = teamwork.train(tmp_path / "cpu", kind)
-    gpu = teamwork.train(tmp_path / "gpu", kind, device="cuda", compile=compile)
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_gpu_trains_what_the_cpu_does(kind, compile, window, tmp_path):
+    cpu = teamwork.train(tmp_path / "cpu", kind, window=window)
+    gpu = teamwork.train(tmp_path / "gpu", kind, window=window, device="cuda", compile=compile)
     for (name, p), q in zip(cpu.model.named_parameters(), gpu.model.parameters(), strict=True):
         torch.testing.assert_close(q.cpu(), p, atol=1e-3, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
 

@@ -48,7 +48,7 @@ class Batch:
         bounds = [config.batch * i // number for i in range(number + 1)]
         mine = range(team.rank * config.accumulate, (team.rank + 1) * config.accumulate)
         self.team, self.device = team, model.y_init.device
-        self.book = Book(config.batch, model.config.N_sup, config.seed, config.explore)
+        self.book = Book(config.batch, model.config.N_sup, config.seed, config.explore, config.window)
         self.own = range(bounds[mine.start], bounds[mine.stop])
         self.parts = [Slots(draw, model, self.book, range(bounds[i], bounds[i + 1]), dtype, ROUND) for i in mine]
         self._tell()

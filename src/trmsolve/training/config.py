@@ -26,6 +26,7 @@ class TrainConfig:
     """
 
     batch: int = 32  # slots: puzzles in training at once, of all processes together
+    window: int = 1  # supervision steps that a gradient goes through; after so many comes an optimizer step
     accumulate: int = 1  # micro-batches that each process's share is cut into: less memory, the same result
     steps: int | None = None  # optimizer steps in all; None: as many as `minutes` allow
     minutes: float | None = None  # wall time in all, over every resumption
@@ -58,6 +59,13 @@ class TrainConfig:
         for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("fall", tuple(FALLS))):
             if (value := getattr(self, name)) not in known:
                 raise TrmsolveError(f"train.{name}: '{value}' is none", nearest(str(value), known))
+        if self.window < 1:
+            raise TrmsolveError(f"train.window: {self.window} is none", "1, or as many supervision steps as it spans")
+        if self.window > 1 and self.continue_weight:
+            raise TrmsolveError(
+                "train.window: what going on is worth is learnt from one step at a time",
+                "train.window=1, or train.continue_weight=0",
+            )
 
     def done(self, step: int, seconds: float) -> float:
         """The share of the run that lies behind, 0 to 1; 0 for a run without end."""

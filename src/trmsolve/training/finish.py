@@ -35,7 +35,7 @@ def finish(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | No
         "commit": commit(),
         "torch": torch.__version__,
         "steps": trainer.step,
-        "supervised_puzzles": trainer.step * trainer.config.batch,
+        "supervised_puzzles": trainer.supervised,
         "seconds": round(trainer.seconds, 1),
         "hardware": hardware(trainer.device),
         "history": trainer.history,

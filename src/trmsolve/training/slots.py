@@ -24,8 +24,8 @@ from trmsolve.tasks.base import Places, Sample
 class Book:
     """Of every slot of the whole batch, all int64 (slots,): its draw, its age in steps, and how old it must become."""
 
-    def __init__(self, size: int, n_sup: int, seed: int, explore: float) -> None:
-        self.n_sup, self.seed, self.explore = n_sup, seed, explore
+    def __init__(self, size: int, n_sup: int, seed: int, explore: float, window: int = 1) -> None:
+        self.n_sup, self.seed, self.explore, self.window = n_sup, seed, explore, window
         self.next_index = 0
         self.index, self.age, self.least = (np.zeros(size, np.int64) for _ in range(3))
         self.fill(range(size))
@@ -39,19 +39,19 @@ class Book:
             self.least[slot] = rng.integers(2, self.n_sup + 1) if rng.random() < self.explore and self.n_sup > 1 else 0
 
     def advance(self, ends: np.ndarray) -> np.ndarray:
-        """A step is over: the slots that are done take the next draws. Returns bool (slots,), those that were done.
+        """A window of steps is over: the slots that are done take the next draws. Returns bool (slots,), those that were.
 
         ends: bool (slots,), whose puzzle the heads would let go.
         """
-        self.age += 1
+        self.age += self.window
         done = (self.age >= self.n_sup) | (ends & (self.age >= self.least))
         self.fill(np.flatnonzero(done))
         return done
 
     @property
     def last(self) -> np.ndarray:
-        """bool (slots,): those that take their last step now."""
-        return self.age + 1 >= self.n_sup
+        """bool (slots,): those that take their last steps now."""
+        return self.age + self.window >= self.n_sup
 
 
 class Labels(NamedTuple):

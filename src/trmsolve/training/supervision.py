@@ -23,9 +23,9 @@ ENDS, RIGHT, HALTING, SOLVING, SOLVABLE = 1, 2, 4, 8, 16
 
 
 class Outcome(NamedTuple):
-    """Of one supervision step of B slots with L tokens."""
+    """Of one supervision step of B slots with L tokens, or of the last one of a window, but for total and SUMS: means."""
 
-    y: Tensor  # (L, D), detached as z is
+    y: Tensor  # (L, D); detached as z is, but within a window
     z: Tensor  # (L, D)
     total: Tensor  # float32 (), to be minimised: this share of the batch's loss
     report: Tensor  # float32 (len(SUMS) + B,)
@@ -57,7 +57,8 @@ def supervise(
         codes = codes + SOLVING * ((step.solvable > 0) == labels.solvable) + SOLVABLE * labels.solvable
         sums = torch.stack([found.total.detach(), found.choices, found.hits, found.counted])
         report = torch.cat([sums, codes.to(sums.dtype)])
-    return Outcome(step.y.detach(), step.z.detach(), found.total, report)
+    y, z = (step.y, step.z) if config.window > 1 else (step.y.detach(), step.z.detach())
+    return Outcome(y, z, found.total, report)
 
 
 class Supervision:
@@ -76,15 +77,25 @@ class Supervision:
             self._step = torch.compile(supervise, dynamic=not still, mode=mode)
 
     def __call__(self, slots: Slots, whole: Whole, names: Tensor | None = None) -> Outcome:
-        """names: as TRM.forward takes them."""
+        """As many steps as the window has. names: as TRM.forward takes them."""
         if self.graphs:
             torch.compiler.cudagraph_mark_step_begin()
-        fixed = self.model, self.config, self.bf16
-        made = self._step(*fixed, slots.tokens, slots.y, slots.z, slots.labels, whole, names)
-        if not self.graphs:
-            return made
-        # The next replay writes where this one has; the loss is asked for its gradient before.
-        return Outcome(made.y.clone(), made.z.clone(), made.total, made.report.clone())
+        fixed, labels = (self.model, self.config, self.bf16), slots.labels
+        y, z, made = slots.y, slots.z, []
+        for _ in range(self.config.window):
+            outcome = self._step(*fixed, slots.tokens, y, z, labels, whole, names)
+            if self.graphs:  # the next replay may write where this one has
+                outcome = Outcome(*(tensor.clone() for tensor in outcome))
+            y, z = outcome.y, outcome.z
+            made.append(outcome)
+        return made[0] if len(made) == 1 else _window(made)
+
+
+def _window(made: list[Outcome]) -> Outcome:
+    """What the steps of a window amount to."""
+    last, sums = made[-1], torch.stack([outcome.report[: len(SUMS)] for outcome in made]).mean(0)
+    total = torch.stack([outcome.total for outcome in made]).mean()
+    return last._replace(total=total, report=torch.cat([sums, last.report[len(SUMS) :]]))
 
 
 def settle(model: TRM, more: list[Tensor]) -> None:

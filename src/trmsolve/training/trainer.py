@@ -1,7 +1,10 @@
-"""The training loop: deep supervision over slots, one optimizer step per supervision step (losses.py says on what).
+"""The training loop: deep supervision over slots, an optimizer step for each window of supervision steps (losses.py says
+on what).
 
-Each supervision step starts from the detached states of the one before (arXiv 2510.04871, section 4); a slot whose
-puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
+Each supervision step starts from the states of the one before. As published (arXiv 2510.04871, section 4) these are
+detached: a window of one step. In a longer one the gradient goes on from step to step, so that a step also learns what
+the next one needs (truncated backpropagation through time, Williams and Peng 1990), at the same cost of a step. A slot
+whose puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
 saved then.
 """
 
@@ -86,6 +89,7 @@ class Trainer:
         self.ahead = Ahead(draw)
         self.batch = Batch(self.ahead, self.model, config, torch.bfloat16 if autocast else torch.float32, self.team)
         self.step, self.seconds, self.history = 0, 0.0, []
+        self.supervised = 0  # supervision steps, summed over puzzles
         if (saved := self.team.told(folder.load() if self.team.first else None)) is not None:
             self._restore(*saved)
         if self.team.first:
@@ -105,6 +109,7 @@ class Trainer:
         values = {
             "step": self.step,
             "seconds": self.seconds,
+            "supervised": self.supervised,
             "slots": numbers,
             "history": self.history,
             "note": self.note,
@@ -145,6 +150,8 @@ class Trainer:
         self.optimizers.restore(parts["optimizer"])
         self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
         self.note = values["note"]
+        # Until a gradient could go through several steps, nobody counted.
+        self.supervised = values.get("supervised", self.step * values["config"]["batch"])
         if values["config"]["batch"] == self.config.batch and values["config"]["seed"] == self.config.seed:
             self.batch.restore(parts["slots"], values["slots"])
 
@@ -234,7 +241,7 @@ class Trainer:
     def _step(
         self, totals: Totals, clock: Callable[[], float] = time.monotonic, stop: Callable[[], bool] = lambda: False
     ) -> dict[str, float]:
-        """One supervision step of every slot, one optimizer step. Returns the sums of Report."""
+        """A window of supervision steps of every slot, one optimizer step. Returns the sums of Report."""
         batch, model, config = self.batch, self.model, self.config
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
         if (T, n) != (model.config.T, model.config.n):  # the average keeps the whole depth: it is what is evaluated
@@ -261,8 +268,9 @@ class Trainer:
         for of_rows in shared:
             sign_step(table, batch.names(), of_rows, rate * config.puzzle_lr, config.puzzle_decay)
         self.step += 1
+        self.supervised += config.batch * config.window
         self.ema.update(model, self.step)
-        report, age = arriving(), batch.book.age + 1
+        report, age = arriving(), batch.book.age + config.window
         done = batch.book.advance(report.codes & ENDS > 0)
         batch.refill(done)
         totals.add(report, done, age)
