@@ -27,8 +27,8 @@ from trmsolve.training.runfolder import RunFolder
 from trmsolve.training.trainer import Trainer
 
 WARM_UP = 5  # optimizer steps; the first ones compile, and once more when the size of the batch changes
-# As the published recipes (recipes/): no Muon, one learning rate for all, gradients as they are.
-PUBLISHED = {"optimizer": "adamw", "lr": 1e-4, "decay": 1.0, "clip": 0.0}
+# As the published recipes (recipes/): no Muon, one learning rate for all, gradients as they are, of one step each.
+PUBLISHED = {"optimizer": "adamw", "lr": 1e-4, "decay": 1.0, "clip": 0.0, "window": 1}
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,22 @@ class Training:
 
     name: str
     batch: int
+    window: int  # supervision steps of an optimizer step
     steps: Figure  # optimizer steps/s
     flops: Figure  # FLOP/s of the matrix multiplies of forward and backward
 
     @property
     def puzzles(self) -> Figure:
-        """Puzzles/s that got a supervision step: the whole batch gets one in every optimizer step."""
-        s = self.steps
-        return Figure(s.median * self.batch, s.low * self.batch, s.high * self.batch, s.n)
+        """Supervision steps/s, summed over puzzles: the whole batch gets a window of them in every optimizer step."""
+        s, each = self.steps, self.batch * self.window
+        return Figure(s.median * each, s.low * each, s.high * each, s.n)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "name": self.name,
             "batch": self.batch,
+            "window": self.window,
             "optimizer_steps_per_second": self.steps.to_dict(),
             "supervised_puzzles_per_second": self.puzzles.to_dict(),
             "flops_per_second": self.flops.to_dict(),
@@ -67,7 +69,7 @@ def measure(
     repeat: int,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Training], Figure]:
-    """Our way and the published one, and how many times as fast ours is, turn by turn.
+    """Our way and the published one, and how many times as many supervision steps ours takes, turn by turn.
 
     steps: optimizer steps of a stretch. Raises TrmsolveError for data that cannot be used.
     """
@@ -88,10 +90,12 @@ def measure(
                 say(f"training, {name}: {k + 1} of {repeat}")
                 rates[name].append(run.stretch(steps))
         cost = runs["published"].flops()
-    times = Figure.of([mine / theirs for mine, theirs in zip(*rates.values(), strict=True)])
+    window = {name: config.window for name, config in configs.items()}
+    supervised = [[window[name] * rate for rate in of] for name, of in rates.items()]
+    times = Figure.of([mine / theirs for mine, theirs in zip(*supervised, strict=True)])
     return [
-        Training(name, config.batch, Figure.of(of), Figure.of([cost * rate for rate in of]))
-        for name, of in rates.items()
+        Training(name, config.batch, window[name], Figure.of(of), Figure.of([cost * rate for rate in each]))
+        for (name, of), each in zip(rates.items(), supervised, strict=True)
     ], times
 
 

@@ -62,7 +62,7 @@ def _inference(found: Mapping[str, Any], puzzles: int, peak: float) -> list[str]
 def _training(found: Mapping[str, Any], peak: float) -> list[str]:
     rows = [
         [
-            f"{of['name']}, batch {of['batch']}",
+            f"{of['name']}, batch {of['batch']}, window {of['window']}",
             figure(of["optimizer_steps_per_second"]),
             figure(of["supervised_puzzles_per_second"]),
             *_rate(of["flops_per_second"], peak),
@@ -71,7 +71,7 @@ def _training(found: Mapping[str, Any], peak: float) -> list[str]:
     ]
     rows.append(["times", figure(found["ratio"]), "", "", ""])
     how = "compiled" if found["compiled"] else "not compiled"
-    return table([f"training, ours {how}", "optimizer steps/s", "puzzles/s", "GFLOP/s", "of peak"], rows)
+    return table([f"training, ours {how}", "optimizer steps/s", "supervision steps/s", "GFLOP/s", "of peak"], rows)
 
 
 def _rate(of: Mapping[str, float] | None, peak: float) -> list[str]:
