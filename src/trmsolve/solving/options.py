@@ -18,8 +18,8 @@ class SolveOptions:
     restarts: int = (
         1024  # further runs of an unsolved puzzle at most, under assumptions or in other views; 0: the plain recursion
     )
-    restart_steps: int = 3  # steps of a further run at most
-    inherit: float = 0.35  # share of its parent's states that a branch begins with (tree.py); 0: fresh ones
+    restart_steps: int = 8  # steps of a further run at most
+    inherit: float = 1.0  # share of its parent's states that a branch begins with (tree.py); 0: fresh ones
     # The plain recursion ends when from step GIVE_UP_FROM on its mean confidence is below a bar, which begins at this
     # and rises by SURER a step. 0: never. None: as the way of restarting knows best.
     give_up: float | None = None

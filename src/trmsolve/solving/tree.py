@@ -28,7 +28,7 @@ from trmsolve.solving.recursion import Heritage, Reading, Run
 from trmsolve.tasks.base import Guess, Task
 
 FLOOR = 1e-3  # nothing that the rules allow is ever believed impossible
-GIVE_UP = 0.65  # SolveOptions.give_up where nobody says; measured on 200 puzzles of extreme_train
+GIVE_UP = 0.4  # SolveOptions.give_up where nobody says; measured on 400 puzzles of extreme_train (docs/records.md)
 HOPELESS = 0.4  # a branch believed to have a solution with less than this ends
 JUDGED = 2  # steps; before, what the model believes of a branch is hardly its own
 KEPT = 32  # ended runs of a puzzle whose states are kept for their branches, about 50 kB each; then the oldest go

@@ -35,6 +35,7 @@ BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
 AT_LEAST_ONE = (
     "batch",
+    "window",
     "accumulate",
     "steps",
     "width",

@@ -70,8 +70,8 @@ class Sudoku:
         return {}
 
     generate = staticmethod(generate)
-    model: ClassVar[dict[str, Any]] = {}
-    train: ClassVar[dict[str, Any]] = {}
+    model: ClassVar[dict[str, Any]] = {"N_sup": 32}
+    train: ClassVar[dict[str, Any]] = {"window": 4, "lr": 0.006}
     mix = ("easier", "easier_most", "wrong")
     data = Data.open
 
