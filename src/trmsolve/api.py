@@ -3,7 +3,7 @@
 import trmsolve
 
 model = trmsolve.load("sudoku")
-for result in model.solve(["..71....625...3.........2..6.......7..9.7.8.....6..91...18....9.......4.3...54..."]):
+for result in model.solve(["4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"]):
     print(result.solved, result.guess.answer)
 for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"):
     print(event)                                         # a StepEvent per step, at last a Result
