@@ -67,9 +67,9 @@ def bench(
     """Speed of solving and of training, beside the published way on the same weights, in the same run, in turns.
 
     The published way of solving: every puzzle takes 16 steps in one large batch, eagerly. Ours is measured with default
-    settings, and in a quick way of about the same accuracy: a single pass that ends when the rules accept, and leaves open
-    what does not become surer. The published way of training: eagerly, with AdamW; ours: as trmsolve
-    train does.
+    settings, and in a quick way of about the same accuracy: a single pass that ends when the rules accept, and leaves
+    open what does not become surer. The published way of training: eagerly, with AdamW, one step at a time; ours: as
+    trmsolve train does.
 
     Every figure is a median with the smallest and the largest of --repeat measurements.
     """

@@ -39,7 +39,7 @@ class Book:
             self.least[slot] = rng.integers(2, self.n_sup + 1) if rng.random() < self.explore and self.n_sup > 1 else 0
 
     def advance(self, ends: np.ndarray) -> np.ndarray:
-        """A window of steps is over: the slots that are done take the next draws. Returns bool (slots,), those that were.
+        """A window of steps is over: the slots that are done take the next draws. Returns bool (slots,), these slots.
 
         ends: bool (slots,), whose puzzle the heads would let go.
         """

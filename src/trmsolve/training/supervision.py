@@ -23,7 +23,7 @@ ENDS, RIGHT, HALTING, SOLVING, SOLVABLE = 1, 2, 4, 8, 16
 
 
 class Outcome(NamedTuple):
-    """Of one supervision step of B slots with L tokens, or of the last one of a window, but for total and SUMS: means."""
+    """Of one supervision step of B slots with L tokens; or of the last of a window, but for total and SUMS: means."""
 
     y: Tensor  # (L, D); detached as z is, but within a window
     z: Tensor  # (L, D)

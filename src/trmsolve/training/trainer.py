@@ -1,11 +1,10 @@
-"""The training loop: deep supervision over slots, an optimizer step for each window of supervision steps (losses.py says
-on what).
+"""The training loop: deep supervision over slots, an optimizer step for each window of supervision steps.
 
-Each supervision step starts from the states of the one before. As published (arXiv 2510.04871, section 4) these are
-detached: a window of one step. In a longer one the gradient goes on from step to step, so that a step also learns what
-the next one needs (truncated backpropagation through time, Williams and Peng 1990), at the same cost of a step. A slot
-whose puzzle halts takes the next one. `Trainer.run` returns when the run is finished, interrupted or diverged; its state is
-saved then.
+Each supervision step starts from the states of the one before; losses.py says what it is punished for. As published
+(arXiv 2510.04871, section 4) these states are detached: a window of one step. In a longer one the gradient goes on from
+step to step, so that a step also learns what the next one needs, for the same work (truncated backpropagation through
+time, Williams and Peng 1990; figures in docs/records.md). A slot whose puzzle halts takes the next one. `Trainer.run`
+returns when the run is finished, interrupted or diverged; its state is saved then.
 """
 
 from __future__ import annotations
