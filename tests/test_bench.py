@@ -201,9 +201,9 @@ def test_training_is_measured_by_both_ways_and_leaves_nothing_behind(tmp_path, m
     assert (ours.name, published.name, ours.batch) == ("ours", "published", 4)
     assert (ours.window, published.window) == (recipe.train.window, 1) and recipe.train.window > 1
     assert ours.steps.n == published.steps.n == times.n == 3
-    assert ours.puzzles.median == 4 * ours.window * ours.steps.median
-    assert published.puzzles.median == 4 * published.steps.median
-    assert times.low <= ours.puzzles.high / published.puzzles.low
+    assert ours.supervised.median == 4 * ours.window * ours.steps.median
+    assert published.supervised.median == 4 * published.steps.median
+    assert times.low <= ours.supervised.high / published.supervised.low
     assert list(tmp_path.iterdir()) == []
     assert all(torch.equal(before[name], tensor) for name, tensor in weights.items())
 

@@ -42,7 +42,7 @@ class Training:
     flops: Figure  # FLOP/s of the matrix multiplies of forward and backward
 
     @property
-    def puzzles(self) -> Figure:
+    def supervised(self) -> Figure:
         """Supervision steps/s, summed over puzzles: the whole batch gets a window of them in every optimizer step."""
         s, each = self.steps, self.batch * self.window
         return Figure(s.median * each, s.low * each, s.high * each, s.n)
@@ -54,7 +54,7 @@ class Training:
             "batch": self.batch,
             "window": self.window,
             "optimizer_steps_per_second": self.steps.to_dict(),
-            "supervised_puzzles_per_second": self.puzzles.to_dict(),
+            "supervision_steps_per_second": self.supervised.to_dict(),
             "flops_per_second": self.flops.to_dict(),
         }
 

@@ -64,7 +64,7 @@ def _training(found: Mapping[str, Any], peak: float) -> list[str]:
         [
             f"{of['name']}, batch {of['batch']}, window {of['window']}",
             figure(of["optimizer_steps_per_second"]),
-            figure(of["supervised_puzzles_per_second"]),
+            figure(of["supervision_steps_per_second"]),
             *_rate(of["flops_per_second"], peak),
         ]
         for of in found["ways"]

@@ -50,7 +50,7 @@ class Sudoku:
         return ""
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Where the single pass has long stopped to gain (docs/records.md)."""
+        """A longer single pass finds more; before restarts it saves nothing (docs/records.md)."""
         return 32
 
     def details(self, answer: np.ndarray) -> dict[str, Any]:
