@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from trmsolve.sources import LINE_LIMIT
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.exact import solutions
 from trmsolve.tasks.sudoku.rules import conflicts
+from trmsolve.tasks.sudoku.symmetries import Symmetry
 
 PUZZLES, UNSOLVABLE = ("6x6", "9x9"), "unsolvable"  # kinds; all others are bad
-POOL = 40  # puzzles that the stream draws from; making them takes longer than solving them
+POOL = 40  # puzzles whose symmetric copies are sent; making new ones takes longer than solving them
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Sent:
 
 def mixture(seed: int = 0, bad: float = 0.25) -> Iterator[Sent]:
     """Lines without end, of which a share `bad` is no puzzle, and a few puzzles have no solution."""
-    rng = random.Random(seed)
+    rng, turns = random.Random(seed), np.random.default_rng(seed)
     puzzles = [_puzzle(seed, index, 6) for index in range(POOL)] + [
         _puzzle(seed, index, 9) for index in range(POOL // 8)
     ]
@@ -40,7 +42,7 @@ def mixture(seed: int = 0, bad: float = 0.25) -> Iterator[Sent]:
         elif draw < bad + 0.01:
             yield rng.choice(unsolvable)
         else:
-            yield rng.choice(puzzles)
+            yield _copy(rng.choice(puzzles), turns)
 
 
 def _puzzle(seed: int, index: int, side: int) -> Sent:
@@ -48,9 +50,22 @@ def _puzzle(seed: int, index: int, side: int) -> Sent:
     return Sent(TASK.line(question).encode(), f"{side}x{side}", TASK.line(answer))
 
 
+def _copy(sent: Sent, rng: np.random.Generator) -> Sent:
+    """A symmetric copy: a stream hardly ever has a puzzle twice, so that whoever remembers them all is found out."""
+    assert sent.answer is not None
+    grids = np.array([_grid(sent.line.decode()), _grid(sent.answer)])
+    question, answer = Symmetry.random(rng, grids.shape[-1]).apply(grids)
+    return Sent(TASK.line(question).encode(), sent.kind, TASK.line(answer))
+
+
+def _grid(line: str) -> np.ndarray:
+    digits = np.frombuffer(line.replace(".", "0").encode(), np.uint8) - ord("0")
+    return digits.reshape(2 * (math.isqrt(len(digits)),))
+
+
 def _spoilt(sent: Sent, rng: random.Random) -> Sent | None:
     """The puzzle with one more given that breaks no rule by itself, and leaves it without a solution."""
-    question = np.frombuffer(sent.line.replace(b".", b"0"), np.uint8).reshape(6, 6) - ord("0")
+    question = _grid(sent.line.decode())
     cells = list(np.argwhere(question == 0))
     rng.shuffle(cells)
     for row, column in cells:

@@ -51,10 +51,18 @@ class Outcome:
         quarter = len(self.memory) // 4
         return statistics.median(self.memory[-quarter:]) - statistics.median(self.memory[-2 * quarter : -quarter])
 
+    @property
+    def course(self) -> str:
+        """The median of the memory in each eighth of the run, MB."""
+        eighth = max(1, len(self.memory) // 8)
+        parts = [self.memory[at : at + eighth] for at in range(0, 8 * eighth, eighth)]
+        return ", ".join(f"{statistics.median(part) / 1e6:,.0f}" for part in parts if part)
+
     def __str__(self) -> str:
         return (
             f"{self.records:,} lines answered in {self.seconds:,.0f} s, exit code {self.code}; "
-            f"{max(self.memory) / 1e6:,.0f} MB at most, {self.growth / 1e6:+.1f} MB from third quarter to last; "
+            f"{max(self.memory) / 1e6:,.0f} MB at most, {self.growth / 1e6:+.1f} MB from third quarter to last "
+            f"(medians of eighths: {self.course} MB); "
             f"the checkpoint's file replaced {self.replaced} times; "
             + ", ".join(f"{number:,} {kind}" for kind, number in self.kinds.most_common())
         )
