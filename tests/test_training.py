@@ -438,6 +438,22 @@ def test_misled_samples_have_no_solution_and_the_others_have_their_target():
         assert len(target(easier, answer)) == encode(easier).choices
 
 
+def test_extra_givens_become_fewer_as_a_run_goes_on():
+    """By draw number, so that a resumed run draws what one without a break would have drawn."""
+    falling = TASK.data(["generate:4x4"], 5, easier=1.0, easier_most=0.8, easier_least=0.2, easier_draws=100)
+    assert [falling.most(index) for index in (0, 50, 100, 10_000)] == pytest.approx([0.8, 0.5, 0.2, 0.2])
+    plain = TASK.data(["generate:4x4"], 5, easier=0.0)
+
+    def filled(start: int) -> float:
+        """Of the blanks of 200 puzzles, the share that is filled in."""
+        pairs = [(falling.pair(index)[0][0], plain.pair(index)[0][0]) for index in range(start, start + 200)]
+        return 1 - sum((easier == 0).sum() for easier, _ in pairs) / sum((whole == 0).sum() for _, whole in pairs)
+
+    assert filled(10_000) == pytest.approx(0.1, abs=0.03)  # half of the most, on average
+    steady = TASK.data(["generate:4x4"], 5, easier_most=0.1, easier_least=0.2)
+    assert steady.most(0) == steady.most(10**6) == 0.1  # it never rises
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -83,7 +83,9 @@ def train(
     n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
     hidden: Annotated[int | None, typer.Option("--hidden", min=4, help="Inner width of a layer.")] = None,
     easier: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share with extra givens.")] = None,
-    easier_most: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in.")] = None,
+    easier_most: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in at first.")
+    ] = None,
     wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share made unsolvable.")] = None,
     off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
     phase: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of the distance modulo 8.")] = None,

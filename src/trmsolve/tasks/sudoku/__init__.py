@@ -72,7 +72,7 @@ class Sudoku:
     generate = staticmethod(generate)
     model: ClassVar[dict[str, Any]] = {"N_sup": 32}
     train: ClassVar[dict[str, Any]] = {"window": 4, "lr": 0.006}
-    mix = ("easier", "easier_most", "wrong")
+    mix = ("easier", "easier_most", "easier_least", "easier_draws", "wrong")
     data = Data.open
 
 

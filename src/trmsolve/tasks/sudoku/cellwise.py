@@ -26,7 +26,7 @@ class CellwiseSudoku(Sudoku):
     """The task for one model: rules and text are the same, what the model sees is another."""
 
     views = 1 << 20  # of 1.2e12; restarts end by budget
-    mix = ("easier", "easier_most", "symmetries")
+    mix = ("easier", "easier_most", "easier_least", "easier_draws", "symmetries")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame.for_task("sudoku", VOCABULARY)
@@ -76,6 +76,7 @@ class CellwiseData(Pairs):
     """What a run of such a network draws from."""
 
     easier: float = 0.0  # as published
+    easier_draws: float = 0  # as the fast recipe was tried
     symmetries: bool = True  # each draw under a random one; the published data hold 1,000 of each puzzle
     frame: Frame | None = None
 

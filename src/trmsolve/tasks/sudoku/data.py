@@ -91,8 +91,10 @@ class Pairs:
 
     mixture: Mixture
     seed: int = 0
-    easier: float = 0.3  # share of puzzles with extra givens: without them learning stalls for long
-    easier_most: float = 0.6  # at most this share of the blanks is filled in
+    easier: float = 0.7  # share of puzzles with extra givens: without them learning stalls for long
+    easier_most: float = 0.3  # at most this share of the blanks is filled in, in the first draw
+    easier_least: float = 0.12  # and this share from draw number easier_draws on; in between it falls evenly
+    easier_draws: float = 50_000  # 0: it does not fall
 
     @classmethod
     def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Self:
@@ -115,8 +117,13 @@ class Pairs:
         source = self.mixture.pick(rng)
         question, answer = source.draw(rng, index)
         if rng.random() < self.easier:
-            question = _reveal(question, answer, rng.random() * self.easier_most, rng)
+            question = _reveal(question, answer, rng.random() * self.most(index), rng)
         return (question, answer), rng
+
+    def most(self, index: int) -> float:
+        """The largest share of the blanks that draw number `index` fills in."""
+        done = min(1.0, index / self.easier_draws) if self.easier_draws else 0.0
+        return self.easier_most - done * max(0.0, self.easier_most - self.easier_least)
 
 
 @dataclass(frozen=True)
