@@ -192,8 +192,8 @@ def _training(
 ) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark.training import measure
-    from trmsolve.cli.train import pays
     from trmsolve.training import recipe as recipes
+    from trmsolve.training.compiling import pays
 
     task, device = model.task.name, model.choice.device
     values = recipes.over(recipes.further(task, model.config), {"data": {"sources": files or None}})

@@ -183,6 +183,7 @@ def train(
     import torch
 
     from trmsolve.device import choose
+    from trmsolve.training.compiling import pays
     from trmsolve.training.distributed import Team, device_of
     from trmsolve.training.finish import finish, measure
     from trmsolve.training.runfolder import RunFolder
@@ -288,18 +289,6 @@ def _profile(path: Path, force: bool, progress: Any) -> Any:
     from trmsolve.training.profile import Profile
 
     return Profile(path, force, progress.message)
-
-
-def pays(minutes: float | None, device: Any) -> bool:
-    """torch.compile takes about a minute, and needs a C++ compiler, or for a GPU Triton."""
-    import shutil
-    from importlib.util import find_spec
-
-    if device.type == "cuda":
-        able = find_spec("triton") is not None
-    else:
-        able = device.type == "cpu" and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
-    return able and (minutes is None or minutes >= 5)
 
 
 def _progress(config: Any, quiet: bool, color: str) -> Any:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.model.trm import TRM
+from trmsolve.training.compiling import compiled
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import Whole, losses
 from trmsolve.training.slots import Labels, Slots, ends
@@ -74,7 +75,7 @@ class Supervision:
         self._step: Callable[..., Outcome] = supervise
         if compile:
             mode = "reduce-overhead" if self.graphs else None
-            self._step = torch.compile(supervise, dynamic=not still, mode=mode)
+            self._step = compiled(supervise, dynamic=not still, mode=mode)
 
     def __call__(self, slots: Slots, whole: Whole, names: Tensor | None = None) -> Outcome:
         """As many steps as the window has. names: as TRM.forward takes them."""
