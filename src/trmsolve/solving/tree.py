@@ -9,10 +9,10 @@ with p the model's probability of the child's option, and alive its belief, afte
 solution: 1 before the run, 0 when the rules reject it, and the surviving share of its children once it has any. So a
 refuted branch hands its chance to its siblings, and the search is complete: it ends only by budget.
 
-A branch is its parent's question with a choice less to make, so it begins between fresh states and its parent's last
-ones: with all of these it would believe what its parent was wrong about. (Tokens are options wherever there are
-assumptions, so a branch has some of its parent's.) That makes branches so cheap that the root, too, ends as soon as it
-stays unsure. How much both save stands in docs/records.md.
+A branch is its parent's question with a choice less to make, so it goes on from its parent's last states, or from
+between them and fresh ones (SolveOptions.inherit). Tokens are options wherever there are assumptions, so a branch has
+some of its parent's. That makes branches so cheap that the root, too, ends as soon as it stays unsure. How much both
+save stands in docs/records.md.
 """
 
 from __future__ import annotations
