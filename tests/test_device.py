@@ -89,3 +89,29 @@ def test_this_machine_computes_on_what_is_chosen():
     choice = device.choose()
     x = torch.ones(4, 4, device=choice.device, dtype=choice.dtype)
     assert float((x @ x).sum()) == 64
+
+
+def test_only_what_lies_on_the_host_is_pinned_on_its_way_to_a_gpu():
+    """Pinning anything else is an error there; so states that are on the GPU already must not be."""
+
+    class Stand:
+        """A tensor as `sent` sees it, which keeps what is asked of it."""
+
+        def __init__(self, device: str) -> None:
+            self.device, self.asked = torch.device(device), []
+
+        def pin_memory(self):
+            self.asked.append("pinned")
+            return self
+
+        def to(self, device, non_blocking=False):
+            self.asked.append((str(device), non_blocking))
+            return self
+
+    def asked(at: str, to: str) -> list:
+        return device.sent(Stand(at), torch.device(to)).asked
+
+    assert asked("cpu", "cuda:1") == ["pinned", ("cuda:1", True)]
+    assert asked("cuda:1", "cuda:1") == [("cuda:1", False)]
+    assert asked("cuda:0", "cpu") == [("cpu", False)]
+    assert asked("cpu", "cpu") == [("cpu", False)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 ON_GPU = torch.cuda.is_available()
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS warns of what `poisoned` asks for
 if not ON_GPU:  # Triton looks when it is first imported, and again when it runs
     before = os.environ.get("TRITON_INTERPRET")
     os.environ["TRITON_INTERPRET"] = "1"

@@ -62,10 +62,10 @@ class Silent:
         self.messages.append(text)
 
 
-def trainer(folder: RunFolder, steps: int, data=None, **changes) -> Trainer:
+def trainer(folder: RunFolder, steps: int, data=None, autocast: bool = True, **changes) -> Trainer:
     config = TrainConfig(**{"batch": 8, "steps": steps, "seed": 3, "warmup": 5} | changes)
     data = data or TASK.data(["generate:4x4"], 3)
-    return Trainer(config, TINY, data.draw, folder, autocast=changes.pop("autocast", True))
+    return Trainer(config, TINY, data.draw, folder, autocast=autocast)
 
 
 def weights(made: Trainer) -> dict[str, torch.Tensor]:
@@ -105,6 +105,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, window):
     assert weights(parts).keys() == expected.keys()
     for name, value in weights(parts).items():
         assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_run_goes_on_in_another_dtype(tmp_path, before):
+    """Begun under autocast and gone on without, or the other way round: from one machine to another."""
+    for autocast, steps in ((before, 3), (not before, 6)):
+        with RunFolder(tmp_path / "run") as folder:
+            run = trainer(folder, steps, autocast=autocast)
+            expected = torch.bfloat16 if autocast else torch.float32
+            assert {states.dtype for part in run.batch.parts for states in (part.y, part.z)} == {expected}
+            run.run(Silent())
+            assert run.step == steps and {part.y.dtype for part in run.batch.parts} == {expected}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

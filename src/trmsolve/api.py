@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
-from trmsolve.device import Choice, choose
+from trmsolve.device import Choice, choose, work_on
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.refine import frame_of, refine
@@ -41,6 +41,7 @@ class Model:
 
     def __init__(self, found: Found, choice: Choice) -> None:
         self.checkpoint, self.choice = found, choice
+        work_on(choice.device)
         self.config = TRMConfig.from_dict(found.header.model)
         self.network = TRM(self.config)
         try:  # the tensors that were read become the weights: a table of puzzle embeddings may take gigabytes

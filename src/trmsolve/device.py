@@ -48,6 +48,21 @@ def choose(request: str = "auto", dtype: str = "auto") -> Choice:
     return Choice(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
 
 
+def work_on(device: torch.device) -> None:
+    """Make a CUDA device the current one of this thread: kernels that are told no device run there."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def sent(t: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same on the device, behind all that it has yet to do, without waiting for it."""
+    if t.device.type == "cpu" and device.type == "cuda":
+        return t.pin_memory().to(device, non_blocking=True)
+    return t.to(device)
+
+
 def free_memory(device: torch.device) -> int | None:
     """Bytes that may still be had on a CUDA device; None elsewhere, where nobody knows before they are gone."""
     import torch

@@ -12,7 +12,7 @@ import torch
 from trmsolve.adapting.adaptation import Adaptation
 from trmsolve.adapting.memory import peak
 from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
-from trmsolve.device import Choice
+from trmsolve.device import Choice, work_on
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.solving.feed import OutOfTime
@@ -38,6 +38,7 @@ def adapt(
             f"{found.path}: no network that adapts to ARC tasks",
             "the bundled one does: leave out --checkpoint, or train one: trmsolve train --task arc",
         )
+    work_on(choice.device)
     weights = load_tensors(found.path, found.sha256)
     for batch in _batches(tasks, options.together):
         readable = [task for task in batch if isinstance(task, ArcTask)]

@@ -82,8 +82,9 @@ def streams(
 
     Encoding, batching, solving and judging are all part of the time; loading and the first few puzzles are not.
     """
-    few = puzzles[:ALONE]
-    for options in settings.values():  # warm-up: libraries prepare for shapes when they first meet them
+    # Libraries prepare for shapes when they first meet them; on a GPU steps are recorded then, for every size of batch.
+    few = puzzles if ours.model.y_init.device.type == "cuda" else puzzles[:ALONE]
+    for options in settings.values():
         list(ours.solve(few, options))
     for solver in published.values():
         roll_out(solver, few, 1)
@@ -140,7 +141,8 @@ def _flops_per_token(solver: Solver, puzzles: Sequence[Puzzle], number: int = 32
 def alone(solver: Solver, puzzles: Sequence[Puzzle], options: SolveOptions, repeat: int) -> Figure:
     """Seconds from a puzzle to its answer when there is no other, with everything warm."""
     few = puzzles[:ALONE]
-    list(solver.solve(few[:1], options))
+    for puzzle in few:
+        list(solver.solve([puzzle], options))
     return Figure.of([timed(lambda p=p: list(solver.solve([p], options)))[0] for _ in range(repeat) for p in few])
 
 

@@ -26,6 +26,7 @@ from multiprocessing import AuthenticationError, Pipe
 from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import Any, Protocol
 
+from trmsolve.device import work_on
 from trmsolve.errors import TrmsolveError
 from trmsolve.place import Place
 from trmsolve.solving.feed import OutOfTime
@@ -77,7 +78,8 @@ class Worker:
         """Work until it is over; whether all went well, apart from what the other end has been told of."""
         try:
             models = load()
-            _use(models)
+            for model in models:
+                work_on(model.choice.device)
             self.link.send(Ready(tuple(model.checkpoint.sha256 for model in models)))
             while not self.over.is_set() and (job := self._inbox.get()) is not Sign.OVER:
                 self._do(job, models)
@@ -291,15 +293,6 @@ def _failure(error: Exception) -> Failed:
     if isinstance(error, TrmsolveError):
         return Failed(error.message, error.hint)
     return Failed(f"internal error: {type(error).__name__}: {error}", "TRMSOLVE_DEBUG=1 shows where; please report it")
-
-
-def _use(models: Sequence[Any]) -> None:
-    """Kernels that are told no device run on the thread's own."""
-    import torch
-
-    for model in models:
-        if model.choice.device.type == "cuda":
-            torch.cuda.set_device(model.choice.device)
 
 
 # -- how they meet ------------------------------------------------------------------------------------------------

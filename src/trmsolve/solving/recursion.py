@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trmsolve.device import sent
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.readout import Said
 from trmsolve.model.trm import TRM
@@ -76,6 +77,7 @@ class Recursion:
         self._y, self._z = model.start(0, dtype)
         self._rows: dict[Run, slice] = {}  # where, for each of them
         self._aside: dict[Run, tuple[Tensor, Tensor]] = {}  # states in the host's memory
+        self._heirs: dict[Run, Heritage] = {}  # that have not begun yet
         self._under_way: list[Told] = []
 
     def __len__(self) -> int:
@@ -90,17 +92,11 @@ class Recursion:
         """The runs take part from the next step on, from fresh states or those that they inherit."""
         for run in runs:
             run.here = True
-            if run.inherits is not None and (states := run.inherits.run.ended) is not None:
-                self._aside[run] = self._inherited(run.inherits, states)
+            if run.inherits is not None and run.inherits.run.ended is not None:
+                self._heirs[run] = run.inherits
             run.inherits = None  # which would keep the states of all its forebears
             self.runs.append(run)
             self.tokens += len(run.encoded.x)
-
-    def _inherited(self, heritage: Heritage, states: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        rows = sent(torch.from_numpy(heritage.rows), states[0].device)
-        fresh = self.model.start(1, self.dtype)
-        y, z = (torch.lerp(f, s.index_select(0, rows), heritage.share) for f, s in zip(fresh, states, strict=True))
-        return y, z
 
     def release(self, done: set[Run]) -> None:
         """These runs leave the batch."""
@@ -110,6 +106,7 @@ class Recursion:
                 run.ended = self._aside.get(run) or tuple(s[self._rows[run]].clone() for s in (self._y, self._z))
             self.tokens -= len(run.encoded.x)
             self._aside.pop(run, None)
+            self._heirs.pop(run, None)
         self.runs = [run for run in self.runs if run.here]
 
     @torch.inference_mode()
@@ -170,27 +167,47 @@ class Recursion:
             if run.here:
                 self._aside[run] = tuple(s[self._rows[run]].to("cpu", copy=True) for s in (self._y, self._z))
         number = self.stage.pack([run.encoded for run in share])
-        # Rows come from: the states as they lie, then one fresh state, then those that were aside.
-        fresh = len(self._y)
-        index, rows, returning = np.full(number, fresh), {}, [run for run in share if run in self._aside]
-        begin, after = 0, fresh + 1
+        # Rows come from: the states as they lie, then one fresh state, then those aside and those of forebears.
+        begin, fresh = 0, len(self._y)
+        index, rows, more = np.full(number, fresh), {}, _Pieces(fresh + 1)
+        taken = np.ones(number, np.float32)  # the share of those rows that a run begins with; the rest is fresh
         for run in share:
             end = begin + len(run.encoded.x)
             if run in self._aside:
-                index[begin:end] = np.arange(after, after := after + end - begin)
+                index[begin:end] = more.start(run, self._aside[run]) + np.arange(end - begin)
+            elif run in self._heirs:
+                other, theirs, taken[begin:end] = self._heirs[run]
+                index[begin:end] = more.start(other, other.ended) + theirs
             elif run in self._rows:
                 index[begin:end] = np.arange(self._rows[run].start, self._rows[run].stop)
             rows[run], begin = slice(begin, end), end
-        chosen, device = sent(torch.from_numpy(index), self._y.device), self._y.device
-        self._y, self._z = (
-            torch.cat([states, start, *(sent(self._aside[run][k], device) for run in returning)]).index_select(
-                0, chosen
-            )
-            for k, (states, start) in enumerate(zip((self._y, self._z), self.model.start(1, self.dtype), strict=True))
-        )
+        device = self._y.device
+        chosen = sent(torch.from_numpy(index), device)
+        weight = sent(torch.from_numpy(taken), device).to(self.dtype)[:, None] if (taken < 1).any() else None
+        states = []
+        for k, (here, start) in enumerate(zip((self._y, self._z), self.model.start(1, self.dtype), strict=True)):
+            found = torch.cat([here, start, *(sent(pair[k], device) for pair in more.pairs)]).index_select(0, chosen)
+            states.append(found if weight is None else torch.lerp(start, found, weight))
+        self._y, self._z = states
         self._rows, self._packed = rows, share
-        for run in returning:
-            del self._aside[run]
+        for run in share:
+            self._aside.pop(run, None)
+            self._heirs.pop(run, None)
+
+
+class _Pieces:
+    """States of runs that are to lie one after the other, each once. first: the row at which they begin."""
+
+    def __init__(self, first: int) -> None:
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self._next, self._starts = first, dict[Run, int]()
+
+    def start(self, run: Run, pair: tuple[Tensor, Tensor]) -> int:
+        """The row at which the states of this run begin."""
+        if run not in self._starts:
+            self.pairs.append(pair)
+            self._starts[run], self._next = self._next, self._next + len(pair[0])
+        return self._starts[run]
 
 
 class Told(NamedTuple):
@@ -238,8 +255,3 @@ class Arriving:
         if self._event is not None:
             self._event.synchronize()
         return [t.cpu().numpy() for t in self._said]
-
-
-def sent(t: Tensor, device: torch.device) -> Tensor:
-    """The same on the device, behind all that it has yet to do, without waiting for it."""
-    return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)

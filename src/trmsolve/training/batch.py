@@ -162,7 +162,7 @@ def _arriving(values: Tensor) -> Callable[[], Tensor]:
     there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     there.copy_(values, non_blocking=True)
     copied = torch.cuda.Event()
-    copied.record()
+    copied.record(torch.cuda.current_stream(values.device))
 
     def arrived() -> Tensor:
         copied.synchronize()

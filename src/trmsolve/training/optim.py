@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from trmsolve.device import sent
 from trmsolve.model.trm import TRM
 from trmsolve.training.atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
@@ -75,8 +76,8 @@ def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float)
     memory.
     """
     rows, use = ids.unique(return_inverse=True)
-    uses = (torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad)
-    rows = rows.to(table.device)
+    uses = sent((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
+    rows = sent(rows, table.device)
     table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
 
 

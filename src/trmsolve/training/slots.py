@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from trmsolve.device import sent
 from trmsolve.model.layout import Layout, pack
 from trmsolve.model.trm import TRM, Step
 from trmsolve.tasks.base import Places, Sample
@@ -122,14 +123,12 @@ class Slots:
     def _sent(self, values: Any) -> Any:
         """Arrays and tensors, however nested, on the device; a GPU goes on meanwhile with what it is doing."""
 
-        def sent(value: Any) -> Any:
+        def there(value: Any) -> Any:
             if not isinstance(value, Tensor | np.ndarray):
                 return value
-            tensor = torch.as_tensor(value)
-            tensor = tensor.pin_memory() if self.device.type == "cuda" else tensor
-            return tensor.to(self.device, non_blocking=True)
+            return sent(torch.as_tensor(value), self.device)
 
-        return tree_map(sent, values)
+        return tree_map(there, values)
 
     @property
     def names(self) -> np.ndarray:
@@ -184,8 +183,8 @@ class Slots:
         return ys, zs
 
     def resume(self, y: Tensor, z: Tensor) -> None:
-        """Go on from the states of all puzzles, one after the other."""
-        self.y, self.z = (self._filled(states.to(self.device)) for states in (y, z))
+        """Go on from the states of all puzzles, one after the other; those of a saved run may have another dtype."""
+        self.y, self.z = (self._filled(states.to(self.device, self.dtype)) for states in (y, z))
 
     def _filled(self, states: Tensor) -> Tensor:
         """With rows for the tokens that belong to no puzzle."""

@@ -45,7 +45,9 @@ def supervise(
 ) -> Outcome:
     """A supervision step from y and z and what it is punished for. Arguments as TRM.forward and losses() take them."""
     layout = labels.layout
-    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
+    # What is cast first without a gradient must not be found again where one is needed (pytorch#112583, until 2.10).
+    whole_gradient = model.config.T == 1 and not model.config.with_gradient
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16, cache_enabled=whole_gradient):
         step = model(tokens, y, z, layout, names)
         following = None
         if config.continue_weight:

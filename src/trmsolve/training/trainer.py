@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from trmsolve.device import work_on
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
@@ -68,6 +69,7 @@ class Trainer:
         device: str | torch.device = "cpu",
         team: Team | None = None,
     ) -> None:
+        work_on(torch.device(device))
         torch.manual_seed(config.seed)
         self.config, self.folder, self.team, self.device = config, folder, team or Team(), torch.device(device)
         self.note: dict[str, Any] = {}
