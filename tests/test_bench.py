@@ -237,7 +237,7 @@ def test_bench_measures_solving_as_json():
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
     found = report["inference"]
-    assert found["settings"] == {"max_steps": 32, "restarts": 0, "give_up": 0.4, "promise": 0.0}
+    assert found["settings"] == {"max_steps": 32, "restarts": 0, "give_up": 0.35, "promise": 0.0}
     names = [stream["name"] for stream in found["streams"]]
     assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
     assert found["streams"][1]["accuracy"] == 1

@@ -49,7 +49,7 @@ def bench(
     give_up: Annotated[
         float,
         typer.Option("--give-up", min=0, max=1, help="Its first run ends when its mean confidence is below this."),
-    ] = 0.4,
+    ] = 0.35,
     promise: Annotated[
         float,
         typer.Option("--promise", min=0, max=1, help="It leaves open what ended with a mean confidence below this."),
