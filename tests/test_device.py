@@ -115,3 +115,12 @@ def test_only_what_lies_on_the_host_is_pinned_on_its_way_to_a_gpu():
     assert asked("cuda:1", "cuda:1") == [("cuda:1", False)]
     assert asked("cuda:0", "cpu") == [("cpu", False)]
     assert asked("cpu", "cpu") == [("cpu", False)]
+
+
+def test_the_device_of_a_model_becomes_the_threads_own(monkeypatch):
+    """Numberless ones are refused by torch, and mean the current one anyway."""
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    for name in ("cuda:1", "cuda", "cpu", "mps"):
+        device.work_on(torch.device(name))
+    assert chosen == [torch.device("cuda", 1)]

@@ -49,10 +49,13 @@ def choose(request: str = "auto", dtype: str = "auto") -> Choice:
 
 
 def work_on(device: torch.device) -> None:
-    """Make a CUDA device the current one of this thread: kernels that are told no device run there."""
+    """Make a CUDA device the current one of this thread: kernels that are told no device run there.
+
+    A device without a number is the current one as it is.
+    """
     import torch
 
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
