@@ -33,7 +33,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples" / "sudoku"
 TASK = get("sudoku")
 # What the bundled checkpoint does not solve in a single pass, and what it solves there late.
 STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
-LATE = "........8..3...4...9..2..6.....79.......612...6.5.2.7...8...5...1.....2.4.5.....3"  # "Platinum Blonde"
+LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012
 
 
 def puzzles(name: str, limit: int | None = None) -> list[Puzzle]:
