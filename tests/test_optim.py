@@ -122,7 +122,8 @@ def grads(params, step: int) -> None:
         p.grad = torch.randn_like(p)
 
 
-def test_muon_takes_the_steps_of_torchs_own():
+def test_muon_takes_the_steps_of_torchs_own(monkeypatch):
+    monkeypatch.setattr("trmsolve.training.muon.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
     torch.manual_seed(0)
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
     theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]

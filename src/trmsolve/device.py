@@ -38,7 +38,7 @@ def choose(request: str = "auto", dtype: str = "auto") -> Choice:
     if dtype not in DTYPES:
         raise TrmsolveError(f"unknown dtype '{dtype}'", f"one of: {', '.join(DTYPES)}")
     device, why_device = _device(request)
-    native, why_dtype = _bfloat16(device)
+    native, why_dtype = bfloat16_support(device)
     if dtype == "auto":
         return Choice(device, torch.bfloat16 if native else torch.float32, f"{why_device}; {why_dtype}")
     if dtype == "float32":
@@ -114,7 +114,7 @@ def _no_cuda() -> str:
     return "CUDA finds no device (nvidia-smi tells more)"
 
 
-def _bfloat16(device: torch.device) -> tuple[bool, str]:
+def bfloat16_support(device: torch.device) -> tuple[bool, str]:
     """Whether the device computes in bfloat16 by itself, and how we know."""
     import torch
 

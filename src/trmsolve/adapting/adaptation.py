@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from trmsolve.model.trm import TRM
 from trmsolve.solving.recursion import Reading, Recursion, Run
 from trmsolve.tasks.arc.grids import ArcTask
 from trmsolve.tasks.base import Encoded, Sample
+from trmsolve.threads import tuner
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import Optimizers, sign_step
@@ -133,7 +135,8 @@ class Adaptation:
         while (share := self.share) < self.ends:
             if self.later and share >= plan.joins:
                 self._join()
-            self._step(share)
+            with tuner().step(len(self.slots.tokens)) if self.device.type == "cpu" else nullcontext():
+                self._step(share)
             if self.later and self.step % plan.check == 0:
                 self.checks.append(self._check())
                 if self.checks[-1] >= plan.found:

@@ -56,6 +56,9 @@ def bench(
     ] = 0.0,
     batch_size: o.BatchSize = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
+    busy: Annotated[
+        bool, typer.Option("--busy", help="Measure instead how much speed is left beside one busy process.")
+    ] = False,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Of our training; default: as trmsolve train.")
     ] = None,
@@ -109,7 +112,9 @@ def bench(
             "repeat": repeat,
             "matmul_flops_per_second": Figure.of([matmul_rate(where, precision) for _ in range(repeat)]).to_dict(),
         }
-        if what != What.training:
+        if busy:
+            report["busy"] = _busy(model, puzzles, what, files, steps, repeat, show)
+        elif what != What.training:
             quick = SolveOptions(
                 max_steps=max_steps,
                 restarts=restarts,
@@ -118,7 +123,7 @@ def bench(
                 batch_size=batch_size,
             )
             report["inference"] = _inference(model, puzzles, quick, repeat, device, dtype, show)
-        if what != What.inference:
+        if what != What.inference and not busy:
             report["training"] = _training(model, files, steps, repeat, compile, show)
     put(json.dumps(report, indent=2) if as_json else text(report))
     return SOLVED
@@ -180,6 +185,27 @@ def _inference(
         "streams": [stream.to_dict() for stream in made],
         "ratios": [ratio.to_dict() for ratio in ratios],
     }
+
+
+def _busy(
+    model: Model,
+    puzzles: list[Puzzle],
+    what: What,
+    files: list[str] | None,
+    steps: int,
+    repeat: int,
+    show: Callable[[str], None],
+) -> dict[str, Any]:
+    from trmsolve.benchmark.busy import quiet_and_busy, solving_rate, training_rate
+
+    task, path = model.task, str(model.checkpoint.path)
+    rates: dict[str, Callable[[], float]] = {}
+    if what != What.training:
+        texts = [task.draw(puzzle.question, "grid", True) for puzzle in puzzles]
+        rates["solving, supervision steps/s"] = lambda: solving_rate(task.name, path, texts)
+    if what != What.inference:
+        rates["training, optimizer steps/s"] = lambda: training_rate(task.name, path, files or [], steps)
+    return quiet_and_busy(rates, repeat, show)
 
 
 def _training(

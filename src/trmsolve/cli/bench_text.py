@@ -26,7 +26,14 @@ def text(report: Mapping[str, Any]) -> str:
         lines += ["", *_inference(report["inference"], report["puzzles"], peak)]
     if "training" in report:
         lines += ["", *_training(report["training"], peak)]
+    if "busy" in report:
+        lines += ["", *_busy(report["busy"])]
     return "\n".join(lines)
+
+
+def _busy(found: Mapping[str, Any]) -> list[str]:
+    rows = [[name, *(figure(of[key]) for key in ("quiet", "busy", "busy_share"))] for name, of in found.items()]
+    return table(["", "alone", "beside a busy process", "share"], rows)
 
 
 def _inference(found: Mapping[str, Any], puzzles: int, peak: float) -> list[str]:

@@ -17,6 +17,7 @@ from trmsolve.cli.once import said_once
 from trmsolve.errors import TrmsolveError
 from trmsolve.files import check_writable
 from trmsolve.place import place
+from trmsolve.threads import wait_passively
 
 MINUTES = 30.0  # of a run that nothing else ends
 
@@ -110,6 +111,8 @@ def train(
 
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
     """
+    wait_passively()
+
     from trmsolve.training import recipe as recipes
 
     speaks = (where := place()) is None or where.first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from trmsolve.model.trm import TRM
 from trmsolve.solving.memory import is_out_of_memory
 from trmsolve.solving.stage import Plain, Stage
 from trmsolve.tasks.base import Encoded
+from trmsolve.threads import tuner
 
 log = logging.getLogger("trmsolve")
 
@@ -114,7 +116,9 @@ class Recursion:
         """One supervision step of every run; each run's `reading` is replaced."""
         for run in self.runs:
             run.reading = None
-        told = self._started()
+        on_cpu = self._y.device.type == "cpu"
+        with tuner().step(self.tokens) if on_cpu else nullcontext():
+            told = self._started()
         if self.overlap:
             told, self._under_way = self._under_way, told
         for share in told:

@@ -2,17 +2,19 @@
 
     m <- lerp(m, g, 1 - mu),    u = lerp(g, m, mu),    W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) NS(u)
 
-NS is five Newton-Schulz iterations in bf16. It computes what torch.optim.Muon does, which takes one matrix after the
+NS is five Newton-Schulz iterations, in bf16 where the hardware multiplies it. It computes what torch.optim.Muon does, which takes one matrix after the
 other; a small network has dozens of a few shapes, and matrices of one shape go through the iterations as one batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from trmsolve.device import bfloat16_support
 from trmsolve.training.foreach import Foreach
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of X <- a X + (b A + c A A) X with A = X X^T: steepest at 0
@@ -47,14 +49,21 @@ def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
         by_shape.setdefault(m.shape, []).append(number)
     made = list(matrices)
     for numbers in by_shape.values():
-        found = newton_schulz(torch.stack([lying[number].bfloat16() for number in numbers])).float()
+        stacked = torch.stack([lying[number] for number in numbers])  # (N, rows, columns)
+        found = newton_schulz(stacked.to(iteration_dtype(stacked.device))).float()
         for number, m in zip(numbers, found, strict=True):
             made[number] = m if lying[number] is matrices[number] else m.mT
     return made
 
 
+@cache
+def iteration_dtype(device: torch.device) -> torch.dtype:
+    """bf16 where the device multiplies it in hardware: elsewhere a CPU takes 20 times as long for it as for fp32."""
+    return torch.bfloat16 if bfloat16_support(device)[0] else torch.float32
+
+
 def newton_schulz(x: Tensor) -> Tensor:
-    """bf16 (N, rows, columns), rows <= columns -> the same, each matrix made nearly orthogonal."""
+    """bf16 or fp32 (N, rows, columns), rows <= columns -> the same, each matrix made nearly orthogonal."""
     a, b, c = COEFFICIENTS
     x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPS)  # no singular value above 1
     for _ in range(ITERATIONS):

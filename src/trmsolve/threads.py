@@ -1,0 +1,133 @@
+"""How many CPU threads torch computes with, chosen again and again by measuring: machines are rarely idle.
+
+OpenMP's threads meet at a barrier after every operation, and those that are early spin. When one of them waits for a
+core that another process holds, all wait, hundreds of times in a supervision step: 10 to 50 times slower. Two remedies:
+
+- `ThreadTuner` compares the rates of different numbers of threads while the work goes on. On a quiet machine all cores
+  win, beside a busy neighbour fewer do. The number of threads changes no result of a step that is independent of it.
+- `wait_passively` lets the threads sleep in place of spinning, for training, whose number of threads stays fixed so
+  that a run can be repeated bit for bit. It costs a quiet machine about a tenth and has to come before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+BLOCK_STEPS, BLOCK_SECONDS = 4, 0.05  # a measurement takes at least as many steps and as long
+LONG_STEP = 0.5  # seconds: of steps this long two make a measurement
+BETTER = 1.1  # another number of threads must be faster by this factor
+DROP = 0.6  # a rate below this share of its best calls for a comparison at once
+FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 30.0  # seconds between comparisons; it doubles while nothing changes
+
+
+def wait_passively() -> None:
+    """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless the user has said how they should wait.
+
+    Without effect once torch is loaded.
+    """
+    if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ or "torch" in sys.modules:
+        return
+    os.environ["GOMP_SPINCOUNT"] = "0"
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def candidates(most: int) -> list[int]:
+    """Numbers of threads worth comparing, ascending: all, one less, and halves. 8 -> [1, 2, 4, 7, 8]."""
+    numbers = {most, max(1, most - 1)}
+    while most > 1:
+        numbers.add(most := most // 2)
+    return sorted(numbers)
+
+
+class ThreadTuner:
+    """Sets torch's number of threads for each step of some work, and compares numbers from time to time.
+
+    most: threads at most. set_threads, clock: torch.set_num_threads and time.perf_counter, or stand-ins for tests.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        set_threads: Callable[[int], None],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.most, self.threads = most, most  # threads: the number in use between comparisons
+        self.rates: dict[int, float] = {}  # work per second at each number of threads, as last measured
+        self._candidates = candidates(most)
+        self._set_threads, self._clock = set_threads, clock
+        self._trial: int | None = None  # the number that is being compared with `threads`
+        self._upwards = False
+        self._interval, self._compared_at, self._best = FIRST_INTERVAL, -FIRST_INTERVAL, 0.0
+        self._warm = False
+        self._begin_block()
+
+    @contextmanager
+    def step(self, work: float) -> Iterator[None]:
+        """Run one step of so much work (its tokens) inside; the number of threads is restored afterwards."""
+        if self.most == 1:
+            yield
+            return
+        self._set_threads(self._trial or self.threads)
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self._set_threads(self.most)
+        self._observe(work, self._clock() - started)
+
+    def describe(self) -> str:
+        """For `doctor` and -v: the number in use and what was measured."""
+        measured = ", ".join(f"{n}: {rate:,.0f}" for n, rate in sorted(self.rates.items()))
+        return f"{self.threads} of {self.most} threads" + (f" (tokens/s with {measured})" if measured else "")
+
+    def _begin_block(self) -> None:
+        self._steps, self._work, self._seconds = 0, 0.0, 0.0
+
+    def _observe(self, work: float, seconds: float) -> None:
+        if not self._warm:  # the first step loads libraries
+            self._warm = True
+            return
+        self._steps, self._work, self._seconds = self._steps + 1, self._work + work, self._seconds + seconds
+        needed = 2 if self._seconds > self._steps * LONG_STEP else BLOCK_STEPS
+        if self._steps < needed or self._seconds < BLOCK_SECONDS:
+            return
+        rate = self._work / self._seconds
+        self._begin_block()
+        if self._trial is not None:
+            self._compare(rate)
+            return
+        self.rates[self.threads], self._best = rate, max(self._best, rate)
+        waited = self._clock() - self._compared_at
+        if waited >= self._interval or (rate < DROP * self._best and waited >= FIRST_INTERVAL / 4):
+            self._trial = self._neighbour()
+
+    def _neighbour(self) -> int:
+        """The next number of threads in the present direction, which turns at either end."""
+        place = self._candidates.index(self.threads)
+        self._upwards = not self._upwards
+        if place in (0, len(self._candidates) - 1):
+            self._upwards = place == 0
+        return self._candidates[place + (1 if self._upwards else -1)]
+
+    def _compare(self, rate: float) -> None:
+        trial, self._trial = self._trial, None
+        assert trial is not None
+        self.rates[trial] = rate
+        if rate > BETTER * self.rates[self.threads]:
+            self.threads, self._interval = trial, FIRST_INTERVAL
+        else:
+            self._interval = min(2 * self._interval, LONGEST_INTERVAL)
+        self._best, self._compared_at = self.rates[self.threads], self._clock()
+
+
+@cache
+def tuner() -> ThreadTuner:
+    """The one of this process, for all that runs on its CPU: neighbours are the machine's, not the model's."""
+    import torch
+
+    return ThreadTuner(torch.get_num_threads(), torch.set_num_threads)
