@@ -2,8 +2,9 @@
 
     m <- lerp(m, g, 1 - mu),    u = lerp(g, m, mu),    W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) NS(u)
 
-NS is five Newton-Schulz iterations, in bf16 where the hardware multiplies it. It computes what torch.optim.Muon does, which takes one matrix after the
-other; a small network has dozens of a few shapes, and matrices of one shape go through the iterations as one batch.
+NS is five Newton-Schulz iterations, in bf16 where the hardware multiplies it. It computes what torch.optim.Muon does,
+which takes one matrix after the other; a small network has dozens of a few shapes, and matrices of one shape go through
+the iterations as one batch.
 """
 
 from __future__ import annotations
