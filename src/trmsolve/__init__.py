@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Model", "Puzzle", "Result", "SolveOptions", "StepEvent", "TrmsolveError", "__version__", "load"]
 
 _WHERE = {
     "Model": "trmsolve.api",
     "load": "trmsolve.api",
-    "Result": "trmsolve.solving.options",
-    "SolveOptions": "trmsolve.solving.options",
-    "StepEvent": "trmsolve.solving.options",
+    "Result": "trmsolve.inference.options",
+    "SolveOptions": "trmsolve.inference.options",
+    "StepEvent": "trmsolve.inference.options",
     "Puzzle": "trmsolve.tasks.base",
     "TrmsolveError": "trmsolve.errors",
 }
@@ -20,7 +20,7 @@ _WHERE = {
 if TYPE_CHECKING:
     from trmsolve.api import Model, load
     from trmsolve.errors import TrmsolveError
-    from trmsolve.solving.options import Result, SolveOptions, StepEvent
+    from trmsolve.inference.options import Result, SolveOptions, StepEvent
     from trmsolve.tasks.base import Puzzle
 
 

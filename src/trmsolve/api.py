@@ -4,7 +4,7 @@ import trmsolve
 
 model = trmsolve.load("sudoku")
 for result in model.solve(["4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"]):
-    print(result.solved, result.guess.answer)
+    print(result.solved, result.prediction.answer)
 for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"):
     print(event)                                         # a StepEvent per step, at last a Result
 """
@@ -17,68 +17,70 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
-from trmsolve.device import Choice, choose, work_on
+from trmsolve.checkpoint import Found, find, load_tensors
+from trmsolve.device import DeviceSpec, resolve_device, set_device
 from trmsolve.errors import TrmsolveError
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.inference.options import Result, SolveOptions, StepEvent
+from trmsolve.inference.solver import Solver
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.refine import frame_of, refine
+from trmsolve.model.sequence_model import refine
 from trmsolve.model.trm import TRM
-from trmsolve.solving.options import Result, SolveOptions, StepEvent
-from trmsolve.solving.solver import Solver
-from trmsolve.store import Found, find, load_tensors
 from trmsolve.tasks import get
-from trmsolve.tasks.base import BadPuzzle, Line, Puzzle, Task
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle, Task
+from trmsolve.tasks.few_shot import Demonstrates
+from trmsolve.tasks.sequence import SequenceFormat
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
-    from trmsolve.tasks.arc.grids import ArcTask
+    from trmsolve.tasks.few_shot import FewShotTask
 
 
 class Model:
     """A checkpoint, ready to solve. Made by `load`."""
 
-    def __init__(self, found: Found, choice: Choice) -> None:
-        self.checkpoint, self.choice = found, choice
-        work_on(choice.device)
-        self.config = TRMConfig.from_dict(found.header.model)
+    def __init__(self, checkpoint: Found, device_spec: DeviceSpec) -> None:
+        self.checkpoint, self.device_spec = checkpoint, device_spec
+        set_device(device_spec.device)
+        self.config = TRMConfig.from_dict(checkpoint.header.model)
         self.network = TRM(self.config)
         try:  # the tensors that were read become the weights: a table of puzzle embeddings may take gigabytes
-            self.network.load_state_dict(load_tensors(found.path, found.sha256), assign=True)
+            self.network.load_state_dict(load_tensors(checkpoint.path, checkpoint.sha256), assign=True)
         except RuntimeError as error:
-            raise TrmsolveError(f"{found.path}: weights and configuration disagree: {error}") from error
-        self.network.to(choice.device).cast(choice.dtype).eval()
+            raise TrmsolveError(f"{checkpoint.path}: weights and configuration disagree: {error}") from error
+        self.network.to(device_spec.device).cast(device_spec.dtype).eval()
 
     @cached_property
     def task(self) -> Task:
         """Raises TrmsolveError when this version does not know the checkpoint's task; `refine` works all the same."""
         task = get(self.checkpoint.header.task)
-        return task.by_cells(frame_of(self.config)) if self.config.length else task
+        return task.as_sequence(SequenceFormat.of(self.config)) if self.config.seq_len else task
 
     @cached_property
     def solver(self) -> Solver:
         """What `solve` and `watch` run on. Raises TrmsolveError for ARC, whose tasks are adapted to (`adapt`)."""
-        if self.config.facets:
+        if isinstance(self.task, Demonstrates):
             raise TrmsolveError(
                 f"{self.checkpoint.name} adapts to tasks, it does not solve puzzles", "Model.adapt(tasks)"
             )
-        return Solver(self.task, self.network, self.choice.dtype)
+        return Solver(self.task, self.network, self.device_spec.dtype)
 
     def refine(
         self, tokens: ArrayLike | Tensor, puzzle_ids: ArrayLike | Tensor | None = None, steps: int = 16
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The bare network of a model that takes a token for each cell, as the published ones do (model/official.py).
+        """The bare network of a model that takes a token for each cell, as the published ones do (model/sequence_model.py).
 
         tokens: integers (B, S), the cells' token ids. puzzle_ids: integers (B,), rows of the model's table of puzzle
         embeddings; None: row 0 for all. Yields after every supervision step the logits, float32 (B, S, vocabulary), and
         the halting logit, float32 (B,). Raises TrmsolveError when the model, the shapes or the ids do not allow it.
         """
-        return refine(self.network, self.choice.dtype, tokens, puzzle_ids, steps)
+        return refine(self.network, self.device_spec.dtype, tokens, puzzle_ids, steps)
 
     def solve(
         self,
-        puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle],
+        puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle],
         options: SolveOptions | None = None,
         *,
         deadline: float | None = None,
@@ -87,15 +89,15 @@ class Model:
         """One Result per puzzle, in order, as soon as known.
 
         puzzles: texts as the command line reads them (one alone will do), or Puzzle records. options: SolveOptions, or
-        its fields as keyword arguments. deadline: time.monotonic() after which solving.feed.OutOfTime is raised.
+        its fields as keyword arguments. deadline: time.monotonic() after which inference.prefetch.DeadlineExceeded is raised.
         Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
         """
         solver, options = self.solver, replace(options or SolveOptions(), **settings)
-        yield from solver.solve(self._records(_several(puzzles)), options, deadline=deadline)  # type: ignore[misc]
+        yield from solver.solve(self._records(_as_list(puzzles)), options, deadline=deadline)  # type: ignore[misc]
 
     def watch(
         self,
-        puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle],
+        puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle],
         options: SolveOptions | None = None,
         *,
         deadline: float | None = None,
@@ -104,44 +106,58 @@ class Model:
         """As `solve`, and a StepEvent after every supervision step of every puzzle."""
         options = replace(options or SolveOptions(), **settings)
         solver = self.solver
-        yield from solver.solve(self._records(_several(puzzles)), options, steps=True, deadline=deadline)
+        yield from solver.solve(self._records(_as_list(puzzles)), options, steps=True, deadline=deadline)
 
     def adapt(
         self,
-        tasks: Iterable[ArcTask | BadPuzzle],
+        tasks: Iterable[FewShotTask | InvalidPuzzle],
         options: AdaptOptions | None = None,
         *,
         events: bool = False,
         deadline: float | None = None,
         **settings: Any,
-    ) -> Iterator[Adapting | Refining | TaskResult]:
-        """One TaskResult per ARC task, in order, as soon as known; with `events` what happens on the way, too.
+    ) -> Iterator[AdaptEvent | RefineEvent | FewShotResult]:
+        """One FewShotResult per ARC task, in order, as soon as known; with `events` what happens on the way, too.
 
         options: AdaptOptions, or its fields as keyword arguments. deadline: time.monotonic() after which
-        solving.feed.OutOfTime is raised. Raises TrmsolveError for a checkpoint that is not one of ours for ARC. The
+        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that is not one of ours for ARC. The
         model itself stays as it is: every task starts from the checkpoint's weights.
         """
-        from trmsolve.adapting.solver import adapt
+        from trmsolve.inference.test_time_training import adapt
 
         options = replace(options or AdaptOptions(), **settings)
-        yield from adapt(self.checkpoint, self.choice, tasks, options, events=events, deadline=deadline)
+        task = self.task
+        if not isinstance(task, Demonstrates):
+            raise TrmsolveError(f"{self.checkpoint.name} solves puzzles, it does not adapt", "Model.solve(puzzles)")
+        weights = load_tensors(self.checkpoint.path, self.checkpoint.sha256)
+        yield from adapt(
+            task,
+            self.config,
+            weights,
+            self.device_spec,
+            tasks,
+            options,
+            events=events,
+            deadline=deadline,
+            name=self.checkpoint.name,
+        )
 
-    def _records(self, puzzles: Iterable[str | Puzzle | BadPuzzle]) -> Iterator[Puzzle | BadPuzzle]:
+    def _records(self, puzzles: Iterable[str | Puzzle | InvalidPuzzle]) -> Iterator[Puzzle | InvalidPuzzle]:
         for number, puzzle in enumerate(puzzles, 1):
             if isinstance(puzzle, str):
                 lines = [Line(n, text) for n, text in enumerate(puzzle.splitlines(), 1)]
-                yield from map(self._fitting, self.task.read(lines, f"puzzle {number}"))
+                yield from map(self._supported, self.task.read(lines, f"puzzle {number}"))
             else:
-                yield self._fitting(puzzle)
+                yield self._supported(puzzle)
 
-    def _fitting(self, record: Puzzle | BadPuzzle) -> Puzzle | BadPuzzle:
-        """A puzzle that the model cannot take is a bad one, and spoils only itself."""
-        if isinstance(record, BadPuzzle) or not (reason := self.task.unfit(record.question)):
+    def _supported(self, record: Puzzle | InvalidPuzzle) -> Puzzle | InvalidPuzzle:
+        """A puzzle that the model cannot take becomes an invalid record; the others are solved."""
+        if isinstance(record, InvalidPuzzle) or not (reason := self.task.unsupported_reason(record.question)):
             return record
-        return BadPuzzle(record.source, reason, self.task.line(record.question))
+        return InvalidPuzzle(record.source, reason, self.task.format_line(record.question))
 
 
-def _several(puzzles: str | Puzzle | Iterable[str | Puzzle | BadPuzzle]) -> Iterable[str | Puzzle | BadPuzzle]:
+def _as_list(puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle]) -> Iterable[str | Puzzle | InvalidPuzzle]:
     """One text is one text, not its letters."""
     return [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles
 
@@ -159,4 +175,4 @@ def load(
     """
     if checkpoint is None and task is None:
         task = "sudoku"
-    return Model(find(None if checkpoint is None else os.fspath(checkpoint), task), choose(device, dtype))
+    return Model(find(None if checkpoint is None else os.fspath(checkpoint), task), resolve_device(device, dtype))

@@ -19,7 +19,7 @@ DTYPES = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DeviceSpec:
     device: torch.device
     dtype: torch.dtype
     reason: str  # one line: why this device, why this dtype
@@ -28,7 +28,7 @@ class Choice:
         return f"{self.device}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
 
 
-def choose(request: str = "auto", dtype: str = "auto") -> Choice:
+def resolve_device(request: str = "auto", dtype: str = "auto") -> DeviceSpec:
     """The device and dtype for `--device` ("auto", "cpu", "cuda", "cuda:N", "mps") and `--dtype` (one of DTYPES).
 
     Raises TrmsolveError for an unknown name and for a device that is not there.
@@ -40,15 +40,15 @@ def choose(request: str = "auto", dtype: str = "auto") -> Choice:
     device, why_device = _device(request)
     native, why_dtype = bfloat16_support(device)
     if dtype == "auto":
-        return Choice(device, torch.bfloat16 if native else torch.float32, f"{why_device}; {why_dtype}")
+        return DeviceSpec(device, torch.bfloat16 if native else torch.float32, f"{why_device}; {why_dtype}")
     if dtype == "float32":
         why_dtype = "float32 as asked for"
     else:
         why_dtype = f"bfloat16 as asked for, {'' if native else 'slow here: '}{why_dtype}"
-    return Choice(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
+    return DeviceSpec(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
 
 
-def work_on(device: torch.device) -> None:
+def set_device(device: torch.device) -> None:
     """Make a CUDA device the current one of this thread: kernels that are told no device run there.
 
     A device without a number is the current one as it is.
@@ -59,7 +59,7 @@ def work_on(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
-def sent(t: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(t: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The same on the device, behind all that it has yet to do, without waiting for it."""
     if t.device.type == "cpu" and device.type == "cuda":
         return t.pin_memory().to(device, non_blocking=True)

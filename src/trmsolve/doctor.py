@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trmsolve import __version__, device, store
+from trmsolve import __version__, checkpoint, device
 from trmsolve.errors import TrmsolveError
 
 PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
@@ -100,7 +100,7 @@ def _devices() -> Iterator[Check]:
         yield Check(f"cuda:{index}", f"{found.name}, {found.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
         yield Check("mps", "Apple GPU")
-    choice = device.choose()
+    choice = device.resolve_device()
     yield Check("would use", str(choice))
 
 
@@ -119,7 +119,7 @@ def _compiler() -> Iterator[Check]:
 
 def _folders() -> Iterator[Check]:
     try:
-        cache = store.cache_dir()
+        cache = checkpoint.cache_dir()
     except TrmsolveError as error:
         yield Check("cache", error.message, "fail", error.hint)
         return
@@ -142,18 +142,18 @@ def _size(folder: Path) -> int:
 
 
 def _checkpoints() -> Iterator[Check]:
-    found = store.available()
+    found = checkpoint.available()
     for entry in found:
         if entry.header is None:
             yield Check(
                 f"checkpoint {entry.name}", entry.problem, "fail" if entry.where == "bundled" else "warn", _REINSTALL
             )
             continue
-        digest = store.sha256_of(entry.path)
+        digest = checkpoint.sha256_of(entry.path)
         value = f"{entry.where}, {entry.task}, {entry.parameters:,} parameters, sha256 {digest[:16]}"
         yield Check(f"checkpoint {entry.name}", value)
     if not any(entry.where == "bundled" for entry in found):
-        yield Check("checkpoints", f"none bundled in {store.bundled_dir()}", "fail", _REINSTALL)
+        yield Check("checkpoints", f"none bundled in {checkpoint.bundled_dir()}", "fail", _REINSTALL)
 
 
 _REINSTALL = "install again: pip install --force-reinstall trmsolve, or pull another: trmsolve checkpoints pull"
@@ -173,11 +173,11 @@ def _terminal() -> Iterator[Check]:
 
 def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
     try:
-        worked, said = solve()
+        worked, description = solve()
     except TrmsolveError as error:
         return Check("self-test", error.message, "fail", error.hint)
     except Exception as error:
         return Check(
             "self-test", f"{type(error).__name__}: {error}", "fail", "TRMSOLVE_DEBUG=1 shows where; please report it"
         )
-    return Check("self-test", said) if worked else Check("self-test", said, "fail", "please report this")
+    return Check("self-test", description) if worked else Check("self-test", description, "fail", "please report this")

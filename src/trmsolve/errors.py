@@ -28,7 +28,7 @@ class InputError(TrmsolveError):
         self.source = source
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The hint for a name that is not known: the one it was likely meant to be, if any, and all there are."""
     near = difflib.get_close_matches(name, known, 1)
     mean = f"did you mean '{near[0]}'? " if near else ""

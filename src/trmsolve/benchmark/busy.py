@@ -1,6 +1,6 @@
-"""Rates on the machine as it is and beside a busy neighbour: a process of our own that keeps one core occupied.
+"""Rates on the machine as it is and beside a busy neighbor: a process of our own that occupies one core.
 
-Commands run as processes of their own, since how threads wait for each other is settled when torch is loaded.
+Commands run as child processes, since how threads wait for each other is fixed when torch is loaded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,47 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from trmsolve.benchmark.figures import Figure
+import trmsolve
+from trmsolve.benchmark.timing import Statistic
+from trmsolve.checkpoint import read_header
 from trmsolve.errors import TrmsolveError
-from trmsolve.store import read_header
 
 SPIN = "while True: pass"
-TRMSOLVE = (
-    [sys.executable, "-P", "-m", "trmsolve"] if sys.version_info >= (3, 11) else [sys.executable, "-m", "trmsolve"]
-)
+# Before anything else is imported, a child takes over the parent's import path (without the current folder).
+BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
+RUN_TRMSOLVE = "import runpy; runpy.run_module('trmsolve', run_name='__main__', alter_sys=True)"
+
+
+def run_python(code: str, arguments: Sequence[str] = (), stdin: str = "", allowed: Sequence[int] = (0,)) -> str:
+    """Run Python code in a child process and return its standard output.
+
+    The child imports what the parent imports, but nothing from the current folder: a file torch.py there is not run.
+    (`python -m` would put that folder first; `-P` exists since 3.11 only, hence `-I` and the path as an argument.)
+    Raises TrmsolveError, with the end of its standard error, when its exit code is not in `allowed`.
+    """
+    command = [sys.executable, "-I", "-c", BOOT + code, json.dumps(_import_path()), *arguments]
+    done = subprocess.run(command, input=stdin, text=True, encoding="utf-8", capture_output=True, check=False)
+    if done.returncode not in allowed:
+        name = " ".join(["trmsolve", *arguments[:2]]) if code == RUN_TRMSOLVE else "python"
+        message = done.stderr.strip()[-300:] or "it printed no error"
+        raise TrmsolveError(f"{name} ended with exit code {done.returncode}: {message}")
+    return done.stdout
+
+
+def run_trmsolve(arguments: Sequence[str], stdin: str = "", allowed: Sequence[int] = (0, 1)) -> str:
+    """Run `trmsolve ARGUMENTS` as run_python() runs code; exit code 1 means that a puzzle stays unsolved."""
+    return run_python(RUN_TRMSOLVE, arguments, stdin, allowed)
+
+
+def _import_path() -> list[str]:
+    """This process's sys.path without the current folder, unless this package lies there."""
+    package_root, current = Path(trmsolve.__file__).resolve().parents[1], Path.cwd().resolve()
+    folders = [folder for folder in sys.path if folder]
+    return [folder for folder in folders if (path := Path(folder).resolve()) != current or path == package_root]
 
 
 @contextmanager
-def neighbour() -> Iterator[None]:
+def busy_neighbor() -> Iterator[None]:
     """A process that computes without end, for the length of a block."""
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN])
     try:
@@ -37,44 +66,37 @@ def neighbour() -> Iterator[None]:
 
 def solving_rate(task: str, checkpoint: str, puzzles: Sequence[str]) -> float:
     """Supervision steps per second of `trmsolve eval`: solving with default settings, every answer verified."""
-    command = [*TRMSOLVE, "eval", task, "-", "--checkpoint", checkpoint, "--no-single-pass", "--json", "--quiet"]
-    report = json.loads(_run(command, "\n\n".join(puzzles)))
+    arguments = ["eval", task, "-", "--checkpoint", checkpoint, "--no-single-pass", "--json", "--quiet"]
+    report = json.loads(run_trmsolve(arguments, "\n\n".join(puzzles)))
     return report["mean_steps"] * report["puzzles_per_second"]
 
 
 def training_rate(task: str, checkpoint: str, data: Sequence[str], steps: int) -> float:
     """Optimizer steps per second of `trmsolve train`, not compiled."""
     with tempfile.TemporaryDirectory(prefix="trmsolve-bench-") as folder:
-        command = [*TRMSOLVE, "train", "--task", task, "--from", checkpoint, "--run", folder, "--steps", str(steps)]
-        command += ["--no-compile", "--quiet", *(part for source in data for part in ("--data", source))]
-        _run(command)
+        arguments = ["train", "--task", task, "--from", checkpoint, "--run", folder, "--steps", str(steps)]
+        arguments += ["--no-compile", "--quiet", *(part for source in data for part in ("--data", source))]
+        run_trmsolve(arguments)
         provenance = read_header(Path(folder) / f"{task}.safetensors").provenance
         return provenance["steps"] / provenance["seconds"]
 
 
-def quiet_and_busy(
+def measure_busy(
     rates: dict[str, Callable[[], float]], repeat: int, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
-    """Each rate with and without the neighbour, in turns, and the share that is left: by name, for JSON."""
-    found: dict[str, Any] = {}
+    """Measure each rate without and with the busy neighbor, alternating, and the share that is left: for JSON."""
+    report: dict[str, Any] = {}
     for name, rate in rates.items():
         values: dict[bool, list[float]] = {False: [], True: []}
         for k in range(repeat):
             for busy in (False, True):
-                say(f"{name}, {'beside a busy neighbour' if busy else 'alone'}, {k + 1} of {repeat}")
-                with neighbour() if busy else nullcontext():
+                say(f"{name}, {'beside a busy neighbor' if busy else 'alone'}, {k + 1} of {repeat}")
+                with busy_neighbor() if busy else nullcontext():
                     values[busy].append(rate())
-        shares = [b / q for q, b in zip(values[False], values[True], strict=True)]
-        found[name] = {
-            "quiet": Figure.of(values[False]).to_dict(),
-            "busy": Figure.of(values[True]).to_dict(),
-            "busy_share": Figure.of(shares).to_dict(),
+        shares = [busy / quiet for quiet, busy in zip(values[False], values[True], strict=True)]
+        report[name] = {
+            "quiet": Statistic.of(values[False]).to_dict(),
+            "busy": Statistic.of(values[True]).to_dict(),
+            "busy_share": Statistic.of(shares).to_dict(),
         }
-    return found
-
-
-def _run(command: Sequence[str], text: str = "") -> str:
-    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
-    if done.returncode not in (0, 1):
-        raise TrmsolveError(f"{' '.join(command[1:5])} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return done.stdout
+    return report

@@ -1,7 +1,7 @@
-"""How fast the Trainer trains, beside the published way: the same model, data and batch, eagerly, with AdamW.
+"""Speed of training, beside the published way: the same model, data and batch size, eager, with AdamW.
 
-Both are the real Trainer on throw-away run folders, and take stretches of optimizer steps in turns. Saving a run is no
-part of the time; drawing samples is.
+Both use the real Trainer on temporary run folders, and take their measured optimizer steps in turns. Saving a run is
+not included; drawing samples is.
 """
 
 from __future__ import annotations
@@ -18,146 +18,147 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trmsolve.benchmark.figures import Figure, waited
+from trmsolve.benchmark.timing import Statistic, synchronize
 from trmsolve.errors import TrmsolveError
-from trmsolve.solving.flops import counted
+from trmsolve.inference.flops import count_flops
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.recipe import Recipe
-from trmsolve.training.runfolder import RunFolder
+from trmsolve.training.run_dir import RunDir
 from trmsolve.training.trainer import Trainer
 
-WARM_UP = 5  # optimizer steps; the first ones compile, and once more when the size of the batch changes
-# As the published recipes (recipes/): no Muon, one learning rate for all, gradients as they are, of one step each.
-PUBLISHED = {"optimizer": "adamw", "lr": 1e-4, "decay": 1.0, "clip": 0.0, "window": 1}
+WARM_UP = 5  # optimizer steps; the first ones compile, and once more when the batch size changes
+# As in the published recipes: no Muon, one learning rate for all, unclipped gradients of a single step.
+PUBLISHED: dict[str, Any] = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": 1.0, "grad_clip": 0.0, "bptt_steps": 1}
 
 
 @dataclass(frozen=True)
-class Training:
-    """One way to train."""
+class TrainingRate:
+    """The speed of one way to train."""
 
     name: str
-    batch: int
-    window: int  # supervision steps of an optimizer step
-    steps: Figure  # optimizer steps/s
-    flops: Figure  # FLOP/s of the matrix multiplies of forward and backward
+    batch_size: int
+    bptt_steps: int  # supervision steps of an optimizer step
+    steps: Statistic  # optimizer steps/s
+    flops: Statistic  # FLOP/s of the matrix multiplies of forward and backward
 
     @property
-    def supervised(self) -> Figure:
-        """Supervision steps/s, summed over puzzles: the whole batch gets a window of them in every optimizer step."""
-        s, each = self.steps, self.batch * self.window
-        return Figure(s.median * each, s.low * each, s.high * each, s.n)
+    def supervision_steps(self) -> Statistic:
+        """Supervision steps/s, summed over the puzzles of the batch."""
+        s, factor = self.steps, self.batch_size * self.bptt_steps
+        return Statistic(s.median * factor, s.low * factor, s.high * factor, s.n)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "name": self.name,
-            "batch": self.batch,
-            "window": self.window,
+            "batch": self.batch_size,
+            "window": self.bptt_steps,
             "optimizer_steps_per_second": self.steps.to_dict(),
-            "supervision_steps_per_second": self.supervised.to_dict(),
+            "supervision_steps_per_second": self.supervision_steps.to_dict(),
             "flops_per_second": self.flops.to_dict(),
         }
 
 
-def measure(
-    recipe: Recipe,
-    weights: dict[str, Tensor],
-    device: torch.device,
-    dtype: torch.dtype,
-    compile: bool,
-    steps: int,
-    repeat: int,
-    say: Callable[[str], None] = lambda text: None,
-) -> tuple[list[Training], Figure]:
-    """Our way and the published one, and how many times as many supervision steps ours takes, turn by turn.
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What is trained, and on what."""
 
-    steps: optimizer steps of a stretch. Raises TrmsolveError for data that cannot be used.
+    recipe: Recipe
+    weights: dict[str, Tensor]
+    device: torch.device
+    dtype: torch.dtype
+    compile: bool  # our way; the published way is eager
+
+
+def compare_training(
+    setup: TrainingSetup, steps: int, repeat: int, say: Callable[[str], None] = lambda text: None
+) -> tuple[list[TrainingRate], Statistic]:
+    """Measure our way and the published one, and the ratio of their supervision steps/s, repetition by repetition.
+
+    steps: optimizer steps of a measurement. Raises TrmsolveError for data that cannot be used.
     """
-    # Without an end, and at the whole depth: a step then is the same work for both.
-    config = dataclasses.replace(recipe.train, steps=1 << 30, minutes=None, depths=())
+    # Without an end and at full depth, so that a step is the same work for both.
+    config = dataclasses.replace(setup.recipe.train, steps=1 << 30, minutes=None, depth_curriculum=())
     configs = {"ours": config, "published": dataclasses.replace(config, **PUBLISHED)}
     rates: dict[str, list[float]] = {name: [] for name in configs}
     with tempfile.TemporaryDirectory(prefix="trmsolve-bench-") as folder:
         runs = {
-            name: _Run(config, recipe, weights, Path(folder) / name, device, dtype, compile and name == "ours")
+            name: _Run(setup, config, Path(folder) / name, setup.compile and name == "ours")
             for name, config in configs.items()
         }
         for name, run in runs.items():
             say(f"training, {name}: warm-up")
-            run.stretch(WARM_UP)
+            run.train(WARM_UP)
         for k in range(repeat):
             for name, run in runs.items():
                 say(f"training, {name}: {k + 1} of {repeat}")
-                rates[name].append(run.stretch(steps))
-        cost = runs["published"].flops()
-    window = {name: config.window for name, config in configs.items()}
-    supervised = [[window[name] * rate for rate in of] for name, of in rates.items()]
-    times = Figure.of([mine / theirs for mine, theirs in zip(*supervised, strict=True)])
-    return [
-        Training(name, config.batch, window[name], Figure.of(of), Figure.of([cost * rate for rate in each]))
-        for (name, of), each in zip(rates.items(), supervised, strict=True)
-    ], times
+                rates[name].append(run.train(steps))
+        flops = runs["published"].flops()  # of one supervision step of the batch
+    supervision = {name: [configs[name].bptt_steps * rate for rate in rates[name]] for name in configs}
+    times = Statistic.of([ours / other for ours, other in zip(*supervision.values(), strict=True)])
+    measured = [
+        TrainingRate(
+            name,
+            config.batch_size,
+            config.bptt_steps,
+            Statistic.of(rates[name]),
+            Statistic.of([flops * rate for rate in supervision[name]]),
+        )
+        for name, config in configs.items()
+    ]
+    return measured, times
 
 
 class _Run:
-    """A Trainer that trains for so many steps whenever it is told to."""
+    """A Trainer that takes any number of steps and then pauses."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        recipe: Recipe,
-        weights: dict[str, Tensor],
-        folder: Path,
-        device: torch.device,
-        dtype: torch.dtype,
-        compile: bool,
-    ) -> None:
-        data = recipe.data()
-        self.folder = RunFolder(folder)
-        with self.folder:
+    def __init__(self, setup: TrainingSetup, config: TrainConfig, folder: Path, compile: bool) -> None:
+        data = setup.recipe.data()
+        self.run_dir = RunDir(folder)
+        with self.run_dir:
             self.trainer = Trainer(
                 config,
-                recipe.fitted(data),
+                setup.recipe.config_for(data),
                 data.draw,
-                self.folder,
-                weights=weights,
+                self.run_dir,
+                weights=setup.weights,
                 compile=compile,
-                autocast=dtype == torch.bfloat16,
-                device=device,
+                autocast=setup.dtype == torch.bfloat16,
+                device=setup.device,
             )
 
-    def stretch(self, steps: int) -> float:
-        """Optimizer steps/s."""
+    def train(self, steps: int) -> float:
+        """Take this number of optimizer steps; returns optimizer steps/s."""
         stamps: list[float] = []
 
-        def enough() -> bool:  # asked once in every step
+        def stop() -> bool:  # called once in every step
             if len(stamps) in (0, steps):
-                waited()
+                synchronize()
             stamps.append(time.perf_counter())
             return len(stamps) > steps
 
-        with self.folder:
-            outcome = self.trainer.run(Silent(), save_every=math.inf, stop=enough)
+        with self.run_dir:
+            outcome = self.trainer.run(_Silent(), save_every=math.inf, stop=stop)
         if outcome != "interrupted":
             raise TrmsolveError(f"the training that is measured {outcome}", "measure another checkpoint")
         return steps / (stamps[steps] - stamps[0])
 
     def flops(self) -> int:
-        """FLOP of the forward and backward passes of one optimizer step, on the batch as it is now."""
+        """FLOP of the forward and backward passes of one optimizer step, on the current batch."""
         trainer = self.trainer
-        whole = trainer.batch.whole()
+        normalizer = trainer.batch.normalizer()
 
         def passes() -> None:
-            for part in trainer.batch.parts:
-                trainer.supervise(part, whole).total.backward()
+            for carry in trainer.batch.micro_batches:
+                trainer.supervision(carry, normalizer).total.backward()
 
-        found = counted(passes)
+        flops = count_flops(passes)
         trainer.model.zero_grad()
-        return found
+        return flops
 
 
-class Silent:
-    """Tells nobody how a run goes."""
+class _Silent:
+    """A progress reporter that reports nothing."""
 
     def update(self, metrics: dict[str, Any]) -> None: ...
     def evaluated(self, metrics: dict[str, Any]) -> None: ...

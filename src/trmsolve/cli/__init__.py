@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, solvers, train
+from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, solve, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"trmsolve {__version__}")
         raise typer.Exit
 
@@ -37,10 +37,11 @@ def _root(
     """Run, watch, train and check Tiny Recursive Models on puzzles."""
 
 
-app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solvers.sudoku)
-app.command("maze", short_help="Find shortest paths, checked.")(solvers.maze)
+app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solve.solve_command("sudoku"))
+app.command("maze", short_help="Find shortest paths, checked.")(solve.solve_command("maze"))
+app.command("solve", short_help="Solve puzzles of any task.")(solve.solve_generic)
 app.command("arc", short_help="Adapt to ARC tasks, answer each twice.")(arc.arc)
-app.command("train", short_help="Train a model, or go on with a run.")(train.train)
+app.command("train", short_help="Train a model, or resume a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
 app.command("generate", short_help="Make puzzles.")(generate.generate)
 app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")

@@ -12,24 +12,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trmsolve.adapting.keep import Kept
-from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
 from trmsolve.cli import arc_options as a
 from trmsolve.cli import options as o
 from trmsolve.cli.arc_progress import Tally, announcement, judgement, passing_words
 from trmsolve.cli.arc_report import Report, Submission
-from trmsolve.cli.guard import BAD, INTERRUPTED, OUT_OF_TIME, TERMINATED, Terminated, guarded, say, speak_up
-from trmsolve.cli.inputs import at_hand, piped, timely
-from trmsolve.cli.lines import passing
-from trmsolve.cli.output import about, check_style, destination
+from trmsolve.cli.inputs import is_seekable, piped, with_deadline
+from trmsolve.cli.output import check_style, destination, model_fields, status_line
 from trmsolve.cli.pictures import PictureFiles, show
+from trmsolve.cli.run import ERROR, INTERRUPTED, TERMINATED, TIMED_OUT, Terminated, command, echo_err, log_verbosely
 from trmsolve.errors import TrmsolveError
-from trmsolve.files import check_writable
-from trmsolve.solving.feed import OutOfTime
-from trmsolve.tasks.arc.grids import ArcTask
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.inference.prefetch import DeadlineExceeded
+from trmsolve.inference.result_store import ResultStore
+from trmsolve.render.console import is_terminal
 from trmsolve.tasks.arc.read import EXPECTED, Record, read
-from trmsolve.tasks.base import BadPuzzle
-from trmsolve.view.console import is_terminal
+from trmsolve.tasks.base import InvalidPuzzle
+from trmsolve.tasks.few_shot import FewShotTask
+from trmsolve.text_io import check_writable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -55,7 +54,7 @@ class Asked:
     verbose: bool
 
 
-@guarded
+@command
 def arc(
     context: typer.Context,
     files: Annotated[
@@ -66,7 +65,7 @@ def arc(
     steps: a.Steps = None,
     votes: a.Votes = DEFAULTS.votes,
     max_steps: a.MaxSteps = DEFAULTS.max_steps,
-    together: a.Together = DEFAULTS.together,
+    tasks_per_batch: a.Together = DEFAULTS.tasks_per_batch,
     seed: a.Seed = DEFAULTS.seed,
     solutions: a.Solutions = None,
     style: Annotated[str | None, typer.Option("--format", help="grid, json or jsonl.", show_default="grid")] = None,
@@ -96,7 +95,7 @@ def arc(
     """Answer ARC tasks never seen before: adapt to each by gradient steps on its demonstrations, then vote.
 
     Reads files with one task (train, test), folders of them, and Kaggle's challenges, whose solutions are found beside
-    them. Prints two attempts at each test: what most views draw, or, where no two agree, what all draw together,
+    them. Prints two attempts at each test: what most views draw, or, where no two agree, what all draw tasks_per_batch,
     cell by cell (their consensus). With answers at hand a task is solved when one of two is right for every test.
 
     Exit code: 0 every task solved (one without answers: its demonstrations are reproduced), 1 some not, 2 bad input,
@@ -104,13 +103,15 @@ def arc(
     """
     files = files or (["-"] if piped() else [])
     if not files:
-        say(context.get_help())
-        return BAD
+        echo_err(context.get_help())
+        return ERROR
     style = "json" if as_json else style
     check_style(style, ("grid",))
     deadline = None if timeout is None else time.monotonic() + timeout
     asked = Asked(
-        options=a.adapt_options(budget, steps, votes=votes, max_steps=max_steps, together=together, seed=seed),
+        options=a.adapt_options(
+            budget, steps, votes=votes, max_steps=max_steps, tasks_per_batch=tasks_per_batch, seed=seed
+        ),
         checkpoint=checkpoint,
         resume=resume,
         pictures=PictureFiles(svg, gif, html, force),
@@ -132,26 +133,26 @@ def arc(
         try:
             records = _records(files, solutions, limit, deadline)
             if submission is not None:
-                answers = Submission(submission, force, (task for task in records if isinstance(task, ArcTask)))
+                answers = Submission(submission, force, (task for task in records if isinstance(task, FewShotTask)))
             for result, new in _results(records, asked, report):
                 tally.add(result)
                 report.add(result)
                 if answers is not None:
                     answers.add(result, at_once=new)
                 if result.error:
-                    say(f"{result.task.source}: {result.error}")
+                    echo_err(f"{result.task.source}: {result.error}")
                 elif not quiet:
-                    say(judgement(result))
-        except OutOfTime:
-            say(f"out of time after {timeout:g} s, with {tally.tasks} of {len(records)} tasks done: {tally}")
-            return OUT_OF_TIME
+                    echo_err(judgement(result))
+        except DeadlineExceeded:
+            echo_err(f"out of time after {timeout:g} s, with {tally.tasks} of {len(records)} tasks done: {tally}")
+            return TIMED_OUT
         except (KeyboardInterrupt, Terminated) as signal:
             if not tally.tasks:  # nothing that would be lost
                 raise
             ending, code = (
                 ("terminated", TERMINATED) if isinstance(signal, Terminated) else ("interrupted", INTERRUPTED)
             )
-            say(f"{ending} with {tally.tasks} of {len(records)} tasks done: {tally}")
+            echo_err(f"{ending} with {tally.tasks} of {len(records)} tasks done: {tally}")
             return code
         finally:
             report.close()
@@ -159,49 +160,49 @@ def arc(
                 answers.write()
     if not quiet:
         if tally.tasks > 1:
-            say(str(tally))
+            echo_err(str(tally))
         if answers is not None:
-            say(str(answers))
+            echo_err(str(answers))
     return tally.code
 
 
 def _records(files: Sequence[str], solutions: Path | None, limit: int | None, deadline: float | None) -> list[Record]:
     """All tasks, before the first of them takes its minute. Raises TrmsolveError when there are none."""
     source = islice(read(files, solutions, strict=False), limit)
-    records = list(source if at_hand(files) else timely(source, deadline))
+    records = list(source if is_seekable(files) else with_deadline(source, deadline))
     if not records:
         raise TrmsolveError(f"{', '.join(files)}: no task in there", EXPECTED)
     return records
 
 
-def _results(records: list[Record], asked: Asked, report: Report) -> Iterator[tuple[TaskResult, bool]]:
+def _results(records: list[Record], asked: Asked, report: Report) -> Iterator[tuple[FewShotResult, bool]]:
     """What becomes of each record, in order, and whether it took time: kept results and bad records do not."""
     single, pictures = len(records) == 1, asked.pictures
     if pictures and not single:
         raise TrmsolveError("a picture shows one task, and the input holds more", "add --limit 1, or name one file")
-    if all(isinstance(record, BadPuzzle) for record in records):  # needs no model
-        yield from ((TaskResult(record, error=record.message), False) for record in records)
+    if all(isinstance(record, InvalidPuzzle) for record in records):  # needs no model
+        yield from ((FewShotResult(record, error=record.message), False) for record in records)
         return
     on_terminal = is_terminal(sys.stderr)
     visible = on_terminal and single and not asked.quiet if asked.show_steps is None else asked.show_steps
     watched = visible or bool(pictures)
-    options = replace(asked.options, together=1) if watched else asked.options
+    options = replace(asked.options, tasks_per_batch=1) if watched else asked.options
 
     model = _load(asked, report)
-    kept = None if asked.resume is None else Kept(asked.resume, model.checkpoint.sha256, options)
-    tasks = [record for record in records if isinstance(record, ArcTask)]
+    kept = None if asked.resume is None else ResultStore(asked.resume, model.checkpoint.sha256, options)
+    tasks = [record for record in records if isinstance(record, FewShotTask)]
     known = {task.name: found for task in tasks if kept is not None and (found := kept.find(task)) is not None}
     due = [task for task in tasks if task.name not in known]
     if not asked.quiet:
         if known:
-            say(f"{len(known)} of {len(tasks)} tasks are answered in {asked.resume} and not run again")
+            echo_err(f"{len(known)} of {len(tasks)} tasks are answered in {asked.resume} and not run again")
         if due:
-            say(announcement(due, options))
+            echo_err(announcement(due, options))
     told = on_terminal and not asked.quiet and not watched  # in a line that passes
     going = model.adapt(due, options, events=watched or told, deadline=asked.deadline)
     for number, record in enumerate(records, 1):
-        if isinstance(record, BadPuzzle):
-            yield TaskResult(record, error=record.message), False
+        if isinstance(record, InvalidPuzzle):
+            yield FewShotResult(record, error=record.message), False
             continue
         new = record.name not in known
         events = going if new else iter([known[record.name]])
@@ -218,29 +219,29 @@ def _load(asked: Asked, report: Report) -> Model:
     from trmsolve.api import load
 
     model = load(asked.checkpoint, task="arc", device=asked.device, dtype=asked.dtype)
-    report.about = about(model)
+    report.model_fields = model_fields(model)
     if asked.verbose:
-        speak_up(model)
+        log_verbosely(model)
     return model
 
 
-def _awaited(events: Iterator[Adapting | Refining | TaskResult], told: bool, which: str) -> TaskResult:
+def _awaited(events: Iterator[AdaptEvent | RefineEvent | FewShotResult], told: bool, which: str) -> FewShotResult:
     """The next result. What comes before it is told on a line of the terminal."""
-    with passing(told) as tell:
+    with status_line(told) as tell:
         for event in events:
-            if isinstance(event, TaskResult):
+            if isinstance(event, FewShotResult):
                 return event
             tell(which + passing_words(event))
     raise AssertionError("every task has a result")
 
 
 def _watched(
-    events: Iterator[Adapting | Refining | TaskResult],
-    task: ArcTask,
+    events: Iterator[AdaptEvent | RefineEvent | FewShotResult],
+    task: FewShotTask,
     options: AdaptOptions,
     asked: Asked,
     visible: bool,
-) -> TaskResult:
+) -> FewShotResult:
     """The next result, each step to it shown, and drawn where that is asked for."""
     from trmsolve.cli.arc_pictures import frames
 

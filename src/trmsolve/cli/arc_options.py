@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from trmsolve.adapting.options import AdaptOptions
 from trmsolve.errors import TrmsolveError
+from trmsolve.inference.few_shot import AdaptOptions
 
 Budget = Annotated[
     str | None,

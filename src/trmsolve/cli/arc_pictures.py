@@ -7,13 +7,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult, Vote
-from trmsolve.tasks.arc.grids import ArcTask, Grid
-from trmsolve.tasks.arc.picture import CHANGED, Attempts, answer_rooms, closer, marks, screen_width, whole
-from trmsolve.tasks.arc.score import right
-from trmsolve.tasks.base import UNSURE, Guess
-from trmsolve.view.caption import duration, percent
-from trmsolve.view.frame import Fact, Frame, Words
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
+from trmsolve.render.caption import duration, percent
+from trmsolve.render.frame import Fact, Frame, Words
+from trmsolve.tasks.arc.picture import (
+    CHANGED,
+    Attempts,
+    attempt_sizes,
+    change_map,
+    screen_width,
+    task_picture,
+    zoom_levels,
+)
+from trmsolve.tasks.base import UNSURE, Prediction
+from trmsolve.tasks.few_shot import FewShotTask, Grid, is_correct
 
 PHASES = {
     "embedding": "adapting its embedding",
@@ -23,45 +30,45 @@ ENDS = {True: "solved", False: "not solved", None: "answered, not checked"}
 
 
 def frames(
-    events: Iterator[Adapting | Refining | TaskResult], record: ArcTask, options: AdaptOptions
-) -> Iterator[Frame | TaskResult]:
-    """A frame for the task as it stands and one for every event, and the TaskResult at the end.
+    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], record: FewShotTask, options: AdaptOptions
+) -> Iterator[Frame | FewShotResult]:
+    """A frame for the task as it stands and one for every event, and the FewShotResult at the end.
 
     The events are those of `record` alone. All pictures are of one size. Beside a grid that is being refined lies a map
     of what changed and what is unsure; in the last frame, which is marked `done`, the second attempt takes its place.
     """
     began = time.monotonic()
-    rooms = answer_rooms(record)
-    width = screen_width(record, rooms)
+    sizes = attempt_sizes(record)
+    width = screen_width(record, sizes)
 
     def frame(words: Words, shown: Attempts, tests: Sequence[int], step: int = 0, **how: bool | None) -> Frame:
         return Frame(
-            whole(record, shown, width, rooms),
+            task_picture(record, shown, width, sizes),
             "arc",
             record.source,
             step,
             options.max_steps,
             seconds=time.monotonic() - began,
             words=words,
-            closer=closer(record, shown, tests, width, rooms),
+            closer=zoom_levels(record, shown, tests, width, sizes),
             **how,
         )
 
     every = range(len(record.tests))
     shown: Attempts = [()] * len(record.tests)
-    previous: Guess | None = None
+    previous: Prediction | None = None
     yield frame(_ready(options), shown, every)
     for event in events:
-        if isinstance(event, Adapting):
+        if isinstance(event, AdaptEvent):
             yield frame(_adapting(event, options), shown, every)
-        elif isinstance(event, Refining):
+        elif isinstance(event, RefineEvent):
             previous = previous if event.step > 1 else None
-            drawn = marks(event.guess, previous)
-            now = event.guess.answer, drawn
+            drawn = change_map(event.prediction, previous)
+            now = event.prediction.answer, drawn
             shown = [now if i == event.test else tries[:1] for i, tries in enumerate(shown)]
             words = _refining(event, drawn, len(record.tests), time.monotonic() - began)
             yield frame(words, shown, [event.test], event.step)
-            previous = event.guess
+            previous = event.prediction
         else:
             attempts = event.attempts or shown
             yield frame(_ended(event), attempts, every, options.max_steps, solved=event.solved, done=True)
@@ -73,39 +80,37 @@ def _ready(options: AdaptOptions) -> Words:
     return Words("adapting to a new task", ("budget", 0.0), (_steps(0, options), _time(0.0, options)))
 
 
-def _adapting(event: Adapting, options: AdaptOptions) -> Words:
+def _adapting(event: AdaptEvent, options: AdaptOptions) -> Words:
     facts = [
         _steps(event.step, options),
         Fact("loss", f"{event.loss:.3f}"),
-        Fact("pairs", f"{percent(event.right)} right"),
-        *_unseen(event.left_out),
+        Fact("pairs", f"{percent(event.accuracy)} right"),
+        *_unseen(event.holdout_accuracy),
         _time(event.seconds, options),
     ]
-    return Words(PHASES[event.phase], ("budget", event.share), tuple(facts))
+    return Words(PHASES[event.phase], ("budget", event.progress), tuple(facts))
 
 
-def _refining(event: Refining, drawn: np.ndarray, tests: int, seconds: float) -> Words:
-    unsure, changed = int((event.guess.confidence < UNSURE).sum()), int((drawn == CHANGED).sum())
+def _refining(event: RefineEvent, drawn: np.ndarray, tests: int, seconds: float) -> Words:
+    unsure, changed = int((event.prediction.confidence < UNSURE).sum()), int((drawn == CHANGED).sum())
     facts = [
-        Fact("unsure", f"{unsure} of {event.guess.answer.size} cells"),
+        Fact("unsure", f"{unsure} of {event.prediction.answer.size} cells"),
         Fact("changed", f"{changed} cell{'' if changed == 1 else 's'}"),
         *([Fact("test", f"{event.test + 1} of {tests}")] if tests > 1 else []),
         Fact("time", duration(seconds)),
     ]
-    return Words(
-        f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_probability), tuple(facts), unsure
-    )
+    return Words(f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_prob), tuple(facts), unsure)
 
 
-def _ended(result: TaskResult) -> Words:
+def _ended(result: FewShotResult) -> Words:
     if result.error:
         return Words("not answered", ("sure", 0.0), (Fact("error", result.error, False),))
     answers = getattr(result.task, "answers", None) or [None] * len(result.ranked)
     names = ["votes"] if len(answers) == 1 else [f"test {i}:" for i in range(1, len(answers) + 1)]
     facts = [
-        *(_votes(*it, result.views) for it in zip(names, result.ranked, answers, strict=False)),
+        *(_votes(*it, result.num_augmentations) for it in zip(names, result.ranked, answers, strict=False)),
         Fact("pairs", f"{percent(result.reproduced)} right"),
-        *_unseen(result.left_out),
+        *_unseen(result.holdout_accuracy),
         Fact("steps", str(result.steps)),
         Fact("time", duration(result.seconds)),
     ]
@@ -113,13 +118,15 @@ def _ended(result: TaskResult) -> Words:
     return Words(ENDS[result.solved], ("sure", sure), tuple(facts))
 
 
-def _votes(name: str, ranked: Sequence[Vote], answer: Grid | None, views: int) -> Fact:
+def _votes(name: str, ranked: Sequence[RankedAnswer], answer: Grid | None, views: int) -> Fact:
     """How the two attempts at a test came to be, and what they are worth where that is known."""
     counts = [str(vote.votes or "consensus") for vote in ranked[:2]]
     said = f"{' and '.join(counts) or 'none'} of {views}"
     if answer is None:
         return Fact(name, said)
-    which = next((nth for nth, vote in zip(("first", "second"), ranked, strict=False) if right(vote.grid, answer)), "")
+    which = next(
+        (nth for nth, vote in zip(("first", "second"), ranked, strict=False) if is_correct(vote.grid, answer)), ""
+    )
     return Fact(name, f"{said}, {which or 'none'} right", bool(which))
 
 

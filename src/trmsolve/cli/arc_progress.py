@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult
-from trmsolve.cli.guard import BAD, SOLVED, UNSOLVED
-from trmsolve.tasks.arc.grids import ArcTask
-from trmsolve.tasks.arc.score import solved
-from trmsolve.view.caption import duration, percent
+from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.render.caption import duration, percent
+from trmsolve.tasks.few_shot import FewShotTask, solves
 
 
-def announcement(tasks: Sequence[ArcTask], options: AdaptOptions) -> str:
+def announcement(tasks: Sequence[FewShotTask], options: AdaptOptions) -> str:
     """What the next minutes or hours are spent on, and how long they are at most."""
     limits = [_span(options.budget)] if options.budget is not None else []
     limits += [_count(options.steps, "step")] if options.steps is not None else []
@@ -24,7 +23,7 @@ def announcement(tasks: Sequence[ArcTask], options: AdaptOptions) -> str:
     return f"{len(tasks)} new tasks: adapting to each, {limit}{whole}; then {votes}"
 
 
-def judgement(result: TaskResult) -> str:
+def judgement(result: FewShotResult) -> str:
     """How a task ended. Without answers, all that can be judged is whether its demonstrations are reproduced."""
     task = result.task
     cost = [_count(result.steps, "step"), duration(result.seconds)]
@@ -32,14 +31,14 @@ def judgement(result: TaskResult) -> str:
     return f"{task.name}: {_verdict(task, result)} ({', '.join(cost)})"
 
 
-def _verdict(task: ArcTask, result: TaskResult) -> str:
+def _verdict(task: FewShotTask, result: FewShotResult) -> str:
     if task.answers is None:
         share = f"in {percent(result.reproduced)} of their views"
         if result.fits:
             return f"answered; the demonstrations are reproduced {share}"
         return f"answered, but the demonstrations are reproduced {share} alone: hardly right; try a longer --budget"
     tests = list(zip(result.attempts, task.answers, strict=True))
-    by = [next((k for k in (1, 2) if solved(tried[k - 1 : k], answer)), 0) for tried, answer in tests]
+    by = [next((k for k in (1, 2) if solves(tried[k - 1 : k], answer)), 0) for tried, answer in tests]
     if len(by) == 1:
         return f"solved with attempt {by[0]}" if by[0] else "not solved"
     if all(by):
@@ -47,16 +46,18 @@ def _verdict(task: ArcTask, result: TaskResult) -> str:
     return f"not solved: {sum(map(bool, by))} of {len(by)} tests right"
 
 
-def passing_words(event: Adapting | Refining) -> str:
+def passing_words(event: AdaptEvent | RefineEvent) -> str:
     """What goes on, on one line, the time left at its end."""
-    if isinstance(event, Refining):
-        halt = percent(event.halt_probability)
+    if isinstance(event, RefineEvent):
+        halt = percent(event.halt_prob)
         return f"{event.task.name}: test {event.test + 1}, step {event.step} of {event.max_steps}, halting {halt}"
-    unseen = "" if event.left_out is None else f", unseen {percent(event.left_out)}"  # of the demonstration left out
-    left = f", {event.seconds / event.share - event.seconds:,.0f} s left" if event.share else ""
+    unseen = (
+        "" if event.holdout_accuracy is None else f", unseen {percent(event.holdout_accuracy)}"
+    )  # of the demonstration left out
+    left = f", {event.seconds / event.progress - event.seconds:,.0f} s left" if event.progress else ""
     return (
         f"{', '.join(task.name for task in event.tasks)}: {event.phase}, step {event.step:,}, loss {event.loss:.2f}, "
-        f"right {percent(event.right)}{unseen}{left}"
+        f"right {percent(event.accuracy)}{unseen}{left}"
     )
 
 
@@ -67,7 +68,7 @@ class Tally:
         self.tasks = self.known = self.solved = self.fitting = self.bad = 0
         self.started = time.monotonic()
 
-    def add(self, result: TaskResult) -> None:
+    def add(self, result: FewShotResult) -> None:
         """One more result."""
         self.tasks += 1
         if result.error:
@@ -82,7 +83,7 @@ class Tally:
     def code(self) -> int:
         """The exit code they add up to."""
         if self.bad or not self.tasks:
-            return BAD
+            return ERROR
         return SOLVED if self.solved + self.fitting == self.tasks else UNSOLVED
 
     def __str__(self) -> str:

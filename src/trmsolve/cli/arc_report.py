@@ -9,16 +9,16 @@ from typing import Any, TextIO
 
 from rich.text import Text
 
-from trmsolve.adapting.options import TaskResult, Vote
-from trmsolve.cli.output import JSON_STYLES, Records, emit
-from trmsolve.files import write_atomically
-from trmsolve.tasks.arc.grids import ArcTask
-from trmsolve.tasks.arc.picture import picture
-from trmsolve.tasks.arc.write import Attempts, draw, submission
-from trmsolve.tasks.base import BadPuzzle
-from trmsolve.view import blocks
-from trmsolve.view.caption import percent
-from trmsolve.view.console import console_for, encodable, glyphs_for, has_color, is_terminal
+from trmsolve.cli.output import JSON_STYLES, JsonRecords, emit
+from trmsolve.inference.few_shot import FewShotResult, RankedAnswer
+from trmsolve.render import blocks
+from trmsolve.render.caption import percent
+from trmsolve.render.console import console_for, encodable, glyphs_for, has_color, is_terminal
+from trmsolve.tasks.arc.json_io import format_grid, submission
+from trmsolve.tasks.arc.picture import grid_picture
+from trmsolve.tasks.base import InvalidPuzzle
+from trmsolve.tasks.few_shot import Attempts, FewShotTask
+from trmsolve.text_io import atomic_write
 
 GAP = 3  # columns between two attempts
 
@@ -28,12 +28,12 @@ class Report:
 
     def __init__(self, style: str | None, stream: TextIO, color: str) -> None:
         self.stream = stream
-        self.about: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
-        self.records = Records(_Rows(stream), style) if style in JSON_STYLES else None  # type: ignore[arg-type]
+        self.model_fields: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
+        self.records = JsonRecords(_Rows(stream), style) if style in JSON_STYLES else None  # type: ignore[arg-type]
         self.console = console_for(stream, color) if is_terminal(stream) else None
         self.before = ""  # what parts a test from the one before
 
-    def add(self, result: TaskResult) -> None:
+    def add(self, result: FewShotResult) -> None:
         """One more result. Those without an answer are told of in JSON alone."""
         if self.records is not None:
             self.records.add(self._record(result))
@@ -42,10 +42,10 @@ class Report:
             title = f"{result.task.name}, test {number}"
             emit(self.stream, self.before)
             if self.console is None:
-                text = "\n".join(_plain(title, votes, result.views))
+                text = "\n".join(_plain(title, votes, result.num_augmentations))
                 emit(self.stream, encodable(text, getattr(self.stream, "encoding", None) or "utf-8"))
             else:
-                for line in self._drawn(title, votes, result.views):
+                for line in self._drawn(title, votes, result.num_augmentations):
                     self.console.print(line, soft_wrap=True)
             self.before = "\n"
 
@@ -54,9 +54,9 @@ class Report:
         if self.records is not None:
             self.records.close()
 
-    def _record(self, result: TaskResult) -> dict[str, Any]:
+    def _record(self, result: FewShotResult) -> dict[str, Any]:
         """The JSON record of a task: one flat object, whose `tests` hold one attempt or two each, the better first."""
-        bad, failed = isinstance(result.task, BadPuzzle), bool(result.error)
+        bad, failed = isinstance(result.task, InvalidPuzzle), bool(result.error)
         return {
             "task": "arc",
             "source": result.task.source,
@@ -72,20 +72,20 @@ class Report:
             "solved": result.solved,
             "verified": result.solved,  # nothing but the answers can tell
             "demonstrations_reproduced": None if failed else round(result.reproduced, 4),
-            "left_out": None if result.left_out is None else round(result.left_out, 4),
+            "left_out": None if result.holdout_accuracy is None else round(result.holdout_accuracy, 4),
             "steps": result.steps,
-            "votes": result.views,
+            "votes": result.num_augmentations,
             "seconds": round(result.seconds, 4),
             "memory_bytes": result.memory or None,
-            **self.about,
+            **self.model_fields,
             "error": result.error or None,
         }
 
-    def _drawn(self, title: str, votes: Sequence[Vote], views: int) -> Iterator[Text]:
+    def _drawn(self, title: str, votes: Sequence[RankedAnswer], views: int) -> Iterator[Text]:
         """Both attempts beside each other, as large as the window allows; below each other where it is too narrow."""
         console = self.console
         glyphs, colour = glyphs_for(console), has_color(console)
-        pictures = [picture(vote.grid).cells for vote in votes[:2]]
+        pictures = [grid_picture(vote.grid).cells for vote in votes[:2]]
         captions = [[Text(line) for line in lines] for lines in _captions(votes, views)]
         captions[0][0].stylize("bold")
 
@@ -122,15 +122,15 @@ def _below(parts: Sequence[Sequence[Text]]) -> list[Text]:
     return [line for part in parts for line in (*part, Text())][:-1]
 
 
-def _plain(title: str, votes: Sequence[Vote], views: int) -> Iterator[str]:
+def _plain(title: str, votes: Sequence[RankedAnswer], views: int) -> Iterator[str]:
     """Both attempts below each other, each as rows of digits under a line that says what it is."""
     for words, vote in zip(_captions(votes, views), votes, strict=False):
         yield f"{title}, {', '.join(words)}"
-        yield draw(vote.grid)
+        yield format_grid(vote.grid)
         yield ""
 
 
-def _captions(votes: Sequence[Vote], views: int) -> list[tuple[str, str, str]]:
+def _captions(votes: Sequence[RankedAnswer], views: int) -> list[tuple[str, str, str]]:
     """What is said of each of two attempts, in three lines. What all views draw together may be what no view draws."""
     return [
         (
@@ -159,15 +159,15 @@ _row = re.compile(r"\[\s+[\d.]+(?:,\s+[\d.]+)*\s+\]")  # within a text, JSON has
 class Submission:
     """A file in Kaggle's shape. It is complete at any time: what is not answered yet, holds what stands for nothing."""
 
-    def __init__(self, path: Path, force: bool, tasks: Iterable[ArcTask]) -> None:
+    def __init__(self, path: Path, force: bool, tasks: Iterable[FewShotTask]) -> None:
         self.path, self.force = path, force
         self.attempts: dict[str, Attempts] = {task.name: [()] * len(task.tests) for task in tasks}
         self.answered: set[str] = set()
         self._due = False
 
-    def add(self, result: TaskResult, at_once: bool) -> None:
+    def add(self, result: FewShotResult, at_once: bool) -> None:
         """One more answer. Writes the file, unless the next result comes without delay (not `at_once`)."""
-        if result.error or isinstance(result.task, BadPuzzle):
+        if result.error or isinstance(result.task, InvalidPuzzle):
             return
         self.attempts[result.task.name] = result.attempts
         self.answered.add(result.task.name)
@@ -178,7 +178,7 @@ class Submission:
     def write(self) -> None:
         """The file as it should be by now. Raises TrmsolveError when it cannot be written."""
         if self._due:
-            write_atomically(self.path, submission(self.attempts), self.force)
+            atomic_write(self.path, submission(self.attempts), self.force)
             self.force, self._due = True, False  # from now on the file is ours
 
     def __str__(self) -> str:

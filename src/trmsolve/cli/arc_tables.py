@@ -1,4 +1,4 @@
-"""Reports of `trmsolve eval arc` for people: the figures of all tasks together, and a table with a row for each."""
+"""Reports of `trmsolve eval arc` for people: the figures of all tasks tasks_per_batch, and a table with a row for each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trmsolve.cli.tables import aligned, interval
-from trmsolve.view.caption import duration, printable, shorten
+from trmsolve.render.caption import duration, printable, shorten
 
 LONGEST_NAME = 40
 HEADS = ("pass@1", "pass@2", "confidence", "steps", "seconds")

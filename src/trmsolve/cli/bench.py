@@ -11,11 +11,11 @@ import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.bench_text import text
-from trmsolve.cli.guard import SOLVED, guarded, say
 from trmsolve.cli.inputs import records
-from trmsolve.cli.lines import passing, put
+from trmsolve.cli.output import put, status_line
+from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
-from trmsolve.solving.options import SolveOptions
+from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Puzzle
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SEED = 0  # of the puzzles that are made where no file is named
-QUICK = ("max_steps", "restarts", "give_up", "promise")  # what the quick way sets
+QUICK = ("max_steps", "restarts", "confidence_floor", "restart_confidence")  # what the quick way sets
 
 
 class What(str, Enum):
@@ -34,7 +34,7 @@ class What(str, Enum):
     all = "all"
 
 
-@guarded
+@command
 def bench(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="FILE", help="Puzzles; for training with answers. Default: made ones.")
@@ -46,13 +46,25 @@ def bench(
     checkpoint: o.Checkpoint = None,
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Of the quick way's first run.")] = 32,
     restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the quick way, for a puzzle.")] = 0,
-    give_up: Annotated[
+    confidence_floor: Annotated[
         float,
-        typer.Option("--give-up", min=0, max=1, help="Its first run ends when its mean confidence is below this."),
+        typer.Option(
+            "--confidence-floor",
+            "--give-up",
+            min=0,
+            max=1,
+            help="Its first run ends when its mean confidence is below this.",
+        ),
     ] = 0.35,
-    promise: Annotated[
+    restart_confidence: Annotated[
         float,
-        typer.Option("--promise", min=0, max=1, help="It leaves open what ended with a mean confidence below this."),
+        typer.Option(
+            "--restart-confidence",
+            "--promise",
+            min=0,
+            max=1,
+            help="It leaves open what ended with a mean confidence below this.",
+        ),
     ] = 0.0,
     batch_size: o.BatchSize = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
@@ -88,14 +100,14 @@ def bench(
 
     from trmsolve import __version__
     from trmsolve.api import load
-    from trmsolve.benchmark.figures import Figure
-    from trmsolve.solving.flops import matmul_rate
-    from trmsolve.training.finish import hardware
+    from trmsolve.benchmark.timing import Statistic
+    from trmsolve.inference.flops import matmul_rate
+    from trmsolve.training.provenance import hardware
 
     model = load(checkpoint, task=task, device=device, dtype=dtype)
     puzzles = _fitting(model, puzzles)
-    where, precision = model.choice.device, model.choice.dtype
-    with passing(not quiet) as show:
+    where, precision = model.device_spec.device, model.device_spec.dtype
+    with status_line(not quiet) as show:
         show("matrix multiply")
         report: dict[str, Any] = {
             "task": task,
@@ -110,7 +122,7 @@ def bench(
             "torch": torch.__version__,
             "trmsolve": __version__,
             "repeat": repeat,
-            "matmul_flops_per_second": Figure.of([matmul_rate(where, precision) for _ in range(repeat)]).to_dict(),
+            "matmul_flops_per_second": Statistic.of([matmul_rate(where, precision) for _ in range(repeat)]).to_dict(),
         }
         if busy:
             report["busy"] = _busy(model, puzzles, what, files, steps, repeat, show)
@@ -118,8 +130,8 @@ def bench(
             quick = SolveOptions(
                 max_steps=max_steps,
                 restarts=restarts,
-                give_up=give_up,
-                promise=promise,
+                confidence_floor=confidence_floor,
+                restart_confidence=restart_confidence,
                 batch_size=batch_size,
             )
             report["inference"] = _inference(model, puzzles, quick, repeat, device, dtype, show)
@@ -133,11 +145,11 @@ def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
     """The first of the files, or of the generator: always the same ones."""
     if not files:
         return [Puzzle(task.generate(SEED, index)[0]) for index in range(number)]
-    from trmsolve.solving.measure import readable
+    from trmsolve.inference.evaluate import split_records
 
-    puzzles, bad = readable(records(task, files, number))
+    puzzles, bad = split_records(records(task, files, number))
     for record in bad:
-        say(f"{record.source}: {record.message}")
+        echo_err(f"{record.source}: {record.message}")
     if not puzzles:
         raise TrmsolveError("no puzzle to measure", "name a file that trmsolve can solve")
     return puzzles
@@ -145,12 +157,12 @@ def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
 
 def _fitting(model: Model, puzzles: list[Puzzle]) -> list[Puzzle]:
     """Those that the model can take. Raises TrmsolveError when there are puzzles and it can take none."""
-    from trmsolve.solving.compare import refusals
+    from trmsolve.inference.evaluate import unsupported_reasons
 
-    reasons = refusals(model.checkpoint.name, model.task, puzzles)
+    reasons = unsupported_reasons(model.checkpoint.name, model.task, puzzles)
     fitting = [puzzle for puzzle, reason in zip(puzzles, reasons, strict=True) if not reason]
     if len(fitting) < len(puzzles):
-        say(f"{len(puzzles) - len(fitting)} of {len(puzzles)} puzzles are left out: {next(filter(None, reasons))}")
+        echo_err(f"{len(puzzles) - len(fitting)} of {len(puzzles)} puzzles are left out: {next(filter(None, reasons))}")
     return fitting
 
 
@@ -168,17 +180,17 @@ def _inference(
 
     default = SolveOptions(batch_size=quick.batch_size)
     path, task = str(model.checkpoint.path), model.task.name
-    published = {f"published, {str(model.choice.dtype).removeprefix('torch.')}": model.solver}
+    published = {f"published, {str(model.device_spec.dtype).removeprefix('torch.')}": model.solver}
     if "published, float32" not in published:
         published["published, float32"] = load(path, task=task, device=device, dtype="float32").solver
     command = [task, "-", "--checkpoint", path, "--device", device, "--dtype", dtype, "--quiet"]
-    cold = inference.cold_starts(command, model.task.draw(puzzles[0].question, "grid", True), repeat, show)
+    cold = inference.cold_starts(command, model.task.format_grid(puzzles[0].question, "grid", True), repeat, show)
     show("one puzzle")
-    steps = inference.sixteen_steps(model.solver, puzzles, repeat)
-    one = cold | {"warm": inference.alone(model.solver, puzzles, default, repeat)}
+    steps = inference.fixed_steps_latency(model.solver, puzzles, repeat)
+    one = cold | {"warm": inference.latency(model.solver, puzzles, default, repeat)}
     one |= {} if steps is None else {"sixteen_steps": steps}
     settings = {"quick": quick, "default settings": default}
-    made, ratios = inference.streams(model.solver, settings, published, puzzles, repeat, show)
+    made, ratios = inference.compare_streams(model.solver, settings, published, puzzles, repeat, show)
     return {
         "settings": {name: getattr(quick, name) for name in QUICK},
         "one_puzzle_seconds": {name: figure.to_dict() for name, figure in one.items()},
@@ -196,16 +208,16 @@ def _busy(
     repeat: int,
     show: Callable[[str], None],
 ) -> dict[str, Any]:
-    from trmsolve.benchmark.busy import quiet_and_busy, solving_rate, training_rate
+    from trmsolve.benchmark.busy import measure_busy, solving_rate, training_rate
 
     task, path = model.task, str(model.checkpoint.path)
     rates: dict[str, Callable[[], float]] = {}
     if what != What.training:
-        texts = [task.draw(puzzle.question, "grid", True) for puzzle in puzzles]
+        texts = [task.format_grid(puzzle.question, "grid", True) for puzzle in puzzles]
         rates["solving, supervision steps/s"] = lambda: solving_rate(task.name, path, texts)
     if what != What.inference:
         rates["training, optimizer steps/s"] = lambda: training_rate(task.name, path, files or [], steps)
-    return quiet_and_busy(rates, repeat, show)
+    return measure_busy(rates, repeat, show)
 
 
 def _training(
@@ -219,14 +231,14 @@ def _training(
     from trmsolve.api import load
     from trmsolve.benchmark.training import measure
     from trmsolve.training import recipe as recipes
-    from trmsolve.training.compiling import pays
+    from trmsolve.training.compile import compile_pays
 
-    task, device = model.task.name, model.choice.device
+    task, device = model.task.name, model.device_spec.device
     values = recipes.over(recipes.further(task, model.config), {"data": {"sources": files or None}})
     chosen = recipes.build(values)
     weights = load(str(model.checkpoint.path), task=task, device="cpu", dtype="float32").network.state_dict()
-    compile = pays(None, device) if compile is None else compile
-    made, times = measure(chosen, weights, device, model.choice.dtype, compile, steps, repeat, show)
+    compile = compile_pays(None, device) if compile is None else compile
+    made, times = measure(chosen, weights, device, model.device_spec.dtype, compile, steps, repeat, show)
     return {
         "compiled": compile,
         "steps": steps,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import SOLVED, guarded, say
+from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 
 @app.command("list")
-@guarded
+@command
 def list_(
     published: Annotated[
         bool, typer.Option("--known", help="The published ones that can be imported, by name.")
@@ -35,7 +35,7 @@ def list_(
     """Bundled and fetched checkpoints; with --known the published ones."""
     if published:
         return _known(as_json, quiet)
-    from trmsolve.store import available
+    from trmsolve.checkpoint import available
 
     found = available()
     if as_json:
@@ -47,7 +47,7 @@ def list_(
         )
         return SOLVED
     if not found and not quiet:
-        say("no checkpoints; fetch one: trmsolve checkpoints pull hf://OWNER/REPO/FILE")
+        echo_err("no checkpoints; fetch one: trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     width = max((len(entry.name) for entry in found), default=0)
     for entry in found:
         about = entry.problem or (
@@ -65,14 +65,14 @@ def _rows(table: tuple[int, ...]) -> str:
 
 def _known(as_json: bool, quiet: bool) -> int:
     """The published checkpoints, as far as known, in 100 columns."""
-    from trmsolve.store.known import UNVERIFIED, known
+    from trmsolve.checkpoint.known import UNVERIFIED, known
 
     entries = known()
     if as_json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2))
         return SOLVED
     if not quiet:
-        say(UNVERIFIED + "\n")
+        echo_err(UNVERIFIED + "\n")
     width = max(len(entry.name) for entry in entries)
     row = f"{{:<{width}}}  {{:<7}}  {{:<7}}  {{:<31}}  {{:<10}}  {{}}".format
     print(row("name", "task", "network", "stated, not verified", "licence", "size"))
@@ -85,19 +85,19 @@ def _known(as_json: bool, quiet: bool) -> int:
         for line in wrap(" ".join(filter(None, (refused, entry.note, also))), 94):
             print(f"    {line}")
     if not quiet:
-        say("\nfetch and convert one: trmsolve checkpoints import NAME -o NAME.safetensors")
-        say("only fetch it:         trmsolve checkpoints pull hf://OWNER/REPO/FILE")
+        echo_err("\nfetch and convert one: trmsolve checkpoints import NAME -o NAME.safetensors")
+        echo_err("only fetch it:         trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     return SOLVED
 
 
 @app.command("info")
-@guarded
+@command
 def info(
     checkpoint: Annotated[str, typer.Argument(help="NAME, FILE or hf://owner/repo/file")],
     as_json: o.AsJson = False,
 ) -> int:
     """Architecture, provenance and metrics of a checkpoint."""
-    from trmsolve.store import find
+    from trmsolve.checkpoint import find
 
     found = find(checkpoint, None)
     header = found.header
@@ -130,15 +130,15 @@ def info(
 
 
 @app.command("pull")
-@guarded
+@command
 def pull(
     address: Annotated[str, typer.Argument(help="hf://owner/repo/file[@revision], or a NAME of list --known")],
     sha256: Annotated[str | None, typer.Option("--sha256", help="What the file's digest must be.")] = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Fetch a checkpoint into the cache, resuming a broken download. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
-    from trmsolve.store import pull as fetch
-    from trmsolve.store.known import by_name
+    from trmsolve.checkpoint import pull as fetch
+    from trmsolve.checkpoint.known import by_name
 
     published = by_name(address)
     print(fetch(published.address if published else address, sha256, _progress(quiet)))
@@ -146,7 +146,7 @@ def pull(
 
 
 @app.command("import")
-@guarded
+@command
 def import_(
     source: Annotated[str, typer.Argument(help="A NAME of list --known, a file, a folder, or hf://owner/repo/file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
@@ -171,13 +171,13 @@ def import_(
 ) -> int:
     """Convert a published TRM or HRM (torch.save, Lightning, safetensors), with the yaml beside it."""
     asked_cycles = None if cycles is None else _cycles(cycles)
-    from trmsolve.importing.architecture import Asked
-    from trmsolve.importing.convert import import_checkpoint
+    from trmsolve.convert.architecture import ImportOptions
+    from trmsolve.convert.convert import import_checkpoint
 
-    asked = Asked(task, asked_cycles, heads, prefix)
+    asked = ImportOptions(task, asked_cycles, heads, prefix)
     made = import_checkpoint(source, output, asked, config, drop_embeddings, force, _progress(quiet))
     if not quiet:
-        say(str(made))
+        echo_err(str(made))
     print(made.path)
     return SOLVED
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, SOLVED, guarded, say
+from trmsolve.cli.run import ERROR, SOLVED, command, echo_err
 
 SELF_TEST = "4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"
 
 
-@guarded
+@command
 def doctor(as_json: o.AsJson = False) -> int:
     """Versions, devices, caches, checkpoints, and a self-test. Exit code 2 when something does not work."""
     from trmsolve.doctor import diagnose
@@ -24,8 +24,8 @@ def doctor(as_json: o.AsJson = False) -> int:
         for check in checks:
             print(f"{check.status:<5} {check.name:<{width}}  {check.value}")
             if check.hint:
-                say(f"      {check.hint}")
-    return BAD if any(check.status == "fail" for check in checks) else SOLVED
+                echo_err(f"      {check.hint}")
+    return ERROR if any(check.status == "fail" for check in checks) else SOLVED
 
 
 def _solve() -> tuple[bool, str]:

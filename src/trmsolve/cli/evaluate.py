@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from trmsolve.adapting.options import AdaptOptions
 from trmsolve.cli import arc_options as arc
 from trmsolve.cli import options as o
-from trmsolve.cli import sharding
-from trmsolve.cli.evaluate_puzzles import Asked, check_plot, load, measure
-from trmsolve.cli.guard import BAD, guarded, say, shared
+from trmsolve.cli.evaluate_puzzles import Asked, check_plot, measure
 from trmsolve.cli.inputs import piped
+from trmsolve.cli.run import ERROR, command, distributed, echo_err
+from trmsolve.cli.sharding import process_group
 from trmsolve.errors import TrmsolveError
-from trmsolve.solving.options import SolveOptions
+from trmsolve.inference.few_shot import AdaptOptions
+from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get
 
 
-@guarded
-@shared
+@command
+@distributed
 def evaluate(
     task: Annotated[str, typer.Argument(help="sudoku, maze or arc")],
     context: typer.Context,
@@ -48,7 +48,7 @@ def evaluate(
     budget: arc.Budget = None,
     steps: arc.Steps = None,
     votes: arc.Votes = AdaptOptions.votes,
-    together: arc.Together = AdaptOptions.together,
+    tasks_per_batch: arc.Together = AdaptOptions.tasks_per_batch,
     solutions: arc.Solutions = None,
     resume: arc.Resume = None,
     every: Annotated[int, typer.Option("--every", min=1, help="One of every so many tasks, before --limit.")] = 1,
@@ -76,24 +76,24 @@ def evaluate(
     been measured by then.
     """
     checkpoints = checkpoint or [None]
-    if sharding.serves():
-        return sharding.serve(lambda: load(checkpoints, task, device, dtype))
-    with sharding.crew() as crew:
+    with process_group() as group:
         get(task)  # raises when there is none of that name
         _check_given(context, task)
         if plot is not None:
             check_plot(plot, force, single_pass)
         files = files or (["-"] if piped() else [])
         if not files:
-            say(context.get_help())
-            return BAD
+            echo_err(context.get_help())
+            return ERROR
         if task == "arc":
             from trmsolve.cli import evaluate_arc
 
             at_most = AdaptOptions.max_steps if max_steps is None else max_steps
             tasks_asked = evaluate_arc.Asked(
                 files=files,
-                options=arc.adapt_options(budget, steps, votes=votes, max_steps=at_most, together=together, seed=seed),
+                options=arc.adapt_options(
+                    budget, steps, votes=votes, max_steps=at_most, tasks_per_batch=tasks_per_batch, seed=seed
+                ),
                 checkpoint=checkpoint[0] if checkpoint else None,
                 solutions=solutions,
                 resume=resume,
@@ -106,7 +106,7 @@ def evaluate(
                 as_json=as_json,
                 quiet=quiet,
             )
-            return evaluate_arc.measure(tasks_asked, crew)
+            return evaluate_arc.measure(tasks_asked, group)
         asked = Asked(
             task=task,
             files=files,
@@ -121,7 +121,7 @@ def evaluate(
             as_json=as_json,
             quiet=quiet,
         )
-        return measure(asked, crew)
+        return measure(asked, group)
 
 
 ONLY_ARC = ("budget", "steps", "votes", "together", "solutions", "resume", "every", "shard", "tasks")

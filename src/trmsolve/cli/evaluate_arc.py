@@ -7,26 +7,24 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trmsolve.adapting.keep import Kept
-from trmsolve.adapting.options import AdaptOptions, TaskResult
-from trmsolve.adapting.report import report, row, score_of
 from trmsolve.cli import sharding
 from trmsolve.cli.arc_tables import Table, figures
-from trmsolve.cli.guard import BAD, SOLVED, say
-from trmsolve.cli.lines import passing, put
+from trmsolve.cli.output import put, status_line
+from trmsolve.cli.run import ERROR, SOLVED, echo_err
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.arc.grids import ArcTask
+from trmsolve.inference.few_shot import AdaptOptions, FewShotResult
+from trmsolve.inference.few_shot_report import report, row, score_of
+from trmsolve.inference.result_store import ResultStore
+from trmsolve.render.caption import duration, printable
 from trmsolve.tasks.arc.read import read
-from trmsolve.tasks.arc.score import Score
-from trmsolve.view.caption import duration, printable
+from trmsolve.tasks.few_shot import FewShotTask, Score
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
-    from trmsolve.solving.crew import Crew
+    from trmsolve.distributed import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -52,58 +50,44 @@ class Asked:
 class Subset:
     """Which tasks of so many are measured."""
 
-    tasks: list[ArcTask]
+    tasks: list[FewShotTask]
     of: int
     words: str  # "" for all
 
 
-@dataclass(frozen=True)
-class Answering:
-    """A crew's job (solving/crew.py): each batch of tasks to their results."""
-
-    options: AdaptOptions
-    ahead: int = 2
-
-    def __call__(self, models: Sequence[Model], items: Iterator[list[ArcTask]]) -> Iterator[list[TaskResult] | None]:
-        """As crew.Job describes it."""
-        for tasks in items:
-            results = []
-            for event in models[0].adapt(tasks, self.options, events=True):
-                if isinstance(event, TaskResult):
-                    results.append(event)
-                yield None
-            yield results
-
-
-def measure(asked: Asked, crew: Crew | None = None) -> int:
+def measure(asked: Asked, group: ProcessGroup | None = None) -> int:
     """Report on stdout; returns the exit code. Interrupted, it reports on the tasks that are done."""
     records = list(read(asked.files, asked.solutions, strict=False))
-    bad = [record for record in records if not isinstance(record, ArcTask)]
+    bad = [record for record in records if not isinstance(record, FewShotTask)]
     for record in bad:
-        say(f"{record.source}: {record.message}")
-    subset = choose([record for record in records if isinstance(record, ArcTask)], asked)
+        echo_err(f"{record.source}: {record.message}")
+    subset = choose([record for record in records if isinstance(record, FewShotTask)], asked)
     _check_answers(subset.tasks)
     from trmsolve.api import load
 
-    model = load(asked.checkpoint, task="arc", device=sharding.own(asked.device), dtype=asked.dtype)
-    if crew is not None:
-        crew.start([model])
-    kept = Kept(asked.resume, model.checkpoint.sha256, asked.options) if asked.resume else None
+    model = load(asked.checkpoint, task="arc", device=sharding.own_device(asked.device), dtype=asked.dtype)
+    if group is not None:
+        group.assert_equal(checkpoint=model.checkpoint.sha256)
+    kept = ResultStore(asked.resume, model.checkpoint.sha256, asked.options) if asked.resume else None
     known = {task.name: found for task in subset.tasks if kept is not None and (found := kept.find(task))}
     if not asked.quiet:
-        say(_plan(subset, len(known), asked))
-    results: list[TaskResult] = []
+        echo_err(_plan(subset, len(known), asked))
+    if group is not None and not group.is_main:
+        for _ in _adapted(model, group, subset.tasks, known, None, asked.options):
+            pass
+        return SOLVED
+    results: list[FewShotResult] = []
     try:
-        for result in _shown(_adapted(model, crew, subset.tasks, known, kept, asked.options), subset, known, asked):
+        for result in _shown(_adapted(model, group, subset.tasks, known, kept, asked.options), subset, known, asked):
             results.append(result)
     finally:
         if results:
-            whole = _about(model, subset, asked) | report(results)
+            whole = _about(model, subset, asked) | report(results, model.task)
             put(json.dumps(whole, indent=2) if asked.as_json else "\n" * asked.table + figures(whole))
-    return BAD if bad or any(result.error for result in results) else SOLVED
+    return ERROR if bad or any(result.error for result in results) else SOLVED
 
 
-def choose(tasks: Sequence[ArcTask], asked: Asked) -> Subset:
+def choose(tasks: Sequence[FewShotTask], asked: Asked) -> Subset:
     """Every so many-th, of these the first ones, and of these a share. Raises TrmsolveError when none is left."""
     chosen, words = list(tasks[:: asked.every]), []
     if asked.every > 1:
@@ -129,7 +113,7 @@ def _shard(text: str) -> tuple[int, int]:
     return which, number
 
 
-def _check_answers(tasks: Sequence[ArcTask]) -> None:
+def _check_answers(tasks: Sequence[FewShotTask]) -> None:
     if unknown := [task for task in tasks if task.answers is None]:
         others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
         raise TrmsolveError(
@@ -151,19 +135,21 @@ def _plan(subset: Subset, old: int, asked: Asked) -> str:
 
 def _adapted(
     model: Model,
-    crew: Crew | None,
-    tasks: Sequence[ArcTask],
-    known: Mapping[str, TaskResult],
-    kept: Kept | None,
+    group: ProcessGroup | None,
+    tasks: Sequence[FewShotTask],
+    known: Mapping[str, FewShotResult],
+    kept: ResultStore | None,
     options: AdaptOptions,
-) -> Iterator[TaskResult]:
+) -> Iterator[FewShotResult]:
     """The results of all tasks in order, the known ones too. The solver is not even shown the answers."""
     due = [replace(task, answers=None) for task in tasks if task.name not in known]
-    if crew is None:
+    if group is None:
         stream = model.adapt(due, options)
     else:
-        batches = [due[start : start + options.together] for start in range(0, len(due), options.together)]
-        stream = chain.from_iterable(crew.map(Answering(options), batches))
+        stream = sharding.shard(group, lambda items: model.adapt(items, options), due, window=options.tasks_per_batch)
+        if not group.is_main:
+            yield from stream  # computes its share, and yields nothing
+            return
     for task in tasks:
         if task.name in known:
             yield known[task.name]
@@ -175,14 +161,14 @@ def _adapted(
 
 
 def _shown(
-    stream: Iterator[TaskResult], subset: Subset, known: Mapping[str, TaskResult], asked: Asked
-) -> Iterator[TaskResult]:
+    stream: Iterator[FewShotResult], subset: Subset, known: Mapping[str, FewShotResult], asked: Asked
+) -> Iterator[FewShotResult]:
     """The same results; how it goes stands on stderr, and with --tasks a row for each on stdout."""
     tasks, score, fresh, began = len(subset.tasks), Score(), 0, time.monotonic()
     table = Table([task.name for task in subset.tasks]) if asked.table and not asked.as_json else None
     if table is not None:
         put(table.head())
-    with passing(not asked.quiet) as show:
+    with status_line(not asked.quiet) as show:
         for done in range(tasks):
             words = [f"task {done + 1} of {tasks}"]
             if done:
@@ -194,7 +180,7 @@ def _shown(
             result = next(stream)
             show("")
             if result.error:
-                say(f"{result.task.source}: {result.error}")
+                echo_err(f"{result.task.source}: {result.error}")
             if table is not None:
                 put(table.row(row(result)))
             fresh += result.task.name not in known
@@ -213,7 +199,7 @@ def _about(model: Model, subset: Subset, asked: Asked) -> dict[str, Any]:
         "checkpoint": model.checkpoint.name,
         "checkpoint_sha256": model.checkpoint.sha256,
         "parameters": model.checkpoint.header.parameters,
-        "device": str(model.choice.device),
-        "dtype": str(model.choice.dtype).removeprefix("torch."),
+        "device": str(model.device_spec.device),
+        "dtype": str(model.device_spec.dtype).removeprefix("torch."),
         "options": asdict(asked.options),
     }

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli import sharding
-from trmsolve.cli.guard import BAD, SOLVED, Terminated, say
 from trmsolve.cli.inputs import records
-from trmsolve.cli.lines import passing, put
+from trmsolve.cli.output import put, status_line
+from trmsolve.cli.run import ERROR, SOLVED, Terminated, echo_err
 from trmsolve.cli.tables import Comparison, below, drawn, figures
 from trmsolve.errors import TrmsolveError
-from trmsolve.files import check_writable, write_atomically
-from trmsolve.solving.jobs import Rolling, Solving
-from trmsolve.solving.options import SolveOptions
+from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get
+from trmsolve.text_io import atomic_write, check_writable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
-    from trmsolve.solving.compare import Measurement
-    from trmsolve.solving.crew import Crew
+    from trmsolve.distributed import ProcessGroup
+    from trmsolve.inference.evaluate import Measurement
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,31 @@ class Asked:
     quiet: bool = False
 
 
-def measure(asked: Asked, crew: Crew | None = None) -> int:
+def measure(asked: Asked, group: ProcessGroup | None = None) -> int:
     """Report on stdout; returns the exit code. Interrupted, it reports on what has been measured."""
-    from trmsolve.solving.measure import readable
+    from trmsolve.inference.evaluate import split_records
 
-    puzzles, bad = readable(records(get(asked.task), asked.files, asked.limit))
+    puzzles, bad = split_records(records(get(asked.task), asked.files, asked.limit))
     for record in bad:
-        say(f"{record.source}: {record.message}")
+        echo_err(f"{record.source}: {record.message}")
     if not puzzles:
-        say("error: no puzzle to measure")
-        return BAD
+        echo_err("error: no puzzle to measure")
+        return ERROR
     several = len(asked.checkpoints) > 1  # also when all turn out to be one: who compares gets a comparison
-    models = load(asked.checkpoints, asked.task, asked.device, asked.dtype, say)
+    models = load(asked.checkpoints, asked.task, asked.device, asked.dtype, echo_err)
     if asked.plot is not None:
         _check_colours(len(models))
-    from trmsolve.solving.compare import Measurement, refusals
+    from trmsolve.inference.evaluate import Measurement, unsupported_reasons
 
-    reasons = [refusals(model.checkpoint.name, model.task, puzzles) for model in models]
-    if crew is not None:
-        crew.start(models)
+    reasons = [unsupported_reasons(model.checkpoint.name, model.task, puzzles) for model in models]
+    if group is not None:
+        group.assert_equal(checkpoints=[model.checkpoint.sha256 for model in models], puzzles=len(puzzles))
+        if not group.is_main:
+            for model, refused in zip(models, reasons, strict=True):
+                Measurement(
+                    model.solver, puzzles, refused, asked.options, asked.single_pass, **_sharded(group, model)
+                ).run()
+            return SOLVED
     table = None
     if several and not asked.as_json:
         names = [model.checkpoint.name for model in models]
@@ -71,7 +76,7 @@ def measure(asked: Asked, crew: Crew | None = None) -> int:
     reports: list[dict[str, Any]] = []
     try:
         for number, (model, refused) in enumerate(zip(models, reasons, strict=True)):
-            shared = {} if crew is None else _shared(crew, number)
+            shared = {} if group is None else _sharded(group, model)
             measurement = Measurement(model.solver, puzzles, refused, asked.options, asked.single_pass, **shared)
             which = f"{model.checkpoint.name} ({number + 1} of {len(models)}): " if len(models) > 1 else ""
             try:
@@ -88,8 +93,8 @@ def measure(asked: Asked, crew: Crew | None = None) -> int:
         if reports:
             _deliver(reports, several, asked.as_json)
             if asked.plot is not None and "interrupted" not in reports[-1]:
-                write_atomically(asked.plot, drawn(reports), asked.force)
-    return BAD if bad else SOLVED
+                atomic_write(asked.plot, drawn(reports), asked.force)
+    return ERROR if bad else SOLVED
 
 
 def load(
@@ -100,7 +105,7 @@ def load(
 
     models: dict[str, Model] = {}
     for spec in dict.fromkeys(specs):
-        model = api.load(spec, task=task, device=sharding.own(device), dtype=dtype)
+        model = api.load(spec, task=task, device=sharding.own_device(device), dtype=dtype)
         known = models.setdefault(model.checkpoint.sha256, model)
         if known is not model:
             tell(f"{model.checkpoint.name} is the same checkpoint as {known.checkpoint.name}: measured once")
@@ -117,7 +122,7 @@ def check_plot(plot: Path, force: bool, single_pass: bool) -> None:
 
 
 def _check_colours(number: int) -> None:
-    from trmsolve.view.chart import COLOURS
+    from trmsolve.render.chart import COLOURS
 
     if number > len(COLOURS):
         raise TrmsolveError(
@@ -125,11 +130,15 @@ def _check_colours(number: int) -> None:
         )
 
 
-def _shared(crew: Crew, model: int) -> dict[str, Any]:
-    """How a crew solves and rolls out, for a Measurement."""
+def _sharded(group: ProcessGroup, model: Model) -> dict[str, Any]:
+    """How a Measurement solves and rolls out with several processes."""
+    from trmsolve.inference.evaluate import rollout
+
     return {
-        "solve": lambda puzzles, options: crew.map(Solving(options, model), puzzles),
-        "rolled": lambda batches, steps: crew.map(Rolling(steps, model), batches),
+        "solve_fn": lambda puzzles, options: sharding.shard(group, lambda items: model.solve(items, options), puzzles),
+        "rollout_fn": lambda batches, steps: sharding.shard(
+            group, lambda items: rollout(model.solver, items, steps), batches, window=2
+        ),
     }
 
 
@@ -140,8 +149,8 @@ def _report(model: Model, asked: Asked, refused: Sequence[str], measurement: Mea
         "files": asked.files,
         "checkpoint": model.checkpoint.name,
         "checkpoint_sha256": model.checkpoint.sha256,
-        "device": str(model.choice.device),
-        "dtype": str(model.choice.dtype).removeprefix("torch."),
+        "device": str(model.device_spec.device),
+        "dtype": str(model.device_spec.dtype).removeprefix("torch."),
         "max_steps": asked.options.max_steps,
         "restarts": asked.options.restarts,
     }
@@ -161,5 +170,5 @@ def _deliver(reports: list[dict[str, Any]], several: bool, as_json: bool) -> Non
 @contextmanager
 def _progress(which: str, wanted: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Says what is being done, and how many puzzles of how many."""
-    with passing(wanted) as show:
+    with status_line(wanted) as show:
         yield lambda what, done, of: show(f"{which}{what}, {done} of {of} puzzles")

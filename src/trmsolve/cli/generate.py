@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import SOLVED, guarded
-from trmsolve.cli.output import JSON_STYLES, Records, check_style, destination, emit, fitting
+from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
+from trmsolve.cli.run import SOLVED, command
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Difficulty, Task
@@ -20,7 +20,7 @@ from trmsolve.tasks.base import Difficulty, Task
 MADE = ("sudoku", "maze")  # tasks with one rule for all their puzzles
 
 
-@guarded
+@command
 def generate(
     task: Annotated[str, typer.Argument(help=" or ".join(MADE))],
     size: Annotated[
@@ -72,11 +72,11 @@ def generate(
     check_style(style, the_task.styles)
     style = "json" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
     with destination(output, force) as stream:
-        records = Records(stream, style) if style in JSON_STYLES else None
+        records = JsonRecords(stream, style) if style in JSON_STYLES else None
         try:
             for index in range(number):
                 question, solution, difficulty = _made(the_task, seed, index, *shape, **wanted)
-                puzzle, answer = the_task.line(question), the_task.line(solution)
+                puzzle, answer = the_task.format_line(question), the_task.format_line(solution)
                 if records is not None:
                     place = {"seed": seed, "index": index}
                     records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **place})
@@ -85,7 +85,7 @@ def generate(
                     emit(stream, f"{header}{puzzle},{answer}\n")
                 else:
                     between = "\n" if style == "grid" and index else ""
-                    emit(stream, f"{between}{fitting(stream, partial(the_task.draw, question, style))}\n")
+                    emit(stream, f"{between}{encoded_for(stream, partial(the_task.format_grid, question, style))}\n")
         finally:
             if records is not None:
                 records.close()

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.solving.feed import Feed
-from trmsolve.sources import name_of, open_lines
-from trmsolve.tasks.base import BadPuzzle, Puzzle, Task
+from trmsolve.inference.prefetch import Prefetcher
+from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
+from trmsolve.text_io import open_lines, source_name
 
-Record = Puzzle | BadPuzzle
+Record = Puzzle | InvalidPuzzle
 
 
 def piped() -> bool:
-    """Whether stdin is something to read from, not a person at a terminal."""
+    """Whether stdin is something to read from, not a terminal."""
     try:
         return sys.stdin is not None and not sys.stdin.isatty()
     except ValueError:  # closed
@@ -25,20 +25,20 @@ def piped() -> bool:
 
 
 def records(task: Task, files: Sequence[str], limit: int | None = None) -> Iterator[Record]:
-    """The puzzles of all files. A file that cannot be read is a bad record of its own; the others go on."""
+    """The puzzles of all files. A file that cannot be read is an invalid record of its own."""
     return islice(chain.from_iterable(_of(task, file) for file in files), limit)
 
 
 def _of(task: Task, file: str) -> Iterator[Record]:
-    name, found = name_of(file), False
+    name, is_empty = source_name(file), True
     try:
         for record in task.read(open_lines(file), name):
-            found = True
+            is_empty = False
             yield record
-        if not found:
-            yield BadPuzzle(name, "holds no puzzle", "")
+        if is_empty:
+            yield InvalidPuzzle(name, "holds no puzzle", "")
     except TrmsolveError as error:
-        yield BadPuzzle(getattr(error, "source", "") or name, _without(str(error), name), "")
+        yield InvalidPuzzle(getattr(error, "source", "") or name, _without(str(error), name), "")
 
 
 def _without(message: str, name: str) -> str:
@@ -47,8 +47,8 @@ def _without(message: str, name: str) -> str:
     return rest if separator and head.startswith(name) else message
 
 
-def at_hand(files: Sequence[str]) -> bool:
-    """Whether all input lies in files, so that looking ahead cannot wait for anyone."""
+def is_seekable(files: Sequence[str]) -> bool:
+    """Whether all input is in files, so that looking ahead never waits."""
     if "-" not in files:
         return True
     try:
@@ -63,8 +63,8 @@ def peek(source: Iterator[Record]) -> tuple[list[Record], Iterator[Record]]:
     return first, chain(first, source)
 
 
-def timely(source: Iterator[Record], deadline: float | None) -> Iterator[Record]:
-    """The same records; OutOfTime rather than a wait beyond the deadline."""
-    with Feed(source) as feed:
+def with_deadline(source: Iterator[Record], deadline: float | None) -> Iterator[Record]:
+    """The records of a source; raises DeadlineExceeded instead of waiting beyond the deadline."""
+    with Prefetcher(source) as feed:
         while (record := feed.next(True, deadline)) is not None:
             yield record

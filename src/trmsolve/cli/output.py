@@ -1,47 +1,75 @@
-"""Where answers go: stdout, or a file that appears whole when all is done; and JSON records, as array or lines."""
+"""Where output goes: stdout, or a file that appears as a whole; JSON records; a line of progress on stderr."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from trmsolve.errors import TrmsolveError, nearest
-from trmsolve.files import writing
+from trmsolve.errors import TrmsolveError, did_you_mean
+from trmsolve.render.console import encodable, is_terminal
+from trmsolve.text_io import atomic_writer
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
 
 JSON_STYLES = ("json", "jsonl")
+CLEAR_LINE = "\r\x1b[K"
 
 
 @contextmanager
 def destination(output: Path | None, force: bool) -> Iterator[TextIO]:
-    """The stream to write to. A file takes shape under another name: a run that fails leaves the old one alone."""
+    """The stream to write to. A file is written under a temporary name: a command that fails keeps the old one."""
     if output is None:
         yield sys.stdout
     else:
-        with writing(output, force) as stream:
+        with atomic_writer(output, force) as stream:
             yield stream
 
 
 def emit(stream: TextIO, text: str) -> None:
-    """One piece of the answer, at once."""
+    """Write and flush a piece of the output."""
     stream.write(text)
     stream.flush()
 
 
-def about(model: Model) -> dict[str, str | None]:
-    """What every JSON record says of the model that answered."""
-    found = model.checkpoint
-    return {"checkpoint": found.name, "checkpoint_sha256": found.sha256, "device": str(model.choice.device)}
+def put(text: str) -> None:
+    """Print a line to stdout, with characters that its encoding lacks replaced."""
+    emit(sys.stdout, encodable(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
 
 
-def fitting(stream: TextIO, draw: Callable[[bool], str]) -> str:
-    """What draw(ascii_only) gives; in ASCII where the stream cannot take box drawing (cp1252 pipes)."""
+@contextmanager
+def status_line(enabled: bool = True) -> Iterator[Callable[[str], None]]:
+    """A function that replaces a line of progress on stderr, "" for none; the line vanishes at the end.
+
+    Shows nothing unless `enabled` and stderr is a terminal.
+    """
+    visible = enabled and is_terminal(sys.stderr)
+
+    def show(text: str) -> None:
+        if visible:
+            fitted = encodable(text, sys.stderr.encoding or "utf-8")[1 - shutil.get_terminal_size().columns :]
+            print(f"{CLEAR_LINE}{fitted}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        show("")
+
+
+def model_fields(model: Model) -> dict[str, str | None]:
+    """The fields of a JSON record that describe the model."""
+    checkpoint = model.checkpoint
+    device = str(model.device_spec.device)
+    return {"checkpoint": checkpoint.name, "checkpoint_sha256": checkpoint.sha256, "device": device}
+
+
+def encoded_for(stream: TextIO, draw: Callable[[bool], str]) -> str:
+    """draw(ascii_only=False), or in ASCII where the stream cannot encode box drawing (cp1252 pipes)."""
     text = draw(False)
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
@@ -51,28 +79,28 @@ def fitting(stream: TextIO, draw: Callable[[bool], str]) -> str:
 
 
 def check_style(style: str | None, styles: Sequence[str]) -> None:
-    """Raises TrmsolveError, with the nearest name, for a --format that there is not."""
-    known = (*styles, *JSON_STYLES)
-    if style is not None and style not in known:
-        raise TrmsolveError(f"unknown format '{style}'", nearest(style, known))
+    """Raise TrmsolveError, with the nearest name, for an unknown --format."""
+    names = (*styles, *JSON_STYLES)
+    if style is not None and style not in names:
+        raise TrmsolveError(f"unknown format '{style}'", did_you_mean(style, names))
 
 
-class Records:
-    """JSON records, each written as soon as it is known. Whatever happens between two, close() makes an array valid."""
+class JsonRecords:
+    """JSON records as an array or as lines, each written at once. close() completes the array at any time."""
 
     def __init__(self, stream: TextIO, style: str) -> None:
-        self.stream, self.array, self.before = stream, style == "json", "[\n"
+        self.stream, self.is_array, self.separator = stream, style == "json", "[\n"
 
     def add(self, values: dict[str, Any]) -> None:
-        """One more record."""
-        if self.array:
-            # A signal may come as soon as the reader has the record, so what follows it is settled first.
-            before, self.before = self.before, ",\n"
-            emit(self.stream, before + json.dumps(values, indent=2))
+        """Write one record."""
+        if self.is_array:
+            # A signal may come as soon as the reader has the record, so the next separator is set before.
+            separator, self.separator = self.separator, ",\n"
+            emit(self.stream, separator + json.dumps(values, indent=2))
         else:
             emit(self.stream, json.dumps(values) + "\n")
 
     def close(self) -> None:
         """End the array."""
-        if self.array:
-            emit(self.stream, "[]\n" if self.before == "[\n" else "\n]\n")
+        if self.is_array:
+            emit(self.stream, "[]\n" if self.separator == "[\n" else "\n]\n")

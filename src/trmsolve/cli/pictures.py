@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from trmsolve.files import check_writable, write_atomically
-from trmsolve.solving.options import Result, StepEvent
-from trmsolve.tasks.base import Guess, Puzzle, Task
-from trmsolve.view.frame import Frame
+from trmsolve.inference.options import Result, StepEvent
+from trmsolve.render.frame import Frame
+from trmsolve.tasks.base import Prediction, Puzzle, Task
+from trmsolve.text_io import atomic_write, check_writable
 
-Ended = TypeVar("Ended")
-FEW = 6  # frames before the first step that files keep
+Outcome = TypeVar("Outcome")
+MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class PictureFiles:
 
     def write(self, frames: list[Frame]) -> None:
         """Write what is asked for."""
-        frames = _begun(frames)
+        frames = _with_few_initial(frames)
         if self.svg is not None:
-            from trmsolve.view.svg import svg
+            from trmsolve.render.svg import svg
 
-            write_atomically(self.svg, svg(frames[-1]), self.force)
+            atomic_write(self.svg, svg(frames[-1]), self.force)
         if self.html is not None:
-            from trmsolve.view.html import html
+            from trmsolve.render.html import html
 
-            write_atomically(self.html, html(frames), self.force)
+            atomic_write(self.html, html(frames), self.force)
         if self.gif is not None:
-            from trmsolve.view.gif import save_gif
+            from trmsolve.render.gif import save_gif
 
             save_gif(frames, self.gif, self.force)
 
@@ -58,25 +58,25 @@ def frames(
 ) -> Iterator[Frame | Result]:
     """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
     started = time.monotonic()
-    previous: Guess | None = None
+    previous: Prediction | None = None
     pending = Frame(task.picture(puzzle.question, None, None), task.name, puzzle.source, 0, max_steps)
     for event in events:
         if isinstance(event, StepEvent):
             yield pending
             pending = Frame(
-                task.picture(puzzle.question, event.guess, previous),
+                task.picture(puzzle.question, event.prediction, previous),
                 task.name,
                 puzzle.source,
                 event.step,
                 event.max_steps,
                 run=event.run,
-                halt_probability=event.halt_probability,
-                violations=len(task.check(puzzle.question, event.guess.answer)),
-                open_guess=event.how,
+                halt_probability=event.halt_prob,
+                violations=len(task.check(puzzle.question, event.prediction.answer)),
+                open_guess=event.description,
                 seconds=time.monotonic() - started,
                 solved=event.solved,
             )
-            previous = event.guess
+            previous = event.prediction
         else:
             from dataclasses import replace
 
@@ -85,10 +85,10 @@ def frames(
 
 
 def show(
-    stream: Iterator[Frame | Ended], color: str, pace: float, visible: bool, keep: bool
-) -> tuple[list[Frame], Ended]:
+    stream: Iterator[Frame | Outcome], color: str, pace: float, visible: bool, keep: bool
+) -> tuple[list[Frame], Outcome]:
     """Play frames on stderr (when visible); returns those to keep, all or none, and what ended them: a result."""
-    from trmsolve.view.terminal import LiveView
+    from trmsolve.render.terminal import LiveView
 
     seen: list[Frame] = []
     with LiveView(sys.stderr, color, pace) as view:
@@ -102,8 +102,12 @@ def show(
     raise AssertionError("frames end with a result")
 
 
-def _begun(frames: list[Frame]) -> list[Frame]:
-    """Of the frames before the first step only a few: what happens there has no place in a picture."""
+def _with_few_initial(frames: list[Frame]) -> list[Frame]:
+    """Of the frames before the first step only a few: a picture shows the steps."""
     before = [frame for frame in frames if frame.step == 0]
-    few = [before[i * (len(before) - 1) // (FEW - 1)] for i in range(FEW)] if len(before) > FEW else before
+    few = (
+        [before[i * (len(before) - 1) // (MAX_INITIAL_FRAMES - 1)] for i in range(MAX_INITIAL_FRAMES)]
+        if len(before) > MAX_INITIAL_FRAMES
+        else before
+    )
     return [*few, *(frame for frame in frames if frame.step > 0)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, TextIO
 
-from trmsolve.cli.guard import say
-from trmsolve.cli.output import JSON_STYLES, Records, emit, fitting
-from trmsolve.solving.options import Result
-from trmsolve.tasks.base import BadPuzzle, Task
+from trmsolve.cli.output import JSON_STYLES, JsonRecords, emit, encoded_for
+from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED, echo_err
+from trmsolve.inference.options import Result
+from trmsolve.tasks.base import InvalidPuzzle, Task
+
+MAX_LINES = 64  # lines of a failed grid that a message shows
 
 
 class Report:
@@ -15,97 +18,129 @@ class Report:
 
     def __init__(self, task: Task, style: str | None, stream: TextIO) -> None:
         self.task, self.stream = task, stream
-        self.about: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
+        self.model_fields: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
         self.style = "grid" if style is None and stream.isatty() else style
-        self.records = Records(stream, style) if style in JSON_STYLES else None
-        self.shape = ""  # of the last puzzle
-        self.header_due, self.grids = True, 0
-        self.owed: list[Result] = []  # records without a puzzle, before the first puzzle shows the input's shape
+        self.records = JsonRecords(stream, style) if style is not None and style in JSON_STYLES else None
+        self.input_style = ""  # of the last puzzle
+        self.needs_header, self.num_grids = True, 0
+        self.deferred: list[Result] = []  # invalid records before the first puzzle shows the input's shape
 
     def add(self, result: Result) -> None:
-        """One more result."""
+        """Write one result."""
         if self.records is not None:
             self.records.add(self._record(result))
             return
-        bad = isinstance(result.puzzle, BadPuzzle)
-        style = self.style or (self.shape if bad else result.puzzle.style)
+        puzzle = result.puzzle
+        style = self.style or (self.input_style if isinstance(puzzle, InvalidPuzzle) else puzzle.style)
         if not style:
-            self.owed.append(result)
+            self.deferred.append(result)
             return
-        self.shape = style
-        owed, self.owed = self.owed, []
-        for record in (*owed, result):
+        self.input_style = style
+        deferred, self.deferred = self.deferred, []
+        for record in (*deferred, result):
             emit(self.stream, self._text(record, style))
 
     def close(self) -> None:
-        """No more results."""
+        """End the output."""
         if self.records is not None:
             self.records.close()
 
     def _text(self, result: Result, style: str) -> str:
         if style == "csv":
-            header = f"{self.task.csv_header}\n" if self.header_due else ""
-            self.header_due = False
+            header = f"{self.task.csv_header}\n" if self.needs_header else ""
+            self.needs_header = False
             return f"{header}{self._csv(result)}\n"
         if not result.verified:
             return "\n" if style == "line" else ""  # answers and questions stay side by side (paste)
-        before = "\n" if style == "grid" and self.grids else ""
-        self.grids += 1
-        drawn = fitting(self.stream, lambda ascii_only: self._answer(result, style, ascii_only))
-        return f"{before}{drawn}\n"
+        before = "\n" if style == "grid" and self.num_grids else ""
+        self.num_grids += 1
+        text = encoded_for(self.stream, lambda ascii_only: self._answer(result, style, ascii_only))
+        return f"{before}{text}\n"
 
     def _answer(self, result: Result, style: str, ascii_only: bool = False) -> str:
-        return self.task.write(result.puzzle, result.guess.answer, style, ascii_only)
+        assert result.prediction is not None and not isinstance(result.puzzle, InvalidPuzzle)
+        return self.task.write(result.puzzle, result.prediction.answer, style, ascii_only)
 
     def _csv(self, result: Result) -> str:
-        if isinstance(result.puzzle, BadPuzzle):
+        if isinstance(result.puzzle, InvalidPuzzle):
             return ","
         if result.verified:
             return self._answer(result, style="csv")
-        return f"{self.task.line(result.puzzle.question)},"
+        return f"{self.task.format_line(result.puzzle.question)},"
 
     def _record(self, result: Result) -> dict[str, Any]:
-        """The JSON record of a result (design: one flat object per puzzle)."""
-        bad = isinstance(result.puzzle, BadPuzzle)
+        """The JSON record of a result: one flat object per puzzle."""
+        puzzle = result.puzzle
+        is_invalid = isinstance(puzzle, InvalidPuzzle)
+        answer = result.prediction.answer if result.verified and result.prediction is not None else None
         return {
             "task": self.task.name,
-            "source": result.puzzle.source,
-            "puzzle": result.puzzle.text if bad else self.task.line(result.puzzle.question),
-            "answer": self.task.line(result.guess.answer) if result.verified else None,
+            "source": puzzle.source,
+            "puzzle": puzzle.text if isinstance(puzzle, InvalidPuzzle) else self.task.format_line(puzzle.question),
+            "answer": None if answer is None else self.task.format_line(answer),
             "solved": result.verified,
             "verified": result.verified,
             "steps": result.steps,
             "restarts": result.restarts,
-            "halt_probability": round(result.halt_probability, 6),
+            "halt_probability": round(result.halt_prob, 6),
             "seconds": round(result.seconds, 4),
-            **(self.task.details(result.guess.answer) if result.verified else {}),
-            **self.about,
-            "error": result.error or None,
+            **({} if answer is None or is_invalid else self.task.json_fields(answer)),
+            **self.model_fields,
+            "error": result.error or result.reason or None,
         }
 
 
-TALLEST = 64  # lines of a failed grid that still help whoever reads the message
+class Summary:
+    """Counts of the results of a command, and the exit code they add up to."""
+
+    def __init__(self) -> None:
+        self.puzzles = self.solved = self.single_pass = self.invalid = 0
+        self.started = time.monotonic()
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.puzzles += 1
+        self.solved += result.verified
+        self.single_pass += result.verified and result.single_pass
+        self.invalid += bool(result.error)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all solved, 1 some not, 2 some invalid or none at all."""
+        if self.invalid or not self.puzzles:
+            return ERROR
+        return SOLVED if self.solved == self.puzzles else UNSOLVED
+
+    def __str__(self) -> str:
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        invalid = f", {self.invalid} not readable" if self.invalid else ""
+        return (
+            f"{self.solved} of {self.puzzles} solved and verified ({self.single_pass} without restarts){invalid}; "
+            f"{seconds:.1f} s, {self.puzzles / seconds:.1f} puzzles/s"
+        )
 
 
-def complain(task: Task, result: Result) -> None:
-    """Say on stderr why a record has no answer: what is wrong with it, or the best grid and the rules it breaks."""
-    if result.error:
-        say(f"{result.puzzle.source}: {result.error}")
+def report_failure(task: Task, result: Result) -> None:
+    """Explain on stderr why a record has no answer: what is wrong with it, or the best grid and the rules it breaks."""
+    puzzle = result.puzzle
+    if isinstance(puzzle, InvalidPuzzle) or result.error:
+        echo_err(f"{puzzle.source}: {result.error}")
         return
-    halted = "; the halting head took it for solved" if result.halted else ""
-    lines = [
-        f"{result.puzzle.source or 'puzzle'}: not solved after {result.steps} steps "
-        f"and {result.restarts} restarts{halted}"
-    ]
-    if result.guess is None:
-        lines.append(task.refusal(result.puzzle.question))
+    name = puzzle.source or "puzzle"
+    if result.reason:
+        echo_err(f"{name}: {result.reason}")
+        return
+    halted = "; the halting head accepted it" if result.halted else ""
+    lines = [f"{name}: not solved after {result.steps} steps and {result.restarts} restarts{halted}"]
+    if result.prediction is None:
+        lines.append(task.infeasible_reason(puzzle.question))
     else:
-        broken = task.check(result.puzzle.question, result.guess.answer)
-        lines.append(f"the best grid breaks {len(broken)} rule{'s' * (len(broken) != 1)}; it is no answer:")
-        text = task.write(result.puzzle, result.guess.answer, "grid", ascii_only=True)
-        if text.count("\n") >= TALLEST:
+        violations = task.check(puzzle.question, result.prediction.answer)
+        lines.append(f"the best grid breaks {len(violations)} rule{'s' * (len(violations) != 1)}; it is no answer:")
+        text = task.write(puzzle, result.prediction.answer, "grid", ascii_only=True)
+        if text.count("\n") >= MAX_LINES:
             text = "(a grid of that size is not shown here; --svg FILE draws it)"
-        lines += [text, *(f"  {violation.message}" for violation in broken[:5])]
-        if len(broken) > 5:
-            lines.append(f"  and {len(broken) - 5} more")
-    say("\n".join(lines))
+        lines += [text, *(f"  {violation.message}" for violation in violations[:5])]
+        if len(violations) > 5:
+            lines.append(f"  and {len(violations) - 5} more")
+    echo_err("\n".join(lines))

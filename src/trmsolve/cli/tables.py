@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from trmsolve.view.caption import printable, shorten
+from trmsolve.render.caption import printable, shorten
 
 LISTED = ("solved", "solved_without_restarts")  # shares with rows of their own
 WIDTH = 100  # characters of the comparison at most
@@ -138,8 +138,8 @@ def _label(name: str, length: int) -> str:
 
 def drawn(reports: Sequence[dict[str, Any]]) -> str:
     """The chart of one report or several, as SVG."""
-    from trmsolve.solving.measure import CURVE, HALTING_AT
-    from trmsolve.view.chart import NAME, Curves, Spot, chart
+    from trmsolve.inference.evaluate import CURVE, HALTING_AT
+    from trmsolve.render.chart import NAME, Curves, Spot, chart
 
     def curves(name: str, report: dict[str, Any]) -> Curves:
         accepted, exact = ({k: report[f"{name}_at_{k}"] for k in CURVE} for name in ("accepted", "exact"))

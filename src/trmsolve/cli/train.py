@@ -11,20 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.guard import BAD, INTERRUPTED, SOLVED, TERMINATED, guarded, handling, say, shared
 from trmsolve.cli.inputs import records
-from trmsolve.cli.once import said_once
+from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, command, distributed, echo_err, handling
+from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
-from trmsolve.files import check_writable
-from trmsolve.place import place
+from trmsolve.tasks.few_shot import Demonstrates
+from trmsolve.text_io import check_writable
 from trmsolve.threads import wait_passively
 
 MINUTES = 30.0  # of a run that nothing else ends
 
 
-@guarded
-@shared
-@said_once
+@command
+@distributed
 def train(
     task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
     recipe: Annotated[
@@ -69,25 +68,38 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=1, help="Puzzles in training at once, of all processes together.")
     ] = None,
-    accumulate: Annotated[
+    grad_accum_steps: Annotated[
         int | None,
-        typer.Option("--accumulate", min=1, help="Parts that a batch is computed in: less memory, same result."),
+        typer.Option("--grad-accum-steps", "--accumulate", min=1, help="Micro-batches: less memory, same result."),
     ] = None,
     lr: Annotated[float | None, typer.Option("--lr", min=0, help="Learning rate, with Muon that of matrices.")] = None,
     adam_lr: Annotated[float | None, typer.Option("--adam-lr", min=0, help="With Muon: AdamW's, for the rest.")] = None,
-    hold: Annotated[
-        float | None, typer.Option("--hold", min=0, max=1, help="Share of the run at the full rate; then it falls.")
+    stable_frac: Annotated[
+        float | None,
+        typer.Option(
+            "--stable-frac", "--hold", min=0, max=1, help="Share of the run at the full rate; then it decays."
+        ),
     ] = None,
-    width: Annotated[int | None, typer.Option("--width", min=4, help="Width D of x, y and z.")] = None,
+    hidden_size: Annotated[
+        int | None, typer.Option("--hidden-size", "--width", min=4, help="Size D of x, y and z.")
+    ] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
     cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
     n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
-    hidden: Annotated[int | None, typer.Option("--hidden", min=4, help="Inner width of a layer.")] = None,
-    easier: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share with extra givens.")] = None,
-    easier_most: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Sudoku: share of blanks filled in at first.")
+    intermediate_size: Annotated[
+        int | None, typer.Option("--intermediate-size", "--hidden", min=4, help="Inner size of a layer.")
     ] = None,
-    wrong: Annotated[float | None, typer.Option(min=0, max=1, help="Sudoku: share made unsolvable.")] = None,
+    hint_prob: Annotated[
+        float | None, typer.Option("--hint-prob", "--easier", min=0, max=1, help="Sudoku: probability of extra givens.")
+    ] = None,
+    hint_max: Annotated[
+        float | None,
+        typer.Option("--hint-max", "--easier-most", min=0, max=1, help="Sudoku: largest share of blanks filled in."),
+    ] = None,
+    unsolvable_prob: Annotated[
+        float | None,
+        typer.Option("--unsolvable-prob", "--wrong", min=0, max=1, help="Sudoku: probability of a wrong extra given."),
+    ] = None,
     off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
     phase: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of the distance modulo 8.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of weights and data.", show_default="0")] = None,
@@ -115,10 +127,10 @@ def train(
 
     from trmsolve.training import recipe as recipes
 
-    speaks = (where := place()) is None or where.first
-    quiet = quiet or not speaks
+    is_main = (info := get_dist_info()) is None or info.is_main
+    quiet = quiet or not is_main
     if list_recipes:
-        if speaks:
+        if is_main:
             print("\n".join(recipes.names()))
         return SOLVED
     if task is None and recipe is None:
@@ -130,16 +142,22 @@ def train(
     if task not in (None, values["task"]):
         raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
     flags: dict[str, dict[str, Any]] = {
-        "model": {"width": width, "n": n, "T": cycles, "N_sup": n_sup, "hidden": hidden},
+        "model": {
+            "hidden_size": hidden_size,
+            "n": n,
+            "T": cycles,
+            "N_sup": n_sup,
+            "intermediate_size": intermediate_size,
+        },
         "train": {
-            "batch": batch_size,
-            "accumulate": accumulate,
+            "batch_size": batch_size,
+            "grad_accum_steps": grad_accum_steps,
             "lr": lr,
             "adam_lr": adam_lr,
-            "hold": hold,
+            "stable_frac": stable_frac,
             "seed": seed,
         },
-        "data": {"sources": data, "easier": easier, "easier_most": easier_most, "wrong": wrong},
+        "data": {"sources": data, "hint_prob": hint_prob, "hint_max": hint_max, "unsolvable_prob": unsolvable_prob},
     }
     flags["data"] |= {"off_path": off_path, "phase": phase}
     if source is not None:
@@ -148,28 +166,29 @@ def train(
         start = load(source, task=values["task"], device="cpu", dtype="float32")
         as_published = recipes.further(values["task"], start.config)
         if recipe is not None and not quiet:
-            say(f"the model is that of {source}; of the recipe only train and data count")
+            echo_err(f"the model is that of {source}; of the recipe only train and data count")
         values = as_published if recipe is None else {**values, "model": as_published["model"]}
-    elif width and not hidden and "cells" not in values.get("model", {}):
-        flags["model"]["hidden"] = 2 * width
+    elif hidden_size and not intermediate_size and "cells" not in values.get("model", {}):
+        flags["model"]["intermediate_size"] = 2 * hidden_size
     given = {name: {key: value for key, value in of.items() if value is not None} for name, of in flags.items()}
     values = recipes.over(values, given)
     values = recipes.with_settings(values, settings or [])
     values = recipes.ending(values, steps, minutes, MINUTES)
     chosen = recipes.build(values)
-    mixed = [name for name in given["data"] if name != "sources" and name not in chosen.player.mix]
-    if mixed:
+    known_options = [option.name for option in recipes.trainable(chosen.task_for_model).data_options]
+    unknown = [name for name in given["data"] if name != "sources" and name not in known_options]
+    if unknown:
         who = f"--task {task}" if recipe is None else f"--recipe {recipe}"
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in mixed)
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
         raise TrmsolveError(f"{names}: not for {who}", "see trmsolve train --help")
-    if held_out and chosen.config.facets:
+    if held_out and isinstance(chosen.task_for_model, Demonstrates):
         raise TrmsolveError(
             f"--eval: every {chosen.task.upper()} task is adapted to first, which takes longer than a look in between",
             f"when the run is over: trmsolve eval {chosen.task} FILE --checkpoint RUN/{chosen.task}.safetensors",
         )
     config = chosen.train
     if print_config:
-        if speaks:
+        if is_main:
             print(chosen.text(), end="")
         return SOLVED
 
@@ -177,29 +196,30 @@ def train(
     own = run / f"{chosen.task}.safetensors"  # rewritten as the run goes on; --output waits for its end
     output = output or own
     for path in [output] * (output != own) + [profile] * (profile is not None):
-        if speaks:  # the files of other machines are none of the run's
+        if is_main:  # the files of other machines are none of the run's
             check_writable(path, force)
-    the_task, source_data = chosen.player, chosen.data()
+    the_task, source_data = chosen.task_for_model, chosen.data()
     source_data.draw(0)  # what cannot be used is refused now
     held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
 
     import torch
 
-    from trmsolve.device import choose
-    from trmsolve.training.compiling import pays
-    from trmsolve.training.distributed import Team, device_of
-    from trmsolve.training.finish import finish, measure
-    from trmsolve.training.runfolder import RunFolder
+    from trmsolve.device import resolve_device
+    from trmsolve.distributed import ProcessGroup, local_device
+    from trmsolve.inference.held_out import measure_held_out
+    from trmsolve.training.compile import compile_pays
+    from trmsolve.training.export import export_checkpoint
+    from trmsolve.training.run_dir import RunDir
     from trmsolve.training.trainer import Trainer
 
     if threads:
         torch.set_num_threads(threads)
-    where_to = choose(device_of(device))
-    model, weights = chosen.fitted(source_data), None
+    device_spec = resolve_device(local_device(device))
+    model, weights = chosen.config_for(source_data), None
     if source is not None:
         weights = start.network.state_dict()
-        if start.config.facets:
-            weights = weights | start.network.embed.rows(model.puzzles)
+        if hasattr(start.network.embed, "new_table"):
+            weights = weights | start.network.embed.new_table(model.num_puzzles)
     stop: list[int] = []
 
     def on_signal(number: int, _: Any) -> None:
@@ -208,69 +228,69 @@ def train(
         stop.append(number)
 
     handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
-    folder = RunFolder(run)
+    folder = RunDir(run)
     with (
         handling(handlers),
-        Team.joined(where_to.device) as team,
-        folder if team.first else nullcontext(),
+        ProcessGroup.joined(device_spec.device) as group,
+        folder if group.is_main else nullcontext(),
         _progress(config, quiet, color.value) as progress,
     ):
-        team.agree(data=source_data.describe())
+        group.assert_equal(data=source_data.describe())
         trainer = Trainer(
             config,
             model,
             source_data.draw,
             folder,
             weights=weights,
-            compile=pays(config.minutes, where_to.device) if compile is None else compile,
-            autocast=where_to.dtype == torch.bfloat16,
-            device=where_to.device,
-            team=team,
+            compile=compile_pays(config.minutes, device_spec.device) if compile is None else compile,
+            autocast=device_spec.dtype == torch.bfloat16,
+            device=device_spec.device,
+            group=group,
         )
-        trainer.note_session(sys.argv[1:], source_data.describe(), source)
-        if trainer.step and team.first:
-            progress.message(f"going on from step {trainer.step} of {folder.path}")
+        trainer.add_session(sys.argv[1:], source_data.describe(), source)
+        if trainer.step and group.is_main:
+            progress.message(f"resuming from step {trainer.step} of {folder.path}")
         every = [puzzle for puzzles in held_out_puzzles.values() for puzzle in puzzles]
-        evaluate = _evaluation(the_task, every, where_to.dtype) if every else None
+        evaluate = _evaluation(the_task, every, device_spec.dtype) if every else None
         outcome = trainer.run(
             progress,
             save_every=60 * save_minutes,
             evaluate=evaluate,
             evaluate_every=60 * eval_minutes,
             stop=lambda: bool(stop),
-            profile=_profile(profile, force, progress) if profile and team.first else None,
+            profile=_profile(profile, force, progress) if profile and group.is_main else None,
         )
-        stopped = team.told(stop[:1])
-        if team.first:
+        stopped = group.broadcast(stop[:1])
+        if group.is_main:
             where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
             if outcome == "diverged":
-                said = f"{where}; the last good state: {folder.state_file}\n  try a lower --lr"
+                message = f"{where}; the last good state: {folder.state_file}\n  try a lower --lr"
             else:
                 metrics = {}
                 if outcome == "finished" and held_out_puzzles:
                     progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
-                    metrics = measure(the_task, trainer.ema.model, held_out_puzzles, where_to.dtype)
-                path = finish(trainer, chosen.task, output if outcome == "finished" else own, metrics)
-                said = f"{where}; checkpoint: {path}"
-    if speaks:
-        say(said)
+                    metrics = measure_held_out(the_task, trainer.ema.model, held_out_puzzles, device_spec.dtype)
+                path = export_checkpoint(trainer, chosen.task, output if outcome == "finished" else own, metrics)
+                message = f"{where}; checkpoint: {path}"
+    if is_main:
+        echo_err(message)
     if outcome == "diverged":
-        return BAD
+        return ERROR
     if outcome == "interrupted":
-        if speaks:
-            say("go on with the same command")
+        if is_main:
+            echo_err("resume with the same command")
         return INTERRUPTED if stopped == [signal.SIGINT] else TERMINATED
     return SOLVED
 
 
 def _held_out(task: Any, file: str, limit: int) -> list[Any]:
-    from trmsolve.tasks.base import BadPuzzle
+    from trmsolve.tasks.base import InvalidPuzzle
 
     puzzles = list(records(task, [file], limit))
     for record in puzzles:
-        if isinstance(record, BadPuzzle):
+        if isinstance(record, InvalidPuzzle):
             raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
-        if reason := task.unfit(record.question):
+        if reason := task.unsupported_reason(record.question):
             raise TrmsolveError(f"{record.source}: {reason}", "measure on puzzles that the model can take")
     return puzzles
 
@@ -279,10 +299,10 @@ def _evaluation(task: Any, puzzles: list[Any], dtype: Any) -> Any:
     """A measure of a model in training: single passes, as shares."""
 
     def evaluate(model: Any) -> dict[str, Any]:
-        from trmsolve.solving.measure import single_pass
-        from trmsolve.training.finish import solver_of
+        from trmsolve.inference.evaluate import single_pass
+        from trmsolve.inference.held_out import solver_for
 
-        rates = single_pass(solver_of(task, model, dtype), puzzles, (16, 32)).rates()
+        rates = single_pass(solver_for(task, model, dtype), puzzles, (16, 32)).rates()
         return {"puzzles": len(puzzles)} | {key: round(value, 4) for key, value in rates.items()}
 
     return evaluate
@@ -295,7 +315,7 @@ def _profile(path: Path, force: bool, progress: Any) -> Any:
 
 
 def _progress(config: Any, quiet: bool, color: str) -> Any:
-    from trmsolve.view.progress import Progress
+    from trmsolve.render.progress import Progress
 
     terminal = sys.stderr.isatty() and not quiet
     return Progress(config.minutes, config.steps, terminal, sys.stderr, color)

@@ -1,58 +1,143 @@
-"""The dimensions of a model: what a checkpoint must say of itself to be rebuilt."""
+"""The dimensions of a model: what a checkpoint must store so that the model can be rebuilt."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import TrmsolveError, did_you_mean
 
 
 @dataclass(frozen=True)
 class TRMConfig:
-    """A Tiny Recursive Model, in the paper's symbols where it has them (arXiv 2510.04871, section 4)."""
+    """A Tiny Recursive Model, in the paper's symbols where it has them (arXiv 2510.04871, section 4).
 
-    width: int = 64  # size of x, y and z per token
-    hidden: int = 128  # inner width of a layer
-    layers: int = 2  # layers of the one network f
-    mixer: str = "units"  # how tokens hear each other: `units`, `grid`, `mlp` or `attention`
-    options: int = 1  # logits of a token
-    kinds: int = 4  # kinds of unit a token belongs to (mixer `units`)
-    share: tuple[int, ...] = (0, 1, 1, 2)  # which weights each kind uses: row and column share theirs
-    unit_scale: float = 1 / 3  # a unit's sum is scaled by this: 1/sqrt(9) keeps its variance near 1
-    vocabulary: int = 10  # token ids of the question x
+    Raises TrmsolveError for a value of the wrong type or outside of BOUNDS, so that nothing is built from it.
+    """
+
+    hidden_size: int = 64  # D, size of x, y and z per token
+    intermediate_size: int = 128  # H, inner size of a layer
+    num_layers: int = 2  # layers of the one network f
+    mixer: str = "grid"  # token mixer, a key of mixers.MIXERS
+    embedding: str = "token"  # embedding of the question, a key of embeddings.EMBEDDINGS
+    num_classes: int = 1  # logits per token
+    vocab_size: int = 10  # token ids of the question x
     n: int = 3  # latent updates per latent recursion
     T: int = 1  # latent recursions per deep recursion, only the last with gradient
     N_sup: int = 16  # supervision steps at most, in training
 
-    facets: tuple[int, ...] = ()  # digits of a token's id, its colour first: a task has its own colours (palette.py)
+    # Mixers `units` and `relational`
+    num_relations: int = 0  # K, relations besides the eight neighbours (`relational`)
+    weight_sharing: tuple[int, ...] = ()  # (K,) index of the weights that each kind of unit uses (`units`)
+    unit_scale: float = 1.0  # factor of a unit's sum (`units`)
+    feature_sizes: tuple[int, ...] = ()  # number of values of each feature in a token id (embedding `color`)
 
-    # What the published networks have and ours do not (official.py). `length` above 0: tokens are known by their place.
-    length: int = 0  # tokens of a puzzle at most, the prefix among them
-    prefix: int = 0  # tokens before those of the question; the first holds the embedding of the puzzle's id
-    puzzles: int = 0  # rows of the table of puzzle embeddings
-    positions: str = "none"  # how a token knows its place, beside what the mixer knows: `rope`, `learned` or `none`
-    heads: int = 8  # of the mixer `attention`
-    place_hidden: int = 0  # inner width of the mixer `mlp`
-    y_layers: int = 0  # layers of a network of its own that updates y (HRM); 0: f updates both
-    with_gradient: int = 0  # latent updates of the last recursion that keep their gradient; 0: all
-    embed_scale: float = 1.0  # x is the embedding times this
-    answer_bias: bool = True  # whether the answer's head has a bias
-    gate: str = "silu"  # of SwiGLU: `silu`, or `normalised` as in our own mixers, which is what Muon needs (swiglu.py)
-    halt_reads: str = "sum"  # what the halting head sees: the `sum` of a puzzle's tokens, or its `first` token
+    # Sequence models, as published: seq_len > 0 means that tokens have fixed positions.
+    seq_len: int = 0  # tokens of a puzzle, prefix included
+    prefix_len: int = 0  # tokens before the question; the first one holds the puzzle embedding
+    num_puzzles: int = 0  # rows of the table of puzzle embeddings
+    positions: str = "none"  # position encoding: `rope`, `learned` or `none`
+    num_heads: int = 8  # mixer `attention`
+    seq_intermediate_size: int = 0  # inner size of the mixer `mlp`
+    num_y_layers: int = 0  # layers of a second network that updates y (HRM); 0: f updates both
+    grad_steps: int = 0  # latent updates of the last recursion that keep their gradient; 0: all
+    embed_scale: float = 1.0  # factor of the embedding
+    answer_bias: bool = True  # whether the answer head has a bias
+    gate: str = "silu"  # gate of SwiGLU: `silu`, or `normalised` (layers.py), which Muon needs
+    halt_pooling: str = "sum"  # input of the halting head: `sum` over a puzzle's tokens, or its `first` token
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name), getattr(type(self), field.name))
+        if self.seq_len and self.prefix_len >= self.seq_len:
+            raise TrmsolveError(f"model.prefix_len: {self.prefix_len} leaves no tokens of seq_len {self.seq_len}")
+        if self.mixer == "units" and not self.weight_sharing:
+            raise TrmsolveError("model.weight_sharing: the mixer 'units' needs one number for each kind of unit")
+        if self.embedding == "color" and (len(self.feature_sizes) < 1 or self.feature_sizes[0] < 3):
+            raise TrmsolveError(
+                "model.feature_sizes: the embedding 'color' needs at least two colours and a pad colour"
+            )
+        if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
+            raise TrmsolveError(
+                f"model.num_heads: {self.num_heads} do not divide hidden_size {self.hidden_size} evenly"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a JSON header."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TRMConfig:
-        """The inverse of to_dict. Raises TrmsolveError for fields it does not know."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if strange := sorted(set(values) - known):
-            raise TrmsolveError(
-                f"the model has settings this version does not know: {', '.join(strange)}", "upgrade trmsolve"
-            )
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return cls(**values)
+    def from_dict(cls, values: Mapping[str, Any]) -> TRMConfig:
+        """The inverse of to_dict. Raises TrmsolveError for unknown fields and bad values."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                raise TrmsolveError(f"model.{name}: unknown setting", f"{did_you_mean(str(name), names)}, or upgrade")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+class Bound(NamedTuple):
+    """Allowed range of a number, both ends included."""
+
+    low: float
+    high: float
+
+
+BOUNDS: dict[str, Bound] = {
+    "hidden_size": Bound(1, 1 << 14),
+    "intermediate_size": Bound(1, 1 << 16),
+    "num_layers": Bound(1, 256),
+    "num_classes": Bound(1, 1 << 16),
+    "vocab_size": Bound(1, 1 << 24),
+    "n": Bound(1, 1000),
+    "T": Bound(1, 1000),
+    "N_sup": Bound(1, 1_000_000),
+    "num_relations": Bound(0, 1000),
+    "weight_sharing": Bound(0, 1000),
+    "unit_scale": Bound(0.0, 1e3),
+    "feature_sizes": Bound(1, 1 << 16),
+    "seq_len": Bound(0, 1 << 16),
+    "prefix_len": Bound(0, 1 << 16),
+    "num_puzzles": Bound(0, 1 << 26),
+    "num_heads": Bound(1, 1024),
+    "seq_intermediate_size": Bound(0, 1 << 18),
+    "num_y_layers": Bound(0, 256),
+    "grad_steps": Bound(0, 1000),
+    "embed_scale": Bound(1e-6, 1e6),
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mixer": ("units", "grid", "relational", "mlp", "attention"),
+    "embedding": ("token", "color"),
+    "positions": ("none", "rope", "learned"),
+    "gate": ("silu", "normalised"),
+    "halt_pooling": ("sum", "first"),
+}
+
+
+def _check(name: str, value: Any, default: Any) -> None:
+    """Raise TrmsolveError unless the value has the type of the default and lies within its bounds."""
+    if name in CHOICES:
+        if not isinstance(value, str) or value not in CHOICES[name]:
+            raise TrmsolveError(f"model.{name}: unknown value {value!r}", f"one of: {', '.join(CHOICES[name])}")
+        return
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise TrmsolveError(f"model.{name}: true or false expected, found {value!r}")
+        return
+    if isinstance(default, tuple):
+        if not isinstance(value, tuple) or len(value) > 1000 or not all(type(number) is int for number in value):
+            raise TrmsolveError(f"model.{name}: a list of integers expected, found {value!r}")
+        numbers: tuple[float, ...] = value
+    else:
+        kinds = (int, float) if isinstance(default, float) else (int,)
+        if type(value) not in kinds or not math.isfinite(value):
+            kind = "a number" if float in kinds else "an integer"
+            raise TrmsolveError(f"model.{name}: {kind} expected, found {value!r}")
+        numbers = (value,)
+    low, high = BOUNDS[name]
+    for number in numbers:
+        if not low <= number <= high:
+            raise TrmsolveError(f"model.{name}: {number} is outside of {low:g} to {high:g}")

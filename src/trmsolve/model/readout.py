@@ -1,40 +1,47 @@
-"""From the logits of options to choices: softmax over the options of each choice, ragged as they are."""
+"""From logits to choices: softmax over the options of each choice, which are ragged."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
-from trmsolve.model.layout import Layout
+from trmsolve.model.packing import PackedBatch
 
 if TYPE_CHECKING:
-    from trmsolve.model.trm import Step
+    from trmsolve.model.trm import StepOutput
 
 
-class Said(NamedTuple):
-    """What a step says to those who solve. B puzzles, U choices, C options of a choice at most."""
+class Readout(NamedTuple):
+    """What a step predicts: tensors for a batch of B puzzles, U choices with at most C options; or numpy for one puzzle.
 
-    rank: Tensor  # int64 (U,) the likeliest option of each choice, among its own
-    confidence: Tensor  # float32 (U,) its probability
-    probabilities: Tensor  # float32 (U, C) of every option, 0 where there is none
-    halt: Tensor  # float32 (B,) probability that the whole answer is right
-    solvable: Tensor  # float32 (B,) probability that the question has a solution
+    choice: int64 (U,) the likeliest option of each choice, as its rank among the choice's own options.
+    confidence: float32 (U,) its probability.
+    probabilities: float32 (U, C), 0 where an option is missing; for one puzzle (O,), choice by choice.
+    halt_prob: float32 (B,) probability that the whole answer is right; for one puzzle a float.
+    solvable_prob: float32 (B,) probability that the question has a solution; for one puzzle a float.
+    """
+
+    choice: Any
+    confidence: Any
+    probabilities: Any
+    halt_prob: Any
+    solvable_prob: Any
 
 
-def said(step: Step, layout: Layout) -> Said:
-    """Read out a step. Every shape is known from the layout alone, so that no device waits for the host."""
-    made = by_choice(step.logits, layout).softmax(1)
-    confidence, rank = made.max(1)
-    return Said(rank, confidence, made, step.halt.sigmoid(), step.solvable.sigmoid())
+def read_out(step: StepOutput, batch: PackedBatch) -> Readout:
+    """Read out a step. Shapes follow from the batch alone, so no device waits for the host."""
+    probabilities = logits_by_choice(step.logits, batch).softmax(1)
+    confidence, choice = probabilities.max(1)
+    return Readout(choice, confidence, probabilities, step.halt_logit.sigmoid(), step.solvable_logit.sigmoid())
 
 
-def by_choice(logits: Tensor, layout: Layout) -> Tensor:
+def logits_by_choice(logits: Tensor, batch: PackedBatch) -> Tensor:
     """The flat logits, float32 (O,), by choice: (U, C), -inf where a choice has fewer than C options."""
-    index, missing = layout.options
+    index, missing = batch.choices
     return logits[index].masked_fill(missing, float("-inf"))
 
 
-def chosen(made: Tensor, layout: Layout) -> Tensor:
-    """int64 (U,): the likeliest option of each choice, among all options."""
-    return layout.options.index.gather(1, made.argmax(1, keepdim=True)).squeeze(1)
+def chosen_option(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """logits (U, C) -> int64 (U,): the likeliest option of each choice, as a row of the flat logits."""
+    return batch.choices.index.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)

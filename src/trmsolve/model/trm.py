@@ -1,159 +1,161 @@
 """The Tiny Recursive Model (arXiv 2510.04871, figures 1 and 3): one small network f refines an answer y and a latent z.
 
+    latent recursion    n times z <- f(x + y + z),  then y <- f(y + z)
+    deep recursion      T latent recursions, only the last with gradient
+    supervision step    deep recursion, then logits of the answer, and the halting head's two logits, from y
+
 Notable choices, beside the paper's:
-- the token mixer hears what the puzzle ties together (model/units.py, model/grid.py): it knows no sizes and positions.
-  The paper's own mixers (model/mlp.py, model/attention.py) are there too, and HRM as a configuration (official.py);
-- tokens of many puzzles lie one after the other without padding (model/layout.py);
+- the mixer of f is one of five (mixers/); HRM is a configuration too (sequence_model.py);
+- tokens of many puzzles lie one after the other without padding (packing.py);
 - an answer is one option of each choice (a digit for each open cell of a Sudoku);
 - beside the halting logit ("the whole answer is right") the head gives a second one: "this question has a solution",
-  which orders the branches when the solver assumes something.
+  which orders the branches of a search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trmsolve.errors import TrmsolveError
-from trmsolve.model.attention import AttentionLayer
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.grid import GridLayer
-from trmsolve.model.layout import Layout
-from trmsolve.model.mlp import MlpLayer
-from trmsolve.model.official import published_start
-from trmsolve.model.palette import Palette
-from trmsolve.model.pool import pool
-from trmsolve.model.question import Question
-from trmsolve.model.scene import SceneLayer
-from trmsolve.model.units import UnitsLayer
-
-MIXERS: dict[str, type[nn.Module]] = {
-    "units": UnitsLayer,
-    "grid": GridLayer,
-    "scene": SceneLayer,
-    "mlp": MlpLayer,
-    "attention": AttentionLayer,
-}
+from trmsolve.model.embeddings import EMBEDDINGS
+from trmsolve.model.layers import truncated_normal
+from trmsolve.model.mixers import MIXERS
+from trmsolve.model.packing import PackedBatch
+from trmsolve.model.segment import segment_sum
 
 
-class Step(NamedTuple):
-    """What one supervision step gives. L tokens, B puzzles, D width."""
+class StepOutput(NamedTuple):
+    """What one supervision step gives. L tokens, B puzzles, D hidden_size."""
 
     y: Tensor  # (L, D) answer state
     z: Tensor  # (L, D) latent state
-    logits: Tensor  # float32 (O,) every option's logit among those of its choice, token by token
-    halt: Tensor  # float32 (B,) logit of "the whole answer is right"
-    solvable: Tensor  # float32 (B,) logit of "the question has a solution"
+    logits: Tensor  # float32 (O,) one for every option, token by token
+    halt_logit: Tensor  # float32 (B,) of "the whole answer is right"
+    solvable_logit: Tensor  # float32 (B,) of "the question has a solution"
 
 
 class TRM(nn.Module):
-    """The model. Parameters are created in fp32; train under autocast, or convert the whole model for inference."""
+    """The model. Parameters are created in fp32; train under autocast, or convert with `cast` for inference."""
+
+    y_init: Tensor
+    z_init: Tensor
 
     def __init__(self, config: TRMConfig) -> None:
         super().__init__()
-        if config.mixer not in MIXERS:
-            raise TrmsolveError(f"the model mixes its tokens by '{config.mixer}'", f"known: {', '.join(MIXERS)}")
+        layer = MIXERS[config.mixer].layer
         self.config = config
-        self.embed = Palette(config) if config.facets else Question(config)
-        self.layers = nn.ModuleList(MIXERS[config.mixer](config) for _ in range(config.layers))
-        self.y_layers = nn.ModuleList(MIXERS[config.mixer](config) for _ in range(config.y_layers))
-        if not config.facets:
-            self.answer_head = nn.Linear(config.width, config.options, bias=config.answer_bias)
-        self.q_head = nn.Linear(config.width, 2)
-        # The start of y and z: drawn once, kept with the weights, not trained (paper, section 4.1).
-        self.register_buffer("y_init", torch.randn(config.width) / 2)
-        self.register_buffer("z_init", torch.randn(config.width) / 2)
+        self.embed: Any = EMBEDDINGS[config.embedding](config)
+        self.layers = nn.ModuleList(layer(config) for _ in range(config.num_layers))
+        self.y_layers = nn.ModuleList(layer(config) for _ in range(config.num_y_layers))
+        head = self.embed.make_head(config)
+        if head is not None:
+            self.answer_head = head
+        self.q_head = nn.Linear(config.hidden_size, 2)
+        # The initial y and z: drawn once, stored with the weights, not trained (paper, section 4.1).
+        self.register_buffer("y_init", torch.randn(config.hidden_size) / 2)
+        self.register_buffer("z_init", torch.randn(config.hidden_size) / 2)
         nn.init.zeros_(self.q_head.weight)
         with torch.no_grad():
-            self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))  # nothing is right at first; every question is solvable
-            if config.length:
-                published_start(self)
+            self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))  # at first no answer is right, every question solvable
+            if config.seq_len:
+                self._init_as_published()
+
+    def _init_as_published(self) -> None:
+        """The published code's initial values; halting starts at sigmoid(-5) = 0.7 %."""
+        size = self.config.hidden_size
+        self.y_init.copy_(truncated_normal((size,), 1.0))
+        self.z_init.copy_(truncated_normal((size,), 1.0))
+        self.embed.weight.copy_(truncated_normal(tuple(self.embed.weight.shape), 1 / self.config.embed_scale))
+        self.answer_head.weight.copy_(truncated_normal(tuple(self.answer_head.weight.shape), size**-0.5))
+        self.q_head.bias.fill_(-5.0)
 
     def cast(self, dtype: torch.dtype) -> TRM:
-        """Convert the network f and the embedding; the heads stay fp32, because answers hang on their last digits."""
+        """Convert f and the embedding; the heads stay fp32, because close decisions hang on their last digits."""
         self.layers.to(dtype)
         self.y_layers.to(dtype)
         self.embed.to(dtype)
         return self
 
-    def start(self, tokens: int, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
-        """Fresh y and z, both (tokens, D)."""
-        shape = (tokens, self.config.width)
+    def init_state(self, num_tokens: int, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        """Initial y and z, both (num_tokens, D)."""
+        shape = (num_tokens, self.config.hidden_size)
         y, z = (buffer.to(dtype).expand(shape).contiguous() for buffer in (self.y_init, self.z_init))
         return y, z
 
-    def f(self, h: Tensor, layout: Layout) -> Tensor:
-        """The network: every layer once."""
-        return through(self.layers, h, layout)
-
-    def think(self, x: Tensor, y: Tensor, z: Tensor, layout: Layout, times: int) -> Tensor:
-        """So many times z <- f(x + y + z)."""
-        told = x + y if times else x  # of which each thought is told the same
-        for _ in range(times):
-            z = self.f(told + z, layout)
+    def latent_recursion(self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, steps: int) -> Tensor:
+        """z after so many latent updates z <- f(x + y + z); all (L, D)."""
+        context = x + y if steps else x  # the same in every update
+        for _ in range(steps):
+            z = apply_layers(self.layers, context + z, batch)
         return z
 
-    def answer(self, y: Tensor, z: Tensor, layout: Layout) -> Tensor:
-        """y <- f(y + z), in HRM by the other network (arXiv 2506.21734)."""
-        return through(self.y_layers or self.layers, y + z, layout)
+    def update_y(self, y: Tensor, z: Tensor, batch: PackedBatch) -> Tensor:
+        """y <- f(y + z), in HRM by a second network (arXiv 2506.21734)."""
+        return apply_layers(self.y_layers or self.layers, y + z, batch)
 
-    def deep_recursion(self, x: Tensor, y: Tensor, z: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        """T latent recursions, each n thoughts and an answer; the last with gradient, or only the end of it (HRM)."""
-        n, kept = self.config.n, self.config.with_gradient or self.config.n
+    def deep_recursion(self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+        """T latent recursions of n updates each; the last with gradient, or only its last grad_steps updates (HRM)."""
+        n, grad_steps = self.config.n, self.config.grad_steps or self.config.n
         with torch.no_grad():
             for _ in range(self.config.T - 1):
-                z = self.think(x, y, z, layout, n)
-                y = self.answer(y, z, layout)
-            z = self.think(x, y, z, layout, n - kept)
-        z = self.think(x, y, z, layout, kept)
-        return self.answer(y, z, layout), z
+                z = self.latent_recursion(x, y, z, batch, n)
+                y = self.update_y(y, z, batch)
+            z = self.latent_recursion(x, y, z, batch, n - grad_steps)
+        z = self.latent_recursion(x, y, z, batch, grad_steps)
+        return self.update_y(y, z, batch), z
 
-    def forward(self, tokens: Tensor, y: Tensor, z: Tensor, layout: Layout, names: Tensor | None = None) -> Step:
-        """One supervision step from the states y and z, (L, D); tokens int64 (L,); names as Question takes them."""
-        x = self.embed(tokens, layout, names).to(y.dtype)
-        y, z = self.deep_recursion(x, y, z, layout)
-        summary = SUMMARIES[self.config.halt_reads](y, layout)
+    def forward(
+        self, tokens: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None
+    ) -> StepOutput:
+        """One supervision step from the states y and z, (L, D). tokens int64 (L,).
+
+        puzzle_embeddings: (B, row size) in place of the table's rows, so that a gradient can reach them alone.
+        """
+        x = self.embed(tokens, batch, puzzle_embeddings).to(y.dtype)
+        y, z = self.deep_recursion(x, y, z, batch)
+        pooled = HALT_POOLING[self.config.halt_pooling](y, batch)
         with torch.autocast(y.device.type, enabled=False):
-            q = exactly(self.q_head, summary)
-            if self.config.facets:
-                logits = self.embed.answer(y, tokens, layout, names)
+            q = fp32_linear(self.q_head, pooled)  # (B, 2)
+            if hasattr(self, "answer_head"):
+                logits = fp32_linear(self.answer_head, y)
             else:
-                logits = exactly(self.answer_head, y)
-        return Step(y, z, logits.flatten(), q[:, 0], q[:, 1])
+                logits = self.embed.answer(y, tokens, batch, puzzle_embeddings)
+        return StepOutput(y, z, logits.flatten(), q[:, 0], q[:, 1])
 
 
-def through(layers: nn.ModuleList, h: Tensor, layout: Layout) -> Tensor:
+def apply_layers(layers: nn.ModuleList, h: Tensor, batch: PackedBatch) -> Tensor:
     """Every layer once. (L, D) -> (L, D)."""
     for layer in layers:
-        h = layer(h, layout.ties)
+        h = layer(h, batch.edges)
     return h
 
 
-def exactly(head: nn.Linear, h: Tensor) -> Tensor:
-    """A head in fp32, whatever it gets and is kept in."""
+def fp32_linear(head: nn.Linear, h: Tensor) -> Tensor:
+    """A linear head in fp32, whatever dtype its input and weights have."""
     return F.linear(h.float(), head.weight.float(), None if head.bias is None else head.bias.float())
 
 
-def summed(y: Tensor, layout: Layout) -> Tensor:
-    """The sum of each puzzle's tokens: (L, D) -> float32 (B, D).
+def sum_pool(y: Tensor, batch: PackedBatch) -> Tensor:
+    """Sum of each puzzle's tokens over sqrt(their number): (L, D) -> float32 (B, D).
 
-    Sums grow like sqrt(tokens) when tokens agree to differ; the factor keeps q comparable between puzzle sizes.
+    Sums of independent tokens grow like that root; dividing by it keeps q comparable between sizes of puzzles.
     """
-    return pool(y, layout.puzzles).float() * layout.lengths.float().rsqrt()[:, None]
+    return segment_sum(y, batch.puzzles).float() * batch.lengths.float().rsqrt()[:, None]
 
 
-def first(y: Tensor, layout: Layout) -> Tensor:
+def first_pool(y: Tensor, batch: PackedBatch) -> Tensor:
     """Each puzzle's first token: (L, D) -> float32 (B, D)."""
-    return y[layout.puzzles.starts[:-1]].float()
+    return y[batch.first_tokens].float()
 
 
-SUMMARIES: dict[str, Callable[[Tensor, Layout], Tensor]] = {"sum": summed, "first": first}
+HALT_POOLING: dict[str, Callable[[Tensor, PackedBatch], Tensor]] = {"sum": sum_pool, "first": first_pool}
 
 
-def parameters(model: nn.Module) -> int:
+def num_parameters(model: nn.Module) -> int:
     """How many numbers training changes."""
     return sum(p.numel() for p in model.parameters())

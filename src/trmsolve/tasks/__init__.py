@@ -1,17 +1,88 @@
-"""The tasks by name. A task's module is imported only when it is asked for."""
+"""The tasks by name. Bundled tasks, tasks of installed packages (entry points `trmsolve.tasks`), and task files.
+
+A task's module holds an object TASK and is imported when its name is first used. A task file is code: it runs only when
+the user names it, never because a checkpoint or a data file does.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import traceback
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
-from trmsolve.errors import TrmsolveError, nearest
+from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Task
 
-NAMES = ("sudoku", "maze", "arc")
+BUNDLED = ("sudoku", "maze", "arc")
+GROUP = "trmsolve.tasks"
+CORE = ("read", "write", "encode", "decode", "check")
+
+_registered: dict[str, Task] = {}
+
+
+def register(task: Task) -> Task:
+    """Make a task known by its name. Raises TrmsolveError for an object that lacks a part of the core."""
+    name = getattr(task, "name", None)
+    if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
+        raise TrmsolveError(f"{task!r} is no task", "subclass trmsolve.tasks.base.Task and set its name")
+    missing = [method for method in CORE if getattr(type(task), method) is getattr(Task, method)]
+    if missing:
+        raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/architecture.md, 'A task'")
+    _registered[name] = task
+    return task
+
+
+def names() -> tuple[str, ...]:
+    """All tasks that get() knows."""
+    return tuple(dict.fromkeys((*BUNDLED, *_plugins(), *_registered)))
 
 
 def get(name: str) -> Task:
     """The task of that name. Raises TrmsolveError, with the nearest name, when there is none."""
-    if name not in NAMES:
-        raise TrmsolveError(f"unknown task '{name}'", nearest(name, NAMES))
-    return import_module(f"trmsolve.tasks.{name}").TASK
+    if name in _registered:
+        return _registered[name]
+    if name in BUNDLED:
+        return register(import_module(f"trmsolve.tasks.{name}").TASK)
+    if name in _plugins():
+        return register(_plugins()[name].load())
+    raise TrmsolveError(f"unknown task '{name}'", did_you_mean(name, names()))
+
+
+@cache
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def load_task_file(path: str | Path) -> Task:
+    """Run a Python file and register its task: an object TASK, or its only subclass of Task.
+
+    Raises TrmsolveError with file, line and reason when the file does not run or defines no task.
+    """
+    path = Path(path)
+    spec = importlib.util.spec_from_file_location(f"trmsolve_task_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise TrmsolveError(f"{path}: no such task file", "name a Python file that defines a task")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+        where = f"{path}:{line}" if line else str(path)
+        raise TrmsolveError(f"{where}: {type(error).__name__}: {error}", "mend the task file") from error
+    task = getattr(module, "TASK", None)
+    if task is None:
+        classes = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Task) and value.__module__ == spec.name
+        ]
+        if len(classes) != 1:
+            raise TrmsolveError(f"{path}: {len(classes)} tasks are defined", "define TASK, or one subclass of Task")
+        task = classes[0]()
+    return register(task)

@@ -1,33 +1,34 @@
-"""What a task is: the one small interface behind which Sudoku, mazes and ARC stand.
+"""What a task is: a small core, and capabilities that a task may have. No file below tasks/ knows a task by name.
 
-The model, the solver, the trainer and the views import this file and no task. Nothing here imports torch, so that
-reading, checking and writing puzzles start at once.
-
-A puzzle travels like this:
-
-    text --read--> Puzzle --encode--> Encoded --model--> values [cells] --decode--> answer --check--> violations
+    text --read--> Puzzle --encode--> Encoded --model--> choices --decode--> Prediction --check--> violations
                                                                               \\--write--> text, --picture--> Picture
+
+A task subclasses `Task` and implements read, write, encode, decode and check; everything else has a default that works.
+Capabilities are protocols, told by isinstance:
+
+    Generates   makes puzzles            Branches   can take one option as given (restarts by assumption)
+    Trains      has training data        Augments   can look at a puzzle under its symmetries (restarts by augmentation)
+
+Few-shot tasks, which are solved by test-time training, are described in few_shot.py. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import Line
+
 if TYPE_CHECKING:
-    from trmsolve.tasks.cellwise import Frame
+    from trmsolve.model.inputs import Encoded
+    from trmsolve.tasks.sequence import SequenceFormat
 
-UNSURE = 0.8  # pictures draw as doubtful what the model itself gives less than this
-
-
-class Line(NamedTuple):
-    """One line of input as sources.py delivers it: 1-based number, text without its line ending."""
-
-    number: int
-    text: str
+UNSURE = 0.8  # pictures draw cells as unsure below this confidence
+DEFAULT_MAX_STEPS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,12 @@ class Puzzle:
     question: np.ndarray  # the task's own grid; Sudoku: uint8 (side, side), 0 = blank
     source: str = ""  # "file:line" of its first line
     style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
-    solution: np.ndarray | None = (
-        None  # the answer that came with it (CSV answer column); used by eval, never by solving
-    )
+    solution: np.ndarray | None = None  # the answer that came with it; used by eval, never by solving
 
 
-@dataclass(frozen=True, slots=True)
-class BadPuzzle:
-    """A record of the input that is no puzzle: it spoils only itself."""
+@dataclass(frozen=True)
+class InvalidPuzzle:
+    """A record of the input that is no puzzle. The other records of the stream are solved all the same."""
 
     source: str  # "file:line"
     message: str  # what is wrong and what was expected, one line
@@ -52,102 +51,32 @@ class BadPuzzle:
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """Tokens tied by the units they lie in, for the mixer `units`.
-
-    of_token: int32 (K, L) for each of K kinds of unit, the unit (0 .. number-1) that each token belongs to.
-    number: units of each kind (the same for every kind).
-    """
-
-    of_token: np.ndarray
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Tokens tied to those beside them, for the mixer `grid`.
-
-    of_token: int32 (L, 4) the token above, left, right and below; -1 where there is none.
-    """
-
-    of_token: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Tokens tied to those around them and to groups of K kinds, for the mixer `scene`.
-
-    near: int32 (L, 8) the tokens around each, -1 where there is none.
-    speaks, hears: int32 (K, L) for each kind the group that a token speaks to, and the one that it hears; -1 for none.
-    numbers: int64 (K,) groups of each kind.
-    """
-
-    near: np.ndarray
-    speaks: np.ndarray
-    hears: np.ndarray
-    numbers: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Tokens known by their place in a row, for the mixers `mlp` and `attention`: everyone hears everyone.
-
-    length: how many. All puzzles of a batch have the same number.
-    """
-
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One question as the model takes it: L tokens, what ties them together, and the U choices that make an answer.
-
-    x: int64 (L,) token ids for the embedding of the question (model/question.py).
-    ties: which tokens hear each other.
-    first, size: int64 (U,) The model gives every token one logit or several; all of them in a row, token by token, are
-        the options. Choice u takes exactly one of the size[u] options from first[u] on.
-    meanings: int64 (O,) what each option says, in the task's own terms (Sudoku: cell * side + digit, 0-based).
-    """
-
-    x: np.ndarray
-    ties: Units | Neighbours | Scene | Places
-    first: np.ndarray
-    size: np.ndarray
-    meanings: np.ndarray
-
-    @property
-    def choices(self) -> int:
-        """U, how many choices there are to make."""
-        return len(self.first)
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """One training example.
 
-    target: int64 (U,) for each choice the rank of its right option among its own.
+    target: int64 (U,) for each choice the rank of the right option among its own.
     accepted: bool (O,) options that leave the answer right; None: the target alone.
     weight: float32 (U,) of each choice in the loss; None: all alike.
     """
 
     encoded: Encoded
     target: np.ndarray
-    solvable: bool = True  # False: a question made unsolvable on purpose; only the heads learn from it
+    solvable: bool = True  # False: a question made unsolvable on purpose; only the halting head learns from it
     accepted: np.ndarray | None = None
     weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule of an answer: a sentence for people and the cells (row, column; 0-based) it concerns."""
+    """One broken rule of an answer: a sentence, and the cells (row, column; 0-based) it concerns."""
 
     message: str
     cells: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """What the model says of one puzzle after one step: its answer and how sure it is, cell by cell."""
+class Prediction:
+    """The model's answer to one puzzle after one step, with a confidence for each cell."""
 
     answer: np.ndarray  # same shape as the question, every cell filled
     confidence: np.ndarray  # float32, same shape, probability of the cell's answer; 1 for givens
@@ -155,7 +84,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a picture. `role` is a key of view/theme.py: given, answer, changed, unsure, conflict, blank, ..."""
+    """One cell of a picture. `role` is a key of render/theme.py: given, answer, changed, unsure, conflict, blank, ..."""
 
     text: str
     role: str
@@ -167,120 +96,207 @@ class Picture:
     """A grid of cells that every view (terminal, SVG, GIF, HTML) can draw without knowing the task."""
 
     cells: Sequence[Sequence[Cell]]
-    box: tuple[int, int] | None = None  # a heavier line after every so many (rows, columns); None: no lines
-    solid: bool = False  # cells are areas of colour; their symbols are for where there is no colour
+    box: tuple[int, int] | None = None  # a heavier line after so many (rows, columns); None: no lines
+    solid: bool = False  # cells are areas of colour; their symbols are for terminals without colour
 
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """What the generator knows of a puzzle it made: the task's own measures by name, as JSON records show them."""
+    """What the generator measured of a puzzle it made, by name, as JSON records show it."""
 
     details: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a task's generator or training data; the command line makes a flag of it."""
+
+    name: str  # as a keyword argument: hint_prob becomes --hint-prob
+    type: type  # int, float, str or bool
+    help: str
+    default: Any = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()  # former names
+
+
 class TrainingData(Protocol):
-    """Samples without end. Sample number `index` is always the same, so that a run's position is one number."""
+    """Samples without end. Sample number `index` is always the same, so a run's position in its data is one number."""
 
     def draw(self, index: int) -> Sample: ...
 
     def describe(self) -> list[dict[str, object]]:
         """Provenance: name, sha256, number of puzzles and share of each source."""
+        ...
 
 
-class Task(Protocol):
-    """The interface. One module-level object per task implements it; tasks/__init__.py finds it by name."""
+class Task:
+    """The core of a task, with defaults for what a task need not define. One object per task; see tasks/__init__.py."""
 
-    name: str
-    styles: tuple[str, ...]  # the --format names that write() knows besides json and jsonl
-    csv_header: str  # what stands above the rows of the style csv
+    name: ClassVar[str]
+    styles: ClassVar[tuple[str, ...]] = ("grid", "line")  # --format names that write() knows besides json and jsonl
+    csv_header: ClassVar[str] = ""  # header line of the style csv
+    search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
 
-    # -- text ---------------------------------------------------------------------------------------------------
-    def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | BadPuzzle]:
-        """Puzzles of one file, as soon as their last line has been seen. `source` is the file's name."""
+    # -- the core -----------------------------------------------------------------------------------------------
+    def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
+        """Puzzles of one file, each as soon as its last line has been seen. `source` is the file's name."""
+        raise NotImplementedError
 
     def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """The answer as text in one of `styles`, without a trailing newline."""
+        raise NotImplementedError
 
-    def draw(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+    def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """A question or an answer as text in the style grid or line."""
+        raise NotImplementedError
 
-    def line(self, grid: np.ndarray) -> str:
+    def format_line(self, grid: np.ndarray) -> str:
         """A question or an answer on one line (JSON records)."""
-
-    # -- rules --------------------------------------------------------------------------------------------------
-    def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-        """Every rule the answer breaks; empty when it is a solution of the question. Judges, never supplies."""
-
-    def solved(self, question: np.ndarray, answer: np.ndarray) -> bool:
-        """Whether check() would find nothing, quickly: it is asked after every step of every puzzle."""
-
-    # -- model --------------------------------------------------------------------------------------------------
-    def by_cells(self, frame: Frame) -> Task:
-        """The same task for a published network, which takes a token for each cell."""
-
-    def unfit(self, question: np.ndarray) -> str:
-        """Why the model cannot take this question whatever its answer (another size), "" when it can."""
+        raise NotImplementedError
 
     def encode(self, question: np.ndarray) -> Encoded | None:
-        """Tokens of the question; None when the rules already reject it (an open cell with nothing left, no way)."""
+        """The question as model input; None when the rules already reject it."""
+        raise NotImplementedError
 
-    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
-        """The grid that the chosen tokens mean: int64 (U,) meanings, float32 (U,) confidence, by choice."""
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
+        """The grid that the chosen options mean: int64 (U,) meanings, float32 (U,) confidence, by choice."""
+        raise NotImplementedError
+
+    def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
+        """Every rule that the answer breaks; empty when it solves the question. Rules judge and never supply."""
+        raise NotImplementedError
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
         """bool, same shape: the cells that an answer fills in."""
+        raise NotImplementedError
 
-    # -- restarts: by assumption where `views` is 0, otherwise by looking at the question from another side ------
-    views: int  # how many ways there are to look at a question, the first being as it stands
+    # -- defaults -----------------------------------------------------------------------------------------------
+    def is_solution(self, question: np.ndarray, answer: np.ndarray) -> bool:
+        """Whether check() would be empty. Called after every step of every puzzle: override it where that is slow."""
+        return not self.check(question, answer)
 
-    def assume(self, question: np.ndarray, meaning: int) -> np.ndarray:
-        """A copy of the question in which what an option says is taken as given."""
+    def unsupported_reason(self, question: np.ndarray) -> str:
+        """Why the model cannot take this question, whatever its answer (another size); "" when it can."""
+        return ""
 
-    def describe(self, question: np.ndarray, meaning: int) -> str:
-        """What an option says, for people: r3c5=7."""
-
-    def view(self, question: np.ndarray, k: int) -> np.ndarray:
-        """The same question, seen in way k of `views`."""
-
-    def unview(self, question: np.ndarray, guess: Guess, k: int) -> Guess:
-        """A guess at view(question, k) as one at the question."""
-
-    def name_view(self, k: int) -> str:
-        """Way k for people: turned 90 degrees."""
-
-    # -- measures -----------------------------------------------------------------------------------------------
-    def max_steps(self, question: np.ndarray) -> int:
-        """Supervision steps that a run takes at most, unless somebody says otherwise."""
-
-    def details(self, answer: np.ndarray) -> dict[str, Any]:
-        """What a JSON record says of a verified answer beyond its text."""
-
-    def refusal(self, question: np.ndarray) -> str:
+    def infeasible_reason(self, question: np.ndarray) -> str:
         """Why encode() gives None."""
+        return "the rules leave some cell without a value"
 
-    def stratum(self, question: np.ndarray) -> str:
-        """The kind of question by which accuracy is reported, "" where the task knows none."""
+    def max_steps(self, question: np.ndarray) -> int:
+        """Supervision steps of a rollout at most, unless the user chooses."""
+        return DEFAULT_MAX_STEPS
 
-    def qualities(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
-        """What an answer that breaks a rule may still be worth, by name; empty where right is all there is."""
+    def json_fields(self, answer: np.ndarray) -> dict[str, Any]:
+        """Further fields of a JSON record with a verified answer."""
+        return {}
 
-    # -- pictures -----------------------------------------------------------------------------------------------
-    def picture(self, question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
-        """The grid with givens, this step's changes, confidence and conflicts told apart by role."""
+    def difficulty_group(self, question: np.ndarray) -> str:
+        """The group in which accuracy is reported, "" where the task has none."""
+        return ""
 
-    # -- making puzzles -----------------------------------------------------------------------------------------
+    def partial_metrics(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
+        """Weaker properties of an answer that breaks a rule, by name."""
+        return {}
+
+    def picture(
+        self, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
+    ) -> Picture:
+        """The grid with givens, changes since `previous`, confidence and conflicts told apart by role."""
+        return default_picture(self, question, prediction, previous)
+
+    def as_sequence(self, sequence_format: SequenceFormat) -> Task:
+        """The task for a model that takes one token per cell, as the published networks do."""
+        raise TrmsolveError(f"{self.name} has no form for models with one token per cell", "use another --mixer")
+
+
+@runtime_checkable
+class Branches(Protocol):
+    """Restarts by assumption: one option of a question is taken as given."""
+
+    def with_assignment(self, question: np.ndarray, meaning: int) -> np.ndarray:
+        """A copy of the question in which an option's meaning is given."""
+        ...
+
+    def describe_assignment(self, question: np.ndarray, meaning: int) -> str:
+        """An option for people: r3c5=7."""
+        ...
+
+
+@runtime_checkable
+class Augments(Protocol):
+    """Restarts by augmentation: a question under symmetries that the model does not have."""
+
+    num_augmentations: int  # number 0 is the question itself
+
+    def augment(self, question: np.ndarray, k: int) -> np.ndarray:
+        """The question under augmentation k."""
+        ...
+
+    def invert(self, question: np.ndarray, prediction: Prediction, k: int) -> Prediction:
+        """A prediction for augment(question, k) as one for the question."""
+        ...
+
+    def augmentation_name(self, k: int) -> str:
+        """Augmentation k for people: turned 90 degrees."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Makes puzzles."""
+
+    generator_options: tuple[Option, ...]
+
     def generate(
-        self, seed: int, index: int, size: int | tuple[int, int] = ..., **wanted: Any
+        self, seed: int, index: int, size: int | tuple[int, int] = ..., **options: Any
     ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
         """Puzzle number `index` of a seed: question, solution, difficulty.
 
-        `size` is rows and columns, or a number for both. What else can be wanted, each task says by its own parameters;
-        `trmsolve generate` reads their names there. ValueError or TrmsolveError: what is wanted cannot be had.
+        `size` is (rows, columns), or a number for both. Raises ValueError or TrmsolveError for an impossible request.
         """
+        ...
 
-    model: dict[str, Any]  # a new model's TRMConfig, where it differs from the defaults
-    train: dict[str, Any]  # how to train it: TrainConfig, where it differs from the defaults
-    mix: tuple[str, ...]  # the keywords that data() knows
 
-    def data(self, specs: Sequence[str], seed: int = 0, **mix: float) -> TrainingData:
+@runtime_checkable
+class Trains(Protocol):
+    """Has training data, and defaults for a model and its training."""
+
+    model_defaults: Mapping[str, Any]  # fields of TRMConfig
+    train_defaults: Mapping[str, Any]  # fields of TrainConfig
+    data_options: tuple[Option, ...]  # keyword arguments of training_data
+
+    def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:
         """What `--data` names, as a source of samples; the generator when it names nothing."""
+        ...
+
+
+def default_picture(
+    task: Task, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
+) -> Picture:
+    """A picture of any grid of symbols: format_line's characters, one for each cell."""
+    symbols = np.array(list(task.format_line(question))).reshape(question.shape)
+    if prediction is None:
+        return Picture(
+            [[Cell(symbol, "given" if symbol.strip("._0 ") else "blank") for symbol in row] for row in symbols]
+        )
+    answer = np.array(list(task.format_line(prediction.answer))).reshape(question.shape)
+    is_open = task.open_cells(question)
+    wrong = {cell for violation in task.check(question, prediction.answer) for cell in violation.cells}
+
+    def cell(row: int, column: int) -> Cell:
+        confidence = float(prediction.confidence[row, column])
+        if not is_open[row, column]:
+            role = "given"
+        elif (row, column) in wrong:
+            role = "conflict"
+        elif previous is not None and previous.answer[row, column] != prediction.answer[row, column]:
+            role = "changed"
+        else:
+            role = "unsure" if confidence < UNSURE else "answer"
+        return Cell(str(answer[row, column]), role, confidence)
+
+    rows, columns = question.shape
+    return Picture([[cell(row, column) for column in range(columns)] for row in range(rows)])

@@ -1,4 +1,4 @@
-"""Muon (https://kellerjordan.github.io/posts/muon): momentum whose matrices are made orthogonal, many at once.
+"""Muon (https://kellerjordan.github.io/posts/muon): momentum whose matrices are orthogonalised, many at once.
 
     m <- lerp(m, g, 1 - mu),    u = lerp(g, m, mu),    W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) NS(u)
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +30,10 @@ class Muon(Foreach):
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
-    def fresh(self, p: Tensor) -> dict[str, Tensor]:
+    def init_state(self, p: Tensor) -> dict[str, Tensor]:
         return {"momentum_buffer": torch.zeros_like(p)}
 
-    def update(self, group: dict, params: list[Tensor]) -> None:
+    def update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         lr, grads = group["lr"], [p.grad for p in params]
         momenta = [self.state[p]["momentum_buffer"] for p in params]
         torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
@@ -44,17 +45,17 @@ class Muon(Foreach):
 
 def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
     """float32 matrices of any shapes -> float32, singular values near 1 (0.7 to 1.2) in place of their own."""
-    lying = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # the product of the short side is the cheap one
+    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # the product of the short side is the cheap one
     by_shape: dict[torch.Size, list[int]] = {}
-    for number, m in enumerate(lying):
+    for number, m in enumerate(wide):
         by_shape.setdefault(m.shape, []).append(number)
-    made = list(matrices)
+    results = list(matrices)
     for numbers in by_shape.values():
-        stacked = torch.stack([lying[number] for number in numbers])  # (N, rows, columns)
-        found = newton_schulz(stacked.to(iteration_dtype(stacked.device))).float()
-        for number, m in zip(numbers, found, strict=True):
-            made[number] = m if lying[number] is matrices[number] else m.mT
-    return made
+        stacked = torch.stack([wide[number] for number in numbers])  # (N, rows, columns)
+        orthogonalised = newton_schulz(stacked.to(iteration_dtype(stacked.device))).float()
+        for number, m in zip(numbers, orthogonalised, strict=True):
+            results[number] = m if wide[number] is matrices[number] else m.mT
+    return results
 
 
 @cache

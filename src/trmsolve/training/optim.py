@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from trmsolve.device import sent
+from trmsolve.device import to_device
 from trmsolve.model.trm import TRM
-from trmsolve.training.atan2 import AdamATan2
+from trmsolve.training.adam_atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.muon import Muon
 
@@ -24,13 +24,16 @@ class Optimizers:
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {}  # name -> optimizer, its learning rate
         if config.optimizer == "muon":
             matrices = [p for layers in (model.layers, model.y_layers) for p in layers.parameters() if p.ndim == 2]
-            inside = {id(p) for p in matrices}
-            rest = [p for p in model.parameters() if id(p) not in inside]
-            self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.decay), config.lr
-            self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_decay), config.adam_lr
+            matrix_ids = {id(p) for p in matrices}
+            rest = [p for p in model.parameters() if id(p) not in matrix_ids]
+            self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.weight_decay), config.lr
+            self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_weight_decay), config.adam_lr
         else:
-            made = {"adamw": _adamw, "adam-atan2": AdamATan2}[config.optimizer]
-            self.parts[config.optimizer] = made(model.parameters(), config.lr, BETAS, config.decay), config.lr
+            optimizer = {"adamw": _adamw, "adam-atan2": AdamATan2}[config.optimizer]
+            self.parts[config.optimizer] = (
+                optimizer(model.parameters(), config.lr, BETAS, config.weight_decay),
+                config.lr,
+            )
 
     def step(self, rate: float) -> None:
         """One step of each at `rate` times its learning rate; then the gradients are dropped."""
@@ -76,8 +79,8 @@ def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float)
     memory.
     """
     rows, use = ids.unique(return_inverse=True)
-    uses = sent((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
-    rows = sent(rows, table.device)
+    uses = to_device((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
+    rows = to_device(rows, table.device)
     table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
 
 
@@ -86,9 +89,9 @@ class EMA:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
-        for own, live in zip(self.model.modules(), model.modules(), strict=True):
+        for averaged, live in zip(self.model.modules(), model.modules(), strict=True):
             for name, buffer in live.named_buffers(recurse=False):  # no parameters, no average: a table may be huge
-                setattr(own, name, buffer)
+                setattr(averaged, name, buffer)
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:

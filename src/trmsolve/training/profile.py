@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from trmsolve.files import write_atomically
+from trmsolve.text_io import atomic_write
 
 WARM_UP = 10  # optimizer steps before: caches fill, and torch.compile compiles
 STEPS = 10  # optimizer steps that are recorded
@@ -29,7 +29,7 @@ class Profile:
         self._done = False
 
     def __enter__(self) -> Profile:
-        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler's library speaks of its own affairs
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silence the profiler's own log
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
         plan = schedule(wait=WARM_UP - 2, warmup=2, active=STEPS, repeat=1)
         self._profiler = profile(activities=activities, schedule=plan, on_trace_ready=self._write)
@@ -52,26 +52,26 @@ class Profile:
             return
         self._done = True
         with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder) / ("trace.json.gz" if self.path.suffix == ".gz" else "trace.json")
-            profiler.export_chrome_trace(str(made))
-            with made.open("rb") as file:
-                written = write_atomically(self.path, _pieces(file), self.force)
+            exported = Path(folder) / ("trace.json.gz" if self.path.suffix == ".gz" else "trace.json")
+            profiler.export_chrome_trace(str(exported))
+            with exported.open("rb") as file:
+                written = atomic_write(self.path, _pieces(file), self.force)
         for line in (*table(profiler.key_averages()), f"trace of {STEPS} steps: {written}"):
             self.say(line)
 
 
 def table(events: Any) -> list[str]:
     """The costliest operators by the time they take themselves, on the GPU where there is one."""
-    events = [event for event in events if not event.key.startswith("ProfilerStep")]  # what no operator took
+    events = [event for event in events if not event.key.startswith("ProfilerStep")]  # time outside of operators
     on_gpu = any(event.self_device_time_total for event in events)
     time = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    costly = sorted(events, key=lambda event: -getattr(event, time))
-    whole = sum(getattr(event, time) for event in events) or 1.0
+    costliest = sorted(events, key=lambda event: -getattr(event, time))
+    total = sum(getattr(event, time) for event in events) or 1.0
     lines = [f"{'ms/step':>9}  {'share':>6}  {'calls/step':>10}  operator, on the {'GPU' if on_gpu else 'CPU'}"]
-    for event in costly[:SHOWN]:
+    for event in costliest[:SHOWN]:
         spent = getattr(event, time)
         name = event.key if len(event.key) <= 60 else event.key[:57] + "..."
-        lines.append(f"{spent / 1000 / STEPS:9.2f}  {spent / whole:6.1%}  {event.count / STEPS:10.1f}  {name}")
+        lines.append(f"{spent / 1000 / STEPS:9.2f}  {spent / total:6.1%}  {event.count / STEPS:10.1f}  {name}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """A recipe: all that a run is, beside the place it is kept at, as one readable file.
 
 task: sudoku
-model: {...}   fields of TRMConfig (model/config.py); with `cells`, arguments of a published network (model/official.py)
+model: {...}   fields of TRMConfig (model/config.py); with `cells`, arguments of a published network (model/sequence_model.py)
 train: {...}   fields of TrainConfig (training/config.py)
 data:  {sources: [...], ...}   what --data takes, and what the task mixes in
 base: NAME     another recipe, of which this one says only what differs; null takes something out
@@ -23,32 +23,16 @@ from typing import Any
 
 import yaml
 
-from trmsolve.errors import TrmsolveError, nearest
+from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.official import official
-from trmsolve.model.refine import frame_of
+from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
-from trmsolve.tasks.base import Task, TrainingData
+from trmsolve.tasks.base import Option, Task, TrainingData, Trains
+from trmsolve.tasks.sequence import SequenceFormat
 from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
-AT_LEAST_ONE = (
-    "batch",
-    "window",
-    "accumulate",
-    "steps",
-    "width",
-    "hidden",
-    "layers",
-    "vocabulary",
-    "options",
-    "cells",
-    "n",
-    "T",
-    "N_sup",
-    "heads",
-)
 _PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
 Values = dict[str, Any]
@@ -62,35 +46,43 @@ class Recipe:
     model: Mapping[str, Any]
     train: TrainConfig
     sources: tuple[str, ...]
-    mix: Mapping[str, Any]
+    data_options: Mapping[str, Any]
 
     @cached_property
     def config(self) -> TRMConfig:
         """The model's dimensions."""
         return official(**self.model) if "cells" in self.model else TRMConfig.from_dict(dict(self.model))
 
-    def fitted(self, data: TrainingData) -> TRMConfig:
-        """The model's dimensions, with a row of the table for every task in the data where tasks have such rows."""
-        return dataclasses.replace(self.config, puzzles=data.rows) if self.config.facets else self.config
+    def config_for(self, data: TrainingData) -> TRMConfig:
+        """The model's dimensions, with a row of the puzzle table for every task where the data have several tasks."""
+        num_rows = getattr(data, "num_rows", None)
+        return self.config if num_rows is None else dataclasses.replace(self.config, num_puzzles=num_rows)
 
     @property
-    def player(self) -> Task:
-        """The task as this model takes it."""
+    def task_for_model(self) -> Task:
+        """The task in the form that this model takes."""
         task = get(self.task)
-        return task.by_cells(frame_of(self.config)) if self.config.length else task
+        return task.as_sequence(SequenceFormat.of(self.config)) if self.config.seq_len else task
 
     def data(self) -> TrainingData:
-        """What to draw from. Raises TrmsolveError for what the task does not mix in, and for files it cannot use."""
-        task = self.player
-        for name in self.mix:
-            if name not in task.mix:
-                raise TrmsolveError(f"data.{name}: not for {self.task} with this model", nearest(name, task.mix))
-        return task.data(self.sources, self.train.seed, **self.mix)
+        """The training data. Raises TrmsolveError for options that the task does not have, and for unusable files."""
+        task = trainable(self.task_for_model)
+        options = {option.name: option for option in task.data_options}
+        values = {}
+        for name, value in self.data_options.items():
+            if name not in options:
+                raise TrmsolveError(
+                    f"data.{name}: not for {self.task} with this model", did_you_mean(name, list(options))
+                )
+            values[name] = _option_value(options[name], value)
+        return task.training_data(self.sources, self.train.seed, **values)
 
     def text(self) -> str:
         """As YAML, every setting spelt out; reading it gives the same recipe."""
-        train = dataclasses.asdict(self.train) | {"depths": [list(depth) for depth in self.train.depths]}
-        data = {"sources": list(self.sources), **self.mix}
+        train = dataclasses.asdict(self.train) | {
+            "depth_curriculum": [list(depth) for depth in self.train.depth_curriculum]
+        }
+        data = {"sources": list(self.sources), **self.data_options}
         values = {"task": self.task, "model": dict(self.model), "train": train, "data": data}
         return yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110)
 
@@ -119,16 +111,16 @@ def read(spec: str) -> Values:
 
 def of_task(task: str) -> Values:
     """The settings of the bundled checkpoint of a task."""
-    known = get(task)
-    return {"task": task, "model": dict(known.model), "train": dict(known.train)}
+    trains = trainable(get(task))
+    return {"task": task, "model": dict(trains.model_defaults), "train": dict(trains.train_defaults)}
 
 
 def further(task: str, config: TRMConfig) -> Values:
     """The settings to train a given model further: as it was published where it was, but in batches of our own size."""
-    kind = "hrm" if config.y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
+    kind = "hrm" if config.num_y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
     name = f"{kind}-{task}"
-    values = read(name) if config.length and name in names() else of_task(task)
-    train = {key: value for key, value in values.get("train", {}).items() if key not in ("steps", "batch")}
+    values = read(name) if config.seq_len and name in names() else of_task(task)
+    train = {key: value for key, value in values.get("train", {}).items() if key not in ("steps", "batch_size")}
     return {**values, "train": train, "model": config.to_dict()}
 
 
@@ -162,22 +154,22 @@ def with_settings(values: Values, settings: Iterable[str]) -> Values:
         if not equals or not dot or section not in SECTIONS or not key:
             raise TrmsolveError(
                 f"--set {setting}: expected SECTION.KEY=VALUE",
-                f"for example train.lr=3e-4; {nearest(section, SECTIONS)}",
+                f"for example train.lr=3e-4; {did_you_mean(section, SECTIONS)}",
             )
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise TrmsolveError(f"--set {setting}: '{text}' is no value", "for example model.width=128") from None
+            raise TrmsolveError(f"--set {setting}: '{text}' is no value", "for example model.hidden_size=128") from None
         values = over(values, {section: {key: value}})
     return values
 
 
 def build(values: Mapping[str, Any]) -> Recipe:
     """The recipe that these settings make. Raises TrmsolveError, naming the setting, for everything that is wrong."""
-    known = ("task", *SECTIONS)
+    parts = ("task", *SECTIONS)
     for name, value in values.items():
-        if name not in known:
-            raise TrmsolveError(f"{name}: no part of a recipe", nearest(name, known))
+        if name not in parts:
+            raise TrmsolveError(f"{name}: no part of a recipe", did_you_mean(str(name), parts))
         if name != "task" and not isinstance(value, Mapping):
             raise TrmsolveError(f"{name}: settings by name needed, found {value!r}")
     task = values.get("task")
@@ -188,21 +180,25 @@ def build(values: Mapping[str, Any]) -> Recipe:
     hints = typing.get_type_hints(TRMConfig)
     if "cells" in model:
         hints |= {name: typing.get_type_hints(official)[name] for name in _PUBLISHED}
-        for name in ("mixer", "vocabulary"):
+        for name in ("mixer", "vocab_size"):
             if name not in model:
                 raise TrmsolveError(
-                    f"model.{name}: needed beside model.cells", "for example mixer: mlp, vocabulary: 11"
+                    f"model.{name}: needed beside model.cells", "for example mixer: mlp, vocab_size: 11"
                 )
-    model = {name: _fitting("model", name, value, hints) for name, value in model.items()}
+    model = {name: _typed("model", name, value, hints) for name, value in model.items()}
     train = values.get("train", {})
     hints = typing.get_type_hints(TrainConfig)
-    made = TrainConfig(**{name: _fitting("train", name, value, hints) for name, value in train.items()})
+    train_config = TrainConfig(**{name: _typed("train", name, value, hints) for name, value in train.items()})
     data = dict(values.get("data", {}))
     sources = data.pop("sources", None) or []
     if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
         raise TrmsolveError(f"data.sources: a list of files and generators needed, found {sources!r}")
-    mix = {name: _fitting("data", name, value, {name: float | bool}) for name, value in data.items()}
-    return Recipe(task, model, made, tuple(sources), mix)
+    for name, value in data.items():
+        if type(value) not in (int, float, bool, str):
+            raise TrmsolveError(f"data.{name}: a number, true or false needed, found {value!r}")
+    recipe = Recipe(task, model, train_config, tuple(sources), data)
+    _ = recipe.config  # validates
+    return recipe
 
 
 # -- parts --------------------------------------------------------------------------------------------------------
@@ -216,7 +212,7 @@ def _find(spec: str, beside: Path | None) -> Path:
     path = path if beside is None or path.is_absolute() else beside.parent / path
     if path.is_file():
         return path
-    raise TrmsolveError(f"no recipe {spec}", f"a file, or one of those that come along: {nearest(spec, names())}")
+    raise TrmsolveError(f"no recipe {spec}", f"a file, or one of those that come along: {did_you_mean(spec, names())}")
 
 
 def _load(path: Path) -> Values:
@@ -232,18 +228,9 @@ def _load(path: Path) -> Values:
     return values
 
 
-def _fitting(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
-    """The value in the type that its field asks for; no field takes numbers below 0."""
-    made = _typed(section, name, value, hints)
-    least = 1 if name in AT_LEAST_ONE else 0
-    if isinstance(made, int | float) and not least <= made < math.inf:
-        raise TrmsolveError(f"{section}.{name}: a number from {least} on needed, found {value!r}")
-    return made
-
-
 def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
     if name not in hints:
-        raise TrmsolveError(f"{section}.{name}: no such setting", nearest(name, tuple(hints)))
+        raise TrmsolveError(f"{section}.{name}: no such setting", did_you_mean(name, tuple(hints)))
     kinds = typing.get_args(hints[name]) if typing.get_origin(hints[name]) is not tuple else (tuple,)
     kinds = kinds or (hints[name],)
     if value is None and type(None) in kinds:
@@ -265,11 +252,11 @@ def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any
 def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
     """A list of numbers, or of rows of numbers, as tuples."""
     if isinstance(value, list | tuple):
-        if name != "depths" and all(type(number) is int for number in value):
+        if name != "depth_curriculum" and all(type(number) is int for number in value):
             return tuple(value)
         shaped = [row for row in value if isinstance(row, list | tuple) and len(row) == 3]
         if (
-            name == "depths"
+            name == "depth_curriculum"
             and len(shaped) == len(value)
             and all(
                 isinstance(until, int | float) and type(T) is int and type(n) is int and T > 0 and n > 0
@@ -277,5 +264,26 @@ def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
             )
         ):
             return tuple((float(until), T, n) for until, T, n in shaped)
-    wanted = "rows of [share, T, n]" if name == "depths" else "a list of whole numbers"
+    wanted = "rows of [share, T, n]" if name == "depth_curriculum" else "a list of whole numbers"
     raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {value!r}")
+
+
+def trainable(task: Task) -> Any:
+    """The task as one that trains (tasks.base.Trains). Raises TrmsolveError where it has no training data."""
+    if not isinstance(task, Trains):
+        raise TrmsolveError(f"{task.name} has no training data", "define training_data, model_defaults, train_defaults")
+    return task
+
+
+def _option_value(option: Option, value: Any) -> Any:
+    """A data option's value, checked. A bool may be given as a number and a number as a bool is not."""
+    name, kind = option.name, option.type
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise TrmsolveError(f"data.{name}: a value of type {kind.__name__} needed, found {value!r}")
+    if kind in (int, float):
+        low, high = -math.inf if option.min is None else option.min, math.inf if option.max is None else option.max
+        if not low <= value <= high or not math.isfinite(value):
+            raise TrmsolveError(f"data.{name}: a number from {low:g} to {high:g} needed, found {value!r}")
+    return value

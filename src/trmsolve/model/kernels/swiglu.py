@@ -1,7 +1,7 @@
-"""What surrounds the matrices of the published networks, each as one pass over memory (model/swiglu.py).
+"""What surrounds the matrices of the published networks, each as one pass over memory (layers.py).
 
-product: silu(a) * b, or sigmoid(a) * norm(a * b), of the halves of each row
-added:   norm(h + change), row by row
+gate_product: silu(a) * b, or sigmoid(a) * norm(a * b), of the halves of each row
+residual_norm:   norm(h + change), row by row
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ TINY = tl.constexpr(torch.finfo(torch.float32).eps)  # what F.rms_norm adds to t
 
 
 @triton.jit
-def _product(
+def _gate_product(
     both, out, rows, HIDDEN: tl.constexpr, NORMALISED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
     row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
-    there = (row < rows) & (column < HIDDEN)
-    a = tl.load(both + row * (2 * HIDDEN) + column, mask=there, other=0.0).to(tl.float32)
-    b = tl.load(both + row * (2 * HIDDEN) + HIDDEN + column, mask=there, other=0.0).to(tl.float32)
-    made = a * b * tl.sigmoid(a)
+    mask = (row < rows) & (column < HIDDEN)
+    a = tl.load(both + row * (2 * HIDDEN) + column, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(both + row * (2 * HIDDEN) + HIDDEN + column, mask=mask, other=0.0).to(tl.float32)
+    product = a * b * tl.sigmoid(a)
     if NORMALISED:  # then a block holds whole rows
-        made *= tl.rsqrt(tl.sum(a * b * (a * b), 1) / HIDDEN + TINY)[:, None]
-    tl.store(out + row * HIDDEN + column, made.to(out.dtype.element_ty), mask=there)
+        product *= tl.rsqrt(tl.sum(a * b * (a * b), 1) / HIDDEN + TINY)[:, None]
+    tl.store(out + row * HIDDEN + column, product.to(out.dtype.element_ty), mask=mask)
 
 
-def product(both: Tensor, normalised: bool) -> Tensor:
+def gate_product(both: Tensor, normalised: bool) -> Tensor:
     """(..., 2 H), contiguous -> (..., H)."""
     hidden = both.shape[-1] // 2
     out = both.new_empty(*both.shape[:-1], hidden)
@@ -37,29 +37,29 @@ def product(both: Tensor, normalised: bool) -> Tensor:
     columns = triton.next_power_of_2(hidden)
     columns = columns if normalised else min(columns, 1024)
     block = max(1, 2048 // columns)
-    _product[(triton.cdiv(rows, block), triton.cdiv(hidden, columns))](
+    _gate_product[(triton.cdiv(rows, block), triton.cdiv(hidden, columns))](
         both, out, rows, hidden, normalised, block, columns, num_warps=8 if columns > 2048 else 4
     )
     return out
 
 
 @triton.jit
-def _added(h, change, out, rows, eps, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+def _residual_norm(h, change, out, rows, eps, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)[:, None]
     column = tl.arange(0, COLUMNS)[None, :]
-    at = row * WIDTH + column
-    there = (row < rows) & (column < WIDTH)
-    new = tl.load(h + at, mask=there, other=0.0).to(tl.float32)
-    new += tl.load(change + at, mask=there, other=0.0).to(tl.float32)
+    pointer = row * WIDTH + column
+    mask = (row < rows) & (column < WIDTH)
+    new = tl.load(h + pointer, mask=mask, other=0.0).to(tl.float32)
+    new += tl.load(change + pointer, mask=mask, other=0.0).to(tl.float32)
     new *= tl.rsqrt(tl.sum(new * new, 1) / WIDTH + eps)[:, None]
-    tl.store(out + at, new.to(out.dtype.element_ty), mask=there)
+    tl.store(out + pointer, new.to(out.dtype.element_ty), mask=mask)
 
 
-def added(h: Tensor, change: Tensor, eps: float) -> Tensor:
+def residual_norm(h: Tensor, change: Tensor, eps: float) -> Tensor:
     """h and change (L, D), contiguous -> (L, D)."""
     rows, width = h.shape
     out = torch.empty_like(h)
     columns = triton.next_power_of_2(width)
     block = max(1, min(16, 2048 // columns))
-    _added[(triton.cdiv(rows, block),)](h, change, out, rows, eps, width, block, columns, num_warps=4)
+    _residual_norm[(triton.cdiv(rows, block),)](h, change, out, rows, eps, width, block, columns, num_warps=4)
     return out

@@ -1,44 +1,144 @@
-"""ARC-AGI as a task: a few pairs of grids show a rule, and it is to be applied to further inputs.
+"""ARC-AGI as a task: a few pairs of grids show a rule, which is to be applied to further inputs.
 
-Other tasks have one rule, which the model learns once; here every puzzle has its own, so that solving is training
-(adapting/). What training needs of a task is here; how ARC is read, solved and shown, its own commands say.
+Other tasks have one rule, which the model learns once. Here each puzzle has its own, so that solving one is training
+(few_shot.Demonstrates; inference/test_time_training.py). So the rules of base.Task, which judge an answer by its
+question alone, do not exist here: only the answers tell what is correct.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import numpy as np
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.arc.encode import FACETS, KINDS, LABELS, VOCABULARY
-from trmsolve.tasks.arc.samples import Data
-from trmsolve.tasks.cellwise import Frame
+from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOCAB_SIZE
+from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
+from trmsolve.tasks.arc.json_io import format_grid, parse
+from trmsolve.tasks.arc.picture import grid_picture
+from trmsolve.tasks.arc.read import read, read_documents
+from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
+from trmsolve.tasks.few_shot import AugmentedTask, FewShotTask
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.arc.dataset import ArcTrainingData
+    from trmsolve.tasks.sequence import SequenceFormat
+
+SIDES = (10, 20, MAX_SIDE)  # groups of tasks in reports, by the longest side of their grids
 
 
-class Arc:
-    """The task, as far as training knows it (tasks/base.py)."""
+class Arc(Task):
+    """The task object; capabilities Trains and Demonstrates."""
 
     name = "arc"
-    model: ClassVar[dict[str, Any]] = {
-        "mixer": "scene",
-        "facets": FACETS,
-        "vocabulary": VOCABULARY,
-        "options": LABELS,
-        "kinds": len(KINDS),
-        "width": 64,
-        "hidden": 128,
+    styles: ClassVar[tuple[str, ...]] = ("grid",)
+    model_defaults: ClassVar[Mapping[str, Any]] = {
+        "mixer": "relational",
+        "embedding": "color",
+        "feature_sizes": FEATURE_SIZES,
+        "vocab_size": VOCAB_SIZE,
+        "num_classes": NUM_CLASSES,
+        "num_relations": len(RELATIONS),
+        "hidden_size": 64,
+        "intermediate_size": 128,
         "n": 2,
         "N_sup": 6,
     }
-    # Rows of the table are met seldom: large steps, and nothing that shrinks them. Every task has a solution.
-    train: ClassVar[dict[str, Any]] = {"batch": 40, "puzzle_lr": 0.03, "puzzle_decay": 0.0, "solvable_weight": 0.0}
-    mix = ("held_out", "rows_per_task", "most")
-    data = Data.open
+    # A row of the puzzle table is seldom used: large steps, no decay. Every task has a solution.
+    train_defaults: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 40,
+        "puzzle_lr": 0.03,
+        "puzzle_weight_decay": 0.0,
+        "solvable_weight": 0.0,
+    }
+    data_options = (
+        Option("held_out", float, "Share of tasks, chosen by name, that are not trained on.", 0.0, 0, 1),
+        Option("rows_per_task", int, "Rows of the puzzle table for each task, each under another symmetry.", 1, 1),
+        Option("most", int, "Maximum cells of a canvas; larger pairs are skipped.", 225, 1),
+    )
+    report_groups: ClassVar[Mapping[str, Sequence[str]]] = {
+        "sides": tuple(map(str, SIDES)),
+        "sizes": ("same", "other"),  # of outputs, compared with their inputs
+    }
 
-    def by_cells(self, frame: Frame) -> Any:
-        """Raises TrmsolveError: the published networks for ARC know their tasks by rows of tables that are not ours."""
+    # -- text and pictures ----------------------------------------------------------------------------------------
+    def read(self, lines: Iterable[Line], source: str) -> Iterator[FewShotTask | InvalidPuzzle]:  # type: ignore[override]
+        """The tasks of one JSON text."""
+        yield from read_documents([(1, parse("\n".join(line.text for line in lines)))], source)
+
+    def read_files(
+        self, paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
+    ) -> Iterator[FewShotTask | InvalidPuzzle]:
+        """The tasks of files, folders and stdin (`-`); see read.read."""
+        return read(paths, solutions, strict)
+
+    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """A grid as rows of digits."""
+        return format_grid(answer)
+
+    def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """A grid as rows of digits."""
+        return format_grid(grid)
+
+    def format_line(self, grid: np.ndarray) -> str:
+        """A grid's digits, row after row."""
+        return format_grid(grid).replace("\n", "")
+
+    def picture(
+        self, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
+    ) -> Picture:
+        """A grid in its colours."""
+        return grid_picture(question if prediction is None else prediction.answer)
+
+    # -- few-shot -------------------------------------------------------------------------------------------------
+    def augmented_task(self, task: FewShotTask, num_augmentations: int, first_row: int, seed: int) -> AugmentedTask:
+        """The task under so many augmentations, with rows of the puzzle table from `first_row` on."""
+        from trmsolve.tasks.arc.augmentations import ArcAugmentedTask
+
+        return ArcAugmentedTask(task, num_augmentations, first_row, seed)
+
+    def supports_model(self, config: Any) -> bool:
+        """Whether a network of this TRMConfig takes the tokens and relations of encode.py, and has a puzzle table."""
+        fits = tuple(config.feature_sizes) == FEATURE_SIZES and config.num_relations == len(RELATIONS)
+        return fits and config.num_puzzles > 0
+
+    def group_of(self, task: FewShotTask) -> dict[str, str]:
+        """The task's group in each of report_groups."""
+        side = next((limit for limit in SIDES if task.max_side <= limit), MAX_READABLE_SIDE)
+        return {"sides": str(side), "sizes": "same" if SizeRule.from_pairs(task.pairs).keeps_size else "other"}
+
+    # -- training -------------------------------------------------------------------------------------------------
+    def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> ArcTrainingData:
+        """Files of tasks, `[demonstrations:]PATH[=WEIGHT]`; see dataset.ArcTrainingData.open."""
+        from trmsolve.tasks.arc.dataset import ArcTrainingData
+
+        return ArcTrainingData.open(specs, seed, **options)
+
+    # -- what ARC does not have -----------------------------------------------------------------------------------
+    def encode(self, question: np.ndarray) -> NoReturn:
+        """Raises TrmsolveError: without its demonstrations, an input is no question."""
+        raise self._needs_demonstrations()
+
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> NoReturn:
+        """Raises TrmsolveError, as encode does."""
+        raise self._needs_demonstrations()
+
+    def check(self, question: np.ndarray, answer: np.ndarray) -> NoReturn:
+        """Raises TrmsolveError, as encode does."""
+        raise self._needs_demonstrations()
+
+    def as_sequence(self, sequence_format: SequenceFormat) -> NoReturn:
+        """Raises TrmsolveError: the published networks for ARC identify their tasks by rows of their own tables."""
         raise TrmsolveError(
             "a network for ARC that takes a token for each cell can only be run step by step",
             "from Python: trmsolve.load(FILE).refine(tokens, puzzle_ids)",
+        )
+
+    def _needs_demonstrations(self) -> TrmsolveError:
+        return TrmsolveError(
+            "ARC tasks are solved by adapting to their demonstrations", "trmsolve arc FILE, or Model.adapt(tasks)"
         )
 
 

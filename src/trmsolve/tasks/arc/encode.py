@@ -1,51 +1,57 @@
-"""A grid as the model sees it: a token for each cell of a canvas that holds input and output, cropped to no more.
+"""A grid as the network's input: one token for each cell of a canvas that holds input and output.
 
-A token knows its colour, or that it lies outside of the input, and three facts that a cell has by what surrounds it.
-Its answer is a colour, or that it lies outside of the output. What tokens hear of each other (KINDS, and eight
-neighbours) knows no sizes and positions, so that a rule learnt on small grids holds on large ones.
+A token's id is the cell's colour, or "outside the input", and three features of the cell's surroundings. Its class to
+be predicted is a colour, or "outside the output". The relations among tokens (RELATIONS, and eight neighbours) do not
+depend on sizes and positions, so that a rule learnt on small grids applies to large ones.
 """
 
 from __future__ import annotations
 
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trmsolve.tasks.arc.grids import COLOURS, Grid, Pair
-from trmsolve.tasks.arc.sizes import Shape, SizeRule
-from trmsolve.tasks.base import Encoded, Guess, Sample, Scene
+from trmsolve.model.inputs import Encoded
+from trmsolve.tasks.arc.grids import COLORS, Shape, SizeRule
+from trmsolve.tasks.base import Prediction, Sample
+from trmsolve.tasks.few_shot import Grid, Pair
 
-OUTSIDE = COLOURS  # the colour of a cell that is not there
-LABELS = COLOURS + 1
-# What stands in a cell, as a number with digits: its colour; the size of its area, by doublings; whether its object is
+if TYPE_CHECKING:
+    from trmsolve.model.mixers.relational import RelationalEdges
+
+OUTSIDE = COLORS  # the "colour" of a cell outside its grid
+NUM_CLASSES = COLORS + 1
+# A token id is a number with these digits: the colour; the size of the cell's area, in doublings; whether its object is
 # the largest (1), the smallest (2) or both (3); whether its colour is the most frequent (1), the rarest (2) or both.
-FACETS = (LABELS, 8, 4, 4)
-VOCABULARY = prod(FACETS)
-# What a token hears the mean of:
-KINDS = (
+FEATURE_SIZES = (NUM_CLASSES, 8, 4, 4)
+VOCAB_SIZE = prod(FEATURE_SIZES)
+# Each token receives, for each relation, the mean over a group of tokens:
+RELATIONS = (
     # its row, column, the grid, the area of its colour that it lies in, the object it is part of, all of its colour
     *("row", "column", "grid", "area", "object", "colour"),
     # its mirror image, left to right
     "flip",
-    # where input and output differ in size: the cells that fall onto each other when the larger one is cut into pieces
-    # of the smaller one's size, or shrunk to it
+    # if input and output differ in size: the cells that coincide when the larger one is cut into pieces of the smaller
+    # one's size, or shrunk to it
     *("fold", "zoom"),
     # its mirror image, top to bottom, and about the main diagonal of a square
     *("flop", "transpose"),
-    # where input and output differ in size: the cell of a part of the input that would lie here, were that part cut
-    # out: all but the ground, which is the most frequent colour; the largest object; the smallest; the rarest colour
+    # if input and output differ in size: the cell of a part of the input that would lie here if that part were cut
+    # out: all but the background (the most frequent colour); the largest object; the smallest; the rarest colour
     *("content", "largest", "smallest", "rarest"),
-    # the first cell that is not of the ground's colour, looking up, left, right and down
+    # the first cell that is not of the background's colour, looking up, left, right and down
     *("up", "left", "right", "down"),
 )
-Units = dict[str, tuple[np.ndarray, np.ndarray]]  # by kind what each cell speaks to, and what it hears; -1 for none
-NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
+# By relation the group that each cell belongs to as source, and the one it receives from; -1 for none.
+Groups = dict[str, tuple[np.ndarray, np.ndarray]]
+NEIGHBORS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
 
 
 def encode(grid: Grid, rule: SizeRule, row: int = 0) -> Encoded:
-    """The question that an input is. row: of the table of task embeddings (model/palette.py).
+    """An input grid as a question. row: of the puzzle table.
 
-    The choices: for each cell of the canvas one of LABELS. An option means cell * LABELS + label.
+    One choice among NUM_CLASSES for each cell of the canvas. The meaning of an option is cell * NUM_CLASSES + class.
     """
     height, width = canvas = rule.canvas(grid.shape)
     cells = np.full(canvas, OUTSIDE, np.int64)
@@ -54,25 +60,26 @@ def encode(grid: Grid, rule: SizeRule, row: int = 0) -> Encoded:
     objects = np.where((cells == 0) | (cells == OUTSIDE), -1, components((cells == 0) + 2 * (cells == OUTSIDE), True))
     x = np.ravel_multi_index(
         (cells, _doublings(areas, cells), _extremes(_numbered(objects)), _extremes(np.where(objects < 0, -1, cells))),
-        FACETS,
+        FEATURE_SIZES,
     )
     number = height * width
-    options = np.arange(number) * LABELS
-    ties = _ties(cells, areas, objects, grid.shape, rule.output(grid.shape))
-    return Encoded(x.ravel() + VOCABULARY * row, ties, options, np.full(number, LABELS), np.arange(number * LABELS))
+    first = np.arange(number) * NUM_CLASSES
+    edges = _edges(cells, areas, objects, grid.shape, rule.output(grid.shape))
+    size, meanings = np.full(number, NUM_CLASSES), np.arange(number * NUM_CLASSES)
+    return Encoded(x.ravel() + VOCAB_SIZE * row, edges, first, size, meanings)
 
 
 def labels(output: Grid, canvas: Shape) -> np.ndarray:
-    """int64 (cells,) What each cell of the canvas is to become."""
-    wanted = np.full(canvas, OUTSIDE, np.int64)
-    wanted[: output.shape[0], : output.shape[1]] = output
-    return wanted.ravel()
+    """The class of each cell of the canvas, int64 (cells,)."""
+    classes = np.full(canvas, OUTSIDE, np.int64)
+    classes[: output.shape[0], : output.shape[1]] = output
+    return classes.ravel()
 
 
 def sample(pair: Pair, rule: SizeRule, row: int = 0) -> Sample:
-    """A pair to train on. Large grids weigh more than small ones, but not by as much as they have more cells.
+    """A pair as a training sample. A grid's weight grows with the square root of its number of cells.
 
-    Raises ValueError for an output that the rule's canvas does not hold.
+    Raises ValueError if the rule's canvas does not hold the output.
     """
     canvas = rule.canvas(pair.input.shape)
     if pair.output.shape[0] > canvas[0] or pair.output.shape[1] > canvas[1]:
@@ -82,44 +89,44 @@ def sample(pair: Pair, rule: SizeRule, row: int = 0) -> Sample:
     return Sample(encode(pair.input, rule, row), target, weight=weight)
 
 
-def decode(meanings: np.ndarray, confidence: np.ndarray, canvas: Shape, size: Shape | None = None) -> Guess:
-    """The grid that int64 (cells,) meanings draw on the canvas, and its confidence, float32 (cells,), as one of a cell.
+def decode(classes: np.ndarray, confidence: np.ndarray, canvas: Shape, size: Shape | None = None) -> Prediction:
+    """The grid of these classes, int64 (cells,), on the canvas, with the confidence, float32 (cells,), of each cell.
 
-    Its size, unless it is known: the rows, and the columns, of which most cells inside it are there; at least one.
-    A cell that is outside all the same is drawn black, with no confidence.
+    Unless the size is given, it is the rows, and the columns, most of whose cells are inside; at least one. A cell
+    that is predicted to be outside but lies within the size becomes black, with confidence 0.
     """
-    chosen, sure = (meanings % LABELS).reshape(canvas), confidence.reshape(canvas)
-    there = chosen != OUTSIDE
+    chosen, confidence = classes.reshape(canvas), confidence.reshape(canvas)
+    inside = chosen != OUTSIDE
     if size is None:
-        height = max(1, _extent(there[:, : max(1, _extent(there.any(0)))].mean(1) >= 0.5))
-        size = height, max(1, _extent(there[:height].mean(0) >= 0.5))
-    inside = np.s_[: size[0], : size[1]]
-    answer = np.where(there, chosen, 0)[inside].astype(np.uint8)
-    return Guess(answer, np.where(there, sure, 0)[inside].astype(np.float32))
+        height = max(1, _leading(inside[:, : max(1, _leading(inside.any(0)))].mean(1) >= 0.5))
+        size = height, max(1, _leading(inside[:height].mean(0) >= 0.5))
+    region = np.s_[: size[0], : size[1]]
+    answer = np.where(inside, chosen, 0)[region].astype(np.uint8)
+    return Prediction(answer, np.where(inside, confidence, 0)[region].astype(np.float32))
 
 
-def _extent(there: np.ndarray) -> int:
-    """How many lead the row that are there."""
-    return len(there) if there.all() else int(there.argmin())
+def _leading(flags: np.ndarray) -> int:
+    """The number of True values before the first False."""
+    return len(flags) if flags.all() else int(flags.argmin())
 
 
-# -- what a grid is made of ---------------------------------------------------------------------------------------
+# -- features of cells ----------------------------------------------------------------------------------------------
 
 
 def components(cells: np.ndarray, diagonal: bool) -> np.ndarray:
-    """int64, the same shape: cells of one value that hang together have one number, 0, 1, ... by first occurrence."""
+    """Connected components of equal values, int64 of the same shape, numbered 0, 1, ... by first occurrence."""
     height, width = cells.shape
-    found = np.arange(height * width).reshape(height, width)
+    index = np.arange(height * width).reshape(height, width)
     steps = [(0, 1), (1, 0), *([(1, 1), (1, -1)] if diagonal else [])]
-    ties = []
+    edges = []
     for down, right in steps:
         here = np.s_[: height - down, max(0, -right) : width - max(0, right)]
         there = np.s_[down:, max(0, right) : width + min(0, right)]
         same = cells[here] == cells[there]
-        ties.append((found[here][same], found[there][same]))
-    a, b = (np.concatenate(side) for side in zip(*ties, strict=True))
+        edges.append((index[here][same], index[there][same]))
+    a, b = (np.concatenate(ends) for ends in zip(*edges, strict=True))
     root = np.arange(height * width)
-    while True:  # everyone's root falls to the lowest one that a neighbour has, then to that one's own
+    while True:  # each root becomes the lowest one among its neighbours, then that one's own root
         low = np.minimum(root[a], root[b])
         after = root.copy()
         np.minimum.at(after, root[a], low)
@@ -132,13 +139,13 @@ def components(cells: np.ndarray, diagonal: bool) -> np.ndarray:
 
 
 def _doublings(areas: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """How often 1 can be doubled up to the size of the cell's area, 6 at most, plus 1; 0 outside."""
+    """log2 of the size of the cell's area, rounded down, at most 6, plus 1; 0 outside."""
     size = np.bincount(areas.ravel())[areas]
-    return np.where(cells == OUTSIDE, 0, np.minimum(np.log2(size).astype(np.int64) + 1, FACETS[1] - 1))
+    return np.where(cells == OUTSIDE, 0, np.minimum(np.log2(size).astype(np.int64) + 1, FEATURE_SIZES[1] - 1))
 
 
 def _extremes(groups: np.ndarray) -> np.ndarray:
-    """1 for the cells of the largest group, 2 for those of the smallest, 3 where it is both; 0 else, and for -1."""
+    """1 for the cells of the largest group, 2 for those of the smallest, 3 if it is both; else, and for -1, 0."""
     inside = groups >= 0
     if not inside.any():
         return np.zeros_like(groups)
@@ -149,120 +156,121 @@ def _extremes(groups: np.ndarray) -> np.ndarray:
 
 
 def _numbered(groups: np.ndarray) -> np.ndarray:
-    """The same groups as 0, 1, ...; -1 stays."""
+    """The groups renumbered as 0, 1, ...; -1 stays."""
     values, numbers = np.unique(groups, return_inverse=True)
     return numbers.reshape(groups.shape) - int(values[0] == -1)
 
 
-# -- who hears whom -----------------------------------------------------------------------------------------------
+# -- relations ------------------------------------------------------------------------------------------------------
 
 
-def _ties(cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Shape, after: Shape | None) -> Scene:
+def _edges(
+    cells: np.ndarray, areas: np.ndarray, objects: np.ndarray, before: Shape, after: Shape | None
+) -> RelationalEdges:
+    """All relations. cells, areas, objects: int64 (H, W) canvas; before, after: sizes of input and output."""
+    from trmsolve.model.mixers.relational import RelationalEdges  # imports torch
+
     height, width = cells.shape
-    r, c = np.indices(cells.shape)
+    r, c = np.indices(cells.shape)  # (H, W) each
     inside = cells != OUTSIDE
     index = np.pad(r * width + c, 1, constant_values=-1)
-    near = np.stack([index[1 + dr : 1 + dr + height, 1 + dc : 1 + dc + width].ravel() for dr, dc in NEIGHBOURS], 1)
-    at = np.where(inside, r * width + c, -1)
-    grouped = {
-        "row": r,
-        "column": c,
-        "grid": np.zeros_like(r),
-        "area": areas,
-        "object": objects,
-        "colour": cells,
-    }
-    units = {kind: (told, told) for kind, told in grouped.items()}
-    units |= _mirrors(at, before)
-    units |= _mapped(r, c, inside, before, after)
+    neighbors = np.stack([index[1 + dr : 1 + dr + height, 1 + dc : 1 + dc + width].ravel() for dr, dc in NEIGHBORS], 1)
+    token = np.where(inside, r * width + c, -1)  # (H, W), of cells of the input
+    within = {"row": r, "column": c, "grid": np.zeros_like(r), "area": areas, "object": objects, "colour": cells}
+    groups: Groups = {relation: (group, group) for relation, group in within.items()}
+    groups |= _mirrors(token, before)
+    groups |= _rescalings(r, c, inside, before, after)
     drawn = inside & (cells != np.bincount(cells[inside]).argmax())
-    units |= _cut_out(at, cells, objects, drawn, changed=after != before)
-    units |= _seen(at, drawn)
-    speaks, hears, numbers = [], [], []
-    for told, heard in (units[kind] for kind in KINDS):
-        both = np.stack([told.ravel(), heard.ravel()])
-        there = np.zeros(int(both.max()) + 2, np.int64)  # the last stands for none
-        there[both] = 1
-        there[-1] = 0
-        rank = np.cumsum(there) - 1
+    groups |= _crops(token, cells, objects, drawn, changed=after != before)
+    groups |= _first_in_sight(token, drawn)
+    src, dst, num_groups = [], [], []
+    for sources, targets in (groups[relation] for relation in RELATIONS):
+        # Renumber the groups that occur as 0, 1, ...: [[5, -1], [5, 9]] -> [[0, -1], [0, 1]].
+        both = np.stack([sources.ravel(), targets.ravel()])  # (2, L)
+        occurs = np.zeros(int(both.max()) + 2, np.int64)  # the last entry is that of -1
+        occurs[both] = 1
+        occurs[-1] = 0
+        rank = np.cumsum(occurs) - 1
         rank[-1] = -1
-        speaks.append(rank[both[0]])
-        hears.append(rank[both[1]])
-        numbers.append(int(there.sum()))
-    return Scene(*(np.stack(part).astype(np.int32) for part in (near, speaks, hears)), np.array(numbers, np.int64))
+        src.append(rank[both[0]])
+        dst.append(rank[both[1]])
+        num_groups.append(int(occurs.sum()))
+    arrays = (np.stack(part).astype(np.int32) for part in (neighbors, src, dst))
+    return RelationalEdges(*arrays, np.array(num_groups, np.int64))
 
 
-def _mirrors(at: np.ndarray, shape: Shape) -> Units:
-    """Every cell of the input speaks, and is heard by its mirror image."""
-    grid = at[: shape[0], : shape[1]]
+def _mirrors(token: np.ndarray, shape: Shape) -> Groups:
+    """Each cell of the input receives from its mirror image."""
+    grid = token[: shape[0], : shape[1]]
     images = {"flip": grid[:, ::-1], "flop": grid[::-1]}
     if shape[0] == shape[1]:
         images["transpose"] = grid.T
-    nobody = np.full_like(at, -1)
-    found = dict.fromkeys(("flip", "flop", "transpose"), (nobody, nobody))
-    for kind, image in images.items():
-        heard = nobody.copy()
-        heard[: shape[0], : shape[1]] = image
-        found[kind] = at, heard
-    return found
+    none = np.full_like(token, -1)
+    groups = dict.fromkeys(("flip", "flop", "transpose"), (none, none))
+    for relation, image in images.items():
+        targets = none.copy()
+        targets[: shape[0], : shape[1]] = image
+        groups[relation] = token, targets
+    return groups
 
 
-def _cut_out(at: np.ndarray, cells: np.ndarray, objects: np.ndarray, drawn: np.ndarray, changed: bool) -> Units:
-    """Each cell of a part's bounding box speaks to where it would lie if the box were moved to the corner."""
+def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, drawn: np.ndarray, changed: bool) -> Groups:
+    """A part's bounding box, moved to the corner: each cell of the box is a source where it would lie then."""
     size, rank = _extremes(objects), _extremes(np.where(drawn, cells, -1))
     parts = {"content": drawn, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
-    found = {}
-    for kind, part in parts.items():
-        heard, told = np.full_like(at, -1), np.full_like(at, -1)
+    groups = {}
+    for relation, part in parts.items():
+        targets, sources = np.full_like(token, -1), np.full_like(token, -1)
         if changed and part.any():
             rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
             box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            told[box] = at[box]
-            heard[: rows[-1] + 1 - rows[0], : columns[-1] + 1 - columns[0]] = at[box]
-        found[kind] = told, heard
-    return found
+            sources[box] = token[box]
+            targets[: rows[-1] + 1 - rows[0], : columns[-1] + 1 - columns[0]] = token[box]
+        groups[relation] = sources, targets
+    return groups
 
 
-def _seen(at: np.ndarray, drawn: np.ndarray) -> Units:
-    """Each cell that is drawn speaks; in each direction the first such cell is heard, whoever stands behind it."""
-    own = np.where(drawn, at, -1)
-    found = {}
-    for kind, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
-        # Turned so that the direction is to the left; what stands at each place or left of it, then one further left.
+def _first_in_sight(token: np.ndarray, drawn: np.ndarray) -> Groups:
+    """Drawn cells are sources; each cell receives from the first one in each direction."""
+    own = np.where(drawn, token, -1)
+    groups = {}
+    for relation, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
+        # Turned so that the direction is to the left. In a row, x a drawn cell:  . x . x .
         turned = np.rot90(own, -turns)
-        place = np.maximum.accumulate(np.where(turned >= 0, np.arange(turned.shape[1]), -1), 1)
-        before = np.pad(place, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+        column = np.where(turned >= 0, np.arange(turned.shape[1]), -1)  # -1 1 -1 3 -1
+        nearest = np.maximum.accumulate(column, 1)  # -1 1 1 3 3: the last one up to here
+        before = np.pad(nearest, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]  # -1 -1 1 1 3: strictly before
         first = np.where(before < 0, -1, np.take_along_axis(turned, np.maximum(before, 0), 1))
-        found[kind] = own, np.where(at >= 0, np.rot90(first, turns), -1)
-    return found
+        groups[relation] = own, np.where(token >= 0, np.rot90(first, turns), -1)
+    return groups
 
 
-def _mapped(r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape, after: Shape | None) -> Units:
-    """The units of `fold` and `zoom`: what cells of the input speak to, and what cells of the output hear."""
-    nobody = np.full(r.shape, -1)
+def _rescalings(r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape, after: Shape | None) -> Groups:
+    """The groups of `fold` and `zoom`: cells of the input are sources, cells of the output receive."""
+    none = np.full(r.shape, -1)
     if after is None or after == before:
-        return dict.fromkeys(("fold", "zoom"), (nobody, nobody))
+        return dict.fromkeys(("fold", "zoom"), (none, none))
     width = r.shape[1]
     target = (r < after[0]) & (c < after[1])
-    pieces = [_piece(b, a) for b, a in zip(before, after, strict=True)]
-    fold = (r % pieces[0]) * width + c % pieces[1]
-    heard, told = (
-        [_shrunk(i, own, other) for i, own, other in zip((r, c), *s, strict=True)]
-        for s in ((after, before), (before, after))
+    periods = [_period(b, a) for b, a in zip(before, after, strict=True)]
+    fold = (r % periods[0]) * width + c % periods[1]
+    dst, src = (
+        [_shrunk(i, own, other) for i, own, other in zip((r, c), *sides, strict=True)]
+        for sides in ((after, before), (before, after))
     )
-    whole = all(max(a, b) % min(a, b) == 0 for a, b in zip(after, before, strict=True))
+    divisible = all(max(a, b) % min(a, b) == 0 for a, b in zip(after, before, strict=True))
     folded = np.where(inside, fold, -1), np.where(target, fold, -1)
-    zoomed = np.where(inside, told[0] * width + told[1], -1), np.where(target, heard[0] * width + heard[1], -1)
-    return {"fold": folded, "zoom": zoomed if whole else (nobody, nobody)}
+    zoomed = np.where(inside, src[0] * width + src[1], -1), np.where(target, dst[0] * width + dst[1], -1)
+    return {"fold": folded, "zoom": zoomed if divisible else (none, none)}
 
 
-def _piece(before: int, after: int) -> int:
-    """The period at which input and output fall onto each other; pieces of an input may have a line between them."""
+def _period(before: int, after: int) -> int:
+    """The period at which input and output coincide; pieces of an input may have a separating line between them."""
     if after >= before:
         return before
     return next((after + line for line in (0, 1) if (before + line) % (after + line) == 0), after)
 
 
 def _shrunk(index: np.ndarray, own: int, other: int) -> np.ndarray:
-    """Where an index of a side lies on the other one, when the longer is shrunk to the shorter."""
+    """The index on the other side to which an index of a longer side is shrunk."""
     return index // (own // other) if own > other else index

@@ -1,42 +1,66 @@
-"""What an ARC task is made of. A grid is uint8 (height, width), both 1 .. LARGEST, of colours 0 .. 9; 0 is black."""
+"""ARC's grids, and how large a task's outputs are as far as its demonstrations tell.
+
+The network predicts every cell of a canvas that holds input and output, unused cells included (encode.py). So a rule
+that allows for more than needed costs only time. What the sizes determine, the network need not learn: that the output
+is the input three times as large, or one of its four panels.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
-import numpy as np
+from trmsolve.tasks.few_shot import Pair
 
-COLOURS = 10
-LARGEST = 30  # rows or columns of a grid
+COLORS = 10  # 0 .. 9; 0 is black
+MAX_SIDE = 30  # rows or columns of an ARC grid
+MAX_READABLE_SIDE = 100  # of a grid that is read: variants of ARC (1D-ARC) have longer ones
 
-Grid = np.ndarray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """A grid and what the task's rule makes of it."""
-
-    input: Grid
-    output: Grid
+Shape = tuple[int, int]  # rows, columns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ArcTask:
-    """One task: pairs that show its rule, and inputs to apply it to."""
+@dataclass(frozen=True, slots=True)
+class SizeRule:
+    """For each axis the output's side: `ratio` times the input's, or always `fixed`, or unknown, `limit` at most."""
 
-    name: str  # printable, never empty; whatever somebody called it, so never a path
-    source: str  # "file" or "file:name", for messages
-    demonstrations: tuple[Pair, ...]  # one or more
-    tests: tuple[Grid, ...]  # one input or more
-    answers: tuple[Grid, ...] | None = None  # an output for each test, None if unknown; for scoring, never for solving
+    ratio: tuple[Fraction | None, Fraction | None]
+    fixed: tuple[int | None, int | None]
+    limit: Shape
 
-    @property
-    def largest(self) -> int:
-        """The longest side of any grid that a solver is shown, so that it is known without the answers."""
-        shown = [grid for pair in self.demonstrations for grid in (pair.input, pair.output)]
-        return max(max(grid.shape) for grid in (*shown, *self.tests))
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[Pair]) -> SizeRule:
+        """What holds for all pairs, one or more. Where ratio and fixed side both hold, the ratio is used."""
+        shapes = [(pair.input.shape, pair.output.shape) for pair in pairs]
+        ratios = [{Fraction(after[axis], before[axis]) for before, after in shapes} for axis in (0, 1)]
+        sides = [{after[axis] for _, after in shapes} for axis in (0, 1)]
+        rows, columns = (
+            (next(iter(r)) if len(r) == 1 else None, next(iter(s)) if len(s) == 1 else None, max(s))
+            for r, s in zip(ratios, sides, strict=True)
+        )
+        return cls((rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2]))
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
-        """The demonstrations, then the tests with their answers where these are known."""
-        return (*self.demonstrations, *map(Pair, self.tests, self.answers or ()))
+    def keeps_size(self) -> bool:
+        """Whether outputs are as large as their inputs."""
+        return self.ratio == (1, 1)
+
+    def output(self, shape: Shape) -> Shape | None:
+        """The output's size for an input of this size; None if the rule does not determine it."""
+        height, width = self._side(0, shape[0]), self._side(1, shape[1])
+        return None if height is None or width is None else (height, width)
+
+    def canvas(self, shape: Shape) -> Shape:
+        """A size that holds the input and any output."""
+        height, width = (self._side(axis, shape[axis]) for axis in (0, 1))
+        return (
+            max(shape[0], self.limit[0] if height is None else height),
+            max(shape[1], self.limit[1] if width is None else width),
+        )
+
+    def _side(self, axis: int, side: int) -> int | None:
+        ratio = self.ratio[axis]
+        limit = MAX_SIDE if max(side, self.limit[axis]) <= MAX_SIDE else MAX_READABLE_SIDE
+        if ratio is not None and (ratio * side).denominator == 1 and 1 <= ratio * side <= limit:
+            return int(ratio * side)
+        return self.fixed[axis]

@@ -1,8 +1,8 @@
-"""ARC's grids as pictures: one by itself, or a whole task with everything between its grids.
+"""Pictures of ARC grids: one alone, or a whole task with all its grids.
 
-A whole task is one picture too, so that every view can draw it and follow it step by step: the grids lie on a mat, with
-an arrow of cells between what goes in and what comes out, and a line between what is shown and what is asked. Such
-drawings are kept as arrays of looks, intp (height, width), which can be put beside and above each other.
+A whole task is one picture, so that every renderer can draw it and show it step by step: the grids lie on a background,
+with an arrow between input and output, and a line between demonstrations and tests. Such drawings are arrays of
+symbols, intp (height, width), indices into CELLS, which can be put beside and above each other.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from itertools import starmap, zip_longest
 
 import numpy as np
 
-from trmsolve.tasks.arc.grids import COLOURS, ArcTask, Grid, Pair
-from trmsolve.tasks.arc.sizes import Shape, SizeRule
-from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
+from trmsolve.tasks.arc.grids import COLORS, Shape, SizeRule
+from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
+from trmsolve.tasks.few_shot import Attempts, FewShotTask, Grid, Pair
 
-MAT, INK, TIP, LINE, SETTLED, DOUBTED, CHANGED = range(COLOURS, COLOURS + 7)  # looks beyond the colours
+MAT, SHAFT, TIP, LINE, SURE, DOUBTFUL, CHANGED = range(COLORS, COLORS + 7)  # symbols besides the colours
 
-LOOKS = (
-    *(Cell(str(colour), f"arc{colour}") for colour in range(COLOURS)),
+CELLS = (
+    *(Cell(str(color), f"arc{color}") for color in range(COLORS)),
     Cell(" ", "mat"),
     Cell(" ", "rule"),
     Cell(">", "rule"),
@@ -28,131 +28,132 @@ LOOKS = (
     Cell("?", "doubted"),
     Cell("*", "redrawn"),
 )
-ARROW = np.array([[INK, MAT], [MAT, TIP], [INK, MAT]])
-NOTHING = np.array([[MAT]])
-GAP = 2  # cells of mat between drawings
-SHAPE = 1.5  # columns for a row that a whole task should have: a screen's shape
+ARROW = np.array([[SHAFT, MAT], [MAT, TIP], [SHAFT, MAT]])
+GAP = 2  # cells of background between drawings
+ASPECT = 1.5  # columns per row of a whole task that suit a screen
 
 Drawing = np.ndarray
-Attempts = Sequence[Sequence[Drawing]]  # for each test what was tried
 
 
-def picture(drawing: Drawing) -> Picture:
+def grid_picture(drawing: Drawing) -> Picture:
     """A drawing, or a grid, uint8 (height, width), as a picture."""
-    return Picture([[LOOKS[k] for k in row] for row in drawing.tolist()], solid=True)
+    return Picture([[CELLS[k] for k in row] for row in drawing.tolist()], solid=True)
 
 
-def whole(task: ArcTask, attempts: Attempts = (), width: int = 0, rooms: Sequence[Shape] = ()) -> Picture:
-    """A task: the demonstrations, below a line the tests with the first two attempts at each, the better one first.
+def task_picture(
+    task: FewShotTask, attempts: Attempts = (), width: int = 0, attempt_sizes: Sequence[Shape] = ()
+) -> Picture:
+    """The demonstrations, and below a line the tests with the first two attempts at each.
 
-    attempts: for each test its grids; fewer tests or grids than there are leave their places empty.
-    width: cells that the picture should keep to; pairs stand beside each other as far as that allows, one at least.
-    rooms: for each test height and width that each of two attempts gets at least, so that one which comes or changes
-        its size moves nothing.
+    attempts: for each test its grids; missing ones leave their places empty.
+    width: desired width in cells; as many pairs as fit are beside each other, at least one.
+    attempt_sizes: for each test the least height and width reserved for each of two attempts, so that the layout stays
+        the same when an attempt appears or changes its size.
     """
-    return framed(_all(task, attempts, width, rooms))
+    return framed(_task_drawing(task, attempts, width, attempt_sizes))
 
 
-def closer(
-    task: ArcTask, attempts: Attempts, tests: Sequence[int], width: int = 0, rooms: Sequence[Shape] = ()
+def zoom_levels(
+    task: FewShotTask,
+    attempts: Attempts,
+    tests: Sequence[int],
+    width: int = 0,
+    attempt_sizes: Sequence[Shape] = (),
 ) -> tuple[Picture, ...]:
-    """What whole() draws with ever less around it: these tests alone, then what matters most of them, the attempts."""
-    chosen = [(task.tests[i], attempts[i], rooms[i] if rooms else ()) for i in tests]
-    alone = flow((test(*each) for each in chosen), width - 2)
-    most = flow((beside(_places(tries, room)) if len(tries) else grid for grid, tries, room in chosen), width - 2)
-    return framed(alone), framed(most)
+    """task_picture with ever less context: these tests alone, then only their attempts."""
+    chosen = [(task.tests[i], attempts[i], attempt_sizes[i] if attempt_sizes else ()) for i in tests]
+    alone = flow(starmap(_test_drawing, chosen), width - 2)
+    attempts_alone = (beside(_places(grids, size)) if len(grids) else test_input for test_input, grids, size in chosen)
+    return framed(alone), framed(flow(attempts_alone, width - 2))
 
 
-def screen_width(task: ArcTask, rooms: Sequence[Shape] = ()) -> int:
-    """The `width` by which whole() comes nearest to a screen's shape."""
+def screen_width(task: FewShotTask, attempt_sizes: Sequence[Shape] = ()) -> int:
+    """The `width` at which task_picture comes closest to a screen's shape."""
 
-    def side(width: int) -> float:
-        rows, columns = _all(task, (), width, rooms).shape
-        return max(columns, SHAPE * rows)
+    def longer_side(width: int) -> float:
+        rows, columns = _task_drawing(task, (), width, attempt_sizes).shape
+        return max(columns, ASPECT * rows)
 
-    return min(range(8, 256, 8), key=side)
+    return min(range(8, 256, 8), key=longer_side)
 
 
-def answer_rooms(task: ArcTask) -> list[Shape]:
-    """For each test the height and width that hold any answer to it, as far as the demonstrations tell."""
-    rule = SizeRule.of(task.demonstrations)
+def attempt_sizes(task: FewShotTask) -> list[Shape]:
+    """For each test the height and width that hold any answer, as far as the demonstrations determine."""
+    rule = SizeRule.from_pairs(task.demonstrations)
     return [rule.output(grid.shape) or rule.canvas(grid.shape) for grid in task.tests]
 
 
-def _all(task: ArcTask, attempts: Attempts, width: int, rooms: Sequence[Shape]) -> Drawing:
-    shown = flow(map(pair, task.demonstrations), width - 2)
-    tests = zip_longest(task.tests, attempts[: len(task.tests)], rooms, fillvalue=())
-    asked = flow(starmap(test, tests), width - 2)
-    line = np.full((1, max(shown.shape[1], asked.shape[1])), LINE)
-    return above([shown, line, asked])
+def _task_drawing(task: FewShotTask, attempts: Attempts, width: int, sizes: Sequence[Shape]) -> Drawing:
+    demonstrations = flow(map(pair_drawing, task.demonstrations), width - 2)
+    places = zip_longest(task.tests, attempts[: len(task.tests)], sizes, fillvalue=())
+    tests = flow(starmap(_test_drawing, places), width - 2)
+    line = np.full((1, max(demonstrations.shape[1], tests.shape[1])), LINE)
+    return above([demonstrations, line, tests])
 
 
-def marks(guess: Guess, previous: Guess | None = None) -> Drawing:
-    """A map of a guess that is being refined, as large as it: what changed in this step, what is unsure, and the rest.
+def change_map(prediction: Prediction, previous: Prediction | None = None) -> Drawing:
+    """A map as large as a predicted grid: which cells changed since the previous step, are in doubt, or neither.
 
-    Kept beside the grid rather than drawn into it, where each colour already means something. At the first step,
-    where everything is new, nothing counts as changed.
+    Drawn beside the grid, in which every colour has a meaning. At the first step nothing counts as changed.
     """
-    drawn = np.where(guess.confidence < UNSURE, DOUBTED, SETTLED)
+    drawing = np.where(prediction.confidence < UNSURE, DOUBTFUL, SURE)
     if previous is not None:
-        before = np.full(drawn.shape, COLOURS)  # no colour: what had no place before is new
+        before = np.full(drawing.shape, COLORS)  # no colour: cells that did not exist before are new
         height, width = map(min, before.shape, previous.answer.shape)
         before[:height, :width] = previous.answer[:height, :width]
-        drawn[guess.answer != before] = CHANGED
-    return drawn
+        drawing[prediction.answer != before] = CHANGED
+    return drawing
 
 
 def framed(drawing: Drawing) -> Picture:
-    """A drawing as a picture with mat around it."""
-    return picture(np.pad(drawing, 1, constant_values=MAT))
+    """A drawing as a picture with background around it."""
+    return grid_picture(np.pad(drawing, 1, constant_values=MAT))
 
 
-def pair(pair: Pair) -> Drawing:
+def pair_drawing(pair: Pair) -> Drawing:
     """Input and output with an arrow between them."""
     return beside([pair.input, ARROW, pair.output])
 
 
-def test(grid: Grid, attempts: Sequence[Drawing] = (), room: Sequence[int] = ()) -> Drawing:
-    """A test's input and up to two attempts, with room for both where one is given."""
-    return beside([grid, ARROW, *_places(attempts, room)])
+def _test_drawing(grid: Grid, attempts: Sequence[Drawing] = (), size: Sequence[int] = ()) -> Drawing:
+    """A test's input and up to two attempts; with a size, space for two of that size."""
+    return beside([grid, ARROW, *_places(attempts, size)])
 
 
-def _places(attempts: Sequence[Drawing], room: Sequence[int]) -> list[Drawing]:
-    places = [*attempts, NOTHING, NOTHING] if len(room) else attempts
-    return [roomy(attempt, *room) for attempt in places[:2]]
+def _places(attempts: Sequence[Drawing], size: Sequence[int]) -> list[Drawing]:
+    empty = np.array([[MAT]])
+    places = [*attempts, empty, empty] if len(size) else attempts
+    return [centered(attempt, *size) for attempt in places[:2]]
 
 
-def roomy(drawing: Drawing, height: int = 0, width: int = 0) -> Drawing:
-    """The drawing in the middle of a mat of at least this size."""
-    missing = [max(wanted - size, 0) for wanted, size in zip((height, width), drawing.shape, strict=True)]
+def centered(drawing: Drawing, height: int = 0, width: int = 0) -> Drawing:
+    """The drawing in the middle of a background of at least this size."""
+    missing = [max(least - size, 0) for least, size in zip((height, width), drawing.shape, strict=True)]
     return np.pad(drawing.astype(np.intp), [(n // 2, n - n // 2) for n in missing], constant_values=MAT)
 
 
 def beside(drawings: Iterable[Drawing], gap: int = GAP) -> Drawing:
-    """Drawings from left to right, their middles level."""
+    """Drawings from left to right, vertically centred."""
     parts = list(drawings)
     height = max(part.shape[0] for part in parts)
-    between = np.full((height, gap), MAT)
-    spaced = [piece for part in parts for piece in (between, roomy(part, height))]
-    return np.concatenate(spaced[1:], axis=1)
+    space = np.full((height, gap), MAT)
+    return np.concatenate([piece for part in parts for piece in (space, centered(part, height))][1:], axis=1)
 
 
 def above(drawings: Iterable[Drawing], gap: int = GAP // 2) -> Drawing:
-    """Drawings from top to bottom, their left sides in line."""
+    """Drawings from top to bottom, aligned on the left."""
     parts = list(drawings)
     width = max(part.shape[1] for part in parts)
-    between = np.full((gap, width), MAT)
-    filled = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=MAT) for part in parts]
-    spaced = [piece for part in filled for piece in (between, part)]
-    return np.concatenate(spaced[1:], axis=0)
+    space = np.full((gap, width), MAT)
+    return np.concatenate([piece for part in parts for piece in (space, _left(part, width))][1:], axis=0)
 
 
 def flow(drawings: Iterable[Drawing], width: int, gap: int = 3 * GAP) -> Drawing:
-    """Drawings in rows, as many beside each other as `width` cells hold, in columns of equal width."""
+    """Drawings in rows, in columns of equal width, as many beside each other as `width` cells hold."""
     parts = list(drawings)
     column = max(part.shape[1] for part in parts)
-    across = max((width + gap) // (column + gap), 1)
-    rows = [parts[i : i + across] for i in range(0, len(parts), across)]
+    columns = max((width + gap) // (column + gap), 1)
+    rows = [parts[i : i + columns] for i in range(0, len(parts), columns)]
     return above(beside((_left(part, column) for part in row), gap) for row in rows)
 
 

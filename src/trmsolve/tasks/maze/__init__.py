@@ -1,27 +1,31 @@
-"""Mazes of any size as a task (tasks/base.py says what a task is): shortest paths from S to G."""
+"""Mazes of any size: shortest paths from S to G."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from trmsolve.tasks.maze.cells import WALL
-from trmsolve.tasks.maze.data import Data
-from trmsolve.tasks.maze.encode import KINDS, OPTIONS, decode, encode, open_cells
-from trmsolve.tasks.maze.generate import generate
+from trmsolve.tasks.base import Option, Task
+from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, augmentation_name, invert
+from trmsolve.tasks.maze.cells import FLOOR, WALL
+from trmsolve.tasks.maze.generate import KINDS, MIXED, generate
 from trmsolve.tasks.maze.picture import picture
 from trmsolve.tasks.maze.read import read
-from trmsolve.tasks.maze.rules import check, connected, shortest, solved
-from trmsolve.tasks.maze.views import VIEWS, name_view, unview, view
-from trmsolve.tasks.maze.write import CSV_HEADER, draw, line, path, write
+from trmsolve.tasks.maze.rules import check, connected, is_solution, shortest_length
+from trmsolve.tasks.maze.write import CSV_HEADER, format_grid, format_line, path_cells, write
 
 if TYPE_CHECKING:
-    from trmsolve.tasks.cellwise import Frame
+    from trmsolve.model.inputs import Encoded
+    from trmsolve.tasks.base import Prediction, TrainingData
+    from trmsolve.tasks.sequence import SequenceFormat
+
+OFF_PATH = Option("off_path", float, "Weight of cells beside the path.", min=0, max=1)
 
 
-class Maze:
-    """The task: each method is the function of its name, imported above."""
+class Maze(Task):
+    """The task; with Augments, Generates and Trains (tasks/base.py)."""
 
     name = "maze"
     styles = ("grid", "line", "csv")
@@ -29,68 +33,94 @@ class Maze:
 
     read = staticmethod(read)
     write = staticmethod(write)
-    draw = staticmethod(draw)
-    line = staticmethod(line)
+    format_grid = staticmethod(format_grid)
+    format_line = staticmethod(format_line)
     check = staticmethod(check)
-    solved = staticmethod(solved)
-    encode = staticmethod(encode)
-    decode = staticmethod(decode)
-    open_cells = staticmethod(open_cells)
-    views = VIEWS
-    view = staticmethod(view)
-    unview = staticmethod(unview)
-    name_view = staticmethod(name_view)
+    is_solution = staticmethod(is_solution)
     picture = staticmethod(picture)
+    generate = staticmethod(generate)
+    num_augmentations = NUM_AUGMENTATIONS
+    augment = staticmethod(augment)
+    invert = staticmethod(invert)
+    augmentation_name = staticmethod(augmentation_name)
 
-    def by_cells(self, frame: Frame) -> Maze:
-        """For a published network."""
-        from trmsolve.tasks.maze.cellwise import CellwiseMaze
+    # Encoding needs the model's edge types, and so torch: it is imported when the first maze is solved.
+    def encode(self, question: np.ndarray) -> Encoded | None:
+        """Floor cells as tokens (encode.py)."""
+        from trmsolve.tasks.maze.encode import encode
 
-        return CellwiseMaze(frame)
+        return encode(question)
 
-    def unfit(self, question: np.ndarray) -> str:
-        """Any size will do."""
-        return ""
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
+        """The maze with the predicted path."""
+        from trmsolve.tasks.maze.encode import decode
 
-    def max_steps(self, question: np.ndarray) -> int:
-        """Enough for news to cross half of all cells there and back at 16 a step; most runs rest long before."""
-        return 16 + int((question != WALL).sum()) // 16
+        return decode(question, meanings, confidence)
 
-    def details(self, answer: np.ndarray) -> dict[str, Any]:
-        """The path from S to G as [row, column] pairs, 0-based, and its steps."""
-        cells = path(answer)
-        return {"path": cells, "path_steps": len(cells) - 1}
+    def open_cells(self, question: np.ndarray) -> np.ndarray:
+        """bool, same shape: the floor, of which the path is a part."""
+        return question == FLOOR
 
-    def refusal(self, question: np.ndarray) -> str:
-        """What breadth-first search found."""
+    def infeasible_reason(self, question: np.ndarray) -> str:
+        """The result of breadth-first search."""
         return check(question, question)[0].message
 
-    def stratum(self, question: np.ndarray) -> str:
+    def max_steps(self, question: np.ndarray) -> int:
+        """Enough for messages to cross half of all cells and back at 16 a step; most rollouts settle long before."""
+        return 16 + int((question != WALL).sum()) // 16
+
+    def json_fields(self, answer: np.ndarray) -> dict[str, Any]:
+        """The path from S to G as [row, column] pairs, 0-based, and its number of steps."""
+        cells = path_cells(answer)
+        return {"path": cells, "path_steps": len(cells) - 1}
+
+    def difficulty_group(self, question: np.ndarray) -> str:
         """By the length of the shortest path."""
-        steps = shortest(question)
+        steps = shortest_length(question)
         if steps is None:
             return "no path"
         low = steps // 50 * 50
         return f"{low} to {low + 49} steps"
 
-    def qualities(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
-        """A path that leads to the goal without a fork, though it may be longer than need be."""
+    def partial_metrics(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
+        """Whether there is a path to the goal without a fork, though it may be longer than necessary."""
         return {"valid_path": connected(question, answer)}
 
-    generate = staticmethod(generate)
-    # A layer carries news one cell further: (n + 1) T layers = 16 cells a step.
-    model: ClassVar[dict[str, Any]] = {
+    def as_sequence(self, sequence_format: SequenceFormat) -> Maze:
+        """For models with one token per cell."""
+        from trmsolve.tasks.maze.sequence import SequenceMaze
+
+        return SequenceMaze(sequence_format)
+
+    # -- Generates ----------------------------------------------------------------------------------------------
+    generator_options = (
+        Option("kind", str, "Kind of maze.", MIXED, choices=KINDS),
+        Option("density", float, "Share of walls, for the kind walls.", min=0, max=1),
+        Option("min_path", int, "Steps of the shortest path at least.", 0, min=0),
+    )
+
+    # -- Trains -------------------------------------------------------------------------------------------------
+    # A layer passes messages one cell further: (n + 1) T layers = 16 cells a step.
+    model_defaults: ClassVar[Mapping[str, Any]] = {
         "mixer": "grid",
-        "options": OPTIONS,
-        "vocabulary": KINDS,
-        "width": 32,
-        "hidden": 96,
+        "num_classes": 17,  # encode.OPTIONS
+        "vocab_size": 3,  # encode.KINDS
+        "hidden_size": 32,
+        "intermediate_size": 96,
         "T": 2,
         "N_sup": 40,
     }
-    train: ClassVar[dict[str, Any]] = {}
-    mix = ("off_path", "phase")
-    data = Data.open
+    train_defaults: ClassVar[Mapping[str, Any]] = {}
+    data_options: ClassVar[tuple[Option, ...]] = (
+        OFF_PATH,
+        Option("phase", float, "Weight of the distance modulo 8.", min=0, max=1),
+    )
+
+    def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:
+        """Files and generators, mixed by weight."""
+        from trmsolve.tasks.maze.data import MazeData
+
+        return MazeData.open(specs, seed, **options)
 
 
 TASK = Maze()

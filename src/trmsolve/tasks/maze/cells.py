@@ -1,7 +1,32 @@
-"""What a cell of a maze can be. A maze is a uint8 grid (height, width) of these; an answer has PATH where FLOOR was."""
+"""The cells of a maze, how they are written, and how messages name them.
+
+A maze is a uint8 grid (height, width) of WALL, FLOOR, START and GOAL; an answer has PATH where the path crosses FLOOR.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 WALL, FLOOR, START, GOAL, PATH = range(5)
 
 SMALLEST, LARGEST = 3, 255  # rows or columns of a maze
+
+SYMBOLS = "# SGo"  # of WALL, FLOOR, START, GOAL, PATH, as they are written
+NAMES = ("wall", "floor", "start", "goal", "path")
+EXPECTED = "expected # for wall, a space or . for floor, S for the start, G for the goal"
+
+FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"}  # every accepted character
+VALUES = {mark: cell for cell, marks in FORMS.items() for mark in marks}
+
+
+def cell_name(cell: tuple[int, int]) -> str:
+    """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
+    return f"r{cell[0] + 1}c{cell[1] + 1}"
+
+
+def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:
+    """Cells for a message, no more than `most` by name: r1c1, r1c2 and 7 more."""
+    named = [cell_name(cell) for cell in cells[:most]]
+    if len(cells) > most:
+        return f"{', '.join(named)} and {len(cells) - most} more"
+    return " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:])))

@@ -1,4 +1,4 @@
-"""Training mazes: files and generators, mixed by weight, each seen from a random side, with labels made anew.
+"""Training mazes: files and generators, mixed by weight, each under a random augmentation, with labels made anew.
 
 Draw number i of a seed is always the same sample, so that a run's position in its data is one number.
 """
@@ -16,22 +16,22 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
+from trmsolve.tasks.dataset import Mixture, file_digest, training_puzzles
+from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, swaps_ends, symmetry_of
+from trmsolve.tasks.maze.bfs import distances, find_cell
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.encode import sample
 from trmsolve.tasks.maze.generate import KINDS, generate
-from trmsolve.tasks.maze.paths import distances, place
 from trmsolve.tasks.maze.read import read
-from trmsolve.tasks.maze.rules import shortest
-from trmsolve.tasks.maze.views import VIEWS, swaps, turn, view
-from trmsolve.tasks.mixture import Mixture, digest, puzzles
+from trmsolve.tasks.maze.rules import shortest_length
 from trmsolve.tasks.symmetries import transform
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Known(NamedTuple):
-    """A maze and the distances from both of its ends, shared by its views: searching each anew takes the most time."""
+class SearchedMaze(NamedTuple):
+    """A maze and the distances from both of its ends, shared by its augmentations: searching each anew would take most of the time."""
 
     maze: np.ndarray  # uint8 (height, width)
     from_start: np.ndarray  # int32, same shape
@@ -39,36 +39,36 @@ class Known(NamedTuple):
     given: np.ndarray | None = None  # the answer that came with it
 
     @classmethod
-    def of(cls, maze: np.ndarray, given: np.ndarray | None = None) -> Known:
-        """Searches."""
-        return cls(maze, *(distances(maze != WALL, place(maze, end)) for end in (START, GOAL)), given)
+    def search(cls, maze: np.ndarray, given: np.ndarray | None = None) -> SearchedMaze:
+        """Search from both ends."""
+        return cls(maze, *(distances(maze != WALL, find_cell(maze, end)) for end in (START, GOAL)), given)
 
-    def seen(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """View k of the maze, and the distances from its start."""
-        return view(self.maze, k), transform(self.from_goal if swaps(k) else self.from_start, turn(k))
+    def augmented(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The maze under augmentation k, and the distances from its start."""
+        return augment(self.maze, k), transform(self.from_goal if swaps_ends(k) else self.from_start, symmetry_of(k))
 
 
-class Files:
+class FileSource:
     """The mazes of one file. Answers that came with them are kept, but only the published recipes train on them."""
 
     def __init__(self, path: Path) -> None:
-        self.name, self.digest = path.name, digest(path)
-        found = puzzles(path, read)
-        self.known = lru_cache(maxsize=None)(lambda number: Known.of(found[number].question, found[number].solution))
-        self.number = len(found)
-        for puzzle in found:
-            if shortest(puzzle.question) is None:
+        self.name, self.digest = path.name, file_digest(path)
+        mazes = training_puzzles(path, read)
+        self.searched = lru_cache(maxsize=None)(lambda i: SearchedMaze.search(mazes[i].question, mazes[i].solution))
+        self.number = len(mazes)
+        for puzzle in mazes:
+            if shortest_length(puzzle.question) is None:
                 raise TrmsolveError(f"{puzzle.source}: no path leads from S to G", "train on mazes that have one")
 
     def __len__(self) -> int:
         return self.number
 
-    def draw(self, rng: np.random.Generator, index: int) -> Known:
+    def draw(self, rng: np.random.Generator, index: int) -> SearchedMaze:
         """A random maze of the file."""
-        return self.known(int(rng.integers(self.number)))
+        return self.searched(int(rng.integers(self.number)))
 
 
-class Generated:
+class GeneratorSource:
     """The generator as a source: it makes one new maze for every few draws, and draws from all made so far.
 
     With a range of sizes, the largest grow from the lower to the upper end over the first GROW mazes.
@@ -78,67 +78,67 @@ class Generated:
 
     def __init__(self, seed: int, spec: str) -> None:
         self.name, self.digest = f"generate:{spec}", f"seed {seed}"
-        kind, low, high = parse(spec)
+        kind, low, high = parse_generator(spec)
 
-        def make(number: int) -> Known:
+        def make(number: int) -> SearchedMaze:
             rng = np.random.default_rng([seed, number, 2])
             most = low + (high - low) * min(1.0, number / self.GROW)
             size = [int(side) for side in rng.integers(low, int(most) + 1, 2)]
-            return Known.of(generate(seed, number, (size[0], size[1]), kind=kind)[0])
+            return SearchedMaze.search(generate(seed, number, (size[0], size[1]), kind=kind)[0])
 
         self.maze = lru_cache(maxsize=None)(make)
 
     def __len__(self) -> int:
         return 0  # without end
 
-    def draw(self, rng: np.random.Generator, index: int) -> Known:
+    def draw(self, rng: np.random.Generator, index: int) -> SearchedMaze:
         """A random one of the mazes that exist by draw number `index`."""
         return self.maze(int(rng.integers(self.FIRST + index // self.DRAWS_PER_MAZE)))
 
 
 @dataclass(frozen=True)
-class Mazes:
+class MazeSamples:
     """Mazes without end."""
 
     mixture: Mixture
     seed: int = 0
 
     @classmethod
-    def open(cls, specs: Sequence[str], seed: int = 0, **mix: Any) -> Self:
+    def open(cls, specs: Sequence[str], seed: int = 0, **options: Any) -> Self:
         """Sources from `PATH[=WEIGHT]` or `generate:[KIND:]SIDE[-SIDE][=WEIGHT]`; mazes up to 30x30 by default."""
 
-        def source(name: str) -> Files | Generated:
+        def source(name: str) -> FileSource | GeneratorSource:
             if name.startswith("generate:"):
-                return Generated(seed, name.removeprefix("generate:"))
-            return Files(Path(name))
+                return GeneratorSource(seed, name.removeprefix("generate:"))
+            return FileSource(Path(name))
 
-        return cls(Mixture.open(specs or ["generate:8-30"], source), seed, **mix)
+        return cls(Mixture.open(specs or ["generate:8-30"], source), seed, **options)
 
     def describe(self) -> list[dict[str, object]]:
         """Provenance: name, sha256, number of puzzles and share of each source."""
         return self.mixture.describe()
 
-    def maze(self, index: int) -> tuple[Known, np.random.Generator]:
+    def maze(self, index: int) -> tuple[SearchedMaze, np.random.Generator]:
         """Number `index`, and the randomness that is left for what else is done to it."""
         rng = np.random.default_rng([self.seed, index])
         return self.mixture.pick(rng).draw(rng, index), rng
 
 
 @dataclass(frozen=True)
-class Data(Mazes):
-    """What a run draws from."""
+class MazeData(MazeSamples):
+    """Training samples of the bundled model."""
 
     off_path: float = 0.3  # weight in the loss of cells beside the path: there are ten times as many
     phase: float = 0.2  # weight of a cell's phase
 
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
-        known, rng = self.maze(index)
-        maze, steps = known.seen(int(rng.integers(VIEWS)))
+        searched, rng = self.maze(index)
+        maze, steps = searched.augmented(int(rng.integers(NUM_AUGMENTATIONS)))
         return sample(maze, steps, self.off_path, self.phase)
 
 
-def parse(spec: str) -> tuple[str, int, int]:
+def parse_generator(spec: str) -> tuple[str, int, int]:
     """Kind, least and greatest side of `[KIND:]SIDE[-SIDE]`. Raises TrmsolveError."""
     match = re.fullmatch(r"(?:([a-z]+):)?(\d+)(?:-(\d+))?", spec)
     low, high = (int(match[2]), int(match[3] or match[2])) if match else (0, 0)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.errors import TrmsolveError, nearest
+from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Difficulty
+from trmsolve.tasks.maze.bfs import canonical, distances
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
-from trmsolve.tasks.maze.makers import MAKERS
-from trmsolve.tasks.maze.paths import canonical, distances
+from trmsolve.tasks.maze.layouts import LAYOUTS
 
 MIXED = "mixed"
-KINDS = (MIXED, *MAKERS)
+KINDS = (MIXED, *LAYOUTS)
 MIX = {"walls": 0.3, "hard": 0.15, "perfect": 0.2, "braided": 0.2, "rooms": 0.15}  # how often it draws which kind
 FAR = {"hard": 1.0}  # how often start and goal are at far ends of the maze
 USUALLY_FAR = 0.5
@@ -35,8 +35,8 @@ def generate(
 ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
     """Maze number `index` of a seed: (question, answer, difficulty), grids uint8 (height, width) of cells.py.
 
-    The answer is the canonical shortest path (paths.py). `size` is rows and columns, or a number for both. `kind` is
-    one of KINDS, described in makers.py; "mixed" draws another one of them. `density` is the probability of a wall; it
+    The answer is the canonical shortest path (bfs.py). `size` is rows and columns, or a number for both. `kind` is
+    one of KINDS, described in layouts.py; "mixed" draws another one of them. `density` is the probability of a wall; it
     goes with the kind walls, which it turns "mixed" into. Start and goal are often at far ends; otherwise every length
     of path is as likely. `min_path` asks for a path of so many steps at least: mazes are drawn until one has it.
     ValueError: a size, density or length out of range, or no such maze in DRAWS draws. TrmsolveError: an unknown kind.
@@ -51,12 +51,12 @@ def generate(
         raise ValueError(f"a path of {min_path} steps: in a maze of {height}x{width} the number must lie in 0..{bound}")
     rng = np.random.default_rng([seed, index])
     for _ in range(DRAWS):
-        made = rng.choice(list(MIX), p=list(MIX.values())) if kind == MIXED else kind
+        layout = rng.choice(list(MIX), p=list(MIX.values())) if kind == MIXED else kind
         options = {} if density is None else {"density": density}
-        open_cells = MAKERS[made](rng, height, width, **options)
+        open_cells = LAYOUTS[layout](rng, height, width, **options)
         if not open_cells.any():
             continue
-        end, others, reached = _ends(rng, open_cells, rng.random() < FAR.get(made, USUALLY_FAR), max(1, min_path))
+        end, others, reached = _ends(rng, open_cells, rng.random() < FAR.get(layout, USUALLY_FAR), max(1, min_path))
         longest = max(longest, reached)
         if others is None:
             continue
@@ -65,7 +65,7 @@ def generate(
         question = np.where(open_cells, FLOOR, WALL).astype(np.uint8)
         question[start], question[goal] = START, GOAL
         answer = canonical(question)
-        return question, answer, difficulty(answer, str(made))
+        return question, answer, difficulty(answer, str(layout))
     raise ValueError(
         f"no {height}x{width} maze of kind {kind} with a path of {max(1, min_path)} steps in {DRAWS} draws; "
         f"the longest seen has {longest}"
@@ -92,7 +92,7 @@ def difficulty(answer: np.ndarray, kind: str) -> Difficulty:
 
 def _checked(kind: str, density: float | None) -> str:
     if kind not in KINDS:
-        raise TrmsolveError(f"unknown kind of maze '{kind}'", nearest(kind, KINDS))
+        raise TrmsolveError(f"unknown kind of maze '{kind}'", did_you_mean(kind, KINDS))
     if density is None:
         return kind
     if kind not in (MIXED, "walls"):

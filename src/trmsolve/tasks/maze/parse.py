@@ -8,15 +8,27 @@ from math import isqrt
 
 import numpy as np
 
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, PATH, SMALLEST, START, WALL
-from trmsolve.tasks.maze.symbols import EXPECTED, NAMES, VALUES, at, places
+from trmsolve.tasks.maze.cells import (
+    EXPECTED,
+    FLOOR,
+    GOAL,
+    LARGEST,
+    NAMES,
+    PATH,
+    SMALLEST,
+    START,
+    VALUES,
+    WALL,
+    cell_name,
+    cell_names,
+)
 from trmsolve.tasks.text import describe
 
 BYTES_PER_CELL = 4000
 ON_A_LINE = "on one line a maze has side*side characters, 9 at least, or its rows joined by /"
 
 
-class Refused(Exception):
+class MalformedMaze(Exception):
     """Characters that are no maze; `row` is the guilty row (0-based) where there is one."""
 
     def __init__(self, message: str, row: int = 0) -> None:
@@ -40,7 +52,7 @@ LIMIT = f"a maze has at most {size(LARGEST, LARGEST)}"
 def question(rows: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
     """The maze that the rows draw, and the answer when they draw one too: uint8 (height, width) both.
 
-    Raises Refused.
+    Raises MalformedMaze.
     """
     drawn = _grid(rows)
     bare = _without_path(drawn)
@@ -48,30 +60,30 @@ def question(rows: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def answer(rows: Sequence[str], question: np.ndarray) -> np.ndarray:
-    """The answer that the rows draw, uint8, same shape as its question. Raises Refused where it is another maze's.
+    """The answer that the rows draw, uint8, same shape as its question. Raises MalformedMaze where it is another maze's.
 
     Whether its path is any good is not asked here.
     """
     drawn = _grid(rows)
     if drawn.shape != question.shape:
-        raise Refused("it is {}x{}, the question {}x{}".format(*drawn.shape, *question.shape))
+        raise MalformedMaze("it is {}x{}, the question {}x{}".format(*drawn.shape, *question.shape))
     moved = np.argwhere(_without_path(drawn) != question)
     if len(moved):
         r, c = moved[0].tolist()
         more = f" (and {len(moved) - 1} more cells differ)" if len(moved) > 1 else ""
         found, expected = NAMES[drawn[r, c]], NAMES[question[r, c]]
-        raise Refused(f"{at((r, c))} is {found}, in the question it is {expected}{more}", r)
+        raise MalformedMaze(f"{cell_name((r, c))} is {found}, in the question it is {expected}{more}", r)
     return drawn
 
 
 def split(text: str) -> list[str]:
-    """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises Refused."""
+    """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises MalformedMaze."""
     if "/" in text:
         return text.split("/")
     side = isqrt(len(text))
     if side * side != len(text) or side < SMALLEST:
         _cells(text)  # of prose, the characters are what is wrong, not their number
-        raise Refused(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
+        raise MalformedMaze(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
     return [text[start : start + side] for start in range(0, len(text), side)]
 
 
@@ -80,14 +92,14 @@ def _grid(rows: Sequence[str]) -> np.ndarray:
     widths = Counter(map(len, rows))
     height, width = len(rows), max(widths, key=lambda width: (widths[width], width))
     if max(height, *widths) > LARGEST:
-        raise Refused(f"{LIMIT}, this one at least {size(height, max(widths))}")
+        raise MalformedMaze(f"{LIMIT}, this one at least {size(height, max(widths))}")
     if len(widths) > 1:
         _refuse_ragged(rows, width)
     if min(height, width) < SMALLEST:
-        raise Refused(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
+        raise MalformedMaze(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
     grid = np.array(cells, np.uint8)
     if (grid == WALL).all():
-        raise Refused(f"walls only; {EXPECTED}")
+        raise MalformedMaze(f"walls only; {EXPECTED}")
     _refuse_ends(grid)
     return grid
 
@@ -96,7 +108,7 @@ def _cells(text: str, row: int = 0) -> list[int | None]:
     cells = list(map(VALUES.get, text))
     if None in cells:
         column = cells.index(None)
-        raise Refused(f"{describe(text[column])} in row {row + 1}, column {column + 1}; {EXPECTED}", row)
+        raise MalformedMaze(f"{describe(text[column])} in row {row + 1}, column {column + 1}; {EXPECTED}", row)
     return cells
 
 
@@ -105,21 +117,21 @@ def _refuse_ragged(rows: Sequence[str], width: int) -> None:
     more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
     hint = "; write floor as . where spaces at the end of a line get lost" if len(rows[odd[0]]) < width else ""
     cells = f"{len(rows[odd[0]])} cell{'s' * (len(rows[odd[0]]) != 1)}"
-    raise Refused(f"row {odd[0] + 1}{more} has {cells}, the others have {width}{hint}", odd[0])
+    raise MalformedMaze(f"row {odd[0] + 1}{more} has {cells}, the others have {width}{hint}", odd[0])
 
 
 def _refuse_ends(grid: np.ndarray) -> None:
-    """Raises Refused unless there is exactly one start and one goal."""
+    """Raises MalformedMaze unless there is exactly one start and one goal."""
     wrong, rows = [], []
     for cell in (START, GOAL):
         found = [(r, c) for r, c in np.argwhere(grid == cell).tolist()]
         if len(found) > 1:
-            wrong.append(f"{'two' if len(found) == 2 else len(found)} {NAMES[cell]}s, {places(found)}")
+            wrong.append(f"{'two' if len(found) == 2 else len(found)} {NAMES[cell]}s, {cell_names(found)}")
             rows.append(found[1][0])
         elif not found:
             wrong.append(f"no {NAMES[cell]}")
     if wrong:
-        raise Refused(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B)", *rows[:1])
+        raise MalformedMaze(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B)", *rows[:1])
 
 
 def _without_path(grid: np.ndarray) -> np.ndarray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.symbols import SYMBOLS
+from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, SYMBOLS, WALL
 
 UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
 
@@ -23,18 +22,18 @@ LOOKS = {
 }
 
 
-def picture(question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
-    """The maze after one step; with `guess` None the bare question.
+def picture(question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None) -> Picture:
+    """The maze after one step; with `prediction` None the bare question.
 
     question: uint8 (height, width) of WALL, FLOOR, START, GOAL. Walls and both ends are drawn as the question has them;
-    of the guess only the path over floor counts. `changed` (the path is new here) and `former` (it ran here) are
+    of the prediction only the path over floor counts. `changed` (the path is new here) and `former` (it ran here) are
     relative to `previous`: at the first step, where everything is new, nothing is marked.
     """
     look = question.astype(np.intp)
-    if guess is not None:
-        path = (guess.answer == PATH) & (question == FLOOR)
+    if prediction is not None:
+        path = (prediction.answer == PATH) & (question == FLOOR)
         look[path] = PATH
-        look[path & (guess.confidence < UNSURE)] = UNSURE_PATH
+        look[path & (prediction.confidence < UNSURE)] = UNSURE_PATH
         if previous is not None:
             before = (previous.answer == PATH) & (question == FLOOR)
             look[path & ~before] = NEW_PATH

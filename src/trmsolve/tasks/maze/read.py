@@ -7,7 +7,7 @@ A record is known by its look, never by a file's name, so one file may mix them:
 - a maze on one line: rows joined by `/`, or a square one without any mark between its rows (Maze-Hard)
 - a row of a table with a header that has a question column (tasks/table.py)
 
-What is no maze becomes a BadPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
+What is no maze becomes a InvalidPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
 
 A short line (9, 16, ... 225 characters) is a maze or a row of one; a longer one cannot be a row. No grid has a start or
 a goal beside a row that holds both, so that tells the two apart; and a line by itself is no row.
@@ -18,16 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import isqrt
 
-from trmsolve.sources import LINE_LIMIT, name_of
 from trmsolve.tasks import table as tables
-from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START
-from trmsolve.tasks.maze.parse import Refused
-from trmsolve.tasks.maze.symbols import FORMS
+from trmsolve.tasks.maze.cells import FORMS, GOAL, LARGEST, SMALLEST, START
+from trmsolve.tasks.maze.parse import MalformedMaze
 from trmsolve.tasks.text import shorten
+from trmsolve.text_io import LINE_LIMIT, source_name
 
-Record = Puzzle | BadPuzzle
+Record = Puzzle | InvalidPuzzle
 
 
 def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
@@ -35,9 +34,9 @@ def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
 
     Puzzle.question is uint8 (height, width) of WALL, FLOOR, START and GOAL; .solution likewise with PATH, or None;
     .source is "file:line" of its first line, .style one of "line", "grid", "csv". An input without any record yields
-    one BadPuzzle that says so.
+    one InvalidPuzzle that says so.
     """
-    reader = _Reader(name_of(source))
+    reader = _Reader(source_name(source))
     for line in lines:
         yield from reader.feed(line)
     yield from reader.end()
@@ -51,7 +50,7 @@ class _Reader:
         self.rows: list[Line] = []  # of the open grid
         self.table: tables.Table | None = None
         self.one_a_line = False  # in this block every line is a maze
-        self.skipping = False  # in this block a maze was refused for its size; its other rows say nothing new
+        self.skipping = False  # in this block a maze was error for its size; its other rows say nothing new
         self.found = False
 
     def feed(self, line: Line) -> Iterator[Record]:
@@ -63,7 +62,7 @@ class _Reader:
         records = list(self._close())
         if not records and not self.found:
             hint = "expected grids of # and spaces with S and G, mazes on a line, or a table with a question column"
-            records = [BadPuzzle(self.name, f"holds no puzzle; {hint}")]
+            records = [InvalidPuzzle(self.name, f"holds no puzzle; {hint}")]
         yield from records
 
     def _feed(self, line: Line) -> Iterator[Record]:
@@ -145,8 +144,8 @@ class _Reader:
         rows, self.rows = self.rows, []
         try:
             question, solution = parse.question([row.text for row in rows])
-        except Refused as refused:
-            return self._bad(rows[refused.row], str(refused))
+        except MalformedMaze as error:
+            return self._bad(rows[error.row], str(error))
         return Puzzle(question, f"{self.name}:{rows[0].number}", "grid", solution)
 
     def _too_wide(self, line: Line, found: str) -> Iterator[Record]:
@@ -160,8 +159,8 @@ class _Reader:
     def _whole(self, line: Line) -> Record:
         try:
             question, solution = parse.question(parse.split(line.text))
-        except Refused as refused:
-            return self._bad(line, str(refused))
+        except MalformedMaze as error:
+            return self._bad(line, str(error))
         return Puzzle(question, f"{self.name}:{line.number}", "line", solution)
 
     def _from_table(self, line: Line, table: tables.Table) -> Record:
@@ -175,12 +174,12 @@ class _Reader:
             part = "answer"
             if answer.strip():
                 solution = parse.answer(parse.split(answer), question)
-        except Refused as refused:
-            return self._bad(line, f"{part}: {refused}")
+        except MalformedMaze as error:
+            return self._bad(line, f"{part}: {error}")
         return Puzzle(question, f"{self.name}:{line.number}", "csv", solution)
 
-    def _bad(self, line: Line, message: str) -> BadPuzzle:
-        return BadPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
+    def _bad(self, line: Line, message: str) -> InvalidPuzzle:
+        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
 
 
 def _ends(text: str) -> tuple[int, int]:

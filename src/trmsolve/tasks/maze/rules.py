@@ -1,6 +1,6 @@
 """What makes an answer right: the question with a shortest path from S to G drawn into it. Judges, never supplies.
 
-Any shortest path will do; the canonical one (paths.py) is what is learnt, not what is asked for.
+Any shortest path will do; the canonical one (bfs.py) is what is learnt, not what is asked for.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ from functools import lru_cache
 import numpy as np
 
 from trmsolve.tasks.base import Violation
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.paths import distances, place
-from trmsolve.tasks.maze.symbols import NAMES, at, places
+from trmsolve.tasks.maze.bfs import distances, find_cell
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, NAMES, PATH, START, WALL, cell_name, cell_names
 
 Cell = tuple[int, int]
 
 REMEMBERED = 256  # questions whose shortest length is kept: more than run at a time
 
 
-def shortest(question: np.ndarray) -> int | None:
+def shortest_length(question: np.ndarray) -> int | None:
     """Steps from S to G of a question, uint8 (height, width), at the least; None when there is no way."""
-    return _shortest(np.asarray(question, np.uint8).tobytes(), question.shape[1])
+    return _shortest_length(np.asarray(question, np.uint8).tobytes(), question.shape[1])
 
 
 @lru_cache(REMEMBERED)
-def _shortest(cells: bytes, width: int) -> int | None:
+def _shortest_length(cells: bytes, width: int) -> int | None:
     maze = np.frombuffer(cells, np.uint8).reshape(-1, width)
-    steps = int(distances(maze != WALL, place(maze, START))[place(maze, GOAL)])
+    steps = int(distances(maze != WALL, find_cell(maze, START))[find_cell(maze, GOAL)])
     return steps if steps >= 0 else None
 
 
-def solved(question: np.ndarray, answer: np.ndarray) -> bool:
+def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
     """Whether check() finds nothing. Both uint8 (height, width).
 
     Counting is enough to rule out forks, loops and strays. Let the shortest way have n steps, and PATH be n - 1 cells
@@ -39,16 +38,16 @@ def solved(question: np.ndarray, answer: np.ndarray) -> bool:
     are, in one simple path. Nor can it touch itself: where it did, there would be a shorter way.
     """
     path = answer == PATH
-    least = shortest(question)
+    least = shortest_length(question)
     if least is None or np.count_nonzero(path) != least - 1 or not (np.where(path, FLOOR, answer) == question).all():
         return False
-    start, goal = place(question, START), place(question, GOAL)
+    start, goal = find_cell(question, START), find_cell(question, GOAL)
     return bool(distances(_with_ends(path, start, goal), start)[goal] >= 0)
 
 
 def connected(question: np.ndarray, answer: np.ndarray) -> bool:
     """Whether the answer is its question with a simple path from S to G, of any length. Both uint8 (height, width)."""
-    start, goal = place(question, START), place(question, GOAL)
+    start, goal = find_cell(question, START), find_cell(question, GOAL)
     return not _changes(question, answer) and not _course(answer == PATH, start, goal, least=answer.size)
 
 
@@ -61,10 +60,10 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
     answer = np.asarray(answer)
     if answer.shape != question.shape:
         return [Violation(f"the answer has shape {answer.shape}, the question {question.shape}")]
-    start, goal = place(question, START), place(question, GOAL)
-    least = shortest(question)
+    start, goal = find_cell(question, START), find_cell(question, GOAL)
+    least = shortest_length(question)
     if least is None:
-        return [Violation(f"no path leads from S ({at(start)}) to G ({at(goal)})", (start, goal))]
+        return [Violation(f"no path leads from S ({cell_name(start)}) to G ({cell_name(goal)})", (start, goal))]
     return _changes(question, answer) + _course(answer == PATH, start, goal, least)
 
 
@@ -88,7 +87,7 @@ def _course(path: np.ndarray, start: Cell, goal: Cell, least: int) -> list[Viola
     reached = steps[goal] >= 0
     if not reached:
         ends = _farthest(steps), _farthest(back)
-        message = f"the path from S ({at(start)}) breaks off at {at(ends[0])}, from G ({at(goal)}) at {at(ends[1])}"
+        message = f"the path from S ({cell_name(start)}) breaks off at {cell_name(ends[0])}, from G ({cell_name(goal)}) at {cell_name(ends[1])}"
         found.append(Violation(message, ends))
     neighbours = _neighbours(drawn)
     most = np.full(path.shape, 2)
@@ -126,4 +125,4 @@ def _farthest(steps: np.ndarray) -> Cell:
 
 def _at(what: str, where: np.ndarray) -> Violation:
     cells = tuple((r, c) for r, c in np.argwhere(where).tolist())
-    return Violation(f"{what}: {places(cells)}", cells)
+    return Violation(f"{what}: {cell_names(cells)}", cells)

@@ -10,13 +10,12 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Puzzle
-from trmsolve.tasks.maze.cells import GOAL, PATH, START
-from trmsolve.tasks.maze.symbols import SYMBOLS
+from trmsolve.tasks.maze.cells import GOAL, PATH, START, SYMBOLS
 
 STYLES = ("grid", "line", "csv")
-CSV_HEADER = "question,answer"  # whoever writes a stream of the style "csv" writes this first
+CSV_HEADER = "question,answer"  # first line of a stream in the style csv
 
-_INK = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
+_CHARACTERS = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
 
 
 def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
@@ -25,26 +24,26 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
     style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: nothing changes.
     """
     if style == "csv":
-        return f"{line(puzzle.question)},{line(answer)}"
-    return draw(answer, style, ascii_only)
+        return f"{format_line(puzzle.question)},{format_line(answer)}"
+    return format_grid(answer, style, ascii_only)
 
 
-def draw(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
         return "\n".join(_rows(grid))
     if style == "line":
-        return line(grid)
+        return format_line(grid)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 
-def line(grid: np.ndarray) -> str:
+def format_line(grid: np.ndarray) -> str:
     """A question or an answer, uint8 (height, width), on one line; `/` between the rows unless it is square."""
     height, width = grid.shape
     return ("" if height == width else "/").join(_rows(grid))
 
 
-def path(answer: np.ndarray) -> list[list[int]]:
+def path_cells(answer: np.ndarray) -> list[list[int]]:
     """The path of a right answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
 
     Raises ValueError when the cells of the answer are no path: broken off, forked, touching itself, or with cells left
@@ -58,15 +57,15 @@ def path(answer: np.ndarray) -> list[list[int]]:
     walk = [start]
     while walk[-1] != goal:
         r, c = walk[-1]
-        ahead = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in left]
-        if len(ahead) != 1:
-            raise ValueError(f"{len(ahead)} ways on from row {r}, column {c}")
-        left.remove(ahead[0])
-        walk.append(list(ahead[0]))
+        following = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in left]
+        if len(following) != 1:
+            raise ValueError(f"{len(following)} ways on from row {r}, column {c}")
+        left.remove(following[0])
+        walk.append(list(following[0]))
     if left:
         raise ValueError(f"{len(left)} cells that the path does not reach")
     return walk
 
 
 def _rows(grid: np.ndarray) -> list[str]:
-    return [row.tobytes().decode("ascii") for row in _INK[grid]]
+    return [row.tobytes().decode("ascii") for row in _CHARACTERS[grid]]

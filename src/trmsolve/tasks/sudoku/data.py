@@ -1,4 +1,4 @@
-"""Training puzzles: files of puzzles with answers, mixed by weight, made easier or unsolvable on the fly.
+"""Training puzzles: files of puzzles with answers, mixed by weight, with hints or corrupted on the fly.
 
 Draw number i of a seed is always the same sample, so that a run's position in its data is one number.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
-from trmsolve.tasks.mixture import Mixture, digest, puzzles
+from trmsolve.tasks.dataset import Mixture, file_digest, training_puzzles
 from trmsolve.tasks.sudoku.encode import candidates, encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.read import read
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 Pair = tuple[np.ndarray, np.ndarray]  # question and answer, uint8 (side, side)
 
 
-class Files:
+class FileSource:
     """The puzzles of one file: CSV or text with answers, or .npz with uint8 arrays question and answer (n, cells)."""
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self.digest = digest(path)
+        self.digest = file_digest(path)
         self.pairs = _from_npz(path) if path.suffix == ".npz" else _from_text(path)
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Files:
         return self.pairs[rng.integers(len(self.pairs))]
 
 
-class Generated:
+class GeneratorSource:
     """The generator as a source: it makes one new puzzle for every few draws, and draws from all made so far."""
 
     FIRST, DRAWS_PER_PUZZLE = 64, 16
@@ -76,7 +76,7 @@ def _from_npz(path: Path) -> list[Pair]:
 
 def _from_text(path: Path) -> list[Pair]:
     pairs = []
-    for puzzle in puzzles(path, read):
+    for puzzle in training_puzzles(path, read):
         if puzzle.solution is None:
             raise TrmsolveError(f"{puzzle.source}: a puzzle without its answer", "train on a CSV with question,answer")
         if broken := check(puzzle.question, puzzle.solution):
@@ -91,21 +91,21 @@ class Pairs:
 
     mixture: Mixture
     seed: int = 0
-    easier: float = 0.7  # share of puzzles with extra givens: without them learning stalls for long
-    easier_most: float = 0.3  # at most this share of the blanks is filled in, in the first draw
-    easier_least: float = 0.12  # and this share from draw number easier_draws on; in between it falls evenly
-    easier_draws: float = 50_000  # 0: it does not fall
+    hint_prob: float = 0.7  # probability that a puzzle gets extra givens: without them learning stalls for long
+    hint_max: float = 0.3  # largest share of the blanks that is filled in, at the first draw
+    hint_min: float = 0.12  # the same from draw number hint_draws on; it falls linearly in between
+    hint_draws: float = 50_000  # 0: it stays at hint_max
 
     @classmethod
-    def open(cls, specs: Sequence[str], seed: int = 0, **mix: float) -> Self:
+    def open(cls, specs: Sequence[str], seed: int = 0, **options: float) -> Self:
         """Sources from `PATH[=WEIGHT]` or `generate:SIDExSIDE[=WEIGHT]`; the 9x9 generator when there are none."""
 
-        def source(name: str) -> Files | Generated:
+        def source(name: str) -> FileSource | GeneratorSource:
             if name.startswith("generate:"):
-                return Generated(seed, _side(name.removeprefix("generate:")))
-            return Files(Path(name))
+                return GeneratorSource(seed, _side(name.removeprefix("generate:")))
+            return FileSource(Path(name))
 
-        return cls(Mixture.open(specs or ["generate:9x9"], source), seed, **mix)
+        return cls(Mixture.open(specs or ["generate:9x9"], source), seed, **options)
 
     def describe(self) -> list[dict[str, object]]:
         """Provenance: name, sha256, number of puzzles and share of each source."""
@@ -116,30 +116,33 @@ class Pairs:
         rng = np.random.default_rng([self.seed, index])
         source = self.mixture.pick(rng)
         question, answer = source.draw(rng, index)
-        if rng.random() < self.easier:
-            question = _reveal(question, answer, rng.random() * self.most(index), rng)
+        if rng.random() < self.hint_prob:
+            question = add_hints(question, answer, rng.random() * self.hint_share(index), rng)
         return (question, answer), rng
 
-    def most(self, index: int) -> float:
+    def hint_share(self, index: int) -> float:
         """The largest share of the blanks that draw number `index` fills in."""
-        done = min(1.0, index / self.easier_draws) if self.easier_draws else 0.0
-        return self.easier_most - done * max(0.0, self.easier_most - self.easier_least)
+        progress = min(1.0, index / self.hint_draws) if self.hint_draws else 0.0
+        return self.hint_max - progress * max(0.0, self.hint_max - self.hint_min)
 
 
 @dataclass(frozen=True)
-class Data(Pairs):
-    """What a run draws from."""
+class SudokuData(Pairs):
+    """Training samples of the bundled model."""
 
-    wrong: float = 0.08  # share with a wrong extra given, which nobody can solve: as in the solver's failed assumptions
+    unsolvable_prob: float = 0.08  # probability of a wrong extra given, as in a search's wrong branches
 
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
         (question, answer), rng = self.pair(index)
-        if rng.random() < self.wrong and (unsolvable := _mislead(question, answer, rng)) is not None:
+        if rng.random() < self.unsolvable_prob and (unsolvable := corrupt(question, answer, rng)) is not None:
             encoded = encode(unsolvable)
-            # The target is of no use to anyone: the right token of a choice may no longer exist.
-            return Sample(encoded, np.zeros(encoded.choices, np.int64), solvable=False)
-        return Sample(encode(question), target(question, answer))
+            assert encoded is not None
+            # Without target: the right token of a choice may no longer exist.
+            return Sample(encoded, np.zeros(encoded.num_choices, np.int64), solvable=False)
+        encoded = encode(question)
+        assert encoded is not None
+        return Sample(encoded, target(question, answer))
 
 
 def _side(size: str) -> int:
@@ -149,20 +152,20 @@ def _side(size: str) -> int:
     return sides[size]
 
 
-def _reveal(question: np.ndarray, answer: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def add_hints(question: np.ndarray, answer: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """A copy in which each blank is filled in with probability `share`; at least one blank stays."""
-    shown = rng.random(question.shape) < share
-    return question if (shown | (question > 0)).all() else np.where(shown, answer, question)
+    revealed = rng.random(question.shape) < share
+    return question if (revealed | (question > 0)).all() else np.where(revealed, answer, question)
 
 
-def _mislead(question: np.ndarray, answer: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+def corrupt(question: np.ndarray, answer: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """A copy with one wrong candidate as given, such that no open cell or unit is left without candidates at once."""
     side = len(question)
     tokens = candidates(question)
     wrong = tokens[answer.reshape(-1)[tokens // side] != tokens % side + 1]
     for token in rng.permutation(wrong)[:8]:
-        misled = question.copy()
-        misled.reshape(-1)[token // side] = token % side + 1
-        if encode(misled) is not None:
-            return misled
+        corrupted = question.copy()
+        corrupted.reshape(-1)[token // side] = token % side + 1
+        if encode(corrupted) is not None:
+            return corrupted
     return None

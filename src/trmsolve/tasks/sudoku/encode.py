@@ -1,7 +1,7 @@
-"""A Sudoku as tokens: one per open cell and digit that no given rules out, tied by the units it belongs to.
+"""A Sudoku as tokens: one per open cell and digit that no given rules out, connected by the units it lies in.
 
-Givens are not tokens: what they say is which candidates are left. So the model sees no digit, no position and no size,
-only which candidates exclude each other, and is exactly symmetric in digits, bands, stacks, rows, columns and
+Givens are not tokens: they only decide which candidates are left. So the model sees no digit, no position and no size,
+only which candidates exclude each other, and it is exactly symmetric in digits, bands, stacks, rows, columns and
 transposition (an exact-cover view of Sudoku: every candidate lies in one unit of each kind, every unit takes one).
 """
 
@@ -11,12 +11,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from trmsolve.tasks.base import Encoded, Guess, Units
+from trmsolve.model.inputs import Encoded
+from trmsolve.model.mixers.units import UnitEdges
+from trmsolve.tasks.base import Prediction
 from trmsolve.tasks.sudoku.rules import BOX
 from trmsolve.tasks.sudoku.symbols import symbol
 
-# A cell with more candidates than this counts as having this many: the embedding of x is a small fixed table.
-MOST_COUNTED = 9
+# Token ids: the number of candidates of the token's cell, at most this, as the embedding is a small fixed table.
+MAX_CANDIDATE_COUNT = 9
 
 
 @lru_cache
@@ -68,35 +70,35 @@ def encode(question: np.ndarray) -> Encoded | None:
             return None
         ranks[kind] = (np.cumsum(present) - 1)[units[kind]]
     per_cell = np.bincount(ranks[0], minlength=n_units)
-    x = np.minimum(per_cell, MOST_COUNTED)[ranks[0]].astype(np.int64)
-    return Encoded(x, Units(ranks, n_units), np.cumsum(per_cell) - per_cell, per_cell, tokens)
+    x = np.minimum(per_cell, MAX_CANDIDATE_COUNT)[ranks[0]].astype(np.int64)
+    return Encoded(x, UnitEdges(ranks, n_units), np.cumsum(per_cell) - per_cell, per_cell, tokens)
 
 
 def target(question: np.ndarray, solution: np.ndarray) -> np.ndarray:
     """int64 (U,): for every open cell the rank of the solution's digit among the cell's candidates."""
-    can = open_candidates(question)[question == 0]
+    possible = open_candidates(question)[question == 0]  # bool (U, side)
     digit = solution[question == 0].astype(np.int64) - 1
-    return np.cumsum(can, 1)[np.arange(len(digit)), digit] - 1
+    return np.cumsum(possible, 1)[np.arange(len(digit)), digit] - 1
 
 
-def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Guess:
+def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
     """The filled grid of one chosen candidate per open cell (meanings: cell * side + digit, int64 (U,))."""
     side = len(question)
-    answer, sure = question.copy(), np.ones(question.shape, np.float32)
+    answer, confidences = question.copy(), np.ones(question.shape, np.float32)
     answer.reshape(-1)[meanings // side] = meanings % side + 1
-    sure.reshape(-1)[meanings // side] = confidence
-    return Guess(answer, sure)
+    confidences.reshape(-1)[meanings // side] = confidence
+    return Prediction(answer, confidences)
 
 
-def assume(question: np.ndarray, meaning: int) -> np.ndarray:
+def with_assignment(question: np.ndarray, meaning: int) -> np.ndarray:
     """A copy of the question with one candidate (cell * side + digit) as given."""
     side = len(question)
-    more = question.copy()
-    more.reshape(-1)[meaning // side] = meaning % side + 1
-    return more
+    extended = question.copy()
+    extended.reshape(-1)[meaning // side] = meaning % side + 1
+    return extended
 
 
-def describe(question: np.ndarray, meaning: int) -> str:
+def describe_assignment(question: np.ndarray, meaning: int) -> str:
     """A candidate for people: r3c5=7."""
     side = len(question)
     cell, digit = divmod(meaning, side)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Difficulty
-from trmsolve.tasks.sudoku.exact import Board, board, grid, restrict, search, solutions
+from trmsolve.tasks.sudoku.backtracking import Board, board, grid, restrict, search, solutions
 
 # The share of givens at which `minimal=False` stops.
 EASY_SHARE = {4: 0.45, 6: 0.45, 9: 0.45, 16: 0.58}
@@ -85,18 +85,20 @@ def difficulty(question: np.ndarray) -> Hardness:
     one; 0 means that singles suffice. The number depends a little on how the grid is turned, as the solver tries cells
     in reading order. ValueError: no solution, or more than one.
     """
-    found, branches = solutions(question)
-    if len(found) != 1:
-        raise ValueError("the puzzle has no solution" if not found else "the puzzle has more than one solution")
+    solution_grids, branches = solutions(question)
+    if len(solution_grids) != 1:
+        raise ValueError(
+            "the puzzle has no solution" if not solution_grids else "the puzzle has more than one solution"
+        )
     return Hardness({"branches": branches, "givens": int(np.count_nonzero(question))})
 
 
 def _first(tables: Board, rng: np.random.Generator, minimal: bool) -> tuple[list[int], list[int]]:
-    """A random solved grid and givens that determine it, both as lists of candidate bits (see exact.py)."""
-    found: list[int] = []
-    while not found:  # the rare fill that runs astray is dropped early
-        found, _, _ = search(tables, tables.full, 1, 4 * tables.plane, rng)
-    solved = [bit for bit in range(tables.side * tables.plane) if found[0] >> bit & 1]
+    """A random solved grid and givens that determine it, both as lists of candidate bits (see backtracking.py)."""
+    filled: list[int] = []
+    while not filled:  # the rare search that takes too long is given up early
+        filled, _, _ = search(tables, tables.full, 1, 4 * tables.plane, rng)
+    solved = [bit for bit in range(tables.side * tables.plane) if filled[0] >> bit & 1]
     target = 0 if minimal else round(EASY_SHARE[tables.side] * tables.plane)
     return solved, _drop(tables, _shuffled(rng, solved), target)
 
@@ -123,15 +125,15 @@ def _drop(tables: Board, givens: list[int], target: int = 0) -> list[int]:
 
 
 def _unique(tables: Board, givens: list[int]) -> bool:
-    found, _, complete = search(tables, restrict(tables, givens), 2, PROOF_BRANCHES[tables.side])
-    return complete and len(found) == 1
+    leaves, _, complete = search(tables, restrict(tables, givens), 2, PROOF_BRANCHES[tables.side])
+    return complete and len(leaves) == 1
 
 
 def _follows(tables: Board, givens: list[int], bit: int) -> bool:
     """Is the candidate `bit` of the solution forced by the givens, that is: no solution without it?"""
     without = restrict(tables, givens) & ~(1 << bit)
-    found, _, complete = search(tables, without, 1, PROOF_BRANCHES[tables.side])
-    return complete and not found
+    leaves, _, complete = search(tables, without, 1, PROOF_BRANCHES[tables.side])
+    return complete and not leaves
 
 
 def _climb(

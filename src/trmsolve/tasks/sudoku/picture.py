@@ -1,39 +1,39 @@
-"""A Sudoku as a picture: which cells were given, which just changed, which are doubtful, which break a rule."""
+"""A Sudoku as a picture: which cells were given, which just changed, which are unsure, which break a rule."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.base import UNSURE, Cell, Guess, Picture
+from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
 
 SYMBOLS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # digit d is SYMBOLS[d - 1]; beyond 9 come letters
 
 
-def picture(question: np.ndarray, guess: Guess | None, previous: Guess | None = None) -> Picture:
-    """The grid after one step; with `guess` None the bare question.
+def picture(question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None) -> Picture:
+    """The grid after one step; with `prediction` None the bare question.
 
     `changed` is relative to `previous`: at the first step, where everything is new, nothing is marked as changed.
-    A given is in conflict only with another given: where an answer contradicts it, the answer is at fault.
+    A given is in conflict only with another given: where an answer contradicts it, the answer is wrong.
     """
     given = question > 0
-    answer = question if guess is None else guess.answer
-    confidence = np.ones(question.shape) if guess is None else guess.confidence
+    answer = question if prediction is None else prediction.answer
+    confidence = np.ones(question.shape) if prediction is None else prediction.confidence
     conflict = np.where(given, _duplicates(np.where(given, question, 0)), _duplicates(answer))
-    changed = np.zeros(question.shape, bool) if guess is None or previous is None else answer != previous.answer
+    changed = np.zeros(question.shape, bool) if prediction is None or previous is None else answer != previous.answer
 
     def cell(r: int, c: int) -> Cell:
-        digit, sure = int(answer[r, c]), float(confidence[r, c])
+        digit, certainty = int(answer[r, c]), float(confidence[r, c])
         if digit == 0:
             return Cell("", "blank")
         if conflict[r, c]:
             role = "conflict"
         elif given[r, c]:
-            role, sure = "given", 1.0
+            role, certainty = "given", 1.0
         elif changed[r, c]:
             role = "changed"
         else:
-            role = "unsure" if sure < UNSURE else "answer"
-        return Cell(SYMBOLS[digit - 1], role, sure)
+            role = "unsure" if certainty < UNSURE else "answer"
+        return Cell(SYMBOLS[digit - 1], role, certainty)
 
     side = len(question)
     return Picture([[cell(r, c) for c in range(side)] for r in range(side)], box_shape(side))

@@ -7,7 +7,7 @@ A record is known by its look, never by a file's name, so one file may mix them:
   or between all rows; headings (`Grid 01`), `[Puzzle]` and `#` lines around it: `.sdk`, `.ss`, Project Euler
 - a row of a table, with a header that has a question column or without one (tasks/table.py, table.py)
 
-What is no puzzle becomes a BadPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
+What is no puzzle becomes a InvalidPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
 
 Sixteen characters are a 4x4 puzzle or a row of a 16x16 grid. A bar or a digit beyond 4 says row, a
 repeated digit says puzzle; lines that say neither wait for the next one, and for the sixteenth at most.
@@ -20,17 +20,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from trmsolve.sources import LINE_LIMIT, name_of
 from trmsolve.tasks import table as tables
-from trmsolve.tasks.base import BadPuzzle, Line, Puzzle
-from trmsolve.tasks.sudoku.lex import WIDEST_ROW, Kind, Lexed, lex
-from trmsolve.tasks.sudoku.rows import OpenGrid, Row
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row
+from trmsolve.tasks.sudoku.lexer import WIDEST_ROW, Kind, Lexed, lex
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
 from trmsolve.tasks.sudoku.symbols import digits, expected, symbol, value
 from trmsolve.tasks.sudoku.table import bare_row
 from trmsolve.tasks.text import describe, shorten
+from trmsolve.text_io import LINE_LIMIT, source_name
 
-Record = Puzzle | BadPuzzle
+Record = Puzzle | InvalidPuzzle
 
 LENGTHS = "a puzzle line has 81 (or 16, 36, 256)"
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
@@ -42,15 +42,15 @@ def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
 
     Puzzle.question is uint8 (side, side), 0 = blank, without duplicate givens; .solution likewise, complete, or None;
     .source is "file:line" of its first line, .style one of "line", "grid", "csv". An input without any record yields
-    one BadPuzzle that says so.
+    one InvalidPuzzle that says so.
     """
-    reader = _Reader(name_of(source))
+    reader = _Reader(source_name(source))
     for line in lines:
         yield from reader.feed(line)
     yield from reader.end()
 
 
-class Refused(Exception):
+class MalformedPuzzle(Exception):
     """Cells that are no puzzle; `row` is the guilty row (0-based) where there is one. Never leaves this file."""
 
     def __init__(self, message: str, row: int = 0) -> None:
@@ -63,7 +63,7 @@ class _Reader:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.grid: OpenGrid | None = None
+        self.grid: GridBuilder | None = None
         self.table: tables.Table | None = None
         self.notes: list[Line] = []
         self.skipping = False  # inside a section that holds no puzzle
@@ -79,7 +79,7 @@ class _Reader:
         records = [*self._close(), *self._flush_notes()]
         if not records and not self.count:
             hint = "expected lines of 81 characters, grids, or a table with a question column"
-            records = [BadPuzzle(self.name, f"holds no puzzle; {hint}")]
+            records = [InvalidPuzzle(self.name, f"holds no puzzle; {hint}")]
         yield from records
 
     def _feed(self, line: Line) -> Iterator[Record]:
@@ -159,12 +159,12 @@ class _Reader:
         try:
             if lexed.foreign:
                 length = "" if side else f" ({len(cells)} characters; {LENGTHS})"
-                raise Refused(f"{lexed.foreign}; {expected(side)}{length}")
+                raise MalformedPuzzle(f"{lexed.foreign}; {expected(side)}{length}")
             if not side:
-                raise Refused(f"{len(cells)} characters; {LENGTHS}")
+                raise MalformedPuzzle(f"{len(cells)} characters; {LENGTHS}")
             question = to_grid(cells, side)
-        except Refused as refused:
-            return self._bad(line, str(refused))
+        except MalformedPuzzle as error:
+            return self._bad(line, str(error))
         return Puzzle(question, f"{self.name}:{line.number}", style, _solution(answer, side))
 
     # -- grids --------------------------------------------------------------------------------------------------
@@ -182,9 +182,9 @@ class _Reader:
             return
         if self.grid and self.grid.broken_rhythm():
             rows, gap = self.grid.rows, self.grid.gap
-            yield self._finish(OpenGrid(rows[:gap]))
-            self.grid = OpenGrid(rows[gap:])
-        self.grid = self.grid or OpenGrid()
+            yield self._finish(GridBuilder(rows[:gap]))
+            self.grid = GridBuilder(rows[gap:])
+        self.grid = self.grid or GridBuilder()
         self.grid.all.append(row)
         self.after_line = 0
         if self.grid.only_dashes:
@@ -223,28 +223,30 @@ class _Reader:
         else:
             yield self._finish(grid)
 
-    def _finish(self, grid: OpenGrid) -> Record:
+    def _finish(self, grid: GridBuilder) -> Record:
         rows, side = grid.rows, grid.side
         try:
             for index, row in enumerate(rows):
                 if row.lexed.foreign:
-                    raise Refused(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
+                    raise MalformedPuzzle(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
                 if side and len(row.lexed.cells) != side:
                     number = len(row.lexed.cells)
-                    raise Refused(f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index)
+                    raise MalformedPuzzle(
+                        f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index
+                    )
             if len(rows) == 1:
-                raise Refused(
+                raise MalformedPuzzle(
                     f"{len(rows[0].lexed.cells)} characters; {LENGTHS}, a row of a grid 4, 6, 9 or 16 and as many rows"
                 )
             if not side:
-                raise Refused(f"rows of {len(rows[0].lexed.cells)} cells; a grid has 4, 6, 9 or 16")
+                raise MalformedPuzzle(f"rows of {len(rows[0].lexed.cells)} cells; a grid has 4, 6, 9 or 16")
             if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
-                raise Refused(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
+                raise MalformedPuzzle(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
             if len(rows) < side:
-                raise Refused(f"the grid ends after {len(rows)} rows, expected {side}")
+                raise MalformedPuzzle(f"the grid ends after {len(rows)} rows, expected {side}")
             question = to_grid([cell for row in rows for cell in row.lexed.cells], side)
-        except Refused as refused:
-            return self._bad(rows[refused.row].line, str(refused))
+        except MalformedPuzzle as error:
+            return self._bad(rows[error.row].line, str(error))
         return Puzzle(question, f"{self.name}:{rows[0].line.number}", "grid")
 
     # -- what is no puzzle --------------------------------------------------------------------------------------
@@ -259,12 +261,12 @@ class _Reader:
         notes, self.notes = self.notes, []
         yield from map(self._no_puzzle, notes)
 
-    def _no_puzzle(self, line: Line) -> BadPuzzle:
+    def _no_puzzle(self, line: Line) -> InvalidPuzzle:
         foreign = lex(line.text).foreign
         return self._bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #")
 
-    def _bad(self, line: Line, message: str) -> BadPuzzle:
-        return BadPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
+    def _bad(self, line: Line, message: str) -> InvalidPuzzle:
+        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
 
 
 def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
@@ -274,7 +276,7 @@ def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
         if digit > side:
             row = index // side
             message = f"row {row + 1} holds {symbol(digit)}, a {side}x{side} grid knows {digits(side)}"
-            raise Refused(message, row)
+            raise MalformedPuzzle(message, row)
     grid = np.array(values, dtype=np.uint8).reshape(side, side)
     if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in values:
         hexadecimal = np.where(np.array(cells, dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
@@ -282,7 +284,7 @@ def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
             grid = hexadecimal
     if found := conflicts(grid):
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise Refused(found[0].message + more)
+        raise MalformedPuzzle(found[0].message + more)
     return grid
 
 

@@ -5,6 +5,7 @@ These rules judge and never supply: nothing here proposes a digit. A grid is an 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -40,20 +41,20 @@ def units(side: int) -> np.ndarray:
 
 
 def conflicts(question: np.ndarray) -> list[Violation]:
-    """Every digit that a unit of the grid (side, side) holds more than once; blanks are nobody's conflict."""
+    """Every digit that a unit of the grid (side, side) holds more than once; blanks never conflict."""
     side = len(question)
-    inside = units(side)
-    values = np.sort(np.asarray(question).reshape(-1)[inside], axis=1)
-    twice = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
-    if not twice.any():  # nearly always
+    cells = units(side)  # (3 side, side)
+    values = np.sort(np.asarray(question).reshape(-1)[cells], axis=1)
+    duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
+    if not duplicate.any():  # nearly always
         return []
     flat = np.asarray(question).reshape(-1)
-    found = []
-    for unit in np.flatnonzero(twice.any(axis=1)):
-        for digit in np.unique(values[unit, 1:][twice[unit]]):
-            cells = [divmod(int(cell), side) for cell in inside[unit] if flat[cell] == digit]
-            found.append(Violation(_twice(int(unit), int(digit), cells, side), tuple(cells)))
-    return found
+    violations = []
+    for unit in np.flatnonzero(duplicate.any(axis=1)):
+        for digit in np.unique(values[unit, 1:][duplicate[unit]]):
+            positions = [divmod(int(cell), side) for cell in cells[unit] if flat[cell] == digit]
+            violations.append(Violation(_duplicate_message(int(unit), int(digit), positions, side), tuple(positions)))
+    return violations
 
 
 def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
@@ -65,37 +66,39 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
     side = len(question)
     if answer.shape != question.shape:
         return [Violation(f"the answer has shape {answer.shape}, the question {question.shape}")]
-    found = []
+    violations = []
     for row, column in np.argwhere(~np.isin(answer, np.arange(1, side + 1))).tolist():
         value = answer[row, column]
         what = "is blank" if value == 0 else f"holds {value}"
-        found.append(Violation(f"row {row + 1} column {column + 1} {what}, expected {digits(side)}", ((row, column),)))
+        violations.append(
+            Violation(f"row {row + 1} column {column + 1} {what}, expected {digits(side)}", ((row, column),))
+        )
     for row, column in np.argwhere((question > 0) & (answer != question)).tolist():
         given = symbol(int(question[row, column]))
         message = f"row {row + 1} column {column + 1} no longer holds the given {given}"
-        found.append(Violation(message, ((row, column),)))
-    return found + conflicts(answer)
+        violations.append(Violation(message, ((row, column),)))
+    return violations + conflicts(answer)
 
 
-def solved(question: np.ndarray, answer: np.ndarray) -> bool:
+def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
     """Whether check() finds nothing: every unit holds every digit once and every given stands. Both (side, side)."""
     side = len(question)
-    inside = np.sort(answer.reshape(-1)[units(side)], axis=1)
-    return bool((inside == np.arange(1, side + 1)).all() and ((question == 0) | (question == answer)).all())
+    sorted_units = np.sort(answer.reshape(-1)[units(side)], axis=1)
+    return bool((sorted_units == np.arange(1, side + 1)).all() and ((question == 0) | (question == answer)).all())
 
 
-def _twice(unit: int, digit: int, cells: list[tuple[int, int]], side: int) -> str:
+def _duplicate_message(unit: int, digit: int, cells: list[tuple[int, int]], side: int) -> str:
     kind, index = divmod(unit, side)
     if kind == 0:
-        where = "columns " + _and(str(column + 1) for _, column in cells)
+        where = "columns " + _join(str(column + 1) for _, column in cells)
     elif kind == 1:
-        where = "rows " + _and(str(row + 1) for row, _ in cells)
+        where = "rows " + _join(str(row + 1) for row, _ in cells)
     else:
-        where = _and(f"row {row + 1} column {column + 1}" for row, column in cells)
+        where = _join(f"row {row + 1} column {column + 1}" for row, column in cells)
     times = TIMES.get(len(cells), f"{len(cells)} times")
     return f"{('row', 'column', 'box')[kind]} {index + 1} holds {symbol(digit)} {times}, {where}"
 
 
-def _and(parts) -> str:
+def _join(parts: Iterable[str]) -> str:
     *most, last = parts
     return f"{', '.join(most)} and {last}"

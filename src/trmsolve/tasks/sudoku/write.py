@@ -10,7 +10,7 @@ from trmsolve.tasks.sudoku.rules import side_and_box
 from trmsolve.tasks.sudoku.symbols import symbol
 
 STYLES = ("grid", "line", "csv")
-CSV_HEADER = "question,answer"  # whoever writes a stream of the style "csv" writes this first
+CSV_HEADER = "question,answer"  # first line of a stream in the style csv
 
 LINES = ("┌─┬┐", "├─┼┤", "└─┴┘", "│")  # top, between, bottom: left, along, crossing, right; then the upright
 ASCII = ("+-++", "+-++", "+-++", "|")
@@ -22,25 +22,25 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
     style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: draw with `+-|`.
     """
     if style == "csv":
-        return f"{line(puzzle.question)},{line(answer)}"
-    return draw(answer, style, ascii_only)
+        return f"{format_line(puzzle.question)},{format_line(answer)}"
+    return format_grid(answer, style, ascii_only)
 
 
-def draw(values: np.ndarray, style: str, ascii_only: bool = False) -> str:
+def format_grid(values: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, integer (side, side), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
-        return grid(values, ascii_only)
+        return framed_grid(values, ascii_only)
     if style == "line":
-        return line(values)
+        return format_line(values)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 
-def line(grid: np.ndarray) -> str:
+def format_line(grid: np.ndarray) -> str:
     """A grid, integer (side, side), on one line: 1-9 A-G, `.` for a blank."""
     return "".join(map(symbol, np.asarray(grid).reshape(-1).tolist()))
 
 
-def grid(values: np.ndarray, ascii_only: bool = False) -> str:
+def framed_grid(values: np.ndarray, ascii_only: bool = False) -> str:
     """A grid, integer (side, side), with a frame around its boxes; `.` for a blank."""
     values = np.asarray(values)
     side, (height, width) = side_and_box(values.size)

@@ -1,0 +1,141 @@
+"""From what a user types (a name, a file, an hf:// address) to one checkpoint file; and the list of what there is."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from trmsolve.checkpoint.address import Address
+from trmsolve.checkpoint.folders import bundled_dir, own_dir
+from trmsolve.checkpoint.format import Header, read_header, replaced, sha256_of
+from trmsolve.checkpoint.hub import cached, pull
+from trmsolve.checkpoint.known import by_name
+from trmsolve.checkpoint.transfer import Progress
+from trmsolve.errors import TrmsolveError
+
+_SUFFIX = ".safetensors"
+_MORE = "get more: trmsolve checkpoints pull hf://OWNER/REPO/FILE, or train: trmsolve train"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One checkpoint file, checked to be readable and of the right task."""
+
+    path: Path
+    name: str  # what reports call it: "sudoku", "hf://owner/repo/file", or the file as the user named it
+    sha256: str
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One line of `trmsolve checkpoints list`."""
+
+    name: str  # what --checkpoint takes
+    path: Path
+    where: str  # "bundled", "cached" or "pulled"
+    size: int  # bytes
+    header: Header | None  # None: not readable, `problem` says why
+    problem: str = ""
+
+    @property
+    def task(self) -> str:
+        return self.header.task if self.header else ""
+
+    @property
+    def parameters(self) -> int:
+        return self.header.parameters if self.header else 0
+
+    @property
+    def puzzle_table(self) -> tuple[int, ...]:
+        return self.header.puzzle_table if self.header else ()
+
+    @property
+    def headline(self) -> str:
+        return self.header.headline if self.header else ""
+
+
+def find(spec: str | None, task: str | None, progress: Progress | None = None) -> Found:
+    """The checkpoint that `--checkpoint spec` means; spec None is the task's own bundled one.
+
+    A name means a bundled or cached checkpoint; anything with a path separator or the .safetensors suffix, a file;
+    hf://owner/repo/file[@revision] is taken from the cache, or pulled first. Raises TrmsolveError when there is no
+    such checkpoint (with the nearest name and what there is), it is not readable, or of another task.
+    """
+    if spec is None:
+        if task is None:
+            raise TrmsolveError("no checkpoint named", "see what there is: trmsolve checkpoints list")
+        spec = task
+    if Address.looks_like(spec):
+        address = Address.parse(spec)
+        return _found(cached(address) or pull(spec, progress=progress), str(address), task)
+    if _looks_like_file(spec):
+        return _found(Path(spec).expanduser(), spec, task)
+    if path := _names().get(spec):
+        return _found(path, spec, task)
+    if Path(spec).is_file():
+        return _found(Path(spec), spec, task)
+    raise _unknown(spec)
+
+
+def available() -> list[Listing]:
+    """All bundled and cached checkpoints, bundled ones first. Unreadable files are listed with their problem."""
+    found = [_listing(name, path) for name, path in _names().items()]
+    return sorted(found, key=lambda entry: (entry.where != "bundled", entry.name))
+
+
+def _found(path: Path, name: str, task: str | None) -> Found:
+    header = read_header(path)
+    header.require_task(task)
+    found = Found(path=path, name=name, sha256=sha256_of(path), header=header)
+    if read_header(path) != header:
+        raise replaced(path)
+    return found
+
+
+def _looks_like_file(spec: str) -> bool:
+    return spec.endswith(_SUFFIX) or os.sep in spec or "/" in spec or spec in ("", ".", "..", "~")
+
+
+def _names() -> dict[str, Path]:
+    """Name -> file. A pulled file goes by its hf:// address, and also by its bare name while that is unambiguous."""
+    names = {path.stem: path for folder in (own_dir(), bundled_dir()) for path in _files(folder, f"*{_SUFFIX}")}
+    hub = {path: str(Address.of(path)) for path in _files(own_dir() / "hub", f"*/*/*/**/*{_SUFFIX}")}
+    stems = [path.stem for path in hub]
+    for path, address in hub.items():
+        unique = stems.count(path.stem) == 1 and path.stem not in names
+        names[path.stem if unique else address] = path
+    return names
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    except OSError:  # a folder that may not be read has nothing to offer; `trmsolve doctor` says so
+        return []
+
+
+def _listing(name: str, path: Path) -> Listing:
+    if path.parent == bundled_dir():
+        where = "bundled"
+    else:
+        where = "cached" if path.parent == own_dir() else "pulled"
+    try:
+        header = read_header(path)
+        return Listing(name, path, where, header.size, header)
+    except TrmsolveError as error:
+        return Listing(name, path, where, path.stat().st_size if path.exists() else 0, None, error.message)
+
+
+def _unknown(spec: str) -> TrmsolveError:
+    if published := by_name(spec):
+        why = f": {published.refused}" if published.refused else ""
+        hint = published.import_ or "see trmsolve checkpoints list --known"
+        return TrmsolveError(f"'{spec}' is a published checkpoint, to be imported first{why}", hint)
+    names = sorted(_names())
+    near = difflib.get_close_matches(spec, names, 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint += f"there is: {', '.join(names)}" if names else "none is installed"
+    return TrmsolveError(f"unknown checkpoint '{spec}'", f"{hint}\n  {_MORE}")

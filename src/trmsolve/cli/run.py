@@ -1,0 +1,179 @@
+"""Running a command: exceptions become messages and exit codes, signals end it well, one process of several prints."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from trmsolve.distributed import get_dist_info
+from trmsolve.errors import TrmsolveError
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
+
+SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
+REPORT_DELAY = (
+    10.0  # seconds: torchrun ends all processes as soon as one has ended, and the main one shall report first
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP has arrived: open terminals, files and JSON arrays are closed well on the way out."""
+
+
+def command(function: Command) -> Command:
+    """A command that ends in an exit code whatever happens in it. The function returns its code, or None for 0.
+
+    Under torchrun only the main process runs it, unless it is `distributed`.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        info = get_dist_info()
+        if info is not None and function not in _distributed:
+            if not info.is_main:
+                raise typer.Exit(SOLVED)
+            echo_err(f"this command uses one process; {info.world_size - 1} of {info.world_size} stay idle")
+        signals = {signal.SIGTERM: _terminate}
+        if hasattr(signal, "SIGHUP"):
+            signals[signal.SIGHUP] = _terminate
+        with handling(signals), _reset_logging():
+            raise typer.Exit(_exit_code(function, args, kwargs))
+
+    return run  # type: ignore[return-value]
+
+
+def distributed(function: Command) -> Command:
+    """Mark a command that all processes of torchrun run together. Write it below @command.
+
+    An error that all of them meet alike is reported by one process of each machine.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TrmsolveError as error:
+            info = get_dist_info()
+            if info is None or info.local_rank == 0:
+                raise
+            from trmsolve.distributed import is_collective
+
+            if not is_collective(error):
+                raise
+            with suppress(Terminated, KeyboardInterrupt):
+                time.sleep(REPORT_DELAY)
+            return ERROR
+
+    _distributed.add(run)
+    return run  # type: ignore[return-value]
+
+
+_distributed: set[Callable[..., Any]] = set()
+
+
+@contextmanager
+def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
+    """Signal handlers for the length of a block; none in a thread, where Python allows none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
+def _exit_code(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    try:
+        code = function(*args, **kwargs) or SOLVED
+        sys.stdout.flush()
+        return code
+    except typer.Exit as done:
+        return done.exit_code
+    except BrokenPipeError:  # the reader has what it needs (| head -1)
+        _abandon_stdout()
+        return SOLVED
+    except KeyboardInterrupt:
+        echo_err("interrupted")
+        return INTERRUPTED
+    except Terminated:
+        echo_err("terminated")
+        return TERMINATED
+    except Exception as error:
+        if os.environ.get("TRMSOLVE_DEBUG"):
+            traceback.print_exc()
+        echo_err(_message(error))
+        if isinstance(error, OSError):
+            _abandon_stdout()
+        return ERROR
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, TrmsolveError):
+        return f"error: {error}"
+    if isinstance(error, OSError) and error.filename is None:  # a full disk behind stdout
+        return f"error: cannot write the answers: {error.strerror or error}"
+    return f"internal error: {type(error).__name__}: {error}\n  TRMSOLVE_DEBUG=1 shows where; please report it"
+
+
+def _abandon_stdout() -> None:
+    """Redirect stdout to nowhere: flushing it at exit would raise the same error again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def echo_err(text: str) -> None:
+    """Print a message to stderr, whatever its encoding, without failing when stderr is closed.
+
+    Control characters other than line breaks are made visible: messages quote file names, headers and input.
+    """
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    visible = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+    with suppress(OSError):
+        print(visible.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+
+
+def log_verbosely(model: Model) -> None:
+    """Print device and checkpoint, and until the command ends what the library logs (how steps are run, and why)."""
+    import logging
+
+    echo_err(f"device: {model.device_spec}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
+
+    class StderrHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            echo_err(record.getMessage())
+
+    log = logging.getLogger("trmsolve")
+    log.handlers, log.propagate = [StderrHandler()], False
+    log.setLevel(logging.INFO)
+
+
+@contextmanager
+def _reset_logging() -> Iterator[None]:
+    """End what log_verbosely() began: another command may follow in the same process."""
+    try:
+        yield
+    finally:
+        if (logging := sys.modules.get("logging")) is not None:
+            log = logging.getLogger("trmsolve")
+            log.handlers, log.propagate = [], True
+            log.setLevel(logging.NOTSET)

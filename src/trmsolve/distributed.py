@@ -1,0 +1,373 @@
+"""Several processes, started by torchrun on one machine or on many, through torch.distributed alone:
+
+    torchrun --nproc-per-node 2 -m trmsolve -- train --task sudoku ...
+    torchrun --nproc-per-node 2 -m trmsolve -- sudoku big.csv --format jsonl
+
+(-- because torchrun would take --run for an option of its own.)
+
+In training each process computes its share of every batch, and gradients are summed. This is one flat all_reduce and no
+DistributedDataParallel: losses are normalised by the whole batch before (DDP averages over processes, which is wrong where
+they hold unequal numbers of tokens), and networks this small fit into one message. In solving, the items of a window are
+dealt out by rank, and their results are gathered in order (sharded_map).
+
+A single process is a group of one, for which all of this does nothing. torch is imported when a group is joined.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trmsolve.errors import TrmsolveError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from typing_extensions import Self
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
+
+COLLECTIVE_TIMEOUT = timedelta(
+    days=1
+)  # the main process may evaluate for long; dead peers are the watchdog's to notice
+POLL = 0.1  # seconds between two looks at signals while a collective waits
+
+HEARTBEAT = 1.0  # seconds between two signs of life
+SILENCE = 15.0  # seconds without one after which a process counts as gone
+GRACE = 5.0  # seconds that a process has to end by itself
+ERROR_CODE = 2
+
+
+@dataclass(frozen=True)
+class DistInfo:
+    """Rank and number of processes, on all machines and on this one."""
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_world_size: int
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process reads, writes and prints."""
+        return self.rank == 0
+
+
+def get_dist_info() -> DistInfo | None:
+    """This process among those that torchrun started, by its environment variables; None for a single process.
+
+    https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
+    """
+    try:
+        rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    except (KeyError, ValueError):
+        return None
+    if world_size < 2 or "MASTER_ADDR" not in os.environ:
+        return None
+    local_rank, local_world_size = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return DistInfo(rank, world_size, local_rank, local_world_size)
+
+
+def local_device(request: str) -> str:
+    """`--device` for this process: each has a GPU of its own. Raises TrmsolveError where there are too few."""
+    import torch
+
+    info = get_dist_info()
+    if info is None:
+        return request
+    if re.fullmatch(r"cuda:\d+", request) and info.local_world_size > 1:
+        raise TrmsolveError(f"--device {request}: several processes cannot share a GPU", "--device cuda: each its own")
+    if request == "cuda" or (request == "auto" and torch.cuda.is_available()):
+        if 0 < (count := torch.cuda.device_count()) < info.local_world_size:
+            raise TrmsolveError(f"{info.local_world_size} processes, but {count} GPU(s)", f"--nproc-per-node {count}")
+        return f"cuda:{info.local_rank}"
+    return request
+
+
+class CollectiveError(TrmsolveError):
+    """An error that all processes of a group meet alike, so that one of them may report it for all."""
+
+
+class PeerLost(CollectiveError):
+    """Another process of the group is gone, so this one cannot go on."""
+
+
+def is_collective(error: TrmsolveError) -> bool:
+    """Whether all processes meet this error, as they do every error before they have joined a group."""
+    import torch.distributed as dist
+
+    return isinstance(error, CollectiveError) or not dist.is_initialized()
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """The processes of a run. Rank 0 is the main process: it decides, prints and writes."""
+
+    rank: int = 0
+    world_size: int = 1
+    watchdog: Watchdog | None = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes, in one message. All of one dtype, on one device."""
+        if self.world_size == 1 or not tensors:
+            return
+        import torch
+        import torch.distributed as dist
+
+        flat = torch.cat([t.reshape(-1) for t in tensors])
+        with self._collective():
+            dist.all_reduce(flat)
+        parts = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
+
+    def all_reduce_async(self, values: Tensor) -> Callable[[], Tensor]:
+        """Begin to sum a CPU tensor in place; the returned function waits for the sum and returns it."""
+        if self.world_size == 1:
+            return lambda: values
+        import torch.distributed as dist
+
+        with self._collective():
+            work = dist.all_reduce(values, async_op=True)
+        assert work is not None
+
+        def wait() -> Tensor:
+            with self._collective():
+                work.wait()
+            return values
+
+        return wait
+
+    def broadcast(self, value: Any) -> Any:
+        """The main process's value, in every process. Tensors in it must be on the CPU."""
+        if self.world_size == 1:
+            return value
+        import torch.distributed as dist
+
+        box = [value if self.is_main else None]
+        with self._collective():
+            dist.broadcast_object_list(box)
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any] | None:
+        """Every process's value by rank in the main process, None elsewhere. Tensors in it must be on the CPU."""
+        if self.world_size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        boxes: list[Any] | None = [None] * self.world_size if self.is_main else None
+        with self._collective():
+            dist.gather_object(value, boxes)
+        return boxes
+
+    def assert_equal(self, **values: Any) -> None:
+        """Raise TrmsolveError where a value differs from the main process's: `data`, `config`, ..."""
+        for name, expected in self.broadcast(values).items():
+            if expected != values[name]:
+                raise TrmsolveError(
+                    f"process {self.rank} has another {name} than process 0",
+                    "give all of them the same command, the same files and the same version",
+                )
+
+    @contextmanager
+    def _collective(self) -> Iterator[None]:
+        """Turn the backend's errors into PeerLost."""
+        try:
+            yield
+        except RuntimeError as error:  # gloo quotes its socket; NCCL's errors are RuntimeErrors too
+            assert self.watchdog is not None
+            reason = self.watchdog.failure(wait=2.0) or f"process {self.rank} has lost another one"
+            raise PeerLost(reason, "the same command goes on from the last save") from error
+
+    @classmethod
+    @contextmanager
+    def joined(cls, device: torch.device | None = None) -> Iterator[Self]:
+        """The group that torchrun put this process into; a group of one without torchrun.
+
+        The block ends when all processes have come to its end. When one fails, the others end within seconds by
+        PeerLost, or by the watchdog when they wait for something else.
+        """
+        info = get_dist_info()
+        if info is None:
+            yield cls()
+            return
+        import torch.distributed as dist
+
+        if not dist.is_available():
+            raise TrmsolveError("this torch has no torch.distributed", "start trmsolve without torchrun")
+        kind = "cpu" if device is None else device.type
+        if kind not in ("cpu", "cuda"):
+            raise TrmsolveError(f"several processes cannot run on {kind}", "use --device cpu or cuda")
+        if device is not None and kind == "cuda":
+            import torch
+
+            torch.cuda.set_device(device)
+        # Messages between hosts go through gloo in any case: they must not wait for the GPU's queue.
+        try:
+            dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
+            watchdog = Watchdog(info.rank, info.world_size)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise TrmsolveError(f"process {info.rank} cannot join the others: {_one_line(error)}") from error
+        watchdog.start()
+        group = cls(info.rank, info.world_size, watchdog)
+        try:
+            yield group
+            group.broadcast(None)  # nobody leaves before the main process has come here
+            group.gather(None)
+        except BaseException as error:
+            watchdog.fail("" if isinstance(error, PeerLost) else _one_line(error))
+            raise  # without destroying the group, which would wait for the others
+        watchdog.stop()
+        dist.destroy_process_group()
+
+
+# -- streams --------------------------------------------------------------------------------------------------------
+
+
+def sharded_map(
+    group: ProcessGroup,
+    function: Callable[[Iterator[Item]], Iterable[Output]],
+    items: Iterable[Item],
+    window: int = 64,
+    deadline: float | None = None,
+) -> Iterator[Output]:
+    """One output per item, in the items' order, computed by all processes; only the main process gets them.
+
+    function: maps an iterator of items to one output each, in order. items: read by the main process alone. Windows of
+    `window` items per process are broadcast; process r computes the items r, r + world_size, ... of each and the outputs
+    are gathered. Call it in every process, and exhaust it. deadline: time.monotonic() at which TimeoutError is raised.
+    """
+    if group.world_size == 1:
+        yield from function(iter(items))
+        return
+    source = iter(items)
+    with ThreadPoolExecutor(1, "collectives") as executor:
+
+        def interruptible(collective: Callable[[], Any]) -> Any:
+            """Wait for a collective in another thread, so that this one still sees signals and the deadline."""
+            future = executor.submit(collective)
+            while True:
+                try:
+                    return future.result(POLL)
+                except FutureTimeout:
+                    if future.done():
+                        raise
+                    if deadline is not None and time.monotonic() >= deadline:
+                        _abandon(group, "out of time")
+                        raise TimeoutError from None
+
+        while True:
+            batch = list(islice(source, window * group.world_size)) if group.is_main else []
+            batch = interruptible(lambda batch=batch: group.broadcast(batch))
+            if not batch:
+                return
+            outputs = list(function(iter(batch[group.rank :: group.world_size])))
+            by_rank = interruptible(lambda outputs=outputs: group.gather(outputs))
+            if by_rank is not None:
+                streams = [iter(part) for part in by_rank]
+                yield from (next(streams[k % group.world_size]) for k in range(len(batch)))
+
+
+def _abandon(group: ProcessGroup, reason: str) -> None:
+    if group.watchdog is not None:
+        group.watchdog.fail(reason)
+
+
+# -- liveness -------------------------------------------------------------------------------------------------------
+
+
+class Watchdog(threading.Thread):
+    """Ends this process when another one of the group has failed or fallen silent.
+
+    A process that waits inside a GPU's or a network's library hears no signal and may wait for ever. So a thread beside it
+    writes a heartbeat every second into the store that torchrun provides, and reads that of one peer.
+    """
+
+    def __init__(self, rank: int, world_size: int) -> None:
+        import torch.distributed as dist
+
+        super().__init__(name="watchdog", daemon=True)
+        self.rank, self.world_size = rank, world_size
+        run = os.environ.get("TORCHELASTIC_RUN_ID", ""), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        # A connection of its own: a store connection that waits blocks all its other users.
+        store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+        self._store = dist.PrefixStore("/".join(("trmsolve", *run)), store)
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        peer = (self.rank + 1) % self.world_size
+        last_heartbeat, since, count = "", time.monotonic(), 0
+        while not self._stopped.wait(HEARTBEAT):
+            count += 1
+            try:
+                heartbeat = self._exchange(count, peer)
+            except RuntimeError:
+                self._exit("the process that holds the store is gone")
+                return
+            if heartbeat != last_heartbeat:
+                last_heartbeat, since = heartbeat, time.monotonic()
+            elif time.monotonic() - since > SILENCE:
+                self._announce(f"no heartbeat of process {peer} for {SILENCE:.0f} seconds")
+            if reason := self.failure():
+                self._exit(reason)
+                return
+
+    def failure(self, wait: float = 0.0) -> str:
+        """Which process failed and why, once one has announced it, waiting so many seconds for it; "" otherwise."""
+        until = time.monotonic() + wait
+        while True:
+            with suppress(RuntimeError), self._lock:
+                if self._store.check(["failed"]):
+                    return self._store.get("failed").decode()
+            if time.monotonic() >= until:
+                return ""
+            time.sleep(0.1)
+
+    def fail(self, reason: str) -> None:
+        """Announce that this process ends, and why; the first announcement counts. "" announces nothing."""
+        if reason:
+            self._announce(f"process {self.rank} has failed: {reason}")
+
+    def stop(self) -> None:
+        """End the thread: the run is over."""
+        self._stopped.set()
+        self.join()
+
+    def _announce(self, message: str) -> None:
+        with suppress(RuntimeError), self._lock:
+            self._store.compare_set("failed", "", message)
+
+    def _exchange(self, count: int, peer: int) -> str:
+        with self._lock:
+            self._store.set(f"alive/{self.rank}", str(count))
+            key = f"alive/{peer}"
+            return self._store.get(key).decode() if self._store.check([key]) else ""
+
+    def _exit(self, reason: str) -> None:
+        if not self._stopped.wait(GRACE):
+            with suppress(OSError, ValueError):
+                print(f"error: {reason}\n  the same command goes on from the last save", file=sys.stderr, flush=True)
+            os._exit(ERROR_CODE)
+
+
+def _one_line(error: BaseException) -> str:
+    kind = "" if isinstance(error, TrmsolveError) else type(error).__name__
+    text = getattr(error, "message", "") or " ".join(str(error).split())[:200]
+    return ": ".join(part for part in (kind, text) if part)

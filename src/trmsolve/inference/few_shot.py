@@ -1,0 +1,106 @@
+"""Options, events and results of solving few-shot tasks by test-time training. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import InvalidPuzzle, Prediction
+from trmsolve.tasks.few_shot import FewShotTask, Grid, score
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """Settings; the defaults are those of the command line. Raises TrmsolveError for values out of range.
+
+    With `steps` and without `budget`, answers depend only on the seed, the checkpoint and the machine.
+    """
+
+    budget: float | None = 60.0  # maximum seconds per task; None: as long as the steps take
+    steps: int | None = None  # maximum optimizer steps per task; None: as many as the budget allows
+    votes: int = 16  # augmentations under which each test is answered: 8 symmetries, then colour permutations too
+    max_steps: int = 16  # supervision steps of an answer
+    tasks_per_batch: int = 1  # tasks that share a batch, their budgets and one network
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "votes", "max_steps", "tasks_per_batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise TrmsolveError(f"{name}: at least 1 expected, found {value}")
+        if self.budget is None and self.steps is None:
+            raise TrmsolveError("neither budget nor steps: adapting would never end", "for example --budget 60s")
+        if self.budget is not None and not self.budget > 0:
+            raise TrmsolveError(f"budget: more than 0 seconds expected, found {self.budget}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values, as reports and result files have held them since version 0.1."""
+        return {("together" if name == "tasks_per_batch" else name): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptEvent:
+    """Progress of adapting, every half second or so."""
+
+    tasks: tuple[FewShotTask, ...]  # that share the batch
+    phase: str  # "embedding": only the tasks' rows of the puzzle table learn; "everything": all parameters too
+    step: int  # optimizer steps so far
+    seconds: float  # since adapting began
+    progress: float  # share of the budget or the steps that is used up, 0 .. 1
+    loss: float  # moving average of the cross-entropy per cell
+    accuracy: float  # share of recent training samples that were predicted exactly, 0 .. 1
+    holdout_accuracy: float | None  # likewise for demonstrations that are not trained on yet; None without any
+
+
+@dataclass(frozen=True, slots=True)
+class RefineEvent:
+    """One supervision step of one test under the identity augmentation."""
+
+    task: FewShotTask
+    test: int  # index of the test, from 0
+    step: int  # k, from 1
+    max_steps: int
+    prediction: Prediction
+    halt_prob: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedAnswer:
+    """One grid that augmentations predict for a test, or their consensus (voting.py)."""
+
+    grid: Grid
+    votes: int  # augmentations that predict this grid; the consensus may have none
+    confidence: float  # share of these votes in the weight of all, 0 .. 1
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotResult:
+    """The outcome for one record of the input."""
+
+    task: FewShotTask | InvalidPuzzle
+    ranked: tuple[tuple[RankedAnswer, ...], ...] = ()  # for each test all answers, the best first
+    num_augmentations: int = 0  # votes on each test
+    reproduced: float = 0.0  # share of the augmented demonstrations that are predicted exactly at the end
+    holdout_accuracy: float | None = None  # likewise for the held-out demonstrations, before they were trained on
+    steps: int = 0  # optimizer steps
+    seconds: float = 0.0  # of the batch that the task was in, divided by the number of its tasks
+    memory: int = 0  # bytes, the peak of the process (of the device on a GPU)
+    error: str = ""
+
+    @property
+    def attempts(self) -> list[list[Grid]]:
+        """The two best grids for each test."""
+        return [[answer.grid for answer in answers[:2]] for answers in self.ranked]
+
+    @property
+    def fits(self) -> bool:
+        """Whether most augmented demonstrations are reproduced: all that can be checked without the answers."""
+        return self.reproduced > 0.5
+
+    @property
+    def solved(self) -> bool | None:
+        """Whether one of two attempts is correct for every test; None if the answers are unknown."""
+        if isinstance(self.task, InvalidPuzzle) or self.task.answers is None:
+            return None
+        return score(self.task, self.attempts).rate == 1

@@ -1,0 +1,89 @@
+"""Options of the solver, and the records that it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trmsolve.tasks.base import InvalidPuzzle, Prediction, Puzzle, Task
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """Settings of one call of the solver; the defaults are those of the command line."""
+
+    max_steps: int | None = None  # maximum supervision steps of the first run; None: the task's own maximum
+    restarts: int = 1024  # maximum runs of a puzzle after the first one; 0: the first run only
+    restart_steps: int = 8  # maximum supervision steps of a branch
+    keep_state: float = 1.0  # share of the parent's states in the initial states of a branch; 0: fresh states
+    confidence_floor: float | None = None  # SearchSettings.confidence_floor; None: the task's value, without restarts 0
+    restart_confidence: float = 0.0  # do not restart a puzzle whose first run ended with a lower mean confidence
+    patience: int = 2  # a restart ends once its answer has repeated for this number of steps
+    in_flight: int = 2  # restarts of one puzzle that are in the batch at the same time
+    batch_size: int | None = None  # rollouts in the batch; None: by device. Answers do not depend on it
+    seed: int = 0
+    verify: bool = True  # False: a run ends when the halting head predicts a correct answer; rules are not applied
+    check_unique: bool = False  # after a solution, search on for a second one
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Parameters of the search that depend on the task. A task overrides them in its `search_defaults`.
+
+    The first run of a puzzle ends early at step k >= floor_start if its mean confidence is below
+    confidence_floor + floor_slope * (k - floor_start).
+    """
+
+    confidence_floor: float = 0.0  # 0: never end early
+    floor_slope: float = 0.01  # per step
+    floor_start: int = 2  # supervision step
+    min_solvable_prob: float = 0.4  # a branch ends when the network's probability of a solution is below this
+    min_judged_steps: int = 2  # supervision steps before `min_solvable_prob` applies
+    max_kept_states: int = 32  # finished runs per puzzle whose states are kept for their branches
+    depth_first_below: float = 1 / 32  # probability of the best leaf below which the search becomes depth-first
+
+
+def search_settings(task: Task) -> SearchSettings:
+    """The settings of a task: its `search_defaults` (a dict) over the general ones."""
+    return SearchSettings(**task.search_defaults)
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """One supervision step of one run of one puzzle, for live display."""
+
+    puzzle: Puzzle
+    prediction: Prediction
+    step: int  # within the run, from 1
+    max_steps: int
+    run: int  # 0: the first run
+    halt_prob: float
+    solved: bool  # the answer passes the rules
+    description: str  # how the run differs from the first: "assuming r3c5=7 r1c1=2", "turned 90 degrees", or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome for one record of the input."""
+
+    puzzle: Puzzle | InvalidPuzzle
+    prediction: Prediction | None = None  # the answer, or the best grid of an unsolved puzzle; None if invalid
+    solved: bool = False  # the answer passes the rules
+    halted: bool = False  # accepted as the answer: by the rules or, with verify=False, by the halting head
+    steps: int = 0  # supervision steps of all runs, including the answer's own
+    restarts: int = 0  # runs after the first
+    halt_prob: float = 0.0
+    seconds: float = 0.0  # from admission to the answer
+    error: str = ""  # the record is invalid, or the model cannot take this puzzle
+    reason: str = ""  # why a valid puzzle has no answer, where this is known: "no solution exists: ..."
+    unique: bool | None = None  # with check_unique: True: the search proved it; False: see second_solution
+    second_solution: Prediction | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Equal to `solved`: only answers that the rules accept are reported as solved."""
+        return self.solved
+
+    @property
+    def single_pass(self) -> bool:
+        """Solved by the first run, without restarts."""
+        return self.solved and self.restarts == 0

@@ -1,0 +1,152 @@
+"""Results kept on disk as they come, so that a run over many tasks, which may take hours, can be resumed.
+
+The file is JSON Lines: a line for each result, on disk before the next task begins. Each line holds the checkpoint and
+options it was made with, so that one file may hold the results of several. A line that was broken off, because the
+process was killed or the disk was full, is ignored, and its task is run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.inference.few_shot import AdaptOptions, FewShotResult, RankedAnswer
+from trmsolve.tasks.base import InvalidPuzzle
+from trmsolve.tasks.few_shot import FewShotTask
+
+HEAD = b'{"kept":"trmsolve arc 1",'  # the beginning of every line, by which a broken one is recognised
+HINT = "expected a file of results that trmsolve keeps, or the name of a new one"
+FIELDS = {  # numbers in a line -> fields of a FewShotResult
+    "views": "num_augmentations",
+    "reproduced": "reproduced",
+    "left_out": "holdout_accuracy",
+    "steps": "steps",
+    "seconds": "seconds",
+    "memory": "memory",
+}
+
+
+class ResultStore:
+    """The results in a file that were made with one checkpoint and one set of options."""
+
+    def __init__(self, path: Path, checkpoint_sha256: str, options: AdaptOptions) -> None:
+        """Read the file; create an empty one if there is none.
+
+        num_damaged: lines that were broken off. Raises TrmsolveError if the file holds anything but results, or cannot
+        be read and written.
+        """
+        self.path = path
+        self.made_by = {"checkpoint_sha256": checkpoint_sha256, "options": options.to_dict()}
+        self.num_damaged = 0
+        self._results: dict[str, dict[str, Any]] = {}  # fields of a FewShotResult by task digest
+        data = _open(path)
+        complete, newline, self._torn = data.rpartition(b"\n")
+        self._end = len(complete + newline)  # bytes before a last line without a newline
+        for number, line in enumerate(complete.split(b"\n") if newline else (), 1):
+            self._read(line, f"{path}:{number}")
+        if self._torn:
+            self._read(self._torn, f"{path}: its last line", complete=False)
+
+    def find(self, task: FewShotTask) -> FewShotResult | None:
+        """The result of a task with these demonstrations and tests, or None.
+
+        It holds the task as given here, whose answers may have become known in the meantime.
+        """
+        fields = self._results.get(task_digest(task))
+        return None if fields is None else FewShotResult(task, **fields)
+
+    def add(self, result: FewShotResult) -> None:
+        """Keep a result; it is on disk when this returns. Errors are not kept, so that their tasks are run again.
+
+        Raises TrmsolveError if it cannot be written.
+        """
+        if result.error or isinstance(result.task, InvalidPuzzle):
+            return
+        digest = task_digest(result.task)
+        record = {
+            "task": digest,
+            "name": result.task.name,
+            "made_by": self.made_by,
+            "ranked": [
+                [{"grid": answer.grid, "votes": answer.votes, "confidence": answer.confidence} for answer in answers]
+                for answers in result.ranked
+            ],
+            **{key: getattr(result, field) for key, field in FIELDS.items()},
+        }
+        text = json.dumps(record, separators=(",", ":"), default=lambda value: value.tolist())  # of numpy
+        line = HEAD + text[1:].encode() + b"\n"
+        try:
+            if self._torn and self.path.stat().st_size == self._end + len(self._torn):  # nobody has appended since
+                os.truncate(self.path, self._end)
+            with self.path.open("a+b", buffering=0) as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else b"\n" + line
+                file.write(line)  # one write, so that two processes may share a file
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise TrmsolveError(f"{self.path}: cannot keep a result: {error.strerror or error}") from error
+        self._torn = b""
+        self._results[digest] = {"ranked": result.ranked} | {f: getattr(result, f) for f in FIELDS.values()}
+
+    def _read(self, line: bytes, where: str, complete: bool = True) -> None:
+        """Take one line in, or count it as damaged. Raises TrmsolveError if it was not written by a ResultStore."""
+        start = line.rfind(HEAD) if complete else -1  # there may be a line behind one that was broken off
+        broken = line[:start] if start >= 0 else line
+        if (not line) or (broken and not (broken.startswith(HEAD) or HEAD.startswith(broken))):
+            raise TrmsolveError(f"{where}: no kept result", HINT)
+        self.num_damaged += bool(broken)
+        if start < 0:
+            return
+        try:
+            values = json.loads(line[start:])
+            digest, made_by = str(values["task"]), values["made_by"]
+            ranked = tuple(tuple(map(_answer, answers)) for answers in values["ranked"])
+            numbers = {field: _number(values[key], optional=key == "left_out") for key, field in FIELDS.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            self.num_damaged += 1
+            return
+        if made_by == self.made_by:
+            self._results[digest] = {"ranked": ranked} | numbers
+
+
+def task_digest(task: FewShotTask) -> str:
+    """The sha256 of a task's demonstrations and test inputs: all that its result may depend on, so not the answers."""
+    demonstrations = [(pair.input.tolist(), pair.output.tolist()) for pair in task.demonstrations]
+    return hashlib.sha256(json.dumps([demonstrations, [test.tolist() for test in task.tests]]).encode()).hexdigest()
+
+
+def _answer(value: dict[str, Any]) -> RankedAnswer:
+    grid = np.array(value["grid"])  # ValueError if the rows differ in length
+    if grid.ndim != 2 or not grid.size or grid.dtype.kind not in "iu" or not 0 <= grid.min() <= grid.max() <= 255:
+        raise ValueError("not a grid")
+    return RankedAnswer(grid.astype(np.uint8), _number(value["votes"]), _number(value["confidence"]))
+
+
+def _number(value: Any, optional: bool = False) -> Any:
+    if optional and value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(value)
+    return value
+
+
+def _open(path: Path) -> bytes:
+    """The file's content. It is opened for writing as well, so that this cannot first fail hours later."""
+    try:
+        if path.exists() and not path.is_file():
+            raise TrmsolveError(f"{path}: not a file that results could be kept in", HINT)
+        with path.open("a+b") as file:
+            file.seek(0)
+            return file.read()
+    except FileNotFoundError as error:
+        raise TrmsolveError(f"{path}: there is no folder {path.parent}", "create the folder first") from error
+    except OSError as error:
+        raise TrmsolveError(f"{path}: results cannot be kept there: {error.strerror or error}") from error

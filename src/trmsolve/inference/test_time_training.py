@@ -1,0 +1,412 @@
+"""Test-time training: a copy of the network learns the demonstrations of one or more few-shot tasks, then answers them.
+
+At first only the tasks' rows of the puzzle table are trained, starting from the mean of all rows; then everything. One
+demonstration of each task is held out: once it is predicted correctly without having been shown, the rule is found.
+Then, and otherwise when most of the time is over, it joins the training data.
+
+With a budget of seconds, answering gets a part of it, and stops when it is used up: with fewer votes, or fewer steps.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trmsolve.device import DeviceSpec, set_device
+from trmsolve.errors import TrmsolveError
+from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.inference.prefetch import DeadlineExceeded
+from trmsolve.inference.voting import WeightedAnswer, rank_answers
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.packing import PAD_MULTIPLE
+from trmsolve.model.readout import Readout
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import InvalidPuzzle, Prediction, Sample
+from trmsolve.tasks.few_shot import AugmentedTask, Demonstrates, FewShotTask, LazySample, Query
+from trmsolve.threads import tuner
+from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.optim import Optimizers
+from trmsolve.training.train_step import HALTED, RIGHT, SUMS, SingleBatch, Supervision, train_step
+
+EVENT_INTERVAL = 0.5  # seconds
+TRAIN_COST = 3.0  # time of a training step, in supervision steps without gradient; until these have been measured
+MAX_ANSWER_SHARE = 0.5  # of the budget
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the steps are used; values measured on tasks that were held out from training (docs/records.md)."""
+
+    embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
+    holdout_release: float = 0.6  # share after which the held-out demonstrations join the training data
+    rest: float = 0.15  # share of all steps that is still used once the rule is found
+    lr: float = 0.02  # of the matrices (Muon)
+    row_lr: float = 0.02  # of the rows (sign-SGD)
+    stable_frac: float = 0.5  # share at the full rates; then they fall
+    lr_floor: float = 0.05  # of the rates
+    tokens: int = 1200  # of a batch, roughly
+    check_every: int = 25  # steps between two checks of the held-out demonstrations
+    found: float = 0.75  # the rule is found once they are correct under this share of augmentations
+    check_steps: int = 8  # supervision steps of a check
+    check_augmentations: int = 8
+    vote_floor: float = 0.1  # weight of a vote, of 1, if its augmentations never predicted the held-out demonstration
+    shown: int = 4  # augmentations under which the demonstrations are queried at the end
+
+
+class TestTimeTrainer:
+    """A network that adapts to tasks. It copies the checkpoint's weights, and leaves them as they are.
+
+    watch: whether answers() yields RefineEvents, which takes a part of the budget.
+    """
+
+    __test__ = False  # not a test class of pytest
+
+    def __init__(
+        self,
+        task: Demonstrates,
+        config: TRMConfig,
+        weights: dict[str, Tensor],
+        tasks: Sequence[FewShotTask],
+        options: AdaptOptions,
+        device: torch.device,
+        autocast: bool = False,
+        schedule: Schedule | None = None,
+        watch: bool = False,
+    ) -> None:
+        self.began = time.monotonic()
+        self.tasks, self.options, self.schedule = tuple(tasks), options, schedule or Schedule()
+        self.device, self.autocast, self.watch = device, autocast, watch
+        self.dtype = torch.bfloat16 if autocast else torch.float32
+        torch.manual_seed(options.seed)
+        self.model = TRM(config)
+        self.model.load_state_dict(weights)
+        # A new puzzle table: for each task a row for each augmentation.
+        table = self.model.embed.new_table(options.votes * len(tasks))
+        self.model.embed.puzzle_table = table["embed.puzzle_table"]
+        self.model.to(device)
+        self.augmented: list[AugmentedTask] = [
+            task.augmented_task(each, options.votes, i * options.votes, options.seed) for i, each in enumerate(tasks)
+        ]
+        self.holdout: list[int | None] = []  # for each task the held-out demonstration, if it has several
+        self.pool: list[list[LazySample]] = []  # trained on: augmented pairs, each in one variant or several
+        self.held_out: list[list[LazySample]] = []  # will join the pool
+        for augmented in self.augmented:
+            samples = augmented.samples()
+            self.holdout.append(options.seed % len(samples) if len(samples) > 1 else None)
+            for number, of_pair in enumerate(samples):
+                (self.held_out if number == self.holdout[-1] else self.pool).extend(of_pair)
+        self.step, self.loss = 0, 0.0
+        self.recent: deque[float] = deque(maxlen=64)  # 1 for samples that were predicted exactly when they left
+        self.checks: list[float] = []  # accuracies on the held-out demonstrations
+        self.trust: dict[Any, float] = {}  # the last one by group of augmentations
+        self.end = 1.0  # the progress at which training ends
+        cells = float(np.mean([variants[0].num_tokens for variants in (*self.pool, *self.held_out)]))
+        size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
+        train_config = TrainConfig(
+            batch_size=size,
+            lr=self.schedule.lr,
+            puzzle_lr=self.schedule.row_lr,
+            puzzle_weight_decay=0.0,
+            solvable_weight=0.0,
+            seed=options.seed,
+        )
+        self.optimizers = Optimizers(self.model, train_config)
+        self.supervision = Supervision(self.model, train_config, autocast)
+        self.slots = SlotSchedule(size, config.N_sup, options.seed, train_config.halt_exploration_prob)
+        self.carry = Carry(self._draw, self.model, self.slots, range(size), self.dtype, PAD_MULTIPLE)
+        # Cost of answering: tokens times supervision steps, and the measured seconds of one token's step.
+        queries = [query for augmented in self.augmented for query in self._queries(augmented)]
+        queries += [query for augmented in self.augmented for query in self._watched(augmented)]
+        self.answer_cost = options.max_steps * sum(query.num_tokens for query in queries)
+        self.pace, self.pace_measured = 0.0, False
+
+    def _draw(self, index: int) -> Sample:
+        """Training sample `index`: the pool in a new random order each epoch, each entry in its next variant."""
+        epoch, position = divmod(index, len(self.pool))
+        order = np.random.default_rng([self.options.seed, epoch]).permutation(len(self.pool))
+        variants = self.pool[order[position]]
+        return variants[epoch % len(variants)].sample
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.began
+
+    @property
+    def deadline(self) -> float | None:
+        """When answering must be finished, on the clock of `seconds`."""
+        return None if self.options.budget is None else self.options.budget * len(self.tasks)
+
+    @property
+    def progress(self) -> float:
+        """Share of the training steps, or of the time for them, that is used up."""
+        number, options = len(self.tasks), self.options
+        by_steps = self.step / (options.steps * number) if options.steps else 0.0
+        if self.deadline is None:
+            return min(1.0, by_steps)
+        answering = min(self.pace * self.answer_cost, MAX_ANSWER_SHARE * self.deadline)
+        return min(1.0, max(by_steps, self.seconds / (self.deadline - answering)))
+
+    # -- training -------------------------------------------------------------------------------------------------
+    def run(self) -> Iterator[AdaptEvent]:
+        """Take all training steps."""
+        plan = self.schedule
+        last_event = 0.0
+        yield self._event()
+        while (progress := self.progress) < self.end:
+            if self.held_out and progress >= plan.holdout_release:
+                self._release_holdout()
+            with tuner().step(len(self.carry.tokens)) if self.device.type == "cpu" else nullcontext():
+                self._train_step(progress)
+            if self.held_out and self.step % plan.check_every == 0 and self._has_time_for_check():
+                self.checks.append(self._check_holdout())
+                if self.checks[-1] >= plan.found:
+                    self._release_holdout()
+                    self.end = min(1.0, self.progress + plan.rest)
+            if self.seconds - last_event >= EVENT_INTERVAL:
+                last_event = self.seconds
+                yield self._event()
+        yield self._event()
+
+    def _event(self) -> AdaptEvent:
+        phase = "embedding" if self.progress < self.schedule.embedding else "everything"
+        accuracy = float(np.mean(self.recent)) if self.recent else 0.0
+        holdout_accuracy = self.checks[-1] if self.checks else None
+        return AdaptEvent(
+            self.tasks, phase, self.step, self.seconds, self.progress, self.loss, accuracy, holdout_accuracy
+        )
+
+    def _train_step(self, progress: float) -> None:
+        """One optimizer step at this progress."""
+        plan, began, num_tokens = self.schedule, time.monotonic(), len(self.carry.tokens)
+        remaining = (self.end - progress) / (self.end * (1 - plan.stable_frac))
+        rate = min(1.0, (self.step + 1) / 10) * max(plan.lr_floor, min(1.0, remaining))
+        table_only = progress < plan.embedding
+        self.model.requires_grad_(not table_only)
+        (report,) = train_step(SingleBatch(self.carry), self.supervision, self.optimizers, rate, table_only=table_only)
+        values = report.cpu()
+        codes = values[len(SUMS) :].long().numpy()
+        self.step += 1
+        self.loss += (values[SUMS.index("loss")].item() - self.loss) * max(0.05, 1 / self.step)
+        done = self.slots.advance(codes & HALTED > 0)
+        self.carry.refill(done)
+        self.recent.extend((codes[done] & RIGHT > 0).astype(float).tolist())
+        if self.step > 1 and not self.pace_measured:  # the first one loads libraries
+            pace = (time.monotonic() - began) / (TRAIN_COST * num_tokens)
+            self.pace += (pace - self.pace) / min(self.step - 1, 20)
+
+    def _release_holdout(self) -> None:
+        self.pool, self.held_out = [*self.pool, *self.held_out], []
+
+    # -- queries --------------------------------------------------------------------------------------------------
+    def _has_time_for_check(self) -> bool:
+        """Whether a check takes less than a quarter of the time that is left for training."""
+        if self.deadline is None:
+            return True
+        pairs = zip(self.augmented, self.holdout, strict=True)
+        inputs = [augmented.task.demonstrations[k].input for augmented, k in pairs if k is not None]
+        cost = self.schedule.check_steps * self.schedule.check_augmentations * sum(grid.size for grid in inputs)
+        return 4 * self.pace * cost < (1 - self.progress) * self.deadline
+
+    def _check_holdout(self) -> float:
+        """The share of augmentations under which the held-out demonstrations are predicted, over all tasks."""
+        correct: dict[Any, list[bool]] = {}
+        for augmented, number in zip(self.augmented, self.holdout, strict=True):
+            if number is not None:
+                pair = augmented.task.demonstrations[number]
+                queries = augmented.queries([pair.input], self.schedule.check_augmentations)
+                for query, readout in zip(queries, self._readouts(queries, self.schedule.check_steps), strict=True):
+                    answer = _prediction(query, readout).answer
+                    correct.setdefault(query.group, []).append(np.array_equal(answer, pair.output))
+        self.trust = {group: float(np.mean(flags)) for group, flags in correct.items()}
+        return float(np.mean([flag for flags in correct.values() for flag in flags]))
+
+    def _queries(self, augmented: AugmentedTask) -> list[Query]:
+        """The final queries: the tests under all augmentations, then the demonstrations under a few."""
+        demonstrations = [pair.input for pair in augmented.task.demonstrations]
+        return [*augmented.queries(augmented.task.tests), *augmented.queries(demonstrations, self.schedule.shown)]
+
+    def _watched(self, augmented: AugmentedTask) -> list[Query]:
+        return augmented.queries(augmented.task.tests, 1) if self.watch else []
+
+    def answers(self) -> Iterator[RefineEvent | FewShotResult]:
+        """A FewShotResult for each task; before it, with `watch`, RefineEvents of the unaugmented tests."""
+        for number, augmented in enumerate(self.augmented):
+            task, until = augmented.task, None
+            if self.deadline is not None:  # an equal part of the remaining time for each remaining task
+                until = self.seconds + (self.deadline - self.seconds) / (len(self.tasks) - number)
+            queries = self._queries(augmented)
+            num_tests, num_votes = len(task.tests), len(task.tests) * augmented.num_augmentations
+            if self.watch:
+                yield from self._refine(task, queries[: num_votes : augmented.num_augmentations], until)
+            readouts = self._readouts(
+                queries, self.options.max_steps, until, queries[: num_votes : augmented.num_augmentations]
+            )
+            votes: list[list[WeightedAnswer]] = [[] for _ in range(num_tests)]
+            for query, readout in zip(queries[:num_votes], readouts, strict=False):
+                if readout is not None:
+                    votes[query.index].append(self._vote(query, readout))
+            reproduced = [
+                np.array_equal(_prediction(query, readout).answer, task.demonstrations[query.index].output)
+                for query, readout in zip(queries[num_votes:], readouts[num_votes:], strict=True)
+                if readout is not None
+            ]
+            yield FewShotResult(
+                task,
+                tuple(map(rank_answers, votes)),
+                num_augmentations=max(map(len, votes)),
+                reproduced=float(np.mean(reproduced)) if reproduced else 0.0,
+                holdout_accuracy=self.checks[-1] if self.checks else None,
+                steps=self.step,
+                seconds=self.seconds / len(self.tasks),
+            )
+
+    def _refine(self, task: FewShotTask, queries: Sequence[Query], until: float | None) -> Iterator[RefineEvent]:
+        for query in queries:
+            for step, (readout,) in enumerate(self._roll([query], self.options.max_steps), 1):
+                prediction = _prediction(query, readout)
+                yield RefineEvent(task, query.index, step, self.options.max_steps, prediction, float(readout.halt_prob))
+                if until is not None and self.seconds > until:
+                    break
+
+    def _vote(self, query: Query, readout: Readout) -> WeightedAnswer:
+        """Weighted by the halting probability, and more if such augmentations predicted the held-out demonstration."""
+        grid = _prediction(query, readout).answer
+        weight = float(readout.halt_prob) * (self.schedule.vote_floor + self.trust.get(query.group, 1.0))
+        return WeightedAnswer(grid, query.probabilities(grid, _array(readout.probabilities)), weight)
+
+    def _readouts(
+        self, queries: Sequence[Query], steps: int, until: float | None = None, required: Sequence[Query] = ()
+    ) -> list[Readout | None]:
+        """The network's readout of each query after `steps` supervision steps.
+
+        until: on the clock of `seconds`; queries that are not reached by then have None, and those in progress fewer
+        steps. The required ones come first and get one step at least.
+        """
+        readouts: dict[int, Readout] = {}
+        order = list(range(len(queries)))
+        if until is not None:  # then every second one in turn, so that tests and demonstrations lose about alike
+            order.sort(key=lambda i: (not any(queries[i] is query for query in required), i % 2, i))
+        for chunk in chunks([queries[i] for i in order], 4 * self.schedule.tokens):
+            start = len(readouts)
+            if until is not None and start >= len(required) and self.seconds >= until:
+                break
+            last: list[Readout] = []
+            for readouts_of_step in self._roll(chunk, steps):
+                last = readouts_of_step
+                if until is not None and self.seconds >= until:
+                    break
+            readouts.update(zip(order[start : start + len(chunk)], last, strict=True))
+        return [readouts.get(i) for i in range(len(queries))]
+
+    def _roll(self, queries: Sequence[Query], steps: int) -> Iterator[list[Readout]]:
+        """The readouts after each supervision step."""
+        batch = ContinuousBatch(self.model, self.dtype)
+        rollouts = [Rollout(Request(query.encoded, steps)) for query in queries]
+        batch.add(rollouts)
+        for step in range(steps):
+            began = time.monotonic()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+                batch.step()
+            if step and 2 * batch.num_tokens >= self.schedule.tokens:  # the first one packs; small ones are slow
+                pace = (time.monotonic() - began) / batch.num_tokens
+                self.pace += (pace - self.pace) * (0.2 if self.pace_measured else 1.0)
+                self.pace_measured = True
+            yield [rollout.readout for rollout in rollouts if rollout.readout is not None]
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(values)
+
+
+def _prediction(query: Query, readout: Readout | None) -> Prediction:
+    assert readout is not None
+    return query.prediction(_array(readout.choice), _array(readout.confidence))
+
+
+def chunks(queries: Sequence[Query], tokens: int) -> Iterator[list[Query]]:
+    """The queries in order, in chunks of at most so many tokens, or of one query."""
+    chunk: list[Query] = []
+    for query in queries:
+        if chunk and sum(each.num_tokens for each in chunk) + query.num_tokens > tokens:
+            yield chunk
+            chunk = []
+        chunk.append(query)
+    if chunk:
+        yield chunk
+
+
+def adapt(
+    task: Demonstrates,
+    config: TRMConfig,
+    weights: dict[str, Tensor],
+    device_spec: DeviceSpec,
+    tasks: Iterable[FewShotTask | InvalidPuzzle],
+    options: AdaptOptions,
+    *,
+    events: bool = False,
+    deadline: float | None = None,
+    name: str = "checkpoint",
+) -> Iterator[AdaptEvent | RefineEvent | FewShotResult]:
+    """A FewShotResult for each record, in order; with `events` their progress too.
+
+    Each batch of tasks starts from the same weights. deadline: on time.monotonic(). name: of the checkpoint, for
+    messages. Raises TrmsolveError if the network cannot adapt to such tasks, DeadlineExceeded at the deadline.
+    """
+    check_model(task, config, name)
+    set_device(device_spec.device)
+    iterator = iter(tasks)
+    while batch := list(islice(iterator, options.tasks_per_batch)):
+        valid = [record for record in batch if isinstance(record, FewShotTask)]
+        results: dict[int, FewShotResult] = {}
+        if valid:
+            autocast = device_spec.dtype == torch.bfloat16
+            trainer = TestTimeTrainer(task, config, weights, valid, options, device_spec.device, autocast, watch=events)
+            for event in trainer.run():
+                if events:
+                    yield event
+                if deadline is not None and time.monotonic() > deadline:
+                    raise DeadlineExceeded
+            for answer in trainer.answers():
+                if isinstance(answer, FewShotResult):
+                    results[id(answer.task)] = replace(answer, memory=peak_memory(device_spec.device))
+                else:
+                    yield answer
+        for record in batch:
+            if isinstance(record, InvalidPuzzle):
+                yield FewShotResult(record, error=record.message)
+            else:
+                yield results[id(record)]
+
+
+def check_model(task: Demonstrates, config: TRMConfig, name: str) -> None:
+    """Raise TrmsolveError unless a network of this configuration can adapt to such tasks."""
+    if not task.supports_model(config):
+        raise TrmsolveError(
+            f"{name}: no network that adapts to {task.name.upper()} tasks",
+            f"the bundled one does: leave out --checkpoint, or train one: trmsolve train --task {task.name}",
+        )
+
+
+def peak_memory(device: torch.device) -> int:
+    """The peak in bytes: on a GPU of the device's memory in use, elsewhere of the process; 0 if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

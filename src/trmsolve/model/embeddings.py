@@ -1,0 +1,233 @@
+"""The question x as the network takes it, one vector per token; an embedding also owns the head that reads answers.
+
+`token`: ids below vocab_size V say what stands in a cell. Where there is a table of puzzle embeddings, the first token of
+each puzzle has id V + p and becomes row p. Id -1 becomes zeros. So the prefix of the published networks, a puzzle
+embedding and fifteen empty tokens, consists of ordinary tokens.
+
+`color` (few-shot tasks): see ColorEmbedding.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.layers import linear, truncated_normal
+from trmsolve.model.mixers.relational import NEIGHBORHOOD, PackedRelations
+from trmsolve.model.packing import PackedBatch
+from trmsolve.model.segment import segment_sum
+
+
+class TokenEmbedding(nn.Embedding):
+    """int64 (L,) token ids -> x (L, D)."""
+
+    puzzle_table: Tensor | None
+
+    def __init__(self, config: TRMConfig) -> None:
+        super().__init__(config.vocab_size, config.hidden_size)
+        self.scale, self.has_prefix = config.embed_scale, config.prefix_len > 0
+        with torch.no_grad():
+            self.weight /= self.scale  # x has unit variance at first
+        # The table may have a million rows of which a batch uses a few: a buffer, as no optimizer should sweep it.
+        # Zeros of numpy take no memory until they are written, and a loaded table takes their place.
+        table = np.zeros((config.num_puzzles, config.hidden_size), np.float32) if config.num_puzzles else None
+        self.register_buffer("puzzle_table", None if table is None else torch.from_numpy(table))
+        learned = config.positions == "learned"
+        shape = (config.seq_len, config.hidden_size)
+        self.position_table = nn.Parameter(truncated_normal(shape, 1 / self.scale)) if learned else None
+
+    @staticmethod
+    def make_head(config: TRMConfig) -> nn.Linear | None:
+        """The head that reads the answer from y; None where the embedding itself does."""
+        return nn.Linear(config.hidden_size, config.num_classes, bias=config.answer_bias)
+
+    def lookup_puzzles(self, tokens: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+        """The table rows that the B puzzles of a batch use, int64 (B,), and a copy of them, (B, D)."""
+        assert self.puzzle_table is not None
+        ids = self.puzzle_ids(tokens[batch.first_tokens])
+        return ids, self.puzzle_table[ids]
+
+    def puzzle_ids(self, first_tokens: Tensor) -> Tensor:
+        """The table row that a puzzle's first token stands for; int64, any shape."""
+        return first_tokens - self.num_embeddings
+
+    def forward(self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
+        """puzzle_embeddings: (B, D) in place of the table's rows, so that a gradient can reach them alone."""
+        if self.puzzle_table is None:
+            x = self._embed(tokens) if self.has_prefix else super().forward(tokens)
+        else:
+            rows = self.lookup_puzzles(tokens, batch)[1] if puzzle_embeddings is None else puzzle_embeddings
+            x = self._embed(tokens)
+            x = x.index_copy(0, batch.first_tokens.long(), rows.to(x.dtype))
+        if self.position_table is not None:  # the sum of two independent vectors has twice the variance
+            by_puzzle = batch.edges.rows(x)  # (B, L, D)
+            x = (0.5**0.5 * (by_puzzle + self.position_table[: by_puzzle.shape[1]])).view(x.shape)
+        return self.scale * x
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """(L,) -> (L, D), zeros for puzzle ids and for -1."""
+        is_symbol = (tokens >= 0) & (tokens < self.num_embeddings)
+        return F.embedding(tokens.clamp(0, self.num_embeddings - 1), self.weight) * is_symbol[:, None]
+
+
+class ColorEmbedding(nn.Module):
+    """Questions about colours: each task has an embedding of its own for itself and for each colour.
+
+    Row p of puzzle_table, (1 + C) D numbers: task p, then each of its C colours. A token's x is the sum of the task, its
+    colour, and its further features. The logit of a colour is the dot product of a projection of y with the task's
+    embedding of that colour, plus what CopyHead copies. So no weight of the network belongs to a colour: a new task
+    needs only a new row.
+
+    A token id below V = prod(feature_sizes) has the features as digits, colour first; id V p + i is i in task p. The last
+    colour is a pad colour, "no cell", shared by all tasks.
+    """
+
+    puzzle_table: Tensor
+
+    def __init__(self, config: TRMConfig) -> None:
+        super().__init__()
+        self.feature_sizes, self.vocab_size = config.feature_sizes, prod(config.feature_sizes)
+        self.hidden_size = config.hidden_size
+        self.num_colors = config.feature_sizes[0] - 1  # C, without the pad colour
+        self.features = nn.ModuleList(nn.Embedding(size, config.hidden_size) for size in config.feature_sizes[1:])
+        self.pad_color = nn.Parameter(torch.randn(config.hidden_size))
+        self.out_proj = linear(config.hidden_size, config.hidden_size)
+        self.pad_head = nn.Linear(config.hidden_size, 1)
+        self.copy_head = CopyHead(config.hidden_size, NEIGHBORHOOD + config.num_relations)
+        for feature in self.features:
+            assert isinstance(feature, nn.Embedding)
+            nn.init.normal_(feature.weight, std=0.5)
+        # A buffer, as no optimizer should sweep a table of which a batch uses a few rows (training/optim.py).
+        table = np.zeros((config.num_puzzles, self.row_size), np.float32)
+        self.register_buffer("puzzle_table", torch.from_numpy(table))
+        if config.num_puzzles:
+            task, colors = torch.randn(config.hidden_size) / 3, torch.randn(self.num_colors * config.hidden_size)
+            self.reset_table(torch.cat([task, colors]))
+
+    @staticmethod
+    def make_head(config: TRMConfig) -> None:
+        """The embedding itself reads the answer."""
+        return None
+
+    @property
+    def row_size(self) -> int:
+        """Numbers in a row of the table, (1 + C) D."""
+        return (1 + self.num_colors) * self.hidden_size
+
+    @torch.no_grad()
+    def reset_table(self, base: Tensor) -> None:
+        """Start every row from base, ((1 + C) D,), with its colours in the row's own order (color_permutations)."""
+        self.puzzle_table.copy_(self._table_from(base, len(self.puzzle_table)))
+
+    def mean_row(self) -> Tensor:
+        """The mean of all rows with their colours back in one order, ((1 + C) D,): where a new task starts."""
+        rows = self.puzzle_table.view(-1, 1 + self.num_colors, self.hidden_size)
+        inverse = color_permutations(len(rows), self.num_colors).argsort(1).to(rows.device)  # (rows, C)
+        index = inverse[:, :, None].expand(-1, -1, self.hidden_size)
+        return torch.cat([rows[:, :1], rows[:, 1:].gather(1, index)], 1).mean(0).flatten()
+
+    @torch.no_grad()
+    def new_table(self, num_puzzles: int) -> dict[str, Tensor]:
+        """State-dict entry of a table for so many new tasks, each started from mean_row."""
+        return {"embed.puzzle_table": self._table_from(self.mean_row(), num_puzzles)}
+
+    def _table_from(self, base: Tensor, num_rows: int) -> Tensor:
+        parts = base.view(1 + self.num_colors, self.hidden_size)
+        order = color_permutations(num_rows, self.num_colors).to(base.device)  # (rows, C)
+        return torch.cat([parts[:1].expand(num_rows, 1, -1), parts[1:][order]], 1).flatten(1)
+
+    def lookup_puzzles(self, tokens: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+        """The table rows that the B puzzles of a batch use, int64 (B,), and a copy of them, (B, (1 + C) D)."""
+        ids = self.puzzle_ids(tokens[batch.first_tokens])
+        return ids, self.puzzle_table[ids]
+
+    def puzzle_ids(self, first_tokens: Tensor) -> Tensor:
+        """The table row that a puzzle's first token stands for; int64, any shape."""
+        return first_tokens // self.vocab_size
+
+    def forward(self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
+        """int64 (L,) ids -> x (L, D). puzzle_embeddings: (B, (1 + C) D) in place of the table's rows."""
+        rows = self.lookup_puzzles(tokens, batch)[1] if puzzle_embeddings is None else puzzle_embeddings
+        color, *further = self._digits(tokens)
+        pad = self.pad_color.to(self.puzzle_table.dtype).expand(len(rows), 1, -1)
+        by_task = torch.cat([rows.view(-1, 1 + self.num_colors, self.hidden_size), pad], 1)  # (B, 2 + C, D)
+        first = _puzzle_of_token(batch, len(tokens)) * (2 + self.num_colors)  # row of the token's task
+        table = by_task.flatten(0, 1)
+        x = F.embedding(first, table) + F.embedding(first + 1 + color, table)
+        for feature, value in zip(self.features, further, strict=True):
+            x = x + feature(value)
+        return x
+
+    def answer(self, y: Tensor, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
+        """y (L, D) -> float32 (L, C + 1), logits of each colour and of the pad colour; fp32 inside."""
+        rows = self.lookup_puzzles(tokens, batch)[1] if puzzle_embeddings is None else puzzle_embeddings
+        query = F.linear(y.float(), self.out_proj.weight.float())  # (L, D)
+        colors = rows.float().view(-1, 1 + self.num_colors, self.hidden_size)[:, 1:].flatten(1)  # (B, C D)
+        keys = F.embedding(_puzzle_of_token(batch, len(tokens)), colors).view(-1, self.num_colors, self.hidden_size)
+        logits = torch.bmm(keys, query[:, :, None]).squeeze(2) * self.hidden_size**-0.5  # (L, C)
+        pad_logit = F.linear(y.float(), self.pad_head.weight.float(), self.pad_head.bias.float())  # (L, 1)
+        color, *_ = self._digits(tokens)
+        return torch.cat([logits, pad_logit], 1) + self.copy_head(y, color, 1 + self.num_colors, batch.edges)
+
+    def _digits(self, tokens: Tensor) -> list[Tensor]:
+        """int64 (L,) each: a token's colour, then its further features."""
+        rest, digits = tokens % self.vocab_size, []
+        for size in reversed(self.feature_sizes):
+            digits.append(rest % size)
+            rest = rest // size
+        return digits[::-1]
+
+
+class CopyHead(nn.Module):
+    """A pointer head: a token may take the colour that a relation delivers, so that a mirror image is copied exactly.
+
+        logit of colour c += sum over sources s of g_s(y) p_s(c)
+
+    p_s(c) is the share of colour c among the tokens of source s (itself, a neighbour, a group), known from the question.
+    The gate g_s is the same for all colours and sizes. Without it, a network that had trained for two hours could not
+    yet reflect all small grids (docs/records.md).
+    """
+
+    def __init__(self, hidden_size: int, num_sources: int) -> None:
+        super().__init__()
+        self.scale = hidden_size**0.5  # so that it learns about as fast as a head with logits y W / sqrt(D)
+        self.copy_gate = nn.Linear(hidden_size, num_sources, bias=False)
+        nn.init.zeros_(self.copy_gate.weight)
+
+    def forward(self, y: Tensor, colors: Tensor, num_colors: int, edges: PackedRelations) -> Tensor:
+        """y (L, D), colors int64 (L,) below num_colors -> float32 (L, num_colors), added to the logits."""
+        gate = F.linear(y.float(), self.copy_gate.weight.float()) * self.scale  # (L, S)
+        return torch.bmm(gate[:, None], source_histogram(colors, num_colors, edges)).squeeze(1)
+
+
+@torch.no_grad()
+def source_histogram(colors: Tensor, num_colors: int, edges: PackedRelations) -> Tensor:
+    """float32 (L, S, num_colors): p_s(c) of each token; zeros where a source is missing."""
+    own = F.one_hot(colors, num_colors).float()
+    means = segment_sum(own, edges.scatter) * edges.inverse_count
+    return F.embedding(edges.sources, torch.cat([own, means, own.new_zeros(1, num_colors)]))
+
+
+def color_permutations(num_rows: int, num_colors: int) -> Tensor:
+    """int64 (rows, C): which of the base's colours stands at each place of a row, fixed for each row.
+
+    The first colour, the background of most tasks, stays.
+    """
+    generator = torch.Generator().manual_seed(0)
+    orders = [1 + torch.randperm(num_colors - 1, generator=generator) for _ in range(num_rows)]
+    return torch.stack([torch.cat([torch.zeros(1, dtype=torch.long), order]) for order in orders])
+
+
+def _puzzle_of_token(batch: PackedBatch, num_tokens: int) -> Tensor:
+    """int64 (num_tokens,); padding counts to the first puzzle."""
+    puzzle = batch.puzzles.t_indices.long()
+    return F.pad(puzzle, (0, num_tokens - len(puzzle)))
+
+
+EMBEDDINGS: dict[str, Any] = {"token": TokenEmbedding, "color": ColorEmbedding}

@@ -1,0 +1,34 @@
+"""One question as a model takes it. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """L tokens, the edges between them, and U choices that make up an answer.
+
+    x: int64 (L,) token ids for the embedding of the question (embeddings.py).
+    edges: which tokens exchange messages, of the type that the model's mixer defines (mixers/).
+    first, size: int64 (U,) The model gives each token one logit or several; all of them in a row, token by token, are the
+        O options. Choice u picks exactly one of the size[u] options from first[u] on.
+    meanings: int64 (O,) what each option means to the task (Sudoku: cell * side + digit, 0-based).
+
+    Example, a row of two open cells that may hold 1 or 2 (a) and 2 or 3 (b), one logit per token:
+        x = [2 2 2 2]  first = [0 2]  size = [2 2]  meanings = [a1 a2 b2 b3]
+    """
+
+    x: np.ndarray
+    edges: Any
+    first: np.ndarray
+    size: np.ndarray
+    meanings: np.ndarray
+
+    @property
+    def num_choices(self) -> int:
+        """U."""
+        return len(self.first)

@@ -1,0 +1,88 @@
+"""The mixer `units`: a token receives messages from the units that it lies in (rows, columns, boxes, cells, ...).
+
+    u_g = W_kind(g) sum of h_i over the tokens i of unit g       for every unit g
+    (a, b) = W h + sum of u_g over the units of a token          then layers.gated_update
+
+Units may differ in number and size, and a token may lie in no unit of a kind. What a unit demands, exactly one or at most
+one of its tokens, is for the task's rules; the mixer only sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.layers import gated_update, inference_path
+from trmsolve.model.mixers.base import Mixer, RoundUp
+from trmsolve.model.segment import CSR, csr_of_assignments, indptr_of, segment_sum
+
+
+@dataclass(frozen=True, slots=True)
+class UnitEdges:
+    """Units of K kinds.
+
+    unit_of_token: int32 (K, L) the unit, 0 .. num_units - 1, that each token lies in; -1 for none.
+    num_units: units of each kind; the largest number where kinds differ.
+
+    Example, tokens a1 a2 b1 b2 of two cells a and b that exclude each other's digits:
+        kinds: cell [0 0 1 1], digit [0 1 0 1]; num_units 2
+    """
+
+    unit_of_token: np.ndarray
+    num_units: int
+
+
+class UnitsLayer(nn.Module):
+    """One layer of f. (L, D) -> (L, D)."""
+
+    def __init__(self, config: TRMConfig) -> None:
+        super().__init__()
+        size, inner = config.hidden_size, 2 * config.intermediate_size
+        self.scale, self.weight_sharing = config.unit_scale, config.weight_sharing
+        self.own = nn.Linear(size, inner, bias=False)
+        self.unit = nn.ModuleList(nn.Linear(size, inner, bias=False) for _ in range(max(config.weight_sharing) + 1))
+        self.down = nn.Linear(config.intermediate_size, size, bias=False)
+
+    def forward(self, h: Tensor, units: CSR) -> Tensor:
+        sums = segment_sum(h, units) * self.scale  # (K U, D), kind by kind
+        if inference_path(h, self.own.weight):
+            per_kind = len(sums) // len(self.weight_sharing)
+            messages = h.new_empty(len(sums), 2 * self.down.in_features)
+            for kind, index in enumerate(self.weight_sharing):
+                rows = slice(kind * per_kind, (kind + 1) * per_kind)
+                torch.mm(sums[rows], self.unit[index].weight.t(), out=messages[rows])
+            mixed = segment_sum(messages, units.transposed).addmm_(h, self.own.weight.t())
+        else:
+            by_kind = sums.view(len(self.weight_sharing), -1, sums.shape[1])  # (K, U, D)
+            messages = torch.cat([self.unit[i](part) for i, part in zip(self.weight_sharing, by_kind, strict=True)])
+            mixed = self.own(h) + segment_sum(messages, units.transposed)
+        return gated_update(h, mixed, self.down)  # mixed: (L, 2 H)
+
+
+def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
+    """Sums of tokens by unit; kind k of puzzle b has the units k U + (units of the puzzles before b) + 0, 1, ..."""
+    total, num_kinds = int(starts[-1]), len(edges[0].unit_of_token)
+    first_unit = indptr_of(np.array([e.num_units for e in edges]))  # (B + 1,)
+    per_kind = round_up(int(first_unit[-1]))  # U
+    parts = [np.where(e.unit_of_token < 0, -1, e.unit_of_token + s) for e, s in zip(edges, first_unit, strict=False)]
+    unit = np.concatenate(parts, 1)  # (K, total)
+    unit = np.where(unit < 0, -1, unit + np.arange(num_kinds)[:, None] * per_kind)
+    return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
+
+
+def shape(edges: Sequence[UnitEdges], num_tokens: int) -> tuple[int, int]:
+    """Units of each kind with one to spare, and nnz."""
+    return 1 + sum(e.num_units for e in edges), max_nnz(edges[0], num_tokens)
+
+
+def max_nnz(edges: UnitEdges, num_tokens: int) -> int:
+    """Each token lies in one unit of each kind at most."""
+    return len(edges.unit_of_token) * num_tokens
+
+
+MIXER = Mixer(UnitsLayer, UnitEdges, pack, shape, max_nnz)

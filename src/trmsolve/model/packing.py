@@ -1,0 +1,113 @@
+"""Many puzzles as one batch: their tokens one after the other, without padding, whatever their sizes.
+
+Example, puzzles of 2 and 3 tokens:
+    tokens   [a0 a1 b0 b1 b2]      lengths [2 3]      puzzles.indptr [0 2 5]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trmsolve.model.buckets import Bucket
+from trmsolve.model.inputs import Encoded
+from trmsolve.model.mixers import mixer_of
+from trmsolve.model.segment import CSR, indptr_of
+
+# A matrix multiply of a new shape costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
+PAD_MULTIPLE = 64  # a multiple for pack() that makes shapes recur
+
+
+class ChoiceIndex(NamedTuple):
+    """The options of U choices, at most C each, as a padded table."""
+
+    index: Tensor  # int64 (U, C) rows of the flat logits; arbitrary where an option is missing
+    missing: Tensor  # bool (U, C)
+
+
+class PackedBatch(NamedTuple):
+    """The ragged structure of a batch of B puzzles with L tokens."""
+
+    edges: Any  # packed edges of the model's mixer: CSR, PackedRelations or DenseLayout
+    puzzles: CSR  # L tokens -> B puzzles
+    lengths: Tensor  # int64 (B,) tokens of each puzzle
+    choices: ChoiceIndex
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """A copy on another device."""
+        choices = ChoiceIndex(*(t.to(device) for t in self.choices))
+        return PackedBatch(self.edges.to(device), self.puzzles.to(device), self.lengths.to(device), choices)
+
+    @property
+    def first_tokens(self) -> Tensor:
+        """int32 (B,) the row of each puzzle's first token."""
+        return self.puzzles.indptr[:-1]
+
+
+def pack(batch: Sequence[Encoded], multiple: int = 1, bucket: Bucket | None = None) -> tuple[Tensor, PackedBatch]:
+    """x, int64 (L,), and the structure of a batch of puzzles whose edges have one type.
+
+    The numbers of tokens and units are padded to a multiple, so that shapes recur, or everything to the sizes of a
+    bucket, so that shapes are equal. Padding belongs to no puzzle and changes no result.
+    """
+    mixer = mixer_of(batch[0].edges)
+    dense = mixer.seq_len is not None
+    choices = _choices(batch)
+    if bucket and dense:  # rows are full: pad with puzzles in place of tokens
+        batch = [*batch, *[batch[0]] * (bucket.puzzles - len(batch))]
+    multiple = 1 if dense else multiple
+
+    def round_up(number: Any) -> Any:
+        return bucket.units if bucket else -(-number // multiple) * multiple
+
+    lengths = np.array([len(e.x) for e in batch])
+    starts = indptr_of(lengths)  # (B + 1,)
+    total = int(starts[-1])
+    num_tokens = bucket.tokens if bucket else round_up(total)
+    puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)  # (total,)
+    packed = PackedBatch(
+        mixer.pack([e.edges for e in batch], starts, num_tokens, round_up),
+        CSR.from_numpy(np.arange(total), starts, puzzle_of_token, np.minimum(np.arange(num_tokens + 1), total)),
+        torch.from_numpy(lengths),
+        choices,
+    )
+    x = np.zeros(num_tokens, np.int64)
+    x[:total] = np.concatenate([e.x for e in batch])
+    return torch.from_numpy(x), _pad(packed, bucket) if bucket else packed
+
+
+def _choices(batch: Sequence[Encoded]) -> ChoiceIndex:
+    shift = indptr_of(np.array([len(e.meanings) for e in batch]))  # first option of each puzzle
+    first = np.concatenate([e.first + start for e, start in zip(batch, shift, strict=False)])  # (U,)
+    rank = np.arange(max((e.size.max(initial=1) for e in batch), default=1))  # (C,)
+    missing = rank >= np.concatenate([e.size for e in batch])[:, None]  # (U, C)
+    return ChoiceIndex(torch.from_numpy(np.where(missing, 0, first[:, None] + rank)), torch.from_numpy(missing))
+
+
+def _pad(packed: PackedBatch, bucket: Bucket) -> PackedBatch:
+    """Pad to the bucket: segments without rows, and choices that nobody reads."""
+    spare_choices = bucket.choices - len(packed.choices.index)
+    spare_options = bucket.options - packed.choices.index.shape[1]
+    missing = F.pad(packed.choices.missing, (0, spare_options), value=True)
+    return PackedBatch(
+        _pad_csr(packed.edges, bucket.nnz) if isinstance(packed.edges, CSR) else packed.edges,
+        _pad_csr(packed.puzzles, bucket.tokens, bucket.puzzles),
+        F.pad(packed.lengths, (0, bucket.puzzles - len(packed.lengths)), value=1),
+        ChoiceIndex(
+            F.pad(packed.choices.index, (0, spare_options, 0, spare_choices)),
+            F.pad(missing, (0, 0, 0, spare_choices), value=False),
+        ),
+    )
+
+
+def _pad_csr(csr: CSR, nnz: int, num_segments: int | None = None) -> CSR:
+    """Pad to nnz entries, which no segment sums, and to num_segments segments."""
+    spare = nnz - len(csr.indices)
+    further = 0 if num_segments is None else num_segments + 1 - len(csr.indptr)
+    indptr = torch.cat([csr.indptr, csr.indptr[-1:].expand(further)])
+    return CSR(F.pad(csr.indices, (0, spare)), indptr, F.pad(csr.t_indices, (0, spare)), csr.t_indptr)

@@ -1,0 +1,186 @@
+"""What checkpoints reach, as one SVG of two panels: accuracy by steps, and how far to trust the halting head.
+
+Each panel is a chart of pygal. It loads nothing, runs no script, and the same figures give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import log2, sqrt
+from typing import Any
+
+import pygal
+from pygal.style import Style
+
+from trmsolve.render.caption import printable, shorten
+from trmsolve.render.theme import FONT, LIGHT
+
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), which the colour-blind tell apart; yellow is too faint for lines.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+PANEL, PLOT = 500, 400  # pixels: width and height of a panel
+HEADING, ROW, MARGIN = 44, 24, 24  # pixels: above the panels; a row of the legend below them; around all
+NAME = 90  # letters of a name that fit into the legend
+LEAST_DOT, MOST_DOT = 2.5, 12.0  # radius
+PERCENT = [{"label": f"{20 * fifth} %", "value": fifth / 5} for fifth in range(6)]
+LOOK = "".join(
+    (
+        f"#chart-{{name}} .axis .line{{{{stroke:{LIGHT.thick}}}}}",
+        f"#chart-{{name}} .axis .guide.line{{{{stroke:{LIGHT.thin}}}}}",
+        f"#chart-{{name}} .dot{{{{stroke:{LIGHT.paper}}}}}",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Predictions of about the same probability."""
+
+    predicted: float  # mean probability
+    right: float  # share that came true
+    puzzles: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is drawn of one checkpoint."""
+
+    name: str
+    accepted: Mapping[int, float]  # by steps: share that the rules accept
+    exact: Mapping[int, float] | None  # share equal to the given answers; None: none are given
+    spots: Sequence[Spot]
+    error: float  # expected calibration error; of no meaning without spots
+
+
+def chart(heading: str, step: int, several: Sequence[Curves]) -> str:
+    """The SVG, of one to as many checkpoints as there are COLOURS. step: after which the halting head was asked."""
+    panels = [_element(_accuracy(several)), _element(_trust(several, step))]
+    width, bottom = 2 * PANEL + 2 * MARGIN, HEADING + PLOT
+    height = bottom + ROW * len(several) + MARGIN
+    rows = zip(COLOURS, several, strict=False)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        ' role="img" aria-labelledby="title">',
+        f'<title id="title">{escape(printable(heading))}</title>',
+        f'<rect width="{width}" height="{height}" rx="12" fill="{LIGHT.paper}"/>',
+        f'<g font-family="{FONT}" font-size="14" fill="{LIGHT.ink}">',
+        _text(MARGIN, 34, shorten(printable(heading), 105), ' font-size="17" font-weight="600"'),
+        *(_row(bottom + ROW * i, *row) for i, row in enumerate(rows)),
+        "</g>",
+        *(_placed(panel, MARGIN + PANEL * i) for i, panel in enumerate(panels)),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _row(top: float, colour: str, one: Curves) -> str:
+    """Of the legend that both panels share."""
+    swatch = f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>'
+    trust = f"expected calibration error {one.error:.3f}" if one.spots else "the halting head was not asked"
+    return swatch + _text(MARGIN + 34, top + 17, f"{shorten(printable(one.name), NAME)} ({trust})")
+
+
+def _text(x: float, y: float, text: str, look: str = "") -> str:
+    return f'<text x="{x}" y="{y}"{look}>{escape(text)}</text>'
+
+
+def _placed(panel: str, x: float) -> str:
+    return f'<svg x="{x}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>'
+
+
+def _accuracy(several: Sequence[Curves]) -> pygal.XY:
+    dotted = any(one.exact is not None for one in several)
+    made = _plot(
+        "accuracy",
+        several,
+        twice=dotted,
+        title="Accuracy of the plain recursion",
+        x_title="supervision steps" + (" (dotted: exact match)" if dotted else ""),
+        y_title="accepted by the rules",
+    )
+    steps = sorted({k for one in several for k in one.accepted})
+    made.x_labels = [{"label": str(k), "value": log2(k)} for k in steps]
+    for one in several:
+        made.add(None, [_at(log2(k), share, f"{k} steps") for k, share in sorted(one.accepted.items())])
+        if dotted:
+            exact = sorted((one.exact or {}).items())
+            points = [_at(log2(k), share, f"{k} steps, exact match") for k, share in exact]
+            made.add(None, points, stroke_style={"dasharray": "2, 5"}, dots_size=2)
+    return made
+
+
+def _trust(several: Sequence[Curves], step: int) -> pygal.XY:
+    made = _plot(
+        "trust",
+        several,
+        before=(LIGHT.faint,),
+        title=f"The halting head after {step} steps",
+        x_title="predicted probability (dot's area: puzzles)",
+        y_title="share that is right",
+    )
+    made.x_labels = PERCENT
+    made.add(None, [(0, 0), (1, 1)], show_dots=False, stroke_style={"dasharray": "6, 4"})
+    most = max((spot.puzzles for one in several for spot in one.spots), default=1)
+    for one in several:
+        points = []
+        for spot in one.spots:
+            radius = max(LEAST_DOT, MOST_DOT * sqrt(spot.puzzles / most))
+            points.append(_at(spot.predicted, spot.right, f"{spot.puzzles} puzzles") | {"node": {"r": f"{radius:.1f}"}})
+        made.add(None, points)
+    return made
+
+
+def _at(x: float, y: float, says: str) -> dict[str, Any]:
+    return {"value": (x, y), "label": says}
+
+
+def _plot(
+    name: str, several: Sequence[Curves], before: tuple[str, ...] = (), twice: bool = False, **words: str
+) -> pygal.XY:
+    """An empty chart whose further series take the colours `before`, then one for each checkpoint, or one twice."""
+    own = [colour for colour in COLOURS[: len(several)] for _ in range(1 + twice)]
+    style = Style(
+        colors=(*before, *own),
+        background="transparent",
+        plot_background="transparent",
+        foreground=LIGHT.ink,
+        foreground_strong=LIGHT.ink,
+        foreground_subtle=LIGHT.faint,
+        guide_stroke_color=LIGHT.thin,
+        major_guide_stroke_color=LIGHT.thin,
+        guide_stroke_dasharray="none",
+        major_guide_stroke_dasharray="none",
+        font_family=FONT,
+        label_font_size=13,
+        major_label_font_size=13,
+        title_font_size=14,
+        opacity="1",
+        stroke_opacity="1",
+        stroke_width="2",
+        dot_opacity="1",
+    )
+    made = pygal.XY(
+        style=style,
+        css=("file://style.css", "file://graph.css", f"inline:{LOOK.format(name=name)}"),
+        js=(),
+        range=(0, 1),
+        y_labels=PERCENT,
+        value_formatter=lambda share: f"{100 * share:.1f} %",
+        x_value_formatter=lambda _: "",
+        dots_size=3.5,
+        show_legend=False,
+        width=PANEL,
+        height=PLOT,
+        **words,
+    )
+    made.uuid = name  # random otherwise
+    return made
+
+
+def _element(made: pygal.XY) -> str:
+    """The chart as part of another document, without the date, which is a comment, and the settings of a script."""
+    text = made.render(is_unicode=True, disable_xml_declaration=True)
+    return re.sub(r"<!--.*?-->|<script.*?</script>", "", text, flags=re.DOTALL)

@@ -1,0 +1,102 @@
+"""Sudoku for models with one token per cell: 9x9 only, with restarts under symmetries that such models do not have.
+
+Token ids: pad 0, blank 1, digits 2 to 10 (the data set of the TRM and HRM code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.inputs import Encoded
+from trmsolve.tasks.base import Option, Prediction, Sample
+from trmsolve.tasks.sequence import SEQUENCE_MAX_STEPS, SequenceFormat
+from trmsolve.tasks.sudoku import HINT_OPTIONS, Sudoku
+from trmsolve.tasks.sudoku.data import Pairs
+from trmsolve.tasks.sudoku.encode import encode
+from trmsolve.tasks.sudoku.symmetries import Symmetry
+
+BLANK, DIGITS = 1, 9
+VOCAB_SIZE = BLANK + DIGITS + 1
+
+
+class SequenceSudoku(Sudoku):
+    """The task for one model: reading, rules and text as in Sudoku; encoding and restarts differ."""
+
+    num_augmentations = 1 << 20  # of 1.2e12; restarts end by budget
+    data_options: ClassVar[tuple[Option, ...]] = (
+        *HINT_OPTIONS,
+        Option("symmetries", bool, "Draw each puzzle under a random symmetry."),
+    )
+
+    def __init__(self, sequence_format: SequenceFormat) -> None:
+        self.format = sequence_format.for_task("sudoku", VOCAB_SIZE)
+
+    def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> SequenceSudokuData:
+        """As for the bundled model, but every cell is predicted."""
+        return SequenceSudokuData.open(specs, seed, format=self.format, **options)
+
+    def unsupported_reason(self, question: np.ndarray) -> str:
+        """Only 9x9."""
+        return self.format.unsupported_reason(question)
+
+    def encode(self, question: np.ndarray) -> Encoded | None:
+        """The grid, uint8 (9, 9), as 81 tokens; None when the givens contradict each other, or for another size."""
+        if self.unsupported_reason(question) or encode(question) is None:
+            return None
+        return self.format.encode(question.reshape(-1) + BLANK, np.flatnonzero(question == 0), BLANK + 1, DIGITS)
+
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
+        """The grid with the chosen tokens (cell * vocab_size + token id, int64 (U,)) in its blanks."""
+        answer, confidences = question.copy(), np.ones(question.shape, np.float32)
+        cells, tokens = np.divmod(meanings, self.format.vocab_size)
+        answer.reshape(-1)[cells] = tokens - BLANK
+        confidences.reshape(-1)[cells] = confidence
+        return Prediction(answer, confidences)
+
+    def augment(self, question: np.ndarray, k: int) -> np.ndarray:
+        """The question under symmetry k; 0 changes nothing."""
+        return _symmetry(k, len(question)).apply(question)
+
+    def invert(self, question: np.ndarray, prediction: Prediction, k: int) -> Prediction:
+        """A prediction for augment(question, k) as one for the question."""
+        inverse = _symmetry(k, len(question)).inverse()
+        return Prediction(inverse.apply(prediction.answer), inverse.move(prediction.confidence))
+
+    def augmentation_name(self, k: int) -> str:
+        """By number: a symmetry changes too much for words."""
+        return f"under symmetry {k}"
+
+    def max_steps(self, question: np.ndarray) -> int:
+        """Rollouts whose answer no longer changes end earlier."""
+        return SEQUENCE_MAX_STEPS
+
+
+@dataclass(frozen=True)
+class SequenceSudokuData(Pairs):
+    """Training samples of such a model."""
+
+    hint_prob: float = 0.0  # as published
+    hint_draws: float = 0  # as the fast recipe was tried
+    symmetries: bool = True  # the published data hold 1,000 symmetric copies of each puzzle
+    format: SequenceFormat | None = None
+
+    def draw(self, index: int) -> Sample:
+        """Sample number `index`. Raises TrmsolveError for a puzzle of another size than the network's."""
+        assert self.format is not None
+        (question, answer), rng = self.pair(index)
+        if reason := self.format.unsupported_reason(question):
+            raise TrmsolveError(f"training data: {reason}", "train on 9x9 puzzles only")
+        if self.symmetries:
+            symmetry = Symmetry.random(rng, len(question))
+            question, answer = symmetry.apply(question), symmetry.apply(answer)
+        return self.format.sample(question.reshape(-1) + BLANK, answer.reshape(-1) + BLANK)
+
+
+def _symmetry(k: int, side: int) -> Symmetry:
+    """Number k of a fixed series of random symmetries."""
+    return Symmetry.random(np.random.default_rng(k), side) if k else Symmetry.identity(side)

@@ -1,0 +1,310 @@
+"""Text in and out: streams of numbered lines, files that are replaced as a whole, and untrusted text made printable.
+
+Reading: a line is delivered as soon as its ending has arrived, so the first answer can come before the input ends; memory
+stays bounded however long a line is; a damaged line spoils only its own record. Bytes that are not UTF-8 become U+FFFD,
+and a line longer than LINE_LIMIT is cut; the task's reader, which knows where records begin and end, reports both with
+file and line. Only input that is not text stops the stream.
+
+Writing: a reader of the file sees the old content or the new one, never half of either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, TextIO
+
+from trmsolve.errors import InputError, TrmsolveError
+
+LINE_LIMIT = 1 << 20  # bytes of a line that are kept, far beyond any puzzle; a longer line arrives one byte longer
+CHUNK = 1 << 16
+EXPECTED = "expected text with one puzzle or more"
+
+
+class Line(NamedTuple):
+    """One line of input: 1-based number, text without its line ending."""
+
+    number: int
+    text: str
+
+
+def printable(text: object, limit: int = 500) -> str:
+    """Untrusted text (file names, headers, task names, input) for a terminal: every control character made visible.
+
+    Characters that do not print, among them escape sequences and those that reverse the writing direction, appear as
+    \\x1b or \\u202e; text beyond `limit` characters is cut. All such text is printed through this function.
+    """
+    shown = str(text)
+    shown = shown[: limit - 1] + "…" if len(shown) > limit else shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+
+
+def shell_quote(argument: object) -> str:
+    """An argument of a suggested command, quoted for a POSIX shell."""
+    return shlex.quote(printable(argument))
+
+
+def source_name(path: str | Path) -> str:
+    """The name of an input in messages: the path as typed, `stdin` for `-`."""
+    return "stdin" if str(path) == "-" else str(path)
+
+
+def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
+    """The lines of a file, or of stdin for `-`, without their endings (LF, CRLF or CR) and without a byte order mark.
+
+    Raises InputError at once for a file that is missing, a directory or not readable, and while it is iterated for
+    binary data, an input without a single byte, or a read that fails half-way.
+    """
+    return _lines(*_stream(path), limit)
+
+
+def read_text(path: str | Path, limit: int) -> str:
+    """All of a file, or of stdin for `-`, for formats to which lines mean nothing; without a byte order mark.
+
+    Raises InputError as open_lines() and its iteration do, and for more than `limit` bytes.
+    """
+    stream, name = _stream(path)
+    data = bytearray()
+    for chunk in _chunks(stream, name):
+        data += chunk
+        if len(data) > limit:
+            raise InputError(name, f"more than {limit:,} bytes", "split it into several files")
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+
+
+def split_lines(chunks: Iterable[bytes], limit: int = LINE_LIMIT) -> Iterator[bytes]:
+    """Cuts chunks of bytes at LF, CRLF or CR; of a line longer than `limit` it keeps the first limit + 1 bytes."""
+    start, after_cr = bytearray(), False  # start: the beginning of the line that has not ended yet
+    for chunk in chunks:
+        if after_cr and chunk.startswith(b"\n"):  # a CRLF torn apart by the chunks: its line is already out
+            chunk = chunk[1:]
+        after_cr = chunk.endswith(b"\r")
+        *whole, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for part in whole:
+            yield bytes(start + part)[: limit + 1]
+            start.clear()
+        start += rest[: max(0, limit + 1 - len(start))]
+    if start:
+        yield bytes(start)
+
+
+def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Line]:
+    for number, raw in enumerate(split_lines(_chunks(stream, name), limit), 1):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        yield Line(number, raw.decode("utf-8", errors="replace"))
+
+
+def _stream(path: str | Path) -> tuple[BinaryIO, str]:
+    """The bytes of an input, and its name in messages."""
+    name = source_name(path)
+    return (_stdin() if name == "stdin" else _open(Path(path))), name
+
+
+def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    # stdin belongs to the process and is left open
+    try:
+        yield from _checked(stream, name)
+    except OSError as error:
+        raise InputError(name, f"reading failed: {error.strerror or error}") from error
+    finally:
+        if name != "stdin":
+            stream.close()
+
+
+def _checked(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    read = getattr(stream, "read1", stream.read)  # what is there now, without waiting for more
+    chunk = read(CHUNK)
+    if not chunk:
+        raise InputError(name, "holds no puzzle: it is empty", EXPECTED)
+    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
+        command = f"iconv -f UTF-16 -t UTF-8 {'FILE' if name == 'stdin' else name}"
+        raise InputError(name, "is UTF-16 text, expected UTF-8", f"convert it: {command}")
+    if b"\0" in chunk and _is_binary(chunk):  # other NULs are foreign characters of their lines, which alone are bad
+        raise InputError(name, f"is binary (a NUL at byte {chunk.index(0) + 1}), no text", EXPECTED)
+    while chunk:
+        yield chunk
+        chunk = read(CHUNK)
+
+
+def _is_binary(chunk: bytes) -> bool:
+    """Whether more than a tenth of the characters are none that a text has."""
+    text = chunk.decode("utf-8", errors="replace")
+    return 10 * sum(c == "\ufffd" or (c < " " and c not in "\t\n\v\f\r") for c in text) > len(text)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise InputError(str(path), "is a directory, expected a file", f"name its files: {path}/*")
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError(str(path), "no such file", _neighbour(path)) from error
+    except PermissionError as error:
+        raise InputError(str(path), "no permission to read it") from error
+    except (OSError, ValueError) as error:  # a name too long, a NUL in the name, a loop of links
+        raise InputError(
+            repr(str(path))[:200], f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _neighbour(path: Path) -> str:
+    """A hint for a file that is not there: the most similar name beside it, or the folder that is missing too."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder {path.parent} either"
+    close = difflib.get_close_matches(path.name, names, 1)
+    return f"did you mean '{path.with_name(close[0])}'?" if close else ""
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise InputError("stdin", "is closed, expected puzzles", "name a file instead")
+    if hasattr(sys.stdin, "buffer"):
+        # Unbuffered: Python aborts at exit while a thread waits inside the buffered reader of an open pipe.
+        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    return io.BytesIO(sys.stdin.read().encode("utf-8", errors="replace"))  # a replaced stdin that knows only text
+
+
+# -- writing ----------------------------------------------------------------------------------------------------
+
+
+def atomic_write(path: str | Path, data: str | bytes | Iterable[bytes | memoryview], force: bool = False) -> Path:
+    """Write `data` (text as UTF-8 with "\\n", or bytes piece by piece) to `path`; returns the path really written.
+
+    The bytes go to a temporary name in the same folder (a rename is only atomic within one file system), reach the
+    disk, and are renamed into place. An existing file is kept unless `force`; a symbolic link stays a link and its
+    target is replaced; a device or a pipe (/dev/null, a FIFO) is simply written to.
+    Raises TrmsolveError for everything the user can mend.
+    """
+    name = str(path)
+    target = Path(os.path.realpath(path))
+    text = data.encode("utf-8") if isinstance(data, str) else data
+    pieces = [text] if isinstance(text, bytes) else text
+    try:
+        check_writable(path, force)
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                file.writelines(pieces)
+        else:
+            with _replacing(target, name) as file:
+                file.writelines(pieces)
+    except OSError as error:
+        raise _unwritable(name, error) from error
+    return target
+
+
+@contextlib.contextmanager
+def atomic_writer(path: str | Path, force: bool = False) -> Iterator[TextIO]:
+    """A text stream whose lines become `path` when the block ends well, as atomic_write() would write them.
+
+    For texts of any length: nothing is kept in memory. A block that fails leaves `path` as it was.
+    """
+    target = Path(os.path.realpath(path))
+    special = target.exists() and not target.is_file()
+    check_writable(path, force)
+    with contextlib.ExitStack() as stack:
+        try:
+            binary = stack.enter_context(_closing(target.open("wb")) if special else _replacing(target, str(path)))
+        except OSError as error:
+            raise _unwritable(str(path), error) from error
+        text = _Text(binary, str(path))
+        yield text
+        text.flush()
+        text.detach()
+
+
+class _Text(io.TextIOWrapper):
+    """Lines for a file. That the disk is full is said of the file as the user named it."""
+
+    def __init__(self, binary: BinaryIO, called: str) -> None:
+        super().__init__(binary, encoding="utf-8", newline="\n", write_through=True)
+        self.called = called
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise _unwritable(self.called, error) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise _unwritable(self.called, error) from error
+
+
+def check_writable(path: str | Path, force: bool = False) -> None:
+    """Raise the TrmsolveError that atomic_write() would; for asking before hours of work, not after them."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise TrmsolveError(f"cannot write {path}: it is a folder", "give a file name inside it")
+        if not target.parent.is_dir():
+            raise TrmsolveError(f"cannot write {path}: there is no folder {target.parent}", "create the folder first")
+        if target.is_file() and not force:
+            raise TrmsolveError(f"{path} already exists", "add --force to overwrite it")
+        special = target.exists() and not target.is_file()  # a pipe, /dev/null: written to as it is
+        if not special and not os.access(target.parent, os.W_OK):  # a file is made beside its place, then renamed
+            raise _unwritable(str(path), PermissionError())
+    except OSError as error:  # a folder we may not look into, a name longer than the file system allows
+        raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _unwritable(name: str, error: OSError) -> TrmsolveError:
+    if isinstance(error, PermissionError):
+        return TrmsolveError(f"cannot write {name}: permission denied", "choose another file or folder")
+    return TrmsolveError(f"cannot write {name}: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
+    """A file under a temporary name that takes the target's place when the block ends well."""
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
+    try:
+        with _closing(os.fdopen(descriptor, "wb")) as file:
+            yield file
+            try:
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise _unwritable(called, error) from error
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file, closed at the end. One that could not take everything would complain of the rest once more."""
+    try:
+        yield file
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    file.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself last through a power cut, where the system lets a folder be opened at all."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,218 @@
+"""The carry of deep supervision: puzzles in training, each with its states y and z from one supervision step to the next.
+
+A puzzle leaves its slot when it halts or has had N_sup steps; the next draw takes its place. The schedule, which slot
+holds which draw, is equal in every process; the puzzles themselves are held by the process that trains on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from trmsolve.device import to_device
+from trmsolve.model.mixers import mixer_of
+from trmsolve.model.packing import PackedBatch, pack
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Sample
+
+
+class SlotSchedule:
+    """For every slot of the whole batch, int64 (slots,): its draw, its age in steps, and the age it must reach."""
+
+    def __init__(
+        self, num_slots: int, n_sup: int, seed: int, halt_exploration_prob: float, bptt_steps: int = 1
+    ) -> None:
+        self.n_sup, self.seed, self.bptt_steps = n_sup, seed, bptt_steps
+        self.halt_exploration_prob = halt_exploration_prob
+        self.next_index = 0
+        self.index, self.age, self.min_age = (np.zeros(num_slots, np.int64) for _ in range(3))
+        self.fill(range(num_slots))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def fill(self, slots: Iterable[int]) -> None:
+        """Give the next draws to these slots, in order. min_age is part of the draw, so nothing else is random."""
+        for slot in slots:
+            index, self.next_index = self.next_index, self.next_index + 1
+            rng = np.random.default_rng([self.seed, index, 1])
+            explores = rng.random() < self.halt_exploration_prob and self.n_sup > 1
+            self.index[slot], self.age[slot] = index, 0
+            self.min_age[slot] = rng.integers(2, self.n_sup + 1) if explores else 0
+
+    def advance(self, halted: np.ndarray) -> np.ndarray:
+        """After bptt_steps further steps: replace what is done. Returns bool (slots,), the slots with a new draw.
+
+        halted: bool (slots,), puzzles that the halting head ends.
+        """
+        self.age += self.bptt_steps
+        done = (self.age >= self.n_sup) | (halted & (self.age >= self.min_age))
+        self.fill(np.flatnonzero(done))
+        return done
+
+    @property
+    def is_last(self) -> np.ndarray:
+        """bool (slots,): puzzles that take their last steps now."""
+        return self.age + self.bptt_steps >= self.n_sup
+
+
+class Labels(NamedTuple):
+    """The right answers to B puzzles with U choices among O options."""
+
+    batch: PackedBatch
+    target: Tensor  # int64 (U,) rank of the right option among those of its choice
+    weight: Tensor  # float32 (U,) of each choice in the loss
+    accepted: Tensor  # bool (O,) options that leave the answer right
+    solvable: Tensor  # bool (B,)
+    slot_of_choice: Tensor  # int64 (U,)
+    is_last: Tensor  # bool (B,) puzzles that take their last step now
+
+
+class Carry:
+    """Puzzles and states of consecutive slots, drawn by `draw(index)` as the schedule says."""
+
+    def __init__(
+        self,
+        draw: Callable[[int], Sample],
+        model: TRM,
+        schedule: SlotSchedule,
+        own: range,
+        dtype: torch.dtype,
+        multiple: int = 1,
+    ) -> None:
+        self.draw, self.model, self.schedule, self.own, self.dtype = draw, model, schedule, own, dtype
+        self.multiple, self.device = multiple, model.y_init.device
+        self.reset()
+
+    @property
+    def _own_slots(self) -> slice:
+        return slice(self.own.start, self.own.stop)
+
+    def reset(self) -> None:
+        """Start every puzzle of the schedule anew."""
+        self.samples = [self.draw(int(index)) for index in self.schedule.index[self._own_slots]]
+        self._pack()
+        self.y, self.z = self.model.init_state(len(self.tokens), self.dtype)
+
+    def _pack(self) -> None:
+        samples = self.samples
+        self.tokens, self.batch = self._to_device(pack([s.encoded for s in samples], self.multiple))
+        self.lengths = [len(s.encoded.x) for s in samples]
+        self._uniform = all(_same_layout(samples[0], s) for s in samples)
+        self._weights = np.array([_weight(s).sum(dtype=np.float64) for s in samples])  # (B,)
+        self.target = self._to_device(np.concatenate([s.target for s in samples]))
+        self.weight = self._to_device(np.concatenate([_weight(s) for s in samples]))
+        self.accepted = self._to_device(np.concatenate([_accepted(s) for s in samples]))
+        self.solvable = self._to_device(np.array([s.solvable for s in samples]))
+        slot_of_choice = np.repeat(np.arange(len(samples)), [s.encoded.num_choices for s in samples])
+        self.slot_of_choice = self._to_device(slot_of_choice)
+
+    def _replace(self, fresh: np.ndarray) -> None:
+        """_pack() and initial states for these slots alone, whose new puzzles have the layout of all others."""
+        samples, slots = [self.samples[slot] for slot in fresh], self._to_device(fresh)
+        self._weights[fresh] = [_weight(s).sum(dtype=np.float64) for s in samples]
+        for rows, parts in (
+            (self.tokens, [s.encoded.x for s in samples]),
+            (self.target, [s.target for s in samples]),
+            (self.weight, [_weight(s) for s in samples]),
+            (self.accepted, [_accepted(s) for s in samples]),
+        ):
+            rows.view(len(self.samples), -1)[slots] = self._to_device(np.stack(parts))
+        self.solvable[slots] = self._to_device(np.array([s.solvable for s in samples]))
+        for states, init in zip((self.y, self.z), self.model.init_state(1, self.dtype), strict=True):
+            states.view(len(self.samples), -1, states.shape[1])[slots] = init
+
+    def _to_device(self, values: Any) -> Any:
+        """Arrays and tensors, however nested, on the device; a GPU keeps computing meanwhile."""
+
+        def move(value: Any) -> Any:
+            if not isinstance(value, Tensor | np.ndarray):
+                return value
+            return to_device(torch.as_tensor(value), self.device)
+
+        return tree_map(move, values)
+
+    @property
+    def puzzle_ids(self) -> np.ndarray:
+        """int64 (slots,): the row of the puzzle table that each puzzle uses; 0 where there is no table."""
+        first = torch.tensor([int(s.encoded.x[0]) for s in self.samples])
+        has_table = self.model.embed.puzzle_table is not None
+        return (self.model.embed.puzzle_ids(first) if has_table else torch.zeros_like(first)).numpy()
+
+    @property
+    def total_weight(self) -> float:
+        """Weight of all choices together."""
+        return float(self._weights.sum())
+
+    @property
+    def labels(self) -> Labels:
+        """What the losses compare with."""
+        is_last = self._to_device(self.schedule.is_last[self._own_slots])
+        return Labels(self.batch, self.target, self.weight, self.accepted, self.solvable, self.slot_of_choice, is_last)
+
+    def keep(self, y: Tensor, z: Tensor) -> None:
+        """Continue from these states, detached (truncated backpropagation through time)."""
+        self.y, self.z = y.detach(), z.detach()
+
+    def refill(self, done: np.ndarray) -> None:
+        """Take in the schedule's new draws. done: bool, of all slots of the schedule, those that have one."""
+        fresh = np.flatnonzero(done[self._own_slots])
+        if not len(fresh):
+            return
+        other = self.samples[0]
+        for slot in fresh.tolist():
+            self.samples[slot] = self.draw(int(self.schedule.index[self.own[slot]]))
+        if self._uniform and all(_same_layout(other, self.samples[slot]) for slot in fresh):
+            self._replace(fresh)
+            return
+        ys, zs = self.states()
+        for slot in fresh.tolist():
+            ys[slot], zs[slot] = self.model.init_state(len(self.samples[slot].encoded.x), self.dtype)
+        self._pack()
+        self.restore(torch.cat(ys), torch.cat(zs))
+
+    def states(self) -> tuple[list[Tensor], list[Tensor]]:
+        """y and z of each puzzle, (tokens, D) each."""
+        num_tokens = sum(self.lengths)  # without padding
+        ys, zs = (list(states[:num_tokens].split(self.lengths)) for states in (self.y, self.z))
+        return ys, zs
+
+    def restore(self, y: Tensor, z: Tensor) -> None:
+        """Continue from the states of all puzzles, one after the other; those of a saved run may have another dtype."""
+        y, z = (states.to(self.device, self.dtype) for states in (y, z))
+        padding = (0, 0, 0, len(self.tokens) - len(y))
+        self.y, self.z = F.pad(y, padding), F.pad(z, padding)
+
+
+def _same_layout(one: Sample, other: Sample) -> bool:
+    """Whether two puzzles of a sequence model differ only in tokens and labels."""
+    a, b = one.encoded, other.encoded
+    return (
+        mixer_of(a.edges).seq_len is not None
+        and a.edges == b.edges
+        and len(a.meanings) == len(b.meanings)
+        and np.array_equal(a.first, b.first)
+        and np.array_equal(a.size, b.size)
+    )
+
+
+def _weight(sample: Sample) -> np.ndarray:
+    """float32 (U,) of each choice in the loss. An unsolvable puzzle has no right answer: only the heads learn from it."""
+    if not sample.solvable:
+        return np.zeros(sample.encoded.num_choices, np.float32)
+    return np.ones(sample.encoded.num_choices, np.float32) if sample.weight is None else sample.weight
+
+
+def _accepted(sample: Sample) -> np.ndarray:
+    """bool (O,): options that leave the answer right."""
+    if sample.accepted is not None:
+        return sample.accepted
+    accepted = np.zeros(len(sample.encoded.meanings), bool)
+    accepted[sample.encoded.first + sample.target] = True
+    return accepted

@@ -1,0 +1,171 @@
+"""The slots of a run, divided among processes, and in each process among micro-batches whose gradients add up.
+
+Shares are consecutive slots. Which draw a free slot gets is decided from what all processes report of all slots, so the
+same draw goes to the same slot however many processes share the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trmsolve.distributed import CollectiveError, ProcessGroup
+from trmsolve.model.packing import PAD_MULTIPLE
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Sample
+from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.losses import LossNormalizer
+from trmsolve.training.metrics import StepMetrics
+from trmsolve.training.train_step import SUMS
+
+
+class MicroBatches:
+    """All slots of a run, of which this process holds the puzzles of a share. A StepBatch (train_step.py)."""
+
+    def __init__(
+        self, draw: Callable[[int], Sample], model: TRM, config: TrainConfig, dtype: torch.dtype, group: ProcessGroup
+    ) -> None:
+        number = group.world_size * config.grad_accum_steps
+        if config.batch_size < number:
+            among = f"{group.world_size} processes" if config.grad_accum_steps == 1 else f"{number} parts"
+            raise CollectiveError(
+                f"a batch of {config.batch_size} cannot be divided among {among}",
+                f"--batch-size {number} or more; it counts the puzzles of all processes and micro-batches together",
+            )
+        bounds = [config.batch_size * i // number for i in range(number + 1)]
+        own = range(group.rank * config.grad_accum_steps, (group.rank + 1) * config.grad_accum_steps)
+        self.group, self.device = group, model.y_init.device
+        self.schedule = SlotSchedule(
+            config.batch_size, model.config.N_sup, config.seed, config.halt_exploration_prob, config.bptt_steps
+        )
+        self.own = range(bounds[own.start], bounds[own.stop])
+        self.micro_batches = [
+            Carry(draw, model, self.schedule, range(bounds[i], bounds[i + 1]), dtype, PAD_MULTIPLE) for i in own
+        ]
+        self._share_weights()
+
+    def _share_weights(self) -> None:
+        """Begin to exchange what the puzzles held here weigh, and the table rows that they use."""
+        values = torch.zeros(1 + len(self.schedule), dtype=torch.float64)
+        values[0] = sum(carry.total_weight for carry in self.micro_batches)
+        ids = np.concatenate([carry.puzzle_ids for carry in self.micro_batches])
+        values[1:][self.own.start : self.own.stop] = torch.from_numpy(ids)
+        self._shared = self.group.all_reduce_async(values)
+
+    def _weight_and_ids(self) -> Tensor:
+        """The weight of the whole batch's choices, then the table row of each slot."""
+        values = self._shared()  # the first call after a change waits for the others
+        self._shared = lambda: values
+        return values
+
+    def normalizer(self) -> LossNormalizer:
+        """Divisors of the whole batch's losses."""
+        weight = self._weight_and_ids()[0].float().to(self.device, non_blocking=True)
+        return LossNormalizer(weight, len(self.schedule))
+
+    def puzzle_ids(self) -> Tensor:
+        """int64 (slots,) on the CPU."""
+        return self._weight_and_ids()[1:].long()
+
+    def scatter_rows(self, rows: Tensor) -> Tensor:
+        """(own slots, D) -> (slots, D), zeros for the slots of others, so that a sum puts all together."""
+        whole = rows.new_zeros(len(self.schedule), *rows.shape[1:])
+        whole[self.own.start : self.own.stop] = rows
+        return whole
+
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Sum over the processes, in place."""
+        self.group.all_reduce(tensors)
+
+    def report(self, reports: list[Tensor], clock: float, stop: bool) -> Callable[[], StepMetrics]:
+        """Begin to exchange the reports of all micro-batches; the returned function waits for the sums.
+
+        On a GPU the numbers travel while it computes what was queued before that call.
+        """
+        sums = torch.cat([report[: len(SUMS)] for report in reports]).view(len(reports), -1).sum(0)
+        own = _host_copy(torch.cat([sums, *(report[len(SUMS) :] for report in reports)]))
+
+        def begin() -> Callable[[], Tensor]:
+            values = torch.zeros(len(SUMS) + 2 + len(self.schedule), dtype=torch.float64)
+            here = own().double()
+            values[: len(SUMS)] = here[: len(SUMS)]
+            values[len(SUMS)] = clock if self.group.is_main else 0.0
+            values[len(SUMS) + 1] = stop
+            values[len(SUMS) + 2 :][self.own.start : self.own.stop] = here[len(SUMS) :]
+            return self.group.all_reduce_async(values)
+
+        pending = None if sums.is_cuda else begin()
+
+        def wait() -> StepMetrics:
+            values = (pending or begin())().numpy()
+            named = dict(zip((*SUMS, "clock", "stop"), values.tolist(), strict=False))
+            return StepMetrics(named, values[len(SUMS) + 2 :].astype(np.int64))
+
+        return wait
+
+    def refill(self, done: np.ndarray) -> None:
+        """Take the next draws into the slots that are done, bool (slots,)."""
+        for carry in self.micro_batches:
+            carry.refill(done)
+        if done.any():
+            self._share_weights()
+
+    # -- the state ----------------------------------------------------------------------------------------------
+    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """What restores the batch exactly in any number of processes; y and z only in the main process."""
+        schedule = self.schedule
+        tensors = {"slots": torch.from_numpy(np.stack([schedule.index, schedule.age, schedule.min_age]))}
+        own = [tuple(torch.cat(states).cpu() for states in carry.states()) for carry in self.micro_batches]
+        if (by_rank := self.group.gather(own)) is not None:
+            ys, zs = zip(*(states for part in by_rank for states in part), strict=True)
+            tensors |= {"y": torch.cat(ys), "z": torch.cat(zs)}
+        return tensors, {"next_index": schedule.next_index}
+
+    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """The inverse of state(): the samples are drawn again from their indices.
+
+        When the data have changed since, the slots start afresh, at the position that the run had reached.
+        """
+        schedule = self.schedule
+        schedule.index, schedule.age, schedule.min_age = tensors["slots"].numpy().copy()
+        schedule.next_index = numbers["next_index"]
+        for carry in self.micro_batches:
+            carry.reset()
+        lengths = self._lengths()
+        if len(tensors["y"]) == sum(lengths):
+            starts = np.concatenate([[0], np.cumsum(lengths)])
+            for carry in self.micro_batches:
+                rows = slice(int(starts[carry.own.start]), int(starts[carry.own.stop]))
+                carry.restore(tensors["y"][rows], tensors["z"][rows])
+        else:
+            schedule.fill(range(len(schedule)))
+            for carry in self.micro_batches:
+                carry.reset()
+        self._share_weights()
+
+    def _lengths(self) -> np.ndarray:
+        """int64 (slots,): tokens of every puzzle of the batch."""
+        own = torch.tensor([n for carry in self.micro_batches for n in carry.lengths])
+        return self.group.all_reduce_async(self.scatter_rows(own))().numpy()
+
+
+def _host_copy(values: Tensor) -> Callable[[], Tensor]:
+    """A copy on the CPU, in flight; the returned function waits for it."""
+    if not values.is_cuda:
+        here = values.cpu()
+        return lambda: here
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host.copy_(values, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(values.device))
+
+    def wait() -> Tensor:
+        copied.synchronize()
+        return host
+
+    return wait

@@ -1,0 +1,131 @@
+"""A run on disk: one state file that is replaced whole, a metrics log, and a lock. What kill -9 leaves is resumable.
+
+runs/NAME/state.safetensors   weights, EMA, optimizers, slots; step, seconds and settings in its header
+runs/NAME/metrics.jsonl       one JSON object a line: training metrics and evaluations
+runs/NAME/lock                held while a process trains here
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from trmsolve.errors import TrmsolveError
+
+FORMAT_VERSION = 2  # 1: trmsolve 0.1
+
+
+class RunDir:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state_file, self.metrics_file, self.lock_file = (
+            path / name for name in ("state.safetensors", "metrics.jsonl", "lock")
+        )
+        self._lock: Any = None
+
+    def __enter__(self) -> RunDir:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = self.lock_file.open("a+")
+        except OSError as error:
+            raise TrmsolveError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
+        if not _lock(self._lock):
+            self._lock.close()
+            raise TrmsolveError(f"{self.path}: another process is training here", "wait for it, or name another --run")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()  # closing releases the lock, as does the death of the process
+
+    def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Replace the state at once: after a crash at any moment either the old or the new one is there, whole."""
+        temporary = self.state_file.with_suffix(".tmp")
+        with self._errors(temporary):
+            # Expanded or shared tensors would not survive the file; a contiguous copy of each does.
+            copies = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
+            state = json.dumps({**values, "format_version": FORMAT_VERSION})
+            save_file(copies, temporary, {"state": state})
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(self.state_file)
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Tensors and values of the last save, or None in a fresh folder."""
+        if not self.state_file.exists():
+            return None
+        try:
+            with safe_open(self.state_file, "pt") as file:
+                values = json.loads(file.metadata()["state"])
+                if not isinstance(values, dict):
+                    raise ValueError("its metadata is no object")
+                if values.get("format_version", 1) != FORMAT_VERSION:
+                    raise TrmsolveError(
+                        f"{self.state_file}: a run of another version of trmsolve",
+                        "continue it with the release that began it (0.1.0), or start another --run --from its checkpoint",
+                    )
+                return {key: file.get_tensor(key) for key in file.keys()}, values  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise TrmsolveError(
+                f"{self.state_file}: not a training state: {error}", "move it away to start afresh"
+            ) from error
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to the metrics."""
+        with self._errors(), self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def rewind_log(self, step: int) -> None:
+        """Drop metrics after the step that is resumed from: those steps will be taken again."""
+        if not self.metrics_file.exists():
+            return
+        lines = []
+        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    lines.append(line + "\n")
+            except (ValueError, KeyError):
+                continue  # a line cut short by the crash
+        temporary = self.metrics_file.with_suffix(".tmp")
+        with self._errors(temporary):
+            temporary.write_text("".join(lines), encoding="utf-8")
+            temporary.replace(self.metrics_file)
+
+    @contextmanager
+    def _errors(self, temporary: Path | None = None) -> Iterator[None]:
+        """Raises TrmsolveError for a full disk and the like; the temporary file goes, what it was to replace stays."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            if temporary is not None:
+                with suppress(OSError):
+                    temporary.unlink()
+            raise TrmsolveError(
+                f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
+                "make room, and the same command goes on from the last save",
+            ) from error
+
+
+def _lock(file: Any) -> bool:
+    """An exclusive lock on an open file that ends with the process; False when another process holds it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""Small tasks for the tests, as JSON values and as what is read from them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from trmsolve.tasks.few_shot import FewShotTask, Pair
+
+
+def value(answers: bool = True) -> dict[str, Any]:
+    """A task of two demonstrations and two tests: left and right change places."""
+    task: dict[str, Any] = {
+        "train": [
+            {"input": [[1, 0, 2]], "output": [[2, 0, 1]]},
+            {"input": [[3, 4], [0, 5]], "output": [[4, 3], [5, 0]]},
+        ],
+        "test": [
+            {"input": [[9, 0], [0, 0]], "output": [[0, 9], [0, 0]]},
+            {"input": [[6, 7, 8]], "output": [[8, 7, 6]]},
+        ],
+    }
+    if not answers:
+        for pair in task["test"]:
+            del pair["output"]
+    return task
+
+
+SOLUTION = [[[0, 9], [0, 0]], [[8, 7, 6]]]
+
+
+def text(**changes: Any) -> str:
+    """That task as JSON, some of its members changed, or left out when changed to None."""
+    return json.dumps({name: part for name, part in (value() | changes).items() if part is not None})
+
+
+def grid(*rows: str) -> np.ndarray:
+    return np.array([[int(digit) for digit in row] for row in rows], np.uint8)
+
+
+def task(name: str = "flip", answers: bool = True) -> FewShotTask:
+    """That task as it is read."""
+    return FewShotTask(
+        name,
+        f"{name}.json",
+        (Pair(grid("102"), grid("201")), Pair(grid("34", "05"), grid("43", "50"))),
+        (grid("90", "00"), grid("678")),
+        (grid("09", "00"), grid("876")) if answers else None,
+    )
+
+
+def plain(task: FewShotTask) -> list[Any]:
+    """All there is to a task but its source, to be compared."""
+    pairs = [(pair.input.tolist(), pair.output.tolist()) for pair in task.demonstrations]
+    answers = None if task.answers is None else [grid.tolist() for grid in task.answers]
+    return [task.name, pairs, [grid.tolist() for grid in task.tests], answers]

@@ -1,0 +1,298 @@
+"""Pictures of grids and of whole tasks: every cell in its place and colour, in every view."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from rich.style import Style
+from trmsolve.view import blocks, theme
+from trmsolve.view.areas import OUTLINE
+from trmsolve.view.console import ASCII
+from trmsolve.view.frame import Frame
+from trmsolve.view.gif import MARGIN, TITLE, cell_size, save_gif
+from trmsolve.view.html import html
+from trmsolve.view.scene import Scene
+from trmsolve.view.svg import cell_size as svg_cell_size
+from trmsolve.view.svg import svg
+
+from trmsolve.tasks.arc.picture import (
+    above,
+    attempt_sizes,
+    beside,
+    centered,
+    change_map,
+    flow,
+    grid_picture,
+    pair_drawing,
+    screen_width,
+    task_picture,
+    zoom_levels,
+)
+from trmsolve.tasks.base import Picture, Prediction
+from trmsolve.tasks.few_shot import FewShotTask, Pair
+
+from .examples import grid, task
+
+COLORS = grid("01234", "56789")
+SQUARE = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)z")
+
+
+def rows(shown: Picture) -> list[str]:
+    return ["".join(cell.text for cell in row) for row in shown.cells]
+
+
+def roles(shown: Picture) -> list[list[str]]:
+    return [[cell.role for cell in row] for row in shown.cells]
+
+
+def frame(shown: Picture, step: int = 1) -> Frame:
+    return Frame(shown, "arc", "arc.json:x", step, 16)
+
+
+# -- what is drawn --------------------------------------------------------------------------------------------------
+def test_a_grid_is_its_colours_and_its_digits():
+    shown = grid_picture(COLORS)
+    assert shown.solid and rows(shown) == ["01234", "56789"]
+    assert roles(shown) == [[f"arc{k}" for k in range(5)], [f"arc{k}" for k in range(5, 10)]]
+
+
+def test_a_pair_has_an_arrow_between_its_grids_and_their_middles_are_level():
+    small, large = grid("7"), grid("12345", "00000", "54321", "00000", "99999")
+    assert rows(grid_picture(pair_drawing(Pair(small, large)))) == [
+        "       12345",
+        "       00000",
+        "7   >  54321",
+        "       00000",
+        "       99999",
+    ]
+
+
+def test_a_whole_task():
+    shown = task_picture(task(), [[grid("09", "00"), grid("5")], [grid("876")]])
+    assert rows(shown) == [
+        "               ",
+        "               ",
+        " 102   >  201  ",
+        "               ",
+        "               ",
+        " 34      43    ",
+        " 05   >  50    ",
+        "               ",
+        "               ",
+        " ------------- ",
+        "               ",
+        " 90      09    ",
+        " 00   >  00  5 ",
+        "               ",
+        "               ",
+        "               ",
+        " 678   >  876  ",
+        "               ",
+        "               ",
+    ]
+    assert {role for row in roles(shown) for role in row} <= set(theme.ARC)
+
+
+def test_without_attempts_their_places_are_empty_and_no_more_than_two_are_drawn():
+    assert "".join(rows(task_picture(task()))).count(">") == 4
+    one = rows(task_picture(task(), [[grid("5")] * 3]))
+    assert "".join(one).count("5") == 2 + 2  # the demonstrations' own, and two attempts
+    assert rows(task_picture(task(), [[], [grid("1111")]]))[-3].endswith("1111 ")
+
+
+def test_pairs_stand_beside_each_other_where_there_is_room():
+    tall, wide = task_picture(task()), task_picture(task(), width=40)
+    assert len(wide.cells) < len(tall.cells) and len(wide.cells[0]) <= 40
+    assert sum(row.count(">") for row in rows(wide)) == 4
+    for width in range(60):
+        assert len(task_picture(task(), width=width).cells[0]) <= max(width, len(tall.cells[0]))
+
+
+def test_in_a_room_of_its_own_an_attempt_moves_nothing():
+    sizes = set()
+    for attempt in (grid("1"), grid("11", "11", "11"), grid("1111"), grid("1" * 6, *["1" * 6] * 3)):
+        shown = task_picture(task(), [[attempt, attempt], [attempt, attempt]], attempt_sizes=[(4, 6)] * 2)
+        sizes.add((len(shown.cells), len(shown.cells[0])))
+        inputs = [(r, row.index("678")) for r, row in enumerate(rows(shown)) if "678" in row]
+    assert len(sizes) == 1 and len(inputs) == 1
+
+
+def test_in_a_room_of_its_own_an_attempt_that_comes_moves_nothing():
+    sizes = {
+        (len(shown.cells), len(shown.cells[0]))
+        for tries in ((), ((), ()), ([grid("1")],), ([grid("1")], [grid("2")] * 2), ([grid("1")] * 3, [grid("2")] * 3))
+        for shown in [task_picture(task(), tries, attempt_sizes=[(3, 4)] * 2)]
+    }
+    assert len(sizes) == 1
+
+
+def scaled(*sizes: tuple[int, int]) -> FewShotTask:
+    """A task whose outputs have these sizes and whose inputs are all of 2 x 3; its test's is of 4 x 3."""
+    pairs = [Pair(np.zeros((2, 3), np.uint8), np.zeros(size, np.uint8)) for size in sizes]
+    return FewShotTask("x", "x.json", tuple(pairs), (np.zeros((4, 3), np.uint8),))
+
+
+def test_the_room_that_an_answer_needs():
+    assert attempt_sizes(task()) == [(2, 2), (1, 3)]  # as large as their inputs
+    assert attempt_sizes(scaled((4, 9), (4, 9))) == [(8, 9)]  # twice as high, three times as wide
+    assert attempt_sizes(scaled((1, 5), (2, 4))) == [(4, 5)]  # nobody knows: as much as the canvas has
+
+
+def test_a_whole_task_has_nearly_the_shape_of_a_screen():
+    for number in (1, 2, 3, 5, 10):
+        for size in (3, 12, 30):
+            square = np.zeros((size, size), np.uint8)
+            it = FewShotTask("x", "x.json", (Pair(square, square),) * number, (square,))
+            cells = task_picture(it, width=screen_width(it, [square.shape]), attempt_sizes=[square.shape]).cells
+            assert 0.5 <= len(cells[0]) / len(cells) <= 4, (number, size)
+    assert screen_width(it, [square.shape]) > 80  # ten pairs of 30 x 30
+
+
+def test_without_what_is_around_them_the_tests_are_left_and_then_their_attempts():
+    tries = [[grid("09", "00"), grid("5")], [grid("876")]]
+    alone, most = zoom_levels(task(), tries, [0])
+    text, last = "".join(rows(alone)), "".join(rows(most))
+    assert "90" in text and ">" in text and "678" not in text and "-" not in text
+    assert "09" in last and "90" not in last and ">" not in last
+    assert "876" in "".join(rows(zoom_levels(task(), tries, [0, 1])[1]))
+    nothing_yet = "".join(rows(zoom_levels(task(), [(), ()], [1], attempt_sizes=[(3, 3)] * 2)[1]))
+    assert "678" in nothing_yet and len(nothing_yet.replace(" ", "")) == 3
+
+
+def guess(*drawn: str, unsure: tuple[int, int] | None = None) -> Prediction:
+    answer = grid(*drawn)
+    confidence = np.ones(answer.shape, np.float32)
+    if unsure:
+        confidence[unsure] = 0.5
+    return Prediction(answer, confidence)
+
+
+def test_a_map_tells_what_changed_and_what_is_unsure():
+    first, second = guess("12", "34", unsure=(0, 0)), guess("12", "35", unsure=(0, 1))
+    assert rows(grid_picture(change_map(first))) == ["?.", ".."]  # at the first step nothing counts as changed
+    assert rows(grid_picture(change_map(second, first))) == [".?", ".*"]
+
+
+def test_on_a_map_what_had_no_place_before_has_changed():
+    small, large = guess("1", "2"), guess("111")
+    assert rows(grid_picture(change_map(large, small))) == [".**"]
+    assert rows(grid_picture(change_map(small, large))) == [".", "*"]
+
+
+@pytest.mark.parametrize("arrange", [beside, above, lambda parts: flow(parts, 50)])
+def test_nothing_is_lost_in_arranging(arrange):
+    rng = np.random.default_rng(0)
+    parts = [rng.integers(0, 10, rng.integers(1, 31, 2)).astype(np.uint8) for _ in range(7)]
+    drawn = arrange(parts)
+    count = sum(np.bincount(part.ravel(), minlength=10) for part in parts)
+    assert (np.bincount(drawn[drawn < 10], minlength=10) == count).all()
+
+
+def test_roomy_never_cuts():
+    assert centered(COLORS, 1, 1).tolist() == COLORS.tolist()
+    assert centered(COLORS, 4, 6).shape == (4, 6)
+
+
+# -- how the views show it ------------------------------------------------------------------------------------------
+SHOWN = task_picture(task(), [[grid("09", "00"), grid("567")], [grid("876")]])
+
+
+def painted(root: ElementTree.Element, size: int) -> dict[tuple[int, int], str]:
+    """The role of every cell (row, column) that a path covers; a cell is covered once."""
+    found: dict[tuple[int, int], str] = {}
+    for path in root.iter():
+        role = (path.get("class") or "").split()[0:1]
+        for x, y, width, high, back in (map(float, m) for m in SQUARE.findall(path.get("d") or "")):
+            assert width == back
+            if "tile" in path.get("class").split():
+                assert high == width == pytest.approx((1 - 2 * OUTLINE) * size)
+                x, y, width = x - OUTLINE * size, y - OUTLINE * size, size
+            for i in range(round(width / size)):
+                at = (round(y / size), round(x / size) + i)
+                assert at not in found and (x / size) % 1 == pytest.approx(0, abs=1e-6)
+                found[at] = role[0].removesuffix("-ground")
+    return found
+
+
+def as_dict(shown: Picture) -> dict[tuple[int, int], str]:
+    return {(r, c): cell.role for r, row in enumerate(shown.cells) for c, cell in enumerate(row)}
+
+
+@pytest.mark.parametrize("shown", [SHOWN, grid_picture(COLORS)], ids=["task", "grid"])
+def test_svg_and_html_cover_every_cell_with_its_colour(shown):
+    root = ElementTree.fromstring(svg(frame(shown)))
+    assert painted(root, svg_cell_size(shown)) == as_dict(shown)
+    drawing = re.search(r'<svg id="grid".*?</svg>', html([frame(shown)]), re.S)[0]
+    assert painted(ElementTree.fromstring(drawing), 10) == as_dict(shown)
+
+
+def test_html_tells_more_than_ten_layers_apart():
+    frames = [frame(task_picture(task(), attempt_sizes=[(2, 3)] * 2), 0), frame(SHOWN)]
+    text = html(frames)
+    layers = [path[0] for path in re.findall(r'<path class="(\w+)-ground( tile)?"', text)]
+    assert len(layers) > 10
+    records = json.loads(re.search(r'id="frames">(.*?)</script>', text, re.S)[1])
+    for record, it in zip(records, frames, strict=True):
+        told = [layers[int(digit, 36)] for digit in record["cells"]]
+        assert told == [role for row in roles(it.picture) for role in row]
+
+
+def test_gif_shows_every_cell_in_its_colour(tmp_path):
+    image = Image.open(save_gif([frame(SHOWN)], tmp_path / "a.gif")).convert("RGB")
+    height, width = len(SHOWN.cells), len(SHOWN.cells[0])
+    size = cell_size(height, width, solid=True)
+    left = (image.width - width * size) // 2
+    assert left >= MARGIN
+    for (r, c), role in as_dict(SHOWN).items():
+        pixel = image.getpixel((left + c * size + size // 2, TITLE + r * size + size // 2))
+        assert "#{:02x}{:02x}{:02x}".format(*pixel) == theme.AREAS[role].light.fill, (r, c, role)
+
+
+def drawn(shown: Picture, width: int = 120, height: int = 50, **console) -> list:
+    scene = Scene(Console(width=width, height=height, force_terminal=True, **console))
+    scene.add(frame(shown))
+    return scene.lines(width, height)
+
+
+def test_without_colour_a_terminal_shows_digits():
+    lines = [line.plain for line in drawn(SHOWN, no_color=True)]
+    inside = [re.search("│(.*?)│", line)[1] for line in lines if "│" in line]
+    assert inside == rows(SHOWN)
+
+
+def test_with_colour_a_terminal_shows_the_colours():
+    """Half blocks: the upper half of a character is one row, the lower half the next."""
+    lines = drawn(SHOWN, height=20, color_system="truecolor")[1:]
+    height, width = len(SHOWN.cells), len(SHOWN.cells[0])
+    seen = [["" for _ in range(width + 2)] for _ in range(2 * len(lines))]
+    for i, line in enumerate(lines):
+        for c, character in enumerate(line.plain[: width + 2]):
+            style = Style.combine([Style.parse(str(span.style)) for span in line.spans if span.start <= c < span.end])
+            fore, back = (colour.name if colour else "" for colour in (style.color, style.bgcolor))
+            halves = {" ": (back, back), "█": (fore, fore), "▀": (fore, back), "▄": (back, fore)}
+            if character in halves:
+                seen[2 * i][c], seen[2 * i + 1][c] = halves[character]
+    inside = [row[1:-1] for row in seen[2 : 2 + height]]
+    assert inside == [[theme.AREAS[role].colour for role in row] for row in roles(SHOWN)]
+
+
+def test_an_old_windows_pipe_with_colours_shows_digits_on_their_colours():
+    for line in blocks.draw(SHOWN.cells, blocks.SYMBOLS[0], ASCII, colour=True):
+        line.plain.encode("cp1252")
+        for span in line.spans:
+            if line.plain[span.start : span.end].isdigit():
+                style = Style.parse(str(span.style))
+                assert style.color and style.bgcolor and style.color != style.bgcolor
+
+
+def test_the_largest_task_there_can_be_is_drawn():
+    large = np.arange(900, dtype=np.uint8).reshape(30, 30) % 10
+    shown = grid_picture(above([beside([large, large]) for _ in range(4)]))
+    assert len(drawn(shown, 80, 24)) <= 24
+    assert len(svg(frame(shown))) < 400_000

@@ -1,0 +1,67 @@
+"""Answers as text: what is written is Kaggle's shape and can be read back, and what cannot be read says where."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from trmsolve.errors import InputError
+from trmsolve.tasks.arc.json_io import format_grid, read_submission, submission
+
+from .examples import grid
+
+A, B, C = grid("12", "30"), grid("7"), grid("0" * 30)
+ZEROS = [[0, 0], [0, 0]]
+
+
+def test_a_grid_is_rows_of_digits():
+    assert format_grid(A) == "12\n30" and format_grid(B) == "7" and format_grid(C) == "0" * 30
+
+
+def test_a_submission_has_two_attempts_at_every_test():
+    written = json.loads(submission({"x": [[A, B, C], [B]], "y": [[]], "ü/../z": [(C, A)]}))
+    assert written == {
+        "x": [{"attempt_1": A.tolist(), "attempt_2": [[7]]}, {"attempt_1": [[7]], "attempt_2": [[7]]}],
+        "y": [{"attempt_1": ZEROS, "attempt_2": ZEROS}],
+        "ü/../z": [{"attempt_1": C.tolist(), "attempt_2": A.tolist()}],
+    }
+    assert list(written) == ["x", "y", "ü/../z"]
+    assert json.loads(submission({})) == {}
+
+
+def test_it_is_plain_ascii_a_task_on_a_line():
+    text = submission({"ü": [[A]], "b": [[B]]})
+    assert text.isascii() and text.endswith("}\n") and len(text.splitlines()) == 2
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "submission.json"
+    path.write_text(submission({"x": [[A, B], [B, C]], "y": [[C]]}))
+    read = read_submission(path)
+    assert {name: [[a.tolist() for a in test] for test in tests] for name, tests in read.items()} == {
+        "x": [[A.tolist(), B.tolist()], [B.tolist(), C.tolist()]],
+        "y": [[C.tolist(), C.tolist()]],
+    }
+    assert all(a.dtype == np.uint8 for tests in read.values() for test in tests for a in test)
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "said"),
+    [
+        ('{"x": [', ":1", "malformed JSON"),
+        ('{"x": 3}', ":x", "3, expected a list with an object for each test input"),
+        ('{"x": []}', ":x", "an empty list, expected a list"),
+        ('{"x": [[[1]]]}', ":x", 'test 1: expected an object with "attempt_1" and "attempt_2"'),
+        ('{"x": [{"attempt_1": [[1]]}]}', ":x", "test 1: expected an object"),
+        ('{"x": [{"attempt_1": [[1]], "attempt_2": [[1], [10]]}]}', ":x", "test 1, attempt_2, row 2, column 1: 10"),
+        ('{"x": [{"attempt_1": [[1]], "attempt_2": [[1]]}], "x": []}', ":x", "occurs twice"),
+    ],
+)
+def test_a_damaged_submission_says_where(tmp_path, text, source, said):
+    path = tmp_path / "s.json"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        read_submission(path)
+    assert error.value.source == f"{path}{source}" and said in error.value.message
