@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 import trmsolve
-from trmsolve.sources import open_lines
-from trmsolve.store import find
+from trmsolve.checkpoint import find
 from trmsolve.tasks.arc.read import read as read_tasks
 from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.maze import TASK as MAZE
 from trmsolve.tasks.maze import rules as maze_rules
+from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment
 from trmsolve.tasks.maze.generate import generate as generate_maze
-from trmsolve.tasks.maze.views import VIEWS, view
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import fingerprints
+from trmsolve.text_io import open_lines
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def puzzles(path: Path, limit: int) -> list[Puzzle]:
 
 def right(results) -> int:
     """Results that are solved, and with the answer that the data set gives."""
-    return sum(r.solved and (r.guess.answer == r.puzzle.solution).all() for r in results)
+    return sum(r.solved and (r.prediction.answer == r.puzzle.solution).all() for r in results)
 
 
 def test_newspaper_puzzles_are_all_solved(model):
@@ -95,22 +95,24 @@ def test_generated_mazes_of_every_kind_are_solved(walker, size, number):
     results = list(walker.solve(given))
     assert sum(r.solved for r in results) >= 0.95 * number
     for r in results:
-        assert r.solved == (maze_rules.check(r.puzzle.question, r.guess.answer) == [])
+        assert r.solved == (maze_rules.check(r.puzzle.question, r.prediction.answer) == [])
 
 
 def test_held_out_mazes_are_solved_mostly_without_restarts(walker, shared):
     given = list(MAZE.read(open_lines(shared / "data" / "maze" / "maze_hard_dev.csv"), "dev"))[:40]
     results = list(walker.solve(given))
     assert sum(r.solved for r in results) >= 39
-    assert sum(r.plain for r in results) >= 20
+    assert sum(r.single_pass for r in results) >= 20
 
 
 def test_no_training_maze_is_a_held_out_one_from_any_side(shared):
     def questions(name: str) -> list[np.ndarray]:
         return [p.question for p in MAZE.read(open_lines(shared / "data" / "maze" / name), name)]
 
-    forbidden = {view(maze, k).tobytes() for maze in questions("maze_hard_dev.csv") for k in range(VIEWS)}
-    assert len(forbidden) == 500 * VIEWS
+    forbidden = {
+        augment(maze, k).tobytes() for maze in questions("maze_hard_dev.csv") for k in range(NUM_AUGMENTATIONS)
+    }
+    assert len(forbidden) == 500 * NUM_AUGMENTATIONS
     assert not forbidden & {maze.tobytes() for maze in questions("maze_hard_train.csv")}
 
 

@@ -44,7 +44,7 @@ H200, V100 = ("NVIDIA H200", (9, 0)), ("Tesla V100", (7, 0))
 )
 def test_choices(machine, here, request_, chosen, dtype, reason):
     machine(**here)
-    choice = device.choose(request_)
+    choice = device.resolve_device(request_)
     assert (str(choice.device), choice.dtype) == (chosen, dtype)
     assert re.search(reason, choice.reason), choice.reason
     assert str(choice).startswith(f"{chosen}, {str(dtype).removeprefix('torch.')} (")
@@ -66,27 +66,27 @@ def test_choices(machine, here, request_, chosen, dtype, reason):
 def test_what_is_not_there(machine, request_, dtype, message, hint):
     machine()
     with pytest.raises(TrmsolveError, match=message) as error:
-        device.choose(request_, dtype)
+        device.resolve_device(request_, dtype)
     assert hint in error.value.hint
 
 
 def test_an_index_beyond_the_last_device(machine):
     machine(gpus=[H200])
     with pytest.raises(TrmsolveError, match="no device cuda:3") as error:
-        device.choose("cuda:3")
+        device.resolve_device("cuda:3")
     assert error.value.hint == "only cuda:0 is there"
 
 
 def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):
     machine()
-    slow = device.choose("cpu", "bfloat16")
+    slow = device.resolve_device("cpu", "bfloat16")
     assert slow.dtype == torch.bfloat16 and "slow here" in slow.reason
     machine(gpus=[H200])
-    assert device.choose("auto", "float32").dtype == torch.float32
+    assert device.resolve_device("auto", "float32").dtype == torch.float32
 
 
 def test_this_machine_computes_on_what_is_chosen():
-    choice = device.choose()
+    choice = device.resolve_device()
     x = torch.ones(4, 4, device=choice.device, dtype=choice.dtype)
     assert float((x @ x).sum()) == 64
 
@@ -109,7 +109,7 @@ def test_only_what_lies_on_the_host_is_pinned_on_its_way_to_a_gpu():
             return self
 
     def asked(at: str, to: str) -> list:
-        return device.sent(Stand(at), torch.device(to)).asked
+        return device.to_device(Stand(at), torch.device(to)).asked
 
     assert asked("cpu", "cuda:1") == ["pinned", ("cuda:1", True)]
     assert asked("cuda:1", "cuda:1") == [("cuda:1", False)]
@@ -122,5 +122,5 @@ def test_the_device_of_a_model_becomes_the_threads_own(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     for name in ("cuda:1", "cuda", "cpu", "mps"):
-        device.work_on(torch.device(name))
+        device.set_device(torch.device(name))
     assert chosen == [torch.device("cuda", 1)]

@@ -8,16 +8,16 @@ import sys
 import pytest
 import torch
 
-from trmsolve import __version__, doctor, store
+from trmsolve import __version__, checkpoint, doctor
+from trmsolve.checkpoint import lookup
 from trmsolve.errors import TrmsolveError
-from trmsolve.store import finding
 
 
 @pytest.fixture
 def bundled(tmp_path, monkeypatch):
     folder = tmp_path / "bundled"
-    store.save(folder / "sudoku.safetensors", {"w": torch.ones(10, 10)}, "sudoku", {}, {}, {})
-    monkeypatch.setattr(finding, "bundled_dir", lambda: folder)
+    checkpoint.save(folder / "sudoku.safetensors", {"w": torch.ones(10, 10)}, "sudoku", {}, {}, {})
+    monkeypatch.setattr(lookup, "bundled_dir", lambda: folder)
     return folder
 
 
@@ -31,7 +31,7 @@ def test_a_healthy_installation(bundled):
     assert __version__ in found["trmsolve"].value
     assert found["torch"].value == torch.__version__
     assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
-    digest = store.sha256_of(bundled / "sudoku.safetensors")[:16]
+    digest = checkpoint.sha256_of(bundled / "sudoku.safetensors")[:16]
     assert found["checkpoint sudoku"].value == f"bundled, sudoku, 100 parameters, sha256 {digest}"
     assert found["self-test"].value == "solved an easy puzzle in 5 ms"
     assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(found)
@@ -55,7 +55,7 @@ def test_everything_not_well_has_a_hint(bundled, monkeypatch):
 
 
 def test_no_checkpoint_at_all_is_a_failure(monkeypatch, tmp_path):
-    monkeypatch.setattr(finding, "bundled_dir", lambda: tmp_path / "none")
+    monkeypatch.setattr(lookup, "bundled_dir", lambda: tmp_path / "none")
     assert checks()["checkpoints"].status == "fail"
 
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from trmsolve.tasks.arc.write import read_submission
 
-from arc import tasks
-from trmsolve.adapting.options import Adapting, Refining, TaskResult, Vote
+from tasks.arc import examples as tasks
 from trmsolve.cli.arc_options import adapt_options
 from trmsolve.cli.arc_progress import Tally, announcement, judgement, passing_words
 from trmsolve.cli.arc_report import Report
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.arc.write import read_submission
-from trmsolve.tasks.base import BadPuzzle, Guess
+from trmsolve.inference.few_shot import AdaptEvent, FewShotResult, RankedAnswer, RefineEvent
+from trmsolve.tasks.base import InvalidPuzzle, Prediction
 
 from .conftest import PATIENCE
 
@@ -32,13 +32,13 @@ QUICK = ("--steps", 2, "--votes", 2, "--max-steps", 2, "--device", "cpu")
 def checkpoint(tmp_path_factory):
     import torch
 
+    from trmsolve.checkpoint import save
     from trmsolve.model.config import TRMConfig
     from trmsolve.model.trm import TRM
-    from trmsolve.store import save
     from trmsolve.tasks.arc import TASK
 
     torch.manual_seed(1)
-    config = TRMConfig.from_dict({**TASK.model, "width": 16, "hidden": 16, "puzzles": 1})
+    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     return path
@@ -66,15 +66,15 @@ def folder(tmp_path):
     return path
 
 
-def result(task=None, solved_by: int = 0, **values) -> TaskResult:
+def result(task=None, solved_by: int = 0, **values) -> FewShotResult:
     """A result with two attempts at each test, of which number `solved_by` is right."""
     task = tasks.task() if task is None else task
     votes = ((1, 13, 0.81), (2, 3, 0.12))
     ranked = tuple(
-        tuple(Vote(grid if k == solved_by else 9 - grid, number, share) for k, number, share in votes)
+        tuple(RankedAnswer(grid if k == solved_by else 9 - grid, number, share) for k, number, share in votes)
         for grid in tasks.task().answers
     )
-    return TaskResult(task, ranked, **{"views": 16, "reproduced": 0.9, "steps": 120, "seconds": 58.1, **values})
+    return FewShotResult(task, ranked, **{"views": 16, "reproduced": 0.9, "steps": 120, "seconds": 58.1, **values})
 
 
 class Terminal(io.StringIO):
@@ -305,7 +305,7 @@ def test_no_input_at_all(cli, monkeypatch):
 
 
 # -- on a terminal, and in words --------------------------------------------------------------------------------
-def lines_on_terminal(monkeypatch, found: TaskResult, columns: int, color: str) -> list[str]:
+def lines_on_terminal(monkeypatch, found: FewShotResult, columns: int, color: str) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
@@ -355,7 +355,7 @@ def test_what_is_said_of_a_task(found, said, code):
     tally = Tally()
     tally.add(found)
     assert tally.code == code
-    tally.add(TaskResult(BadPuzzle("x.json", "no"), error="no"))
+    tally.add(FewShotResult(InvalidPuzzle("x.json", "no"), error="no"))
     assert tally.code == 2 and "1 failed or not readable" in str(tally)
 
 
@@ -407,8 +407,8 @@ def test_what_is_announced(number, options, said):
 
 def test_what_goes_on():
     one = tasks.task()
-    adapting = Adapting((one,), "embedding", 40, 15.0, 0.25, 0.1234, 0.5, 0.25)
+    adapting = AdaptEvent((one,), "embedding", 40, 15.0, 0.25, 0.1234, 0.5, 0.25)
     assert passing_words(adapting) == "flip: embedding, step 40, loss 0.12, right 50 %, unseen 25 %, 45 s left"
     assert passing_words(replace(adapting, left_out=None, share=0)).endswith("right 50 %")
-    guess = Guess(one.tests[0], np.ones(one.tests[0].shape, np.float32))
-    assert passing_words(Refining(one, 1, 3, 16, guess, 0.7)) == "flip: test 2, step 3 of 16, halting 70 %"
+    guess = Prediction(one.tests[0], np.ones(one.tests[0].shape, np.float32))
+    assert passing_words(RefineEvent(one, 1, 3, 16, guess, 0.7)) == "flip: test 2, step 3 of 16, halting 70 %"

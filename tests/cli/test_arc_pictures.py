@@ -9,31 +9,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arc.tasks import grid, task
-from trmsolve.adapting.options import Adapting, AdaptOptions, Refining, TaskResult, Vote
+from tasks.arc.examples import grid, task
 from trmsolve.cli.arc_pictures import frames
 from trmsolve.cli.pictures import FEW, PictureFiles, show
-from trmsolve.tasks.base import Guess
-from trmsolve.view import caption
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
+from trmsolve.render import caption
+from trmsolve.tasks.base import Prediction
 
 OPTIONS = AdaptOptions(max_steps=4)
-RIGHT, WRONG = Vote(grid("09", "00"), 11, 0.8), Vote(grid("11", "11"), 4, 0.15)
-SECOND = Vote(grid("876"), 16, 0.6)
+RIGHT, WRONG = RankedAnswer(grid("09", "00"), 11, 0.8), RankedAnswer(grid("11", "11"), 4, 0.15)
+SECOND = RankedAnswer(grid("876"), 16, 0.6)
 
 
-def adapting(k: int, of: int = 10, **more) -> Adapting:
-    it = Adapting((task(),), "embedding" if k < of // 2 else "everything", 7 * k, 0.5 * k, k / of, 1 / k, 0.25, None)
+def adapting(k: int, of: int = 10, **more) -> AdaptEvent:
+    it = AdaptEvent((task(),), "embedding" if k < of // 2 else "everything", 7 * k, 0.5 * k, k / of, 1 / k, 0.25, None)
     return replace(it, **more)
 
 
-def refining(k: int, test: int, *rows: str, sure: float = 0.9) -> Refining:
+def refining(k: int, test: int, *rows: str, sure: float = 0.9) -> RefineEvent:
     drawn = grid(*rows)
     confidence = np.full(drawn.shape, sure, np.float32)
-    return Refining(task(), test, k, 4, Guess(drawn, confidence), k / 4)
+    return RefineEvent(task(), test, k, 4, Prediction(drawn, confidence), k / 4)
 
 
-def result(ranked=((RIGHT, WRONG), (SECOND,)), it=None, **more) -> TaskResult:
-    return TaskResult(it or task(), ranked, 16, 0.97, 0.5, 70, 43.2, **more)
+def result(ranked=((RIGHT, WRONG), (SECOND,)), it=None, **more) -> FewShotResult:
+    return FewShotResult(it or task(), ranked, 16, 0.97, 0.5, 70, 43.2, **more)
 
 
 EVENTS = [
@@ -125,13 +125,13 @@ def test_solved():
 
 
 def test_the_second_attempt_counts_and_a_wrong_answer_is_said_to_be_wrong():
-    last = drawn([result(((WRONG, RIGHT), (Vote(grid("1"), 16, 1.0),)))])[0][-1]
+    last = drawn([result(((WRONG, RIGHT), (RankedAnswer(grid("1"), 16, 1.0),)))])[0][-1]
     assert caption.tone(last) == "bad" and caption.state(last) == "not solved"
     assert "test 1: 4 and 11 of 16, second right · test 2: 16 of 16, none right" in words(last)
 
 
 def test_a_third_grid_does_not_count():
-    last = drawn([result(((WRONG, Vote(grid("2"), 3, 0.1), RIGHT), (SECOND,)))])[0][-1]
+    last = drawn([result(((WRONG, RankedAnswer(grid("2"), 3, 0.1), RIGHT), (SECOND,)))])[0][-1]
     assert "test 1: 4 and 3 of 16, none right" in words(last) and caption.tone(last) == "bad"
 
 
@@ -148,7 +148,7 @@ def test_where_the_answers_are_not_known_nobody_says_solved():
 
 
 def test_a_task_that_came_to_nothing():
-    last = drawn([TaskResult(task(), error="too large for this machine")])[0][-1]
+    last = drawn([FewShotResult(task(), error="too large for this machine")])[0][-1]
     assert last.done and caption.state(last) == "not answered" and caption.tone(last) == "bad"
     assert "too large for this machine" in words(last)
     nothing = drawn([result(((), ()))])[0][-1]

@@ -1,6 +1,6 @@
 """trmsolve eval arc: which tasks are measured, what is reported, what is kept, and what is refused before it starts.
 
-Adapting itself is tested elsewhere; here a solver whose answers are known takes its place, but for one test.
+AdaptEvent itself is tested elsewhere; here a solver whose answers are known takes its place, but for one test.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from arc.tasks import value
-from trmsolve.adapting.options import AdaptOptions, TaskResult, Vote
-from trmsolve.tasks.arc.grids import ArcTask, Grid
-from trmsolve.tasks.base import BadPuzzle
+from tasks.arc.examples import value
+from trmsolve.inference.few_shot import AdaptOptions, FewShotResult, RankedAnswer
+from trmsolve.tasks.base import InvalidPuzzle
+from trmsolve.tasks.few_shot import FewShotTask, Grid
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """A network that has learnt nothing, as small as can be."""
+    from trmsolve.checkpoint import save
     from trmsolve.model.config import TRMConfig
     from trmsolve.model.trm import TRM
-    from trmsolve.store import save
     from trmsolve.tasks.arc import TASK
 
-    config = TRMConfig.from_dict({**TASK.model, "width": 16, "hidden": 16, "puzzles": 1})
+    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
     path = tmp_path_factory.mktemp("arc") / "tiny.safetensors"
     save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     return path
@@ -37,8 +37,8 @@ def flip(grid: Grid) -> Grid:
     return grid[:, ::-1].copy()
 
 
-def votes(kind: str, test: Grid) -> tuple[Vote, ...]:
-    right, wrong = Vote(flip(test), 3, 0.7), Vote(test[:1, :1], 1, 0.3)
+def votes(kind: str, test: Grid) -> tuple[RankedAnswer, ...]:
+    right, wrong = RankedAnswer(flip(test), 3, 0.7), RankedAnswer(test[:1, :1], 1, 0.3)
     return {"first": (right,), "second": (wrong, right), "never": (wrong,)}[kind]
 
 
@@ -54,21 +54,21 @@ class Scripted:
     """Answers in place of the solver: right at once, with the second attempt, or not at all, by the task's name."""
 
     def __init__(self) -> None:
-        self.asked: list[ArcTask] = []
+        self.asked: list[FewShotTask] = []
         self.options: list[AdaptOptions] = []
-        self.before: Callable[[ArcTask], None] = lambda task: None
+        self.before: Callable[[FewShotTask], None] = lambda task: None
 
     def adapt(self, found, choice, tasks, options, *, events=False, deadline=None):
         self.options.append(options)
         for task in tasks:
-            assert isinstance(task, ArcTask) and not isinstance(task, BadPuzzle)
+            assert isinstance(task, FewShotTask) and not isinstance(task, InvalidPuzzle)
             self.before(task)
             self.asked.append(task)
             if task.name.startswith("failing"):
-                yield TaskResult(task, error="no room for it")
+                yield FewShotResult(task, error="no room for it")
                 continue
             ranked = tuple(votes(task.name.split("_")[0], test) for test in task.tests)
-            yield TaskResult(task, ranked, 4, 0.9, None, 7, 0.5, 123_000_000)
+            yield FewShotResult(task, ranked, 4, 0.9, None, 7, 0.5, 123_000_000)
 
     @property
     def names(self) -> list[str]:
@@ -78,7 +78,7 @@ class Scripted:
 @pytest.fixture
 def solver(monkeypatch):
     scripted = Scripted()
-    monkeypatch.setattr("trmsolve.adapting.solver.adapt", scripted.adapt)
+    monkeypatch.setattr("trmsolve.inference.test_time_training.adapt", scripted.adapt)
     return scripted
 
 
@@ -94,7 +94,7 @@ def run(cli, checkpoint, tmp_path):
     return call
 
 
-def shares(report: dict) -> list[float]:
+def source_histogram(report: dict) -> list[float]:
     return [report[f"pass_at_{k}"] for k in ("1", "2", "any")]
 
 
@@ -109,7 +109,7 @@ def test_the_report(run, solver):
 
 def test_json_holds_options_totals_and_every_task(run, solver, checkpoint):
     report = json.loads(run("--json", "--steps", 9, "--votes", 4, "--seed", 3, "--max-steps", 5).stdout)
-    assert shares(report) == [0.25, 0.5, 0.5] and report["tests"] == 8
+    assert source_histogram(report) == [0.25, 0.5, 0.5] and report["tests"] == 8
     assert report["options"] == {
         "budget": None, "steps": 9, "votes": 4, "max_steps": 5, "together": 1, "seed": 3
     }  # fmt: skip
@@ -169,7 +169,7 @@ def test_kept_results_are_not_made_again(run, solver, tmp_path):
 
 
 def test_interrupted_it_reports_what_is_done_and_goes_on_later(run, solver, tmp_path):
-    def interrupt(task: ArcTask) -> None:
+    def interrupt(task: FewShotTask) -> None:
         if task.name == "second_c":
             raise KeyboardInterrupt
 
@@ -181,7 +181,7 @@ def test_interrupted_it_reports_what_is_done_and_goes_on_later(run, solver, tmp_
     solver.before = lambda task: None
     report = json.loads(run("--resume", kept, "--json", names=names).stdout)
     assert solver.names == [row["name"] for row in report["by_task"]] == names.split()
-    assert shares(report)[1] == pytest.approx(2 / 3)
+    assert source_histogram(report)[1] == pytest.approx(2 / 3)
 
 
 def test_a_task_that_fails_spoils_only_itself(run, solver):
@@ -201,7 +201,7 @@ def test_solutions_of_their_own(run, solver, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"first_a": [pair["output"] for pair in value()["test"]]}))
     done = run("--solutions", path, "--json", names="first_a", answers=False)
-    assert shares(json.loads(done.stdout)) == [1.0, 1.0, 1.0]
+    assert source_histogram(json.loads(done.stdout)) == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

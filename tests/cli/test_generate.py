@@ -9,9 +9,9 @@ import pytest
 
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line
+from trmsolve.tasks.maze.bfs import canonical
 from trmsolve.tasks.maze.cells import START
 from trmsolve.tasks.maze.generate import generate
-from trmsolve.tasks.maze.paths import canonical
 
 
 @pytest.mark.parametrize("size", ["9x13", "12", "4x4"])
@@ -46,7 +46,7 @@ def test_generated_records_say_what_the_maze_is_like(cli):
     ]
     for record in records:
         (puzzle,) = get("maze").read([Line(1, record["puzzle"])], "x")
-        assert record["answer"] == get("maze").line(canonical(puzzle.question))
+        assert record["answer"] == get("maze").format_line(canonical(puzzle.question))
         assert record["kind"] == "perfect" and record["steps"] >= 12
 
 

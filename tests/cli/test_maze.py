@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trmsolve.store import bundled_dir
+from trmsolve.checkpoint import bundled_dir
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line, Puzzle
 
@@ -159,7 +159,7 @@ def ring() -> np.ndarray:
     ],
 )
 def test_a_path_too_long_for_the_steps_is_never_printed(cli, style, options, printed):
-    maze = TASK.line(ring())
+    maze = TASK.format_line(ring())
     done = cli("maze", "-", "--max-steps", 1, *options, "--format", style, stdin=maze)
     assert done.exit_code == 1 and done.stdout == printed.format(maze)
     assert "stdin:1: not solved after" in done.stderr and "it is no answer" in done.stderr
@@ -168,7 +168,7 @@ def test_a_path_too_long_for_the_steps_is_never_printed(cli, style, options, pri
 @needs_checkpoint
 @pytest.mark.parametrize(("allowed", "taken"), [(0, 0), (3, 3), (100, 15)])
 def test_each_restart_is_another_view(cli, allowed, taken):
-    maze = TASK.line(ring())
+    maze = TASK.format_line(ring())
     done = cli("maze", "-", "--max-steps", 1, "--restarts", allowed, "--json", stdin=maze)
     (record,) = json.loads(done.stdout)
     assert done.exit_code == 1 and list(record) == RECORD

@@ -22,7 +22,7 @@ def test_generated_puzzles_can_be_read_back(cli, size, style):
     puzzles = list(get("sudoku").read(lines, "x"))
     assert [len(puzzle.question) for puzzle in puzzles] == [int(size[0])] * 3
     again = cli("generate", "sudoku", "--size", size, "-n", 3, "--seed", 5, "--json")
-    lines = [get("sudoku").line(puzzle.question) for puzzle in puzzles]
+    lines = [get("sudoku").format_line(puzzle.question) for puzzle in puzzles]
     assert [record["puzzle"] for record in json.loads(again.stdout)] == lines
 
 
@@ -113,9 +113,9 @@ def test_bad_data_specs(cli, tmp_path, spec):
 
 
 def test_a_run_folder_belongs_to_one_process(cli, tmp_path):
-    from trmsolve.training.runfolder import RunFolder
+    from trmsolve.training.run_dir import RunDir
 
-    with RunFolder(tmp_path / "run"):
+    with RunDir(tmp_path / "run"):
         done = cli(*TINY, "--run", tmp_path / "run", "--steps", 1)
     assert done.exit_code == 2 and "another process is training here" in done.stderr
     (tmp_path / "run" / "state.safetensors").write_bytes(b"nonsense")

@@ -22,7 +22,7 @@ RECORD += ["seconds", "checkpoint", "checkpoint_sha256", "device", "error"]
 def drawn(line: str) -> str:
     """The grid of a line."""
     puzzle = next(get("sudoku").read([Line(1, line)], "x"))
-    return get("sudoku").draw(puzzle.question, "grid")
+    return get("sudoku").format_grid(puzzle.question, "grid")
 
 
 def answers(text: str, style: str) -> list[str]:
@@ -37,7 +37,7 @@ def answers(text: str, style: str) -> list[str]:
         return text.splitlines()
     task = get("sudoku")
     lines = [Line(number, line) for number, line in enumerate(text.splitlines(), 1)]
-    return [task.line(puzzle.question) for puzzle in task.read(lines, "stdout")]
+    return [task.format_line(puzzle.question) for puzzle in task.read(lines, "stdout")]
 
 
 @pytest.mark.parametrize("style", ["grid", "line", "csv", "json", "jsonl"])

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from trmsolve import __version__
-from trmsolve.store import bundled_dir
+from trmsolve.checkpoint import bundled_dir
 
 from .conftest import EASY
 

@@ -80,9 +80,7 @@ def test_captured_steps_give_what_eager_steps_give(mixer, overlap):
     assert_same(eager, roll_all(ContinuousBatch(model, torch.float32, overlap=overlap), encoded), exactly=not overlap)
     runner = CudaGraphRunner(model, no_capture)
     for _ in range(2):  # the second time with the buckets of the first
-        assert_same(
-            eager, roll_all(ContinuousBatch(model, torch.float32, runner, overlap), encoded), exactly=False
-        )
+        assert_same(eager, roll_all(ContinuousBatch(model, torch.float32, runner, overlap), encoded), exactly=False)
     assert len(runner) < sum(len(steps) for steps in eager.values()) // 2  # buckets recur
 
 

@@ -49,10 +49,10 @@ FAILED = result("failed", error="no room for it")
 
 
 def test_shares_by_task_and_by_test():
-    found = report([BOTH, LATE, larger("c")])
-    assert (found["tasks"], found["tests"], found["errors"]) == (3, 5, 0)
-    assert [found[f"pass_at_{k}"] for k in ("1", "2", "any")] == pytest.approx([1.5 / 3, 2 / 3, 2.5 / 3])
-    assert [found[f"test_pass_at_{k}"] for k in ("1", "2", "any")] == pytest.approx([2 / 5, 3 / 5, 4 / 5])
+    summary = report([BOTH, LATE, larger("c")])
+    assert (summary["tasks"], summary["tests"], summary["errors"]) == (3, 5, 0)
+    assert [summary[f"pass_at_{k}"] for k in ("1", "2", "any")] == pytest.approx([1.5 / 3, 2 / 3, 2.5 / 3])
+    assert [summary[f"test_pass_at_{k}"] for k in ("1", "2", "any")] == pytest.approx([2 / 5, 3 / 5, 4 / 5])
 
 
 def test_intervals_are_those_of_wilson():
@@ -62,10 +62,10 @@ def test_intervals_are_those_of_wilson():
 
 
 def test_by_side_and_by_size():
-    found = report([BOTH, LATE, larger("c", 10), larger("d", 11), larger("e", 30)])
-    assert {side: of["tasks"] for side, of in found["sides"].items()} == {"10": 3, "20": 1, "30": 1}
-    assert found["sides"]["10"]["pass_at_2"] == pytest.approx(2 / 3) and found["sides"]["30"]["pass_at_2"] == 1.0
-    same, other = (found["sizes"][name] for name in ("same", "other"))
+    summary = report([BOTH, LATE, larger("c", 10), larger("d", 11), larger("e", 30)])
+    assert {side: of["tasks"] for side, of in summary["sides"].items()} == {"10": 3, "20": 1, "30": 1}
+    assert summary["sides"]["10"]["pass_at_2"] == pytest.approx(2 / 3) and summary["sides"]["30"]["pass_at_2"] == 1.0
+    same, other = (summary["sizes"][name] for name in ("same", "other"))
     assert (same["tasks"], same["pass_at_1"], same["pass_at_2"]) == (2, 0.25, 0.5)
     assert (other["tasks"], other["pass_at_1"]) == (3, 1.0)
 
@@ -76,51 +76,51 @@ def test_an_output_of_another_size_in_a_test_counts():
 
 
 def test_what_reproducing_the_demonstrations_says():
-    found = report([BOTH, LATE, replace(LATE, reproduced=0.9), larger("c")])
-    assert found["reproduced"] == 0.75
-    assert found["solved_when_reproduced"]["tasks"] == 3
-    assert found["solved_when_reproduced"]["pass_at_2"] == pytest.approx(2 / 3)
-    assert found["solved_when_not_reproduced"]["pass_at_2"] == 0.0
+    summary = report([BOTH, LATE, replace(LATE, reproduced=0.9), larger("c")])
+    assert summary["reproduced"] == 0.75
+    assert summary["solved_when_reproduced"]["tasks"] == 3
+    assert summary["solved_when_reproduced"]["pass_at_2"] == pytest.approx(2 / 3)
+    assert summary["solved_when_not_reproduced"]["pass_at_2"] == 0.0
 
 
 def test_calibration_is_of_the_top_votes():
     sure, unsure = votes(FIRST, WRONG, confidence=0.95), votes(WORSE, SECOND, confidence=0.55)
-    found = report([result("a", sure, unsure), result("b", votes(WRONG, confidence=0.85), ())])
-    assert [(b["low"], b["high"], b["tests"], b["right"]) for b in found["calibration"]] == [
+    summary = report([result("a", sure, unsure), result("b", votes(WRONG, confidence=0.85), ())])
+    assert [(b["low"], b["high"], b["tests"], b["right"]) for b in summary["calibration"]] == [
         (0.4, 0.6, 1, 0.0),
         (0.8, 1.0, 2, 0.5),
     ]
-    assert found["calibration"][1]["predicted"] == pytest.approx(0.9)
-    assert found["calibration_error"] == pytest.approx((0.55 + 2 * 0.4) / 3)
+    assert summary["calibration"][1]["predicted"] == pytest.approx(0.9)
+    assert summary["calibration_error"] == pytest.approx((0.55 + 2 * 0.4) / 3)
 
 
 def test_what_it_took():
-    found = report([BOTH, LATE])
-    assert (found["mean_seconds"], found["mean_steps"], found["memory_bytes"]) == (2.0, 15.0, 9)
-    assert (found["seconds"], found["steps"]) == (4.0, 30)
+    summary = report([BOTH, LATE])
+    assert (summary["mean_seconds"], summary["mean_steps"], summary["memory_bytes"]) == (2.0, 15.0, 9)
+    assert (summary["seconds"], summary["steps"]) == (4.0, 30)
 
 
 def test_a_failed_task_is_not_solved():
-    found = report([BOTH, FAILED])
-    assert (found["tasks"], found["errors"], found["pass_at_2"], found["test_pass_at_2"]) == (2, 1, 0.5, 0.5)
-    assert found["by_task"][1]["error"] == "no room for it" and found["by_task"][1]["pass_at_2"] == 0.0
+    summary = report([BOTH, FAILED])
+    assert (summary["tasks"], summary["errors"], summary["pass_at_2"], summary["test_pass_at_2"]) == (2, 1, 0.5, 0.5)
+    assert summary["by_task"][1]["error"] == "no room for it" and summary["by_task"][1]["pass_at_2"] == 0.0
 
 
 def test_rows():
-    found = row(
+    summary = row(
         replace(BOTH, ranked=(votes(FIRST, confidence=0.6), votes(WRONG, SECOND, confidence=0.8)), holdout_accuracy=0.5)
     )
-    shares = [found[f"pass_at_{k}"] for k in ("1", "2", "any")]
-    assert (found["name"], found["tests"], shares) == ("both", 2, [0.5, 1.0, 1.0])
-    assert found["confidence"] == pytest.approx(0.7) and found["left_out"] == 0.5
-    assert (found["steps"], found["seconds"], found["error"]) == (10, 1.0, None)
+    shares = [summary[f"pass_at_{k}"] for k in ("1", "2", "any")]
+    assert (summary["name"], summary["tests"], shares) == ("both", 2, [0.5, 1.0, 1.0])
+    assert summary["confidence"] == pytest.approx(0.7) and summary["left_out"] == 0.5
+    assert (summary["steps"], summary["seconds"], summary["error"]) == (10, 1.0, None)
     assert [each["name"] for each in report([BOTH, LATE])["by_task"]] == ["both", "late"]
 
 
 def test_it_is_json_even_of_nothing():
     for results in ([], [BOTH, LATE, FAILED, larger("c")]):
-        found = json.loads(json.dumps(report(results), allow_nan=False))
-        assert found["tasks"] == len(results) and math.isfinite(found["mean_seconds"])
+        summary = json.loads(json.dumps(report(results), allow_nan=False))
+        assert summary["tasks"] == len(results) and math.isfinite(summary["mean_seconds"])
 
 
 def test_without_answers_there_is_nothing_to_measure():

@@ -1,4 +1,4 @@
-"""ResultStore results: found again by what they were made from, whatever happened while they were written."""
+"""ResultStore results: kept again by what they were made from, whatever happened while they were written."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def path(tmp_path):
     return path
 
 
-def same(found: FewShotResult | None, expected: FewShotResult) -> bool:
+def same(kept: FewShotResult | None, expected: FewShotResult) -> bool:
     votes = lambda result: [[(v.grid.tolist(), v.votes, v.confidence) for v in each] for each in result.ranked]  # noqa: E731
-    rest = [replace(result, task=InvalidPuzzle("", ""), ranked=()) for result in (found, expected)]
-    return votes(found) == votes(expected) and rest[0] == rest[1]
+    rest = [replace(result, task=InvalidPuzzle("", ""), ranked=()) for result in (kept, expected)]
+    return votes(kept) == votes(expected) and rest[0] == rest[1]
 
 
 def test_what_is_kept_is_found(path):
-    known = task()
-    found = opened(path).find(known)
-    assert same(found, RESULT) and found.task is known and found.solved
-    assert all(vote.grid.dtype == np.uint8 for votes in found.ranked for vote in votes)
+    wanted = task()
+    kept = opened(path).find(wanted)
+    assert same(kept, RESULT) and kept.task is wanted and kept.solved
+    assert all(vote.grid.dtype == np.uint8 for votes in kept.ranked for vote in votes)
 
 
 def test_at_once_and_later_alike(path):
@@ -66,9 +66,9 @@ def test_a_new_file_is_made_and_knows_nothing(tmp_path):
 
 
 def test_answers_and_names_are_no_part_of_the_question(path):
-    for asked in (task(answers=False), task("renamed")):
-        found = opened(path).find(asked)
-        assert found is not None and plain(found.task) == plain(asked)
+    for other_form in (task(answers=False), task("renamed")):
+        kept = opened(path).find(other_form)
+        assert kept is not None and plain(kept.task) == plain(other_form)
     assert opened(path).find(task(answers=False)).solved is None
 
 
@@ -151,8 +151,8 @@ def test_numbers_of_numpy_are_numbers(path):
     kept = opened(path)
     vote = RankedAnswer(grid("1"), np.int64(3), np.float32(0.5))
     kept.add(replace(RESULT, task=other(), ranked=((vote,),), reproduced=np.float32(0.25), steps=np.int64(7)))
-    found = opened(path).find(other())
-    assert (found.reproduced, found.steps, found.ranked[0][0].votes, found.ranked[0][0].confidence) == (0.25, 7, 3, 0.5)
+    kept = opened(path).find(other())
+    assert (kept.reproduced, kept.steps, kept.ranked[0][0].votes, kept.ranked[0][0].confidence) == (0.25, 7, 3, 0.5)
 
 
 def line(**changes) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trmsolve.sources import LINE_LIMIT
 from trmsolve.tasks.sudoku import TASK
-from trmsolve.tasks.sudoku.exact import solutions
+from trmsolve.tasks.sudoku.backtracking import solutions
 from trmsolve.tasks.sudoku.rules import conflicts
 from trmsolve.tasks.sudoku.symmetries import Symmetry
+from trmsolve.text_io import LINE_LIMIT
 
 PUZZLES, UNSOLVABLE = ("6x6", "9x9"), "unsolvable"  # kinds; all others are bad
 POOL = 40  # puzzles whose symmetric copies are sent; making new ones takes longer than solving them
@@ -47,7 +47,7 @@ def mixture(seed: int = 0, bad: float = 0.25) -> Iterator[Sent]:
 
 def _puzzle(seed: int, index: int, side: int) -> Sent:
     question, answer, _ = TASK.generate(seed, index, side, **({"extra": 20} if side == 9 else {}))
-    return Sent(TASK.line(question).encode(), f"{side}x{side}", TASK.line(answer))
+    return Sent(TASK.format_line(question).encode(), f"{side}x{side}", TASK.format_line(answer))
 
 
 def _copy(sent: Sent, rng: np.random.Generator) -> Sent:
@@ -55,7 +55,7 @@ def _copy(sent: Sent, rng: np.random.Generator) -> Sent:
     assert sent.answer is not None
     grids = np.array([_grid(sent.line.decode()), _grid(sent.answer)])
     question, answer = Symmetry.random(rng, grids.shape[-1]).apply(grids)
-    return Sent(TASK.line(question).encode(), sent.kind, TASK.line(answer))
+    return Sent(TASK.format_line(question).encode(), sent.kind, TASK.format_line(answer))
 
 
 def _grid(line: str) -> np.ndarray:
@@ -73,21 +73,21 @@ def _spoilt(sent: Sent, rng: random.Random) -> Sent | None:
             spoilt = question.copy()
             spoilt[row, column] = digit
             if not conflicts(spoilt) and not solutions(spoilt, 1)[0]:
-                return Sent(TASK.line(spoilt).encode(), UNSOLVABLE)
+                return Sent(TASK.format_line(spoilt).encode(), UNSOLVABLE)
     return None
 
 
 def _bad(rng: random.Random, line: bytes) -> Sent:
     at = rng.randrange(17, len(line))
     kinds = {
-        "prose": lambda: b"this is no puzzle but " + bytes(rng.choices(b"abcdefgh ", k=20)),
+        "prose": lambda: b"this is no puzzle but " + bytes(rng.num_choices(b"abcdefgh ", k=20)),
         "cut": lambda: line[:at],
         "long": lambda: line + line[: at // 2],
         "NUL": lambda: line[:at] + b"\0" + line[at + 1 :],
         "no UTF-8": lambda: line[:at] + bytes([rng.randrange(0x80, 0x100)]) + line[at + 1 :],
         "wrong size": lambda: b"." * rng.choice([25, 49, 64, 100]),
         "a digit twice": lambda: b"11" + line[2:],
-        "bytes": lambda: b"!" + bytes(rng.choices(range(0x80, 0x100), k=30)),
+        "bytes": lambda: b"!" + bytes(rng.num_choices(range(0x80, 0x100), k=30)),
     }
     kind = rng.choice(list(kinds)) if rng.random() > 1e-3 else "huge"
     return Sent(b"1" * (LINE_LIMIT + 10) if kind == "huge" else kinds[kind](), kind)

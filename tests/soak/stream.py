@@ -21,7 +21,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trmsolve.store import find
+from trmsolve.checkpoint import find
 
 from . import COMMAND, PATIENCE
 from .mixture import PUZZLES, UNSOLVABLE, Sent, mixture

@@ -116,12 +116,12 @@ def test_no_room_for_a_run(folder, one_thread):
 
 
 def test_no_room_for_a_submission(folder, one_thread):
+    from trmsolve.checkpoint import save
     from trmsolve.model.config import TRMConfig
     from trmsolve.model.trm import TRM
-    from trmsolve.store import save
     from trmsolve.tasks.arc import TASK
 
-    config = TRMConfig.from_dict({**TASK.model, "width": 16, "hidden": 16, "puzzles": 1})
+    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
     tiny, task = folder / "tiny.safetensors", {"input": [[1, 2]], "output": [[2, 1]]}
     save(tiny, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     (folder / "task.json").write_text(json.dumps({"train": [task] * 2, "test": [{"input": [[3, 4]]}]}))

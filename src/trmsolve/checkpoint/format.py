@@ -102,7 +102,8 @@ def save(
     path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
     header |= {"provenance": provenance, "metrics": metrics}
-    tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    # A copy of each: safetensors refuses tensors that share memory.
+    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,8 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
     try:
         with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("format") == "trmsolve":
+            metadata = file.metadata() or {}
+            if "trmsolve" in (metadata.get("format"), *metadata):  # format 1, format 2
                 raise TrmsolveError(f"{path} is a checkpoint of trmsolve already", "use it as it is: --checkpoint")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:

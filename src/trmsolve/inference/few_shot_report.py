@@ -35,8 +35,8 @@ def report(results: Sequence[FewShotResult], task: Demonstrates) -> dict[str, An
     bins = calibration([pair for result in results for pair in _top_confidences(result)], NUM_BINS)
     groups = [task.group_of(_task(result)) for result in results]
     by_group: dict[str, dict[str, Any]] = {}
-    for way, known in task.report_groups.items():
-        names = dict.fromkeys([*known, *(group[way] for group in groups)])
+    for way, expected in task.report_groups.items():
+        names = dict.fromkeys([*expected, *(group[way] for group in groups)])
         members = {name: [r for r, group in zip(results, groups, strict=True) if group[way] == name] for name in names}
         by_group[way] = {name: _pass_rates(chosen, (1, 2)) for name, chosen in members.items()}
     return {

@@ -83,7 +83,7 @@ class ResultStore:
         text = json.dumps(record, separators=(",", ":"), default=lambda value: value.tolist())  # of numpy
         line = HEAD + text[1:].encode() + b"\n"
         try:
-            if self._torn and self.path.stat().st_size == self._end + len(self._torn):  # nobody has appended since
+            if self._torn and self.path.stat().st_size == self._end + len(self._torn):  # unchanged since then
                 os.truncate(self.path, self._end)
             with self.path.open("a+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END):

@@ -43,6 +43,7 @@ from trmsolve.training.train_step import HALTED, RIGHT, SUMS, SingleBatch, Super
 EVENT_INTERVAL = 0.5  # seconds
 TRAIN_COST = 3.0  # time of a training step, in supervision steps without gradient; until these have been measured
 MAX_ANSWER_SHARE = 0.5  # of the budget
+SHORT_BUDGET = 30.0  # seconds; within a shorter one a training step may be a large part
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,18 @@ class Schedule:
 
     embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     holdout_release: float = 0.6  # share after which the held-out demonstrations join the training data
-    rest: float = 0.15  # share of all steps that is still used once the rule is found
+    final_share: float = 0.15  # share of all steps that is still used once the rule is found
     lr: float = 0.02  # of the matrices (Muon)
     row_lr: float = 0.02  # of the rows (sign-SGD)
     stable_frac: float = 0.5  # share at the full rates; then they fall
     lr_floor: float = 0.05  # of the rates
     tokens: int = 1200  # of a batch, roughly
     check_every: int = 25  # steps between two checks of the held-out demonstrations
-    found: float = 0.75  # the rule is found once they are correct under this share of augmentations
+    found_accuracy: float = 0.75  # the rule counts as found once they are correct under this share of augmentations
     check_steps: int = 8  # supervision steps of a check
     check_augmentations: int = 8
     vote_floor: float = 0.1  # weight of a vote, of 1, if its augmentations never predicted the held-out demonstration
-    shown: int = 4  # augmentations under which the demonstrations are queried at the end
+    demonstration_augmentations: int = 4  # augmentations under which the demonstrations are queried at the end
 
 
 class TestTimeTrainer:
@@ -128,7 +129,8 @@ class TestTimeTrainer:
         self.carry = Carry(self._draw, self.model, self.slots, range(size), self.dtype, PAD_MULTIPLE)
         # Cost of answering: tokens times supervision steps, and the measured seconds of one token's step.
         queries = [query for augmented in self.augmented for query in self._queries(augmented)]
-        queries += [query for augmented in self.augmented for query in self._watched(augmented)]
+        if watch:
+            queries += [query for augmented in self.augmented for query in augmented.queries(augmented.task.tests, 1)]
         self.answer_cost = options.max_steps * sum(query.num_tokens for query in queries)
         self.pace, self.pace_measured = 0.0, False
 
@@ -165,16 +167,18 @@ class TestTimeTrainer:
         plan = self.schedule
         last_event = 0.0
         yield self._event()
-        while (progress := self.progress) < self.end:
+        if self.options.budget is not None and self.options.budget < SHORT_BUDGET:
+            self._measure_pace()
+        while (progress := self.progress) < self.end and self._has_time_for_step():
             if self.held_out and progress >= plan.holdout_release:
                 self._release_holdout()
             with tuner().step(len(self.carry.tokens)) if self.device.type == "cpu" else nullcontext():
                 self._train_step(progress)
             if self.held_out and self.step % plan.check_every == 0 and self._has_time_for_check():
                 self.checks.append(self._check_holdout())
-                if self.checks[-1] >= plan.found:
+                if self.checks[-1] >= plan.found_accuracy:
                     self._release_holdout()
-                    self.end = min(1.0, self.progress + plan.rest)
+                    self.end = min(1.0, self.progress + plan.final_share)
             if self.seconds - last_event >= EVENT_INTERVAL:
                 last_event = self.seconds
                 yield self._event()
@@ -210,7 +214,18 @@ class TestTimeTrainer:
     def _release_holdout(self) -> None:
         self.pool, self.held_out = [*self.pool, *self.held_out], []
 
-    # -- queries --------------------------------------------------------------------------------------------------
+    # -- the budget -----------------------------------------------------------------------------------------------
+    def _measure_pace(self) -> None:
+        """Take two supervision steps, so that even the first training step is not taken without time for it."""
+        queries = self._queries(self.augmented[0])
+        for _ in self._roll(queries[: num_fitting(queries, self.schedule.tokens)], 2):
+            pass
+
+    def _has_time_for_step(self) -> bool:
+        """Whether another training step leaves time for an answer."""
+        seconds = TRAIN_COST * self.pace * len(self.carry.tokens)
+        return self.deadline is None or self.seconds + seconds < self.deadline
+
     def _has_time_for_check(self) -> bool:
         """Whether a check takes less than a quarter of the time that is left for training."""
         if self.deadline is None:
@@ -220,6 +235,7 @@ class TestTimeTrainer:
         cost = self.schedule.check_steps * self.schedule.check_augmentations * sum(grid.size for grid in inputs)
         return 4 * self.pace * cost < (1 - self.progress) * self.deadline
 
+    # -- queries --------------------------------------------------------------------------------------------------
     def _check_holdout(self) -> float:
         """The share of augmentations under which the held-out demonstrations are predicted, over all tasks."""
         correct: dict[Any, list[bool]] = {}
@@ -236,10 +252,10 @@ class TestTimeTrainer:
     def _queries(self, augmented: AugmentedTask) -> list[Query]:
         """The final queries: the tests under all augmentations, then the demonstrations under a few."""
         demonstrations = [pair.input for pair in augmented.task.demonstrations]
-        return [*augmented.queries(augmented.task.tests), *augmented.queries(demonstrations, self.schedule.shown)]
-
-    def _watched(self, augmented: AugmentedTask) -> list[Query]:
-        return augmented.queries(augmented.task.tests, 1) if self.watch else []
+        return [
+            *augmented.queries(augmented.task.tests),
+            *augmented.queries(demonstrations, self.schedule.demonstration_augmentations),
+        ]
 
     def answers(self) -> Iterator[RefineEvent | FewShotResult]:
         """A FewShotResult for each task; before it, with `watch`, RefineEvents of the unaugmented tests."""
@@ -248,13 +264,12 @@ class TestTimeTrainer:
             if self.deadline is not None:  # an equal part of the remaining time for each remaining task
                 until = self.seconds + (self.deadline - self.seconds) / (len(self.tasks) - number)
             queries = self._queries(augmented)
-            num_tests, num_votes = len(task.tests), len(task.tests) * augmented.num_augmentations
+            num_votes = len(task.tests) * augmented.num_augmentations
+            unaugmented = range(0, num_votes, augmented.num_augmentations)
             if self.watch:
-                yield from self._refine(task, queries[: num_votes : augmented.num_augmentations], until)
-            readouts = self._readouts(
-                queries, self.options.max_steps, until, queries[: num_votes : augmented.num_augmentations]
-            )
-            votes: list[list[WeightedAnswer]] = [[] for _ in range(num_tests)]
+                yield from self._refine(task, [queries[i] for i in unaugmented], until)
+            readouts = self._readouts(queries, self.options.max_steps, until, required=unaugmented)
+            votes: list[list[WeightedAnswer]] = [[] for _ in task.tests]
             for query, readout in zip(queries[:num_votes], readouts, strict=False):
                 if readout is not None:
                     votes[query.index].append(self._vote(query, readout))
@@ -288,27 +303,29 @@ class TestTimeTrainer:
         return WeightedAnswer(grid, query.probabilities(grid, _array(readout.probabilities)), weight)
 
     def _readouts(
-        self, queries: Sequence[Query], steps: int, until: float | None = None, required: Sequence[Query] = ()
+        self, queries: Sequence[Query], steps: int, until: float | None = None, required: range = range(0)
     ) -> list[Readout | None]:
         """The network's readout of each query after `steps` supervision steps.
 
         until: on the clock of `seconds`; queries that are not reached by then have None, and those in progress fewer
-        steps. The required ones come first and get one step at least.
+        steps. The `required` indices come first and get one step at least.
         """
         readouts: dict[int, Readout] = {}
         order = list(range(len(queries)))
         if until is not None:  # then every second one in turn, so that tests and demonstrations lose about alike
-            order.sort(key=lambda i: (not any(queries[i] is query for query in required), i % 2, i))
-        for chunk in chunks([queries[i] for i in order], 4 * self.schedule.tokens):
-            start = len(readouts)
-            if until is not None and start >= len(required) and self.seconds >= until:
-                break
+            order.sort(key=lambda i: (i not in required, i % 2, i))
+        while order and (until is None or self.seconds < until or len(readouts) < len(required)):
+            tokens = 4.0 * self.schedule.tokens
+            if until is not None and self.pace:  # as many as take all steps in time, rather than more with fewer steps
+                tokens = min(tokens, (until - self.seconds) / (self.pace * steps))
+            chunk = order[: num_fitting([queries[i] for i in order], tokens)]
             last: list[Readout] = []
-            for readouts_of_step in self._roll(chunk, steps):
+            for readouts_of_step in self._roll([queries[i] for i in chunk], steps):
                 last = readouts_of_step
                 if until is not None and self.seconds >= until:
                     break
-            readouts.update(zip(order[start : start + len(chunk)], last, strict=True))
+            readouts.update(zip(chunk, last, strict=True))
+            order = order[len(chunk) :]
         return [readouts.get(i) for i in range(len(queries))]
 
     def _roll(self, queries: Sequence[Query], steps: int) -> Iterator[list[Readout]]:
@@ -320,10 +337,11 @@ class TestTimeTrainer:
             began = time.monotonic()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 batch.step()
-            if step and 2 * batch.num_tokens >= self.schedule.tokens:  # the first one packs; small ones are slow
+            is_large = 2 * batch.num_tokens >= self.schedule.tokens  # small batches take longer per token
+            if step and (is_large or not self.pace):  # the first step also packs
                 pace = (time.monotonic() - began) / batch.num_tokens
                 self.pace += (pace - self.pace) * (0.2 if self.pace_measured else 1.0)
-                self.pace_measured = True
+                self.pace_measured = is_large
             yield [rollout.readout for rollout in rollouts if rollout.readout is not None]
 
 
@@ -336,16 +354,14 @@ def _prediction(query: Query, readout: Readout | None) -> Prediction:
     return query.prediction(_array(readout.choice), _array(readout.confidence))
 
 
-def chunks(queries: Sequence[Query], tokens: int) -> Iterator[list[Query]]:
-    """The queries in order, in chunks of at most so many tokens, or of one query."""
-    chunk: list[Query] = []
-    for query in queries:
-        if chunk and sum(each.num_tokens for each in chunk) + query.num_tokens > tokens:
-            yield chunk
-            chunk = []
-        chunk.append(query)
-    if chunk:
-        yield chunk
+def num_fitting(queries: Sequence[Query], tokens: float) -> int:
+    """How many of the first queries have at most so many tokens together; at least 1."""
+    total = 0
+    for number, query in enumerate(queries):
+        total += query.num_tokens
+        if number and total > tokens:
+            return number
+    return len(queries)
 
 
 def adapt(
@@ -367,6 +383,8 @@ def adapt(
     """
     check_model(task, config, name)
     set_device(device_spec.device)
+    import torch._dynamo  # optimizers need it; it loads for seconds, which belong to no task's budget
+
     iterator = iter(tasks)
     while batch := list(islice(iterator, options.tasks_per_batch)):
         valid = [record for record in batch if isinstance(record, FewShotTask)]

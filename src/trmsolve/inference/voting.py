@@ -50,7 +50,7 @@ def rank_answers(answers: Sequence[WeightedAnswer]) -> tuple[RankedAnswer, ...]:
 
 
 def consensus(answers: Sequence[WeightedAnswer]) -> Grid:
-    """In each cell the colour with the largest weighted sum of log-probabilities, over answers of the commonest size."""
+    """In each cell the colour with the largest weighted sum of log-probabilities, among answers of the main size."""
     sizes: Counter[tuple[int, ...]] = Counter()
     for answer in answers:
         sizes[answer.grid.shape] += max(MIN_WEIGHT, answer.weight)  # type: ignore[assignment]

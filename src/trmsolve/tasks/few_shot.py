@@ -63,22 +63,42 @@ class InvalidTask(InvalidPuzzle):
 class Query(Protocol):
     """One input whose output the network predicts, under one augmentation."""
 
-    index: int  # of the input among those queried
-    group: Any  # hashable; augmentations of one group are trusted alike
-    num_tokens: int
+    @property
+    def index(self) -> int:
+        """Of the input, among those queried."""
+
+    @property
+    def group(self) -> Any:
+        """Hashable; the answers under augmentations of one group are trusted alike."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Of `encoded`, known without encoding."""
 
     @property
     def encoded(self) -> Encoded:
-        """Computed when first needed."""
+        """Computed when first used."""
 
     def prediction(self, choice: np.ndarray, confidence: np.ndarray) -> Prediction:
         """The predicted grid, augmentation undone. choice: int64 (cells,) classes; confidence: float32 (cells,)."""
 
     def probabilities(self, grid: Grid, probabilities: np.ndarray) -> np.ndarray:
-        """Of each colour in each cell of `grid`, float32 (height, width, colours), augmentation undone.
+        """Of each colour in each cell of the predicted grid, float32 (height, width, colours), augmentation undone.
 
         probabilities: float32, of all options, as a rollout's readout has them.
         """
+
+
+class LazySample(Protocol):
+    """A training sample that is encoded when first used."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Known without encoding."""
+
+    @property
+    def sample(self) -> Sample:
+        """Computed when first used."""
 
 
 class AugmentedTask(Protocol):
@@ -94,16 +114,6 @@ class AugmentedTask(Protocol):
         """Grid by grid, under all augmentations, or under `limit` of them at most."""
 
 
-class LazySample(Protocol):
-    """A training sample that is encoded when first used."""
-
-    num_tokens: int
-
-    @property
-    def sample(self) -> Sample:
-        """Computed when first needed."""
-
-
 @runtime_checkable
 class Demonstrates(Protocol):
     """Capability of a task (tasks/base.py) whose puzzles are few-shot tasks, solved by test-time training."""
@@ -117,7 +127,7 @@ class Demonstrates(Protocol):
         """The tasks of files, folders and stdin (`-`)."""
 
     def augmented_task(self, task: FewShotTask, num_augmentations: int, first_row: int, seed: int) -> AugmentedTask:
-        """The task under so many augmentations, with rows of the puzzle table from `first_row` on."""
+        """The task under the first `num_augmentations`, with rows of the puzzle table from `first_row` on."""
 
     def supports_model(self, config: Any) -> bool:
         """Whether a network of this TRMConfig can be adapted to the tasks."""
@@ -142,11 +152,6 @@ class Score:
     def rate(self) -> float:
         """The competition's measure: points per task, 0 .. 1; 0 without tasks."""
         return self.points / self.tasks if self.tasks else 0.0
-
-    @property
-    def test_rate(self) -> float:
-        """The share of solved tests, 0 .. 1; 0 without tests."""
-        return self.solved / self.tests if self.tests else 0.0
 
     def __add__(self, other: Score) -> Score:
         return Score(

@@ -44,7 +44,8 @@ class SupervisionOutput(NamedTuple):
 class StepBatch(Protocol):
     """The slots of a step, in micro-batches whose gradients add up, perhaps of several processes (micro_batches.py)."""
 
-    micro_batches: Sequence[Carry]
+    @property
+    def micro_batches(self) -> Sequence[Carry]: ...
 
     def normalizer(self) -> LossNormalizer | None:
         """Divisors of the whole batch's losses; None where one micro-batch is the whole batch."""

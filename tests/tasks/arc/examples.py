@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,9 @@ def plain(task: FewShotTask) -> list[Any]:
     pairs = [(pair.input.tolist(), pair.output.tolist()) for pair in task.demonstrations]
     answers = None if task.answers is None else [grid.tolist() for grid in task.answers]
     return [task.name, pairs, [grid.tolist() for grid in task.tests], answers]
+
+
+def read_submission(path: Path) -> dict[str, list[list[np.ndarray]]]:
+    """The attempts in a submission by task: for each test two grids."""
+    tests_of = json.loads(path.read_text()).items()
+    return {name: [[np.array(a, np.uint8) for a in test.values()] for test in tests] for name, tests in tests_of}

@@ -42,21 +42,21 @@ def same(one: Pair, other: Pair) -> bool:
 def test_a_json_collection(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({"a": value(), "b": value(answers=False)}))
-    found = collection(path)
-    assert isinstance(found, JsonCollection) and found.name == "arc.json"
-    assert list(found.names) == ["a", "b"] and found.counts.tolist() == [4, 2]
-    assert all(same(found.pair(0, k), pair) for k, pair in enumerate(task().pairs))
-    assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert plain(found.tasks[0]) == plain(task("a"))
+    loaded = collection(path)
+    assert isinstance(loaded, JsonCollection) and loaded.name == "arc.json"
+    assert list(loaded.names) == ["a", "b"] and loaded.counts.tolist() == [4, 2]
+    assert all(same(loaded.pair(0, k), pair) for k, pair in enumerate(task().pairs))
+    assert loaded.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert plain(loaded.tasks[0]) == plain(task("a"))
 
 
 def test_without_the_answers_only_demonstrations_are_pairs(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({"a": value()}))
-    found = collection(path, answers=False)
-    assert found.counts.tolist() == [2]
+    loaded = collection(path, answers=False)
+    assert loaded.counts.tolist() == [2]
     with pytest.raises(IndexError):
-        found.pair(0, 2)
+        loaded.pair(0, 2)
 
 
 def test_a_folder_is_a_collection_and_its_digest_that_of_its_files(tmp_path):
@@ -70,25 +70,25 @@ def test_a_folder_is_a_collection_and_its_digest_that_of_its_files(tmp_path):
 
 
 def test_generated_pairs(tmp_path):
-    found = collection(save(tmp_path / "re.npz"))
-    assert isinstance(found, NpzCollection) and list(found.names) == ["x", "y"] and found.counts.tolist() == [2, 1]
-    assert same(found.pair(0, 0), C) and same(found.pair(0, 1), B) and same(found.pair(1, 0), A)
-    assert found.pair(0, 1).output.dtype == np.uint8
-    found.pair(0, 0).input[:] = 5
-    assert same(found.pair(0, 0), C)
+    loaded = collection(save(tmp_path / "re.npz"))
+    assert isinstance(loaded, NpzCollection) and list(loaded.names) == ["x", "y"] and loaded.counts.tolist() == [2, 1]
+    assert same(loaded.pair(0, 0), C) and same(loaded.pair(0, 1), B) and same(loaded.pair(1, 0), A)
+    assert loaded.pair(0, 1).output.dtype == np.uint8
+    loaded.pair(0, 0).input[:] = 5
+    assert same(loaded.pair(0, 0), C)
     for number in (-1, 2):
         with pytest.raises(IndexError):
-            found.pair(0, number)
+            loaded.pair(0, number)
 
 
 def test_opening_decodes_nothing(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "bad.npz").write_bytes(b"PK")
     for name in ("bad.json", "bad.npz"):
-        found = collection(tmp_path / name)
-        assert len(found.digest) == 64
+        loaded = collection(tmp_path / name)
+        assert len(loaded.digest) == 64
         with pytest.raises(TrmsolveError):
-            _ = found.names
+            _ = loaded.names
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------
@@ -167,8 +167,8 @@ def opened(path: Path) -> Collection:
     ],
 )
 def test_what_there_is_to_train_on(shared, name, tasks, pairs):
-    found = opened(shared / "data" / "arc" / name)
-    assert (len(found.names), found.counts.sum()) == (tasks, pairs)
+    loaded = opened(shared / "data" / "arc" / name)
+    assert (len(loaded.names), loaded.counts.sum()) == (tasks, pairs)
 
 
 def test_re_arc_has_one_task_that_the_training_set_has_not(shared):
@@ -191,21 +191,21 @@ def traits(pairs: list[Pair]) -> list[bytes]:
 
 def each(collections: list[Collection]) -> Iterator[tuple[str, str, bytes, Pair]]:
     """Every pair with its file, its task's name, and its traits."""
-    for found in collections:
-        for number, name in enumerate(found.names):
-            pairs = [found.pair(number, k) for k in range(found.counts[number])]
+    for loaded in collections:
+        for number, name in enumerate(loaded.names):
+            pairs = [loaded.pair(number, k) for k in range(loaded.counts[number])]
             for trait, pair in zip(traits(pairs), pairs, strict=True):
-                yield found.name, name, trait, pair
+                yield loaded.name, name, trait, pair
 
 
 def common(one: list[Collection], others: list[Collection]) -> set[tuple[str, str, str, str]]:
     """The tasks of both sides (file and name, file and name) that have a pair in common, up to its views."""
     alike: dict[bytes, list[tuple[str, str, Pair]]] = defaultdict(list)
-    for found, name, trait, pair in each(one):
-        alike[trait].append((found, name, pair))
+    for loaded, name, trait, pair in each(one):
+        alike[trait].append((loaded, name, pair))
     return {
-        (found, name, other, other_name)
-        for found, name, trait, pair in each(others)
+        (loaded, name, other, other_name)
+        for loaded, name, trait, pair in each(others)
         for other, other_name, candidate in alike.get(trait, ())
         if canonical(pair) == canonical(candidate)
     }
@@ -220,14 +220,14 @@ def test_a_pair_in_common_is_found_from_any_side(tmp_path):
     }
     (tmp_path / "a.json").write_text(json.dumps({"a": value()}))
     (tmp_path / "b.json").write_text(json.dumps(hidden))
-    found = common([collection(tmp_path / "a.json")], [collection(tmp_path / "b.json")])
-    assert found == {("b.json", "y", "a.json", "a")}
+    loaded = common([collection(tmp_path / "a.json")], [collection(tmp_path / "b.json")])
+    assert loaded == {("b.json", "y", "a.json", "a")}
 
 
 def test_no_evaluation_task_is_trained_on(shared):
     folder = shared / "data" / "arc"
     evaluation = [opened(folder / name) for name in EVALUATION]
-    assert sum(int(found.counts.sum()) for found in evaluation) > 1500
+    assert sum(int(loaded.counts.sum()) for loaded in evaluation) > 1500
     assert common(evaluation, [opened(folder / name) for name in TRAINING]) == KNOWN
 
 

@@ -48,7 +48,7 @@ def sized(before, after) -> SizeRule:
     return SizeRule.from_pairs([Pair(np.zeros(before, np.uint8), np.zeros(after, np.uint8))])
 
 
-def asked(seen: np.ndarray, after=None) -> Encoded:
+def encoded_as(seen: np.ndarray, after=None) -> Encoded:
     return encode(seen, sized(seen.shape, after or seen.shape))
 
 
@@ -67,20 +67,20 @@ def facets(encoded: Encoded, canvas) -> np.ndarray:
 def groups(encoded: Encoded, kind: str, canvas) -> tuple[dict[int, set], dict[int, set]]:
     """Who speaks to each group of a kind, and who hears it, as (row, column)."""
     which = RELATIONS.index(kind)
-    told, heard = {}, {}
-    for sides, of in ((told, encoded.edges.src[which]), (heard, encoded.edges.dst[which])):
+    sources, targets = {}, {}
+    for sides, of in ((sources, encoded.edges.src[which]), (targets, encoded.edges.dst[which])):
         for place, group in zip(np.ndindex(*canvas), of.tolist(), strict=True):
             if group >= 0:
                 sides.setdefault(group, set()).add(place)
     number = int(encoded.edges.num_groups[which])
-    assert set(told) | set(heard) == set(range(number))  # every group is somebody's
-    return told, heard
+    assert set(sources) | set(targets) == set(range(number))  # every group is somebody's
+    return sources, targets
 
 
-def hears(encoded: Encoded, kind: str, canvas) -> dict[tuple, set]:
+def receives(encoded: Encoded, kind: str, canvas) -> dict[tuple, set]:
     """For each cell that hears anything of a kind, the cells it hears."""
-    told, heard = groups(encoded, kind, canvas)
-    return {cell: told.get(group, set()) for group, cells in heard.items() for cell in cells}
+    sources, targets = groups(encoded, kind, canvas)
+    return {cell: sources.get(group, set()) for group, cells in targets.items() for cell in cells}
 
 
 def spread(seen: np.ndarray, start: tuple, steps, alike) -> set:
@@ -115,11 +115,11 @@ def thing(seen: np.ndarray, cell: tuple) -> set:
 @settings(max_examples=60, deadline=None)
 @given(grids, st.booleans())
 def test_components_are_what_can_be_reached(seen, diagonal):
-    found = components(seen, diagonal)
+    numbers = components(seen, diagonal)
     for cell in np.ndindex(*seen.shape):
         reached = spread(seen, cell, NEIGHBORS if diagonal else STRAIGHT, lambda a, b: a == b)
-        assert {tuple(place) for place in np.argwhere(found == found[cell]).tolist()} == reached
-    first = [found.ravel().tolist().index(number) for number in range(found.max() + 1)]
+        assert {tuple(place) for place in np.argwhere(numbers == numbers[cell]).tolist()} == reached
+    first = [numbers.ravel().tolist().index(number) for number in range(numbers.max() + 1)]
     assert first == sorted(first)
 
 
@@ -133,9 +133,9 @@ def test_components_of_a_spiral_as_large_as_grids_are():
             r, c = r + dr, c + dc
             spiral[r, c] = 1
         dr, dc = dc, -dr
-    found = components(spiral, diagonal=False)
-    assert len(np.unique(found[spiral == 1])) == 1
-    assert {tuple(p) for p in np.argwhere(found == found[0, 0]).tolist()} == area(spiral, (0, 0))
+    numbers = components(spiral, diagonal=False)
+    assert len(np.unique(numbers[spiral == 1])) == 1
+    assert {tuple(p) for p in np.argwhere(numbers == numbers[0, 0]).tolist()} == area(spiral, (0, 0))
 
 
 def ends(size: int, sizes: list[int]) -> int:
@@ -147,7 +147,7 @@ def ends(size: int, sizes: list[int]) -> int:
 @given(grids, small)
 def test_the_facts_of_a_cell(seen, after):
     cells = filled(seen, after)
-    encoded = asked(seen, after)
+    encoded = encoded_as(seen, after)
     colour, doublings, extent, frequency = facets(encoded, cells.shape)
     assert (colour == cells).all()
     sizes = [len(part) for part in {frozenset(thing(cells, cell)) for cell in np.ndindex(*cells.shape)} if part]
@@ -168,7 +168,7 @@ def test_the_row_of_the_table_is_part_of_the_id():
 
 
 def test_every_cell_of_the_canvas_is_a_choice_of_eleven():
-    encoded = asked(grid("12", "30"), (3, 4))
+    encoded = encoded_as(grid("12", "30"), (3, 4))
     assert encoded.num_choices == 12 and (encoded.size == NUM_CLASSES).all()
     assert (encoded.meanings[encoded.first[7] :][:NUM_CLASSES] == 7 * NUM_CLASSES + np.arange(NUM_CLASSES)).all()
     assert encoded.meanings.dtype == encoded.x.dtype == encoded.edges.num_groups.dtype == np.int64
@@ -179,12 +179,12 @@ def test_every_cell_of_the_canvas_is_a_choice_of_eleven():
 @given(grids, small)
 def test_the_eight_around(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
-    near = asked(seen, after).edges.neighbors
+    near = encoded_as(seen, after).edges.neighbors
     assert near.shape == (canvas[0] * canvas[1], 8)
     for (r, c), around in zip(np.ndindex(*canvas), near.tolist(), strict=True):
-        for (dr, dc), heard in zip(NEIGHBORS, around, strict=True):
+        for (dr, dc), targets in zip(NEIGHBORS, around, strict=True):
             inside = 0 <= r + dr < canvas[0] and 0 <= c + dc < canvas[1]
-            assert heard == ((r + dr) * canvas[1] + c + dc if inside else -1)
+            assert targets == ((r + dr) * canvas[1] + c + dc if inside else -1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -200,24 +200,26 @@ def test_groups_that_speak_among_themselves(seen, after):
         "object": lambda cell: thing(cells, cell),
         "colour": lambda cell: {other for other in everyone if cells[other] == cells[cell]},
     }
-    encoded = asked(seen, after)
+    encoded = encoded_as(seen, after)
     assert set(RELATIONS) - set(same) == {"fold", "zoom", *MIRRORS, *PARTS, *DIRECTIONS}
     for kind, expected in same.items():
-        told, heard = groups(encoded, kind, cells.shape)
-        assert told == heard, kind
-        assert hears(encoded, kind, cells.shape) == {cell: expected(cell) for cell in everyone if expected(cell)}, kind
+        sources, targets = groups(encoded, kind, cells.shape)
+        assert sources == targets, kind
+        assert receives(encoded, kind, cells.shape) == {cell: expected(cell) for cell in everyone if expected(cell)}, (
+            kind
+        )
 
 
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
 def test_a_cell_of_the_input_hears_its_mirror_image(seen, after):
-    cells, encoded = filled(seen, after), asked(seen, after)
+    cells, encoded = filled(seen, after), encoded_as(seen, after)
     height, width = seen.shape
     inside = list(np.ndindex(height, width))
-    assert hears(encoded, "flip", cells.shape) == {(r, c): {(r, width - 1 - c)} for r, c in inside}
-    assert hears(encoded, "flop", cells.shape) == {(r, c): {(height - 1 - r, c)} for r, c in inside}
+    assert receives(encoded, "flip", cells.shape) == {(r, c): {(r, width - 1 - c)} for r, c in inside}
+    assert receives(encoded, "flop", cells.shape) == {(r, c): {(height - 1 - r, c)} for r, c in inside}
     turned = {(r, c): {(c, r)} for r, c in inside} if height == width else {}
-    assert hears(encoded, "transpose", cells.shape) == turned
+    assert receives(encoded, "transpose", cells.shape) == turned
 
 
 @pytest.mark.parametrize("after", [(2, 3), None])
@@ -236,14 +238,14 @@ def test_nothing_is_mapped_where_sizes_stay_or_are_not_known(after):
 def test_in_each_direction_the_first_cell_that_is_not_ground_is_heard(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
     ground = np.bincount(seen.ravel()).argmax()
-    drawn = {place for place in np.ndindex(*seen.shape) if seen[place] != ground}
+    foreground = {place for place in np.ndindex(*seen.shape) if seen[place] != ground}
     for kind, (dr, dc) in DIRECTIONS.items():
         expected = {}
         for r, c in np.ndindex(*seen.shape):
             on_the_way = [(r + k * dr, c + k * dc) for k in range(1, 30)]
-            if first := next((place for place in on_the_way if place in drawn), None):
+            if first := next((place for place in on_the_way if place in foreground), None):
                 expected[r, c] = {first}
-        assert hears(asked(seen, after), kind, canvas) == expected, kind
+        assert receives(encoded_as(seen, after), kind, canvas) == expected, kind
 
 
 @pytest.mark.parametrize(
@@ -259,12 +261,12 @@ def test_an_output_of_another_size_hears_the_parts_that_may_have_been_cut_out(ki
     seen = grid("000000", "033300", "030300", "033300", "000002", "100002")
     top, bottom, left, right = box
     expected = {(r - top, c - left): one((r, c)) for r, c in product(range(top, bottom), range(left, right))}
-    assert hears(asked(seen, (3, 3)), kind, seen.shape) == expected
+    assert receives(encoded_as(seen, (3, 3)), kind, seen.shape) == expected
 
 
 @pytest.mark.parametrize("colour", [0, 7])
 def test_of_a_grid_of_one_colour_nothing_is_seen(colour):
-    encoded = asked(np.full((3, 3), colour, np.uint8), (2, 2))
+    encoded = encoded_as(np.full((3, 3), colour, np.uint8), (2, 2))
     for kind in ("content", "rarest", *DIRECTIONS):
         assert groups(encoded, kind, (3, 3)) == ({}, {})
 
@@ -275,14 +277,14 @@ def one(cell) -> set:
 
 def test_an_output_of_tiles_hears_the_cell_of_the_input_at_its_place_in_the_tile():
     canvas = after = (4, 6)
-    encoded = asked(grid("120", "003"), after)
-    assert hears(encoded, "fold", canvas) == {(r, c): one((r % 2, c % 3)) for r, c in np.ndindex(*after)}
+    encoded = encoded_as(grid("120", "003"), after)
+    assert receives(encoded, "fold", canvas) == {(r, c): one((r % 2, c % 3)) for r, c in np.ndindex(*after)}
 
 
 def test_an_output_three_times_as_large_hears_the_cell_that_becomes_nine():
     canvas = after = (6, 9)
-    encoded = asked(grid("120", "003"), after)
-    assert hears(encoded, "zoom", canvas) == {(r, c): one((r // 3, c // 3)) for r, c in np.ndindex(*after)}
+    encoded = encoded_as(grid("120", "003"), after)
+    assert receives(encoded, "zoom", canvas) == {(r, c): one((r // 3, c // 3)) for r, c in np.ndindex(*after)}
 
 
 @pytest.mark.parametrize(
@@ -302,32 +304,32 @@ def test_an_output_of_panels_hears_all_of_them(before, after, period):
         cell: {(r, c) for r, c in np.ndindex(*before) if (r % period[0], c % period[1]) == cell}
         for cell in np.ndindex(*after)
     }
-    encoded = asked(seen, after)
-    assert hears(encoded, "fold", before) == expected
+    encoded = encoded_as(seen, after)
+    assert receives(encoded, "fold", before) == expected
     panels = (before[0] + 1) // period[0] * ((before[1] + 1) // period[1])
     assert {len(cells) for cells in expected.values()} == {panels}  # the example is what it says it is
 
 
 def test_an_input_that_is_shrunk_is_heard_block_by_block():
     before, after = (4, 6), (2, 2)
-    encoded = asked(np.ones(before, np.uint8), after)
-    assert hears(encoded, "zoom", before) == {
+    encoded = encoded_as(np.ones(before, np.uint8), after)
+    assert receives(encoded, "zoom", before) == {
         (R, C): {(r, c) for r, c in np.ndindex(*before) if (r // 2, c // 3) == (R, C)} for R, C in np.ndindex(*after)
     }
 
 
 def test_one_axis_may_grow_and_the_other_shrink():
     before, after, canvas = (2, 6), (4, 3), (4, 6)
-    encoded = asked(np.ones(before, np.uint8), after)
-    fold, zoom = (hears(encoded, kind, canvas) for kind in ("fold", "zoom"))
+    encoded = encoded_as(np.ones(before, np.uint8), after)
+    fold, zoom = (receives(encoded, kind, canvas) for kind in ("fold", "zoom"))
     assert fold == {(R, C): {(R % 2, C), (R % 2, C + 3)} for R, C in np.ndindex(*after)}
     assert zoom == {(R, C): {(R // 2, 2 * C), (R // 2, 2 * C + 1)} for R, C in np.ndindex(*after)}
 
 
 def test_sizes_that_are_no_multiples_can_be_folded_but_not_zoomed():
     canvas = (5, 5)
-    encoded = asked(np.ones((2, 2), np.uint8), canvas)
-    assert hears(encoded, "fold", canvas) == {(r, c): one((r % 2, c % 2)) for r, c in np.ndindex(*canvas)}
+    encoded = encoded_as(np.ones((2, 2), np.uint8), canvas)
+    assert receives(encoded, "fold", canvas) == {(r, c): one((r % 2, c % 2)) for r, c in np.ndindex(*canvas)}
     assert groups(encoded, "zoom", canvas) == ({}, {})
 
 
@@ -337,10 +339,10 @@ def test_a_scene_that_is_moved_keeps_all_facts_and_whom_it_hears_as_a_scene(shif
     still = np.zeros((9, 10), np.uint8)
     still[1:5, 1:5] = [[3, 3, 0, 0], [3, 0, 7, 0], [0, 7, 7, 0], [2, 0, 0, 5]]
     moved = np.roll(still, shift, (0, 1))
-    here, there = asked(still), asked(moved)
+    here, there = encoded_as(still), encoded_as(moved)
     assert (np.roll(here.x.reshape(still.shape), shift, (0, 1)) == there.x.reshape(still.shape)).all()
     for kind in ("area", "object", "colour"):
-        before, after = (hears(encoded, kind, still.shape) for encoded in (here, there))
+        before, after = (receives(encoded, kind, still.shape) for encoded in (here, there))
 
         def at(cell):
             return (cell[0] + shift[0]) % 9, (cell[1] + shift[1]) % 10
@@ -353,11 +355,11 @@ def test_a_scene_that_is_moved_keeps_all_facts_and_whom_it_hears_as_a_scene(shif
 def test_a_larger_canvas_changes_nothing_for_the_cells_of_the_input(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
     inside = np.s_[: seen.shape[0], : seen.shape[1]]
-    assert (asked(seen, after).x.reshape(canvas)[inside].ravel() == asked(seen).x).all()
+    assert (encoded_as(seen, after).x.reshape(canvas)[inside].ravel() == encoded_as(seen).x).all()
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
-def sure(canvas) -> np.ndarray:
+def confidences(canvas) -> np.ndarray:
     return np.linspace(0.5, 1, canvas[0] * canvas[1]).astype(np.float32)
 
 
@@ -366,30 +368,30 @@ def test_the_labels_of_every_pair_mean_its_output(file):
     (task,) = read([FOLDER / file])
     rule = SizeRule.from_pairs(task.demonstrations)
     for pair in task.demonstrations:
-        made = sample(pair, rule)
+        example = sample(pair, rule)
         canvas = rule.canvas(pair.input.shape)
-        assert (made.target == labels(pair.output, canvas)).all()
+        assert (example.target == labels(pair.output, canvas)).all()
         for size in (None, pair.output.shape):
-            guess = decode(made.target, sure(canvas), canvas, size)
-            assert guess.answer.dtype == np.uint8 and np.array_equal(guess.answer, pair.output)
+            prediction = decode(example.target, confidences(canvas), canvas, size)
+            assert prediction.answer.dtype == np.uint8 and np.array_equal(prediction.answer, pair.output)
             rows, columns = pair.output.shape
-            assert (guess.confidence == sure(canvas).reshape(canvas)[:rows, :columns]).all()
+            assert (prediction.confidence == confidences(canvas).reshape(canvas)[:rows, :columns]).all()
 
 
 @settings(max_examples=50, deadline=None)
 @given(grids, small)
 def test_an_answer_of_any_size_is_read_off_its_canvas(output, more):
     canvas = output.shape[0] + more[0] - 1, output.shape[1] + more[1] - 1
-    assert np.array_equal(decode(labels(output, canvas), sure(canvas), canvas).answer, output)
+    assert np.array_equal(decode(labels(output, canvas), confidences(canvas), canvas).answer, output)
 
 
 def test_a_few_cells_that_are_wrong_leave_the_size_right():
-    drawn = labels(grid("111", "222", "333"), (5, 5)).reshape(5, 5)
-    drawn[1, 2] = OUTSIDE  # a hole
-    drawn[4, 1] = 6  # a speck beyond
-    guess = decode(drawn.ravel(), sure((5, 5)), (5, 5))
-    assert np.array_equal(guess.answer, grid("111", "220", "333"))
-    assert guess.confidence[1, 2] == 0 and (np.delete(guess.confidence, 5) > 0).all()
+    foreground = labels(grid("111", "222", "333"), (5, 5)).reshape(5, 5)
+    foreground[1, 2] = OUTSIDE  # a hole
+    foreground[4, 1] = 6  # a speck beyond
+    prediction = decode(foreground.ravel(), confidences((5, 5)), (5, 5))
+    assert np.array_equal(prediction.answer, grid("111", "220", "333"))
+    assert prediction.confidence[1, 2] == 0 and (np.delete(prediction.confidence, 5) > 0).all()
 
 
 @pytest.mark.parametrize("size", [None, (2, 2)])
@@ -397,8 +399,10 @@ def test_an_answer_without_any_cell_is_black(size):
     nothing = np.full(12, OUTSIDE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        guess = decode(nothing, sure((3, 4)), (3, 4), size)
-    assert guess.answer.shape == (size or (1, 1)) and not guess.answer.any() and not guess.confidence.any()
+        prediction = decode(nothing, confidences((3, 4)), (3, 4), size)
+    assert (
+        prediction.answer.shape == (size or (1, 1)) and not prediction.answer.any() and not prediction.confidence.any()
+    )
 
 
 def test_a_larger_grid_weighs_more_but_not_by_its_cells():

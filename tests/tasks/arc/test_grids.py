@@ -23,7 +23,7 @@ def rule(*of) -> SizeRule:
 
 
 @pytest.mark.parametrize(
-    ("demonstrations", "asked", "output", "canvas"),
+    ("demonstrations", "shape", "output", "canvas"),
     [
         ([((3, 5), (3, 5)), ((4, 4), (4, 4))], (7, 2), (7, 2), (7, 2)),  # as large as the input
         ([((2, 3), (6, 9)), ((3, 3), (9, 9))], (4, 5), (12, 15), (12, 15)),  # three times as large
@@ -39,10 +39,10 @@ def rule(*of) -> SizeRule:
         ([((10, 2), (30, 2)), ((10, 3), (30, 3))], (11, 4), (30, 4), (30, 4)),  # but what has always been can
     ],
 )
-def test_what_the_demonstrations_tell(demonstrations, asked, output, canvas):
-    found = rule(*demonstrations)
-    assert found.output(asked) == output
-    assert found.canvas(asked) == canvas
+def test_what_the_demonstrations_tell(demonstrations, shape, output, canvas):
+    rule_found = rule(*demonstrations)
+    assert rule_found.output(shape) == output
+    assert rule_found.canvas(shape) == canvas
 
 
 def test_outputs_as_large_as_inputs_are_known_as_such():
@@ -53,12 +53,12 @@ def test_outputs_as_large_as_inputs_are_known_as_such():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(shapes, shapes), min_size=1, max_size=4), shapes)
-def test_the_canvas_of_a_demonstration_holds_both_of_its_grids(demonstrations, asked):
-    found = rule(*demonstrations)
+def test_the_canvas_of_a_demonstration_holds_both_of_its_grids(demonstrations, shape):
+    rule_found = rule(*demonstrations)
     for before, after in demonstrations:
-        assert found.output(before) in (None, after)
-        canvas = found.canvas(before)
+        assert rule_found.output(before) in (None, after)
+        canvas = rule_found.canvas(before)
         assert all(canvas[axis] >= max(before[axis], after[axis]) for axis in (0, 1))
-        assert canvas == before or not found.keeps_size
+        assert canvas == before or not rule_found.keeps_size
     for axis in (0, 1):
-        assert asked[axis] <= found.canvas(asked)[axis] <= MAX_SIDE
+        assert shape[axis] <= rule_found.canvas(shape)[axis] <= MAX_SIDE

@@ -168,6 +168,14 @@ def _written(path: Path, content) -> Path:
     return path
 
 
+def test_a_damaged_archive_is_one_invalid_record(tmp_path):
+    whole = gzip.compress(text().encode())
+    for content in (whole[:-9], whole[:30], whole[:20] + b"xxxx" + whole[24:], b"\x1f\x8b"):
+        (tmp_path / "a.json.gz").write_bytes(content)
+        (record,) = read([tmp_path / "a.json.gz"], strict=False)
+        assert isinstance(record, InvalidPuzzle) and "cannot be decompressed" in record.message
+
+
 def test_a_folder_of_folders(tmp_path):
     for name in ("training/b.json", "training/a.json", "evaluation/c.json.gz", "d.jsonl", ".hidden/e.json"):
         path = tmp_path / name
@@ -203,7 +211,7 @@ def pairs(**changes) -> list:
     return [{"input": GRID, "output": GRID} | changes]
 
 
-BAD = {  # what is wrong with the task, and what is said about it
+BAD = {  # what is wrong with the task, and what is message about it
     "no train": (text(train=None), 'no "train"; expected an object with "train" and "test"'),
     "no test": (text(test=None), 'no "test"'),
     "no demonstrations": (text(train=[]), "train is empty, so there is no demonstration;"),
@@ -241,11 +249,11 @@ BAD = {  # what is wrong with the task, and what is said about it
 }
 
 
-@pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
-def test_a_bad_task_says_what_is_wrong_and_where(tmp_path, content, said):
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_a_bad_task_says_what_is_wrong_and_where(tmp_path, content, message):
     record = one(tmp_path / "bad.json", content)
     assert isinstance(record, InvalidPuzzle) and record.source == str(tmp_path / "bad.json")
-    assert said in record.message and "\n" not in record.message
+    assert message in record.message and "\n" not in record.message
 
 
 @pytest.mark.parametrize("content", [content for content, _ in BAD.values()], ids=BAD)
@@ -258,14 +266,14 @@ def test_a_bad_task_spoils_only_itself(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("", "an empty name"), ("a\x1b[2J", "U+001B"), ("a\nb", "U+000A"), ("\ud800", "U+D800"), ("\u202e", "U+202E")],
 )
-def test_a_name_that_cannot_be_printed(tmp_path, name, said):
+def test_a_name_that_cannot_be_printed(tmp_path, name, message):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({name: value(), "good": value()}))
     bad, good = read([path])
-    assert said in bad.message and good.name == "good"
+    assert message in bad.message and good.name == "good"
     assert bad.source.isprintable()
 
 
@@ -312,7 +320,7 @@ def test_a_name_is_taken_once(tmp_path):
 
 # -- files that hold no tasks ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("content", "line", "said"),
+    ("content", "line", "message"),
     [
         (text()[:50], 1, "malformed JSON"),
         ('{"train": [\n  {"input": [[1 2]]}\n]}', 2, "column 17: malformed JSON: expecting ',' delimiter"),
@@ -325,14 +333,14 @@ def test_a_name_is_taken_once(tmp_path):
         ('"text"', 1, "a text, expected an object"),
     ],
 )
-def test_malformed_json_says_line_and_column(tmp_path, content, line, said):
+def test_malformed_json_says_line_and_column(tmp_path, content, line, message):
     record = one(tmp_path / "bad.json", content)
     assert record.source == f"{tmp_path / 'bad.json'}:{line}"
-    assert said in record.message and 'expected a task, an object with "train" and "test"' in record.message
+    assert message in record.message and 'expected a task, an object with "train" and "test"' in record.message
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{}", "holds no task"),
         ("[[1]]", "holds no task"),
@@ -342,8 +350,8 @@ def test_malformed_json_says_line_and_column(tmp_path, content, line, said):
         (json.dumps({"x": [{"attempt_1": GRID, "attempt_2": GRID}]}), "holds a submission, expected a task"),
     ],
 )
-def test_other_json(tmp_path, content, said):
-    assert said in one(tmp_path / "other.json", content).message
+def test_other_json(tmp_path, content, message):
+    assert message in one(tmp_path / "other.json", content).message
 
 
 def test_tasks_before_the_damage_are_kept(tmp_path):

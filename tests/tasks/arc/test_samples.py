@@ -30,8 +30,8 @@ def numbers(data: ArcTrainingData, count: int = 40) -> list[Sample]:
 
 
 def row(sample: Sample) -> int:
-    (found,) = set((sample.encoded.x // VOCAB_SIZE).tolist())
-    return found
+    (samples,) = set((sample.encoded.x // VOCAB_SIZE).tolist())
+    return samples
 
 
 def colours(sample: Sample) -> set[int]:
@@ -83,15 +83,15 @@ def test_targets_are_the_outputs(tmp_path):
         assert 0 < sample.target.max() < NUM_CLASSES
 
 
-# -- what may be drawn ----------------------------------------------------------------------------------------------
+# -- what may be seen ----------------------------------------------------------------------------------------------
 def test_tasks_that_are_held_out_are_never_drawn_and_have_no_row(tmp_path):
     names = [f"task{number}" for number in range(9)]
     out = {name for name in names if is_held_out(name, 0.5)}
     assert 0 < len(out) < 9
     tasks = {name: one(colour) for colour, name in enumerate(names, 1)}
     data = ArcTrainingData.open([str(file(tmp_path / "a.json", **tasks))], held_out=0.5)
-    drawn = set.union(*(colours(sample) for sample in numbers(data, 150)))
-    assert drawn == {colour for colour, name in enumerate(names, 1) if name not in out}
+    seen = set.union(*(colours(sample) for sample in numbers(data, 150)))
+    assert seen == {colour for colour, name in enumerate(names, 1) if name not in out}
     assert set(data.names) == set(names) - out and data.num_rows == len(data.names)
 
 
@@ -119,9 +119,9 @@ def test_collections_that_share_a_name_share_its_rows(tmp_path):
 def test_a_canvas_has_so_many_cells_at_most(tmp_path):
     mixed = {"train": [one(1, 3)["train"][0], one(2, 5)["train"][0]], "test": [one(3, 9)["test"][0]]}
     path = str(file(tmp_path / "a.json", mixed=mixed, large=one(4, 9)))
-    found = numbers(ArcTrainingData.open([path], most=25), 60)
-    assert max(len(sample.target) for sample in found) == 25
-    assert set.union(*map(colours, found)) == {1, 2}
+    samples = numbers(ArcTrainingData.open([path], most=25), 60)
+    assert max(len(sample.target) for sample in samples) == 25
+    assert set.union(*map(colours, samples)) == {1, 2}
     assert set.union(*map(colours, numbers(ArcTrainingData.open([path]), 60))) == {1, 2, 3, 4}
 
 
@@ -131,10 +131,10 @@ def test_when_nothing_is_small_enough_it_says_so(tmp_path):
         data.draw(0)
 
 
-@pytest.mark.parametrize("mix", [{"rows_per_task": 0}, {"rows_per_task": 1.5}, {"most": 0}, {"most": -3}])
-def test_numbers_that_cannot_be_are_refused(tmp_path, mix):
-    with pytest.raises(TrmsolveError, match=f"data.{next(iter(mix))}: a whole number of at least 1"):
-        ArcTrainingData.open([str(file(tmp_path / "a.json", "a"))], **mix)
+@pytest.mark.parametrize("options", [{"rows_per_task": 0}, {"rows_per_task": 1.5}, {"most": 0}, {"most": -3}])
+def test_numbers_that_cannot_be_are_refused(tmp_path, options):
+    with pytest.raises(TrmsolveError, match=f"data.{next(iter(options))}: a whole number of at least 1"):
+        ArcTrainingData.open([str(file(tmp_path / "a.json", "a"))], **options)
 
 
 def test_numbers_as_a_recipe_has_them(tmp_path):
@@ -150,15 +150,15 @@ def test_weights_are_shares(tmp_path):
     a, b = file(tmp_path / "a.json", a=one(1)), file(tmp_path / "b.json", b=one(2))
     data = ArcTrainingData.open([f"{a}=3", f"demonstrations:{b}=1"])
     assert [source["share"] for source in data.describe()] == [0.75, 0.25]
-    drawn = [colours(sample) for sample in numbers(data, 200)]
-    assert 120 < drawn.count({1}) < 180
+    seen = [colours(sample) for sample in numbers(data, 200)]
+    assert 120 < seen.count({1}) < 180
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
 def test_of_demonstrations_alone_no_test_is_drawn(tmp_path):
     path = file(tmp_path / "a.json", *"abcd")
-    drawn = [set.union(*map(colours, numbers(ArcTrainingData.open([f"{prefix}{path}"]), 80))) for prefix in PREFIXES]
-    assert drawn[0] == {1, 2, 3, 4, 5} and drawn[1] == drawn[0] | TEST_COLOURS
+    seen = [set.union(*map(colours, numbers(ArcTrainingData.open([f"{prefix}{path}"]), 80))) for prefix in PREFIXES]
+    assert seen[0] == {1, 2, 3, 4, 5} and seen[1] == seen[0] | TEST_COLOURS
 
 
 PREFIXES = ("demonstrations:", "")

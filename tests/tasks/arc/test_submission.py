@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 
-from trmsolve.errors import InputError
-from trmsolve.tasks.arc.json_io import format_grid, read_submission, submission
+from trmsolve.tasks.arc.json_io import format_grid, submission
 
-from .examples import grid
+from .examples import grid, read_submission
 
 A, B, C = grid("12", "30"), grid("7"), grid("0" * 30)
 ZEROS = [[0, 0], [0, 0]]
@@ -45,23 +43,3 @@ def test_what_is_written_is_read(tmp_path):
         "y": [[C.tolist(), C.tolist()]],
     }
     assert all(a.dtype == np.uint8 for tests in read.values() for test in tests for a in test)
-
-
-@pytest.mark.parametrize(
-    ("text", "source", "said"),
-    [
-        ('{"x": [', ":1", "malformed JSON"),
-        ('{"x": 3}', ":x", "3, expected a list with an object for each test input"),
-        ('{"x": []}', ":x", "an empty list, expected a list"),
-        ('{"x": [[[1]]]}', ":x", 'test 1: expected an object with "attempt_1" and "attempt_2"'),
-        ('{"x": [{"attempt_1": [[1]]}]}', ":x", "test 1: expected an object"),
-        ('{"x": [{"attempt_1": [[1]], "attempt_2": [[1], [10]]}]}', ":x", "test 1, attempt_2, row 2, column 1: 10"),
-        ('{"x": [{"attempt_1": [[1]], "attempt_2": [[1]]}], "x": []}', ":x", "occurs twice"),
-    ],
-)
-def test_a_damaged_submission_says_where(tmp_path, text, source, said):
-    path = tmp_path / "s.json"
-    path.write_text(text)
-    with pytest.raises(InputError) as error:
-        read_submission(path)
-    assert error.value.source == f"{path}{source}" and said in error.value.message

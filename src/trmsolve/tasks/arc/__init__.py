@@ -94,7 +94,7 @@ class Arc(Task):
 
     # -- few-shot -------------------------------------------------------------------------------------------------
     def augmented_task(self, task: FewShotTask, num_augmentations: int, first_row: int, seed: int) -> AugmentedTask:
-        """The task under so many augmentations, with rows of the puzzle table from `first_row` on."""
+        """The task under the first `num_augmentations`, with rows of the puzzle table from `first_row` on."""
         from trmsolve.tasks.arc.augmentations import ArcAugmentedTask
 
         return ArcAugmentedTask(task, num_augmentations, first_row, seed)

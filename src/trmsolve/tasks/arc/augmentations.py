@@ -18,7 +18,7 @@ from trmsolve.tasks.arc.encode import NUM_CLASSES, decode, encode, sample
 from trmsolve.tasks.arc.grids import COLORS, Shape, SizeRule
 from trmsolve.tasks.base import Prediction, Sample
 from trmsolve.tasks.few_shot import FewShotTask, Grid, LazySample, Pair, Query
-from trmsolve.tasks.symmetries import NAMES, SYMMETRIES, inverse, transform
+from trmsolve.tasks.symmetries import SYMMETRIES, inverse, transform
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,21 +61,6 @@ class Augmentation:
     def pair(self, pair: Pair) -> Pair:
         """Both grids of a pair."""
         return Pair(self.apply(pair.input), self.apply(pair.output))
-
-    def task(self, task: FewShotTask) -> FewShotTask:
-        """A whole task; name and source stay."""
-        return FewShotTask(
-            task.name,
-            task.source,
-            tuple(map(self.pair, task.demonstrations)),
-            tuple(map(self.apply, task.tests)),
-            None if task.answers is None else tuple(map(self.apply, task.answers)),
-        )
-
-    def __str__(self) -> str:
-        """The augmentation in words; "" for the identity."""
-        moved = ", ".join(f"{a}>{b}" for a, b in enumerate(self.colors) if a != b)
-        return "; ".join(part for part in (NAMES[self.symmetry], moved) if part)
 
 
 def canonical(pair: Pair) -> bytes:

@@ -110,53 +110,38 @@ class NpzCollection:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        return np.bincount(self._task, minlength=len(self.names))
+        return np.bincount(self._pairs[0], minlength=len(self.names))
 
     def pair(self, task: int, number: int) -> Pair:
         """A copy. The first call unpacks the array of all cells."""
         if not 0 <= number < self.counts[task]:
             raise IndexError(f"pair {number} of {self.counts[task]}")
-        first = np.cumsum(self.counts) - self.counts  # (tasks,) where in the order each task begins
-        at = self._order[first[task] + number]
-        rows, columns, output_rows, output_columns = self._shapes[at].tolist()
-        start, middle, end = self._starts[2 * at : 2 * at + 3].tolist()
-        return Pair(
-            self._cells[start:middle].reshape(rows, columns).copy(),
-            self._cells[middle:end].reshape(output_rows, output_columns).copy(),
-        )
+        _, order, first = self._pairs
+        shapes, starts, cells = self._grids
+        grid = 2 * order[first[task] + number]  # the pair's input; the next one is its output
+        before, after = (cells[starts[i] : starts[i + 1]].reshape(shapes[i]).copy() for i in (grid, grid + 1))
+        return Pair(before, after)
 
     @cached_property
-    def _task(self) -> np.ndarray:
-        """int64 (pairs,) The task of each pair."""
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The task of each pair, the pairs in order of tasks, both int64 (pairs,); each task's first one, (tasks,)."""
         task = self._array("task_index").astype(np.int64)
         self._check(task.ndim == 1 and ((task >= 0) & (task < len(self.names))).all(), "task_index")
-        return task
+        counts = np.bincount(task, minlength=len(self.names))
+        return task, np.argsort(task, kind="stable"), np.cumsum(counts) - counts
 
     @cached_property
-    def _order(self) -> np.ndarray:
-        """int64 (pairs,) The pairs, task by task."""
-        return np.argsort(self._task, kind="stable")
-
-    @cached_property
-    def _shapes(self) -> np.ndarray:
-        """int64 (pairs, 4)"""
+    def _grids(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Shapes, int64 (2 pairs, 2), starts among the cells, int64 (2 pairs + 1,), and all cells, uint8 (cells,)."""
         shapes = self._array("shapes").astype(np.int64)
-        fits = shapes.shape == (len(self._task), 4) and ((shapes >= 1) & (shapes <= MAX_SIDE)).all()
+        fits = shapes.shape == (len(self._pairs[0]), 4) and ((shapes >= 1) & (shapes <= MAX_SIDE)).all()
         self._check(fits, "shapes")
-        return shapes
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        """int64 (2 pairs + 1,) Where in `cells` each grid begins, and where the last one ends."""
-        return np.concatenate([[0], self._shapes.reshape(-1, 2).prod(1).cumsum()])
-
-    @cached_property
-    def _cells(self) -> np.ndarray:
-        """uint8 (cells,)"""
+        shapes = shapes.reshape(-1, 2)
+        starts = np.concatenate([[0], shapes.prod(1).cumsum()])
         cells = self._array("cells")
-        fits = cells.dtype == np.uint8 and cells.shape == (self._starts[-1],) and cells.max(initial=0) < COLORS
+        fits = cells.dtype == np.uint8 and cells.shape == (starts[-1],) and cells.max(initial=0) < COLORS
         self._check(fits, "cells")
-        return cells
+        return shapes, starts, cells
 
     def _array(self, name: str) -> np.ndarray:
         try:
@@ -165,7 +150,7 @@ class NpzCollection:
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise TrmsolveError(f"{self.path}: no array '{name}' can be read from it ({error})", _EXPECTED) from error
 
-    def _check(self, fits: bool, name: str) -> None:
+    def _check(self, fits: bool | np.bool_, name: str) -> None:
         if not fits:
             raise TrmsolveError(f"{self.path}: the array '{name}' does not fit the others", _EXPECTED)
 

@@ -171,18 +171,26 @@ def _edges(
     from trmsolve.model.mixers.relational import RelationalEdges  # imports torch
 
     height, width = cells.shape
-    r, c = np.indices(cells.shape)  # (H, W) each
+    indices = np.indices(cells.shape)
+    r, c = indices[0], indices[1]  # (H, W) each
     inside = cells != OUTSIDE
     index = np.pad(r * width + c, 1, constant_values=-1)
     neighbors = np.stack([index[1 + dr : 1 + dr + height, 1 + dc : 1 + dc + width].ravel() for dr, dc in NEIGHBORS], 1)
     token = np.where(inside, r * width + c, -1)  # (H, W), of cells of the input
-    within = {"row": r, "column": c, "grid": np.zeros_like(r), "area": areas, "object": objects, "colour": cells}
+    within: dict[str, np.ndarray] = {
+        "row": r,
+        "column": c,
+        "grid": np.zeros_like(r),
+        "area": areas,
+        "object": objects,
+        "colour": cells,
+    }
     groups: Groups = {relation: (group, group) for relation, group in within.items()}
     groups |= _mirrors(token, before)
     groups |= _rescalings(r, c, inside, before, after)
-    drawn = inside & (cells != np.bincount(cells[inside]).argmax())
-    groups |= _crops(token, cells, objects, drawn, changed=after != before)
-    groups |= _first_in_sight(token, drawn)
+    foreground = inside & (cells != np.bincount(cells[inside]).argmax())
+    groups |= _crops(token, cells, objects, foreground, changed=after != before)
+    groups |= _first_in_sight(token, foreground)
     src, dst, num_groups = [], [], []
     for sources, targets in (groups[relation] for relation in RELATIONS):
         # Renumber the groups that occur as 0, 1, ...: [[5, -1], [5, 9]] -> [[0, -1], [0, 1]].
@@ -195,8 +203,12 @@ def _edges(
         src.append(rank[both[0]])
         dst.append(rank[both[1]])
         num_groups.append(int(occurs.sum()))
-    arrays = (np.stack(part).astype(np.int32) for part in (neighbors, src, dst))
-    return RelationalEdges(*arrays, np.array(num_groups, np.int64))
+    return RelationalEdges(
+        neighbors.astype(np.int32),
+        np.stack(src).astype(np.int32),
+        np.stack(dst).astype(np.int32),
+        np.array(num_groups, np.int64),
+    )
 
 
 def _mirrors(token: np.ndarray, shape: Shape) -> Groups:
@@ -214,10 +226,10 @@ def _mirrors(token: np.ndarray, shape: Shape) -> Groups:
     return groups
 
 
-def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, drawn: np.ndarray, changed: bool) -> Groups:
+def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, foreground: np.ndarray, changed: bool) -> Groups:
     """A part's bounding box, moved to the corner: each cell of the box is a source where it would lie then."""
-    size, rank = _extremes(objects), _extremes(np.where(drawn, cells, -1))
-    parts = {"content": drawn, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
+    size, rank = _extremes(objects), _extremes(np.where(foreground, cells, -1))
+    parts = {"content": foreground, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
     groups = {}
     for relation, part in parts.items():
         targets, sources = np.full_like(token, -1), np.full_like(token, -1)
@@ -230,12 +242,12 @@ def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, drawn: np.
     return groups
 
 
-def _first_in_sight(token: np.ndarray, drawn: np.ndarray) -> Groups:
+def _first_in_sight(token: np.ndarray, foreground: np.ndarray) -> Groups:
     """Drawn cells are sources; each cell receives from the first one in each direction."""
-    own = np.where(drawn, token, -1)
+    own = np.where(foreground, token, -1)
     groups = {}
     for relation, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
-        # Turned so that the direction is to the left. In a row, x a drawn cell:  . x . x .
+        # Turned so that the direction is to the left. In a row, x a foreground cell:  . x . x .
         turned = np.rot90(own, -turns)
         column = np.where(turned >= 0, np.arange(turned.shape[1]), -1)  # -1 1 -1 3 -1
         nearest = np.maximum.accumulate(column, 1)  # -1 1 1 3 3: the last one up to here

@@ -6,9 +6,13 @@ damage is kept. It is set up to survive numbers of a million digits, lists neste
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +66,7 @@ def load(path: str | Path) -> list[tuple[int, Document]]:
 
     One document, or in JSON Lines one for each line. Raises InputError for binary data and more than MAX_BYTES.
     """
-    text = read_text(path, MAX_BYTES)
+    text = _read(path)
     head, newline, rest = text.lstrip(" \t\r\n").partition("\n")
     if not (newline and rest.lstrip()[:1] == "{" and head[:1] == "{") or parse(head).fault:
         return [(1, parse(text))]
@@ -75,14 +79,29 @@ def load(path: str | Path) -> list[tuple[int, Document]]:
     return documents
 
 
+def _read(path: str | Path) -> str:
+    """The text of a file, or of a .gz that is one."""
+    with suppress(OSError, ValueError), Path(path).open("rb") as file:  # read_text reports these
+        if file.read(2) == b"\x1f\x8b":
+            file.seek(0)
+            try:
+                data = gzip.GzipFile(fileobj=file).read(MAX_BYTES + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise InputError(source_name(path), f"cannot be decompressed: {error}") from error
+            if len(data) > MAX_BYTES:
+                raise InputError(source_name(path), f"more than {MAX_BYTES:,} bytes", "split it into several files")
+            return data.decode("utf-8", errors="replace")
+    return read_text(path, MAX_BYTES)
+
+
 def as_object(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """The members as one object, as RepeatedKeys if a name recurs."""
     members = list(members)
     result = dict(members)
     if len(result) < len(members):
-        seen: set[str] = set()
         result = RepeatedKeys(result)
-        result.repeated = next(name for name, _ in members if name in seen or seen.add(name))
+        counts = Counter(name for name, _ in members)
+        result.repeated = next(name for name, count in counts.items() if count > 1)
     return result
 
 
@@ -96,21 +115,13 @@ def parse(text: str) -> Document:
         _parse(text, start, members)
     except json.JSONDecodeError as error:
         fault = _fault(text, error.pos, f"malformed JSON: {error.msg[0].lower()}{error.msg[1:]}")
-    except _Unusable as error:
-        fault = _fault(text, error.position, str(error))
     return Document(members, fault, is_list)
-
-
-class _Unusable(Exception):
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
 
 
 def _parse(text: str, at: int, members: list[tuple[str, Any]]) -> None:
     """Append the members of the object or list at this position."""
     if text.startswith('"', at):
-        raise _Unusable("a text, expected an object", at)
+        raise json.JSONDecodeError("a text, expected an object", text, at)
     is_list = text.startswith("[", at)
     at = _skip(text, at + 1) if is_list else _expect(text, at, "{")
     end = "]" if is_list else "}"
@@ -118,7 +129,7 @@ def _parse(text: str, at: int, members: list[tuple[str, Any]]) -> None:
         if not is_list and not text.startswith('"', at):
             raise json.JSONDecodeError("expected a name in double quotes", text, at)
         if len(members) == MAX_MEMBERS:
-            raise _Unusable(f"more than {MAX_MEMBERS:,} members", at)
+            raise json.JSONDecodeError(f"more than {MAX_MEMBERS:,} members", text, at)
         name = ""
         if not is_list:
             name, at = _value(text, at)
@@ -153,7 +164,7 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     try:
         return _decoder.raw_decode(text, at)
     except RecursionError:
-        raise _Unusable("nested too deeply to be a task", at) from None
+        raise json.JSONDecodeError("nested too deeply to be a task", text, at) from None
 
 
 # Python refuses integers of thousands of digits, or takes very long over them: the first few digits are enough.
@@ -211,7 +222,7 @@ def num_tests(value: Any) -> int:
 def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
     """A task from `{"train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid}, ...]}`.
 
-    Also known: `fewshots` with `question` and `answer`; `examples` alone, a list of pairs, where the last one is the
+    Other forms: `fewshots` with `question` and `answer`; `examples` alone, a list of pairs, where the last one is the
     test. An output of a test that is absent, null or empty is unknown; then so are the task's answers. Raises
     Malformed.
     """
@@ -287,15 +298,15 @@ def grid_from_json(value: Any, where: str) -> Grid:
     rows = value.split("\n") if isinstance(value, str) and re.fullmatch(r"[0-9\n]+", value) else value
     _check_list(rows, where, "a list of rows")
     _check_side(len(rows), where, "rows")
-    cells = []
+    cells: list[list[Any]] = []
     for r, row in enumerate(rows, 1):
         if isinstance(row, str) and re.fullmatch(r"[0-9]+", row):
             row = [int(digit) for digit in row]
         _check_list(row, f"{where}, row {r}", "a list of colours")
         _check_side(len(row), f"{where}, row {r}", "cells")
         if cells and len(row) != len(cells[0]):
-            found = f"{len(row)} cell{'s' * (len(row) != 1)}"
-            raise Malformed(f"{where}: row {r} has {found}, row 1 has {len(cells[0])}; expected rows alike")
+            length = f"{len(row)} cell{'s' * (len(row) != 1)}"
+            raise Malformed(f"{where}: row {r} has {length}, row 1 has {len(cells[0])}; expected rows alike")
         for c, color in enumerate(row, 1):
             # bool is an int to Python, and true is no colour; NaN fails both comparisons
             if type(color) not in (int, float) or color not in _COLORS:
@@ -382,37 +393,9 @@ def submission(answers: Mapping[str, Attempts]) -> str:
     return "{" + ",\n".join(tasks) + "}\n"
 
 
-def read_submission(path: str | Path) -> dict[str, list[list[Grid]]]:
-    """The attempts of a submission by task: for each test two grids. Raises InputError for anything else."""
-    source, ((_, document), *_) = source_name(path), load(path)
-    if document.fault is not None:
-        raise InputError(f"{source}:{document.fault.line}", document.fault.message)
-    attempts: dict[str, list[list[Grid]]] = {}
-    for name, tests in document.members:
-        where = f"{source}:{shorten(name)}"
-        if name in attempts:
-            raise InputError(where, "occurs twice")
-        try:
-            attempts[name] = _attempts_from_json(tests)
-        except Malformed as error:
-            raise InputError(where, str(error)) from error
-    return attempts
-
-
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _best_two(attempts: Sequence[Grid]) -> dict[str, list[list[int]]]:
     first, second = (*attempts[:2], *attempts[:1], PLACEHOLDER, PLACEHOLDER)[:2]
     return {ATTEMPTS[0]: first.tolist(), ATTEMPTS[1]: second.tolist()}
-
-
-def _attempts_from_json(value: Any) -> list[list[Grid]]:
-    if not isinstance(value, list) or not value:
-        raise Malformed(f"{kind(value)}, expected a list with an object for each test input")
-    tests = []
-    for i, attempts in enumerate(value, 1):
-        if not isinstance(attempts, dict) or not attempts.keys() >= set(ATTEMPTS):
-            raise Malformed(f'test {i}: expected an object with "{ATTEMPTS[0]}" and "{ATTEMPTS[1]}"')
-        tests.append([grid_from_json(attempts[name], f"test {i}, {name}") for name in ATTEMPTS])
-    return tests

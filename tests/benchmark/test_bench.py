@@ -1,0 +1,273 @@
+"""trmsolve bench: what the baseline computes, what a ratio compares, and what the command says."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import trmsolve
+from networks import SUDOKU_MODEL
+from trmsolve.benchmark import inference, training
+from trmsolve.benchmark.baseline import solve_fixed_steps
+from trmsolve.benchmark.timing import Statistic, in_turns
+from trmsolve.cli import app
+from trmsolve.cli.bench_text import figure, number
+from trmsolve.inference.evaluate import single_pass
+from trmsolve.inference.flops import count_flops, matmul_rate, step_flops
+from trmsolve.inference.options import GIVE_UP_FROM, SURER, SolveOptions, StepEvent
+from trmsolve.inference.solver import Solver
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.kernels import reference_mode
+from trmsolve.model.packing import pack
+from trmsolve.model.trm import TRM
+from trmsolve.tasks import get
+from trmsolve.tasks.base import Line, Puzzle
+from trmsolve.tasks.sudoku.generate import generate
+from trmsolve.text_io import open_lines
+from trmsolve.training import recipe as recipes
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
+TASK = get("sudoku")
+# What the bundled checkpoint does not solve in a single pass, and what it solves there late.
+STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
+LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012
+
+
+def puzzles(name: str, limit: int | None = None) -> list[Puzzle]:
+    return list(TASK.read(open_lines(str(EXAMPLES / name)), name))[:limit]
+
+
+def read(*lines: str) -> list[Puzzle]:
+    return list(TASK.read([Line(n, line) for n, line in enumerate(lines, 1)], "here"))
+
+
+@pytest.fixture(scope="module")
+def solver() -> Solver:
+    return trmsolve.load("sudoku", device="cpu", dtype="float32").solver
+
+
+@pytest.fixture
+def small() -> Solver:
+    torch.manual_seed(0)
+    return Solver(TASK, TRM(TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1})), torch.float32)
+
+
+# -- the baseline -----------------------------------------------------------------------------------------------
+def test_the_published_way_is_sixteen_steps_of_every_puzzle(solver):
+    given = puzzles("stream.csv", 4) + read(STUCK, LATE)
+    expected = single_pass(solver, given, (16,)).accepted.get(16, 0)
+    assert 0 < expected < len(given)  # or this shows nothing
+    assert solve_fixed_steps(solver, given) == solve_fixed_steps(solver, given, batch=2) == expected
+
+
+def test_the_published_way_takes_what_needs_no_step(small):
+    _, solution, _ = generate(3, 0, 4)
+    nothing_left = np.zeros((4, 4), np.uint8)
+    nothing_left[0], nothing_left[1, 3] = [1, 2, 3, 0], 4
+    assert solve_fixed_steps(small, [Puzzle(solution), Puzzle(nothing_left)]) == 1
+
+
+@pytest.mark.parametrize("task", ["sudoku", "maze"])
+def test_layers_as_written_compute_the_same_another_way(task):
+    model = trmsolve.load(task, device="cpu", dtype="float32")
+    tokens, layout = pack([model.task.encode(model.task.generate(2, 0, 9)[0])])
+    y, z = model.network.init_state(len(tokens), torch.float32)
+    with torch.inference_mode():
+        quick = model.network(tokens, y, z, layout)
+        with reference_mode():
+            plain = model.network(tokens, y, z, layout)
+        again = model.network(tokens, y, z, layout)
+    assert torch.allclose(quick.logits, plain.logits, atol=1e-3)
+    assert not torch.equal(quick.y, plain.y)  # or it is no other way
+    assert torch.equal(quick.y, again.y)
+
+
+def test_as_written_ends_with_its_block_whatever_happens():
+    from trmsolve.model.kernels import asked
+
+    with pytest.raises(ValueError), reference_mode(), reference_mode():
+        raise ValueError
+    assert not asked()
+
+
+# -- giving up --------------------------------------------------------------------------------------------------
+def test_an_unsure_single_pass_ends_early(solver):
+    given = puzzles("stream.csv", 4) + read(STUCK, LATE)
+    patient = list(solver.solve(given, SolveOptions(restarts=0, max_steps=16)))
+    hasty = list(solver.solve(given, SolveOptions(restarts=0, max_steps=16, confidence_floor=1.0)))
+    late = [r.steps > GIVE_UP_FROM for r in patient]
+    assert any(late) and not all(late)
+    for one, other, is_late in zip(patient, hasty, late, strict=True):
+        assert other.steps == min(one.steps, GIVE_UP_FROM)
+        assert other.solved == (one.solved and not is_late)
+
+
+def test_the_bar_for_going_on_rises(solver):
+    """Where it would have to be for a run to end just now, seen from the confidence of each step."""
+    events = [e for e in solver.solve(read(STUCK), SolveOptions(restarts=0), steps=True) if isinstance(e, StepEvent)]
+    blank = events[0].puzzle.question == 0
+    needed = [float(e.prediction.confidence[blank].mean()) - SURER * (e.step - GIVE_UP_FROM) for e in events]
+    low = min(needed[GIVE_UP_FROM - 1 :])
+    (patient,) = solver.solve(read(STUCK), SolveOptions(restarts=0, confidence_floor=low - 1e-4))
+    (hasty,) = solver.solve(read(STUCK), SolveOptions(restarts=0, confidence_floor=low + 1e-4))
+    ends = next(k for k, bar in enumerate(needed, 1) if k >= GIVE_UP_FROM and bar < low + 1e-4)
+    assert (patient.steps, hasty.steps) == (len(events), ends)
+
+
+def test_what_gives_up_its_single_pass_is_still_solved_by_restarts(solver):
+    (result,) = solver.solve(read(STUCK), SolveOptions(confidence_floor=1.0))
+    assert result.solved and result.restarts > 0
+
+
+def test_the_first_run_gives_up_by_itself_where_there_are_restarts(solver):
+    def first_run(options: SolveOptions) -> int:
+        events = [e for e in solver.solve(read(STUCK), options, steps=True) if isinstance(e, StepEvent)]
+        return sum(e.run == 0 for e in events)
+
+    assert first_run(SolveOptions(restarts=0)) == TASK.max_steps(read(STUCK)[0].question)
+    assert first_run(SolveOptions(restarts=1)) < first_run(SolveOptions(restarts=1, confidence_floor=0.0))
+
+
+def test_what_does_not_look_promising_is_left_open(solver):
+    (result,) = solver.solve(read(STUCK), SolveOptions(restart_confidence=1.0))
+    assert not result.solved and result.restarts == 0 and result.prediction is not None
+    late, easy = solver.solve(
+        read(LATE) + puzzles("stream.csv", 1), SolveOptions(restart_confidence=1.0, confidence_floor=0.0)
+    )
+    assert late.solved and easy.solved  # what the first run solves is not asked for a promise
+
+
+# -- figures ----------------------------------------------------------------------------------------------------
+def test_a_figure_has_a_median_and_a_spread():
+    assert Statistic.of([3.0, 1.0, 8.0]) == Statistic(3.0, 1.0, 8.0, 3)
+    assert figure(Statistic.of([3.0, 1.0, 8.0]).to_dict()) == "3 (1 to 8)"
+    assert figure(Statistic.of([2500.0]).to_dict(), 1e-3) == "2.5"
+    assert [number(x) for x in (0.01234, 99.96, 12345.6)] == ["0.0123", "100", "12,346"]
+
+
+def test_things_are_measured_in_turns():
+    order = []
+    found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2, lambda text: None)
+    assert order == ["a", "b", "a", "b"]
+    assert [outcome for _, outcome in found["a"]] == [1, 3]
+    assert all(seconds >= 0 for of in found.values() for seconds, _ in of)
+
+
+def test_a_rate_of_matrix_multiplies_is_one_that_a_machine_can_have():
+    assert 1e8 < matmul_rate(torch.device("cpu"), torch.float32, 0.05) < 1e16
+
+
+# -- streams ----------------------------------------------------------------------------------------------------
+def test_streams_say_what_is_compared(solver):
+    given = puzzles("stream.csv", 6)
+    settings = {"once": SolveOptions(restarts=0, max_steps=1), "default": SolveOptions()}
+    made, ratios = inference.streams(solver, settings, {"published": solver}, given, 2)
+    once, default, published = made
+    assert default.right == 6 and once.right < published.right  # one step is too few
+    assert (once.steps, published.steps) == (1, 16)
+    assert default.flops is None and once.flops.n == 2
+    assert [(r.ours, r.published, r.as_right) for r in ratios] == [
+        ("once", "published", False),
+        ("default", "published", True),
+    ]
+    for stream, ratio in zip((once, default), ratios, strict=True):
+        assert ratio.times.n == stream.rate.n == 2
+        lowest, highest = stream.rate.low / published.rate.high, stream.rate.high / published.rate.low
+        assert lowest * 0.999 <= ratio.times.low <= ratio.times.high <= highest * 1.001
+
+
+def test_flops_of_a_stream_are_those_of_its_steps(solver):
+    """Puzzles of one size all through, so that tokens and steps multiply exactly."""
+    given = puzzles("easy.txt") * 3
+    (stream, _), _ = inference.streams(solver, {"once": SolveOptions(restarts=0, max_steps=2)}, {"p": solver}, given, 1)
+    assert stream.flops.median / stream.rate.median == pytest.approx(step_flops(solver, given) * stream.steps)
+
+
+# -- training ---------------------------------------------------------------------------------------------------
+def small_recipe() -> recipes.Recipe:
+    values = {"model": {"width": 8, "hidden": 8, "n": 1}, "train": {"batch": 4}, "data": {"sources": ["generate:4x4"]}}
+    return recipes.build(recipes.over(recipes.of_task("sudoku"), values))
+
+
+def test_training_is_measured_by_both_ways_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    recipe = small_recipe()
+    weights = TRM(recipe.config).state_dict()
+    before = {name: tensor.clone() for name, tensor in weights.items()}
+    (ours, published), times = training.measure(
+        recipe, weights, torch.device("cpu"), torch.float32, False, steps=2, repeat=3
+    )
+    assert (ours.name, published.name, ours.batch) == ("ours", "published", 4)
+    assert (ours.window, published.window) == (recipe.train.bptt_steps, 1) and recipe.train.bptt_steps > 1
+    assert ours.steps.n == published.steps.n == times.n == 3
+    assert ours.supervised.median == 4 * ours.window * ours.steps.median
+    assert published.supervised.median == 4 * published.steps.median
+    assert times.low <= ours.supervised.high / published.supervised.low
+    assert list(tmp_path.iterdir()) == []
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_flops_of_training_are_those_of_three_forward_passes(window, tmp_path):
+    """Backward multiplies twice for every multiply of the forward pass, but nobody asks for a gradient of y and z."""
+    recipe = small_recipe()
+    config = replace(recipe.train, window=window)
+    run = training._Run(
+        config, recipe, TRM(recipe.config).state_dict(), tmp_path, torch.device("cpu"), torch.float32, False
+    )
+    part, model = run.trainer.batch.parts[0], run.trainer.model
+    with torch.no_grad(), reference_mode():
+        forward = count_flops(lambda: model(part.tokens, part.y, part.z, part.layout))
+    assert 2.5 * window * forward < run.flops() <= 3 * window * forward
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+# -- the command ------------------------------------------------------------------------------------------------
+def bench(*arguments: object):
+    result = CliRunner().invoke(app, ["bench", *map(str, arguments)], prog_name="trmsolve")
+    assert "Traceback" not in result.stderr and "internal error" not in result.stderr, result.stderr
+    return result
+
+
+def test_bench_measures_solving_as_json():
+    done = bench(EXAMPLES / "stream.csv", "-n", 2, "--repeat", 1, "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["puzzles"] == 2 and "training" not in report
+    assert report["matmul_flops_per_second"]["median"] > 1e8
+    found = report["inference"]
+    assert found["settings"] == {"max_steps": 32, "restarts": 0, "give_up": 0.35, "promise": 0.0}
+    names = [stream["name"] for stream in found["streams"]]
+    assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
+    assert found["streams"][1]["accuracy"] == 1
+    assert len(found["ratios"]) == 2 * (len(names) - 2)
+    assert found["one_puzzle_seconds"]["cold_start"]["median"] > found["one_puzzle_seconds"]["warm"]["median"] > 0
+
+
+def test_bench_measures_training_for_people(tmp_path):
+    path = tmp_path / "small.safetensors"
+    config = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1})
+    trmsolve.checkpoint.save(path, TRM(config).state_dict(), "sudoku", config.to_dict(), {}, {})
+    rows = [f"{TASK.format_line(q)},{TASK.format_line(a)}" for q, a, _ in (generate(9, index, 4) for index in range(3))]
+    (tmp_path / "data.csv").write_text("\n".join(["question,answer", *rows]))
+    done = bench(
+        tmp_path / "data.csv", "--what", "training", "--checkpoint", path, "--steps", 2, "--repeat", 2, "--no-compile"
+    )
+    assert done.exit_code == 0, done.stderr
+    for words in ("training, ours not compiled", "optimizer steps/s", "published, batch 32", "times"):
+        assert words in done.stdout
+    assert "quick" not in done.stdout
+
+
+def test_bench_leaves_out_what_the_model_cannot_take_and_refuses_when_that_is_all(tmp_path):
+    from trmsolve.model.sequence_model import official
+
+    path = tmp_path / "fixed.safetensors"
+    config = official(mixer="mlp", cells=81, vocab_size=11, hidden_size=16, T=1, n=1)
+    trmsolve.checkpoint.save(path, TRM(config).state_dict(), "sudoku", config.to_dict(), {}, {})
+    done = bench(EXAMPLES / "4x4.txt", "--checkpoint", path)
+    assert done.exit_code == 2 and "takes 9x9 only" in done.stderr

@@ -1,0 +1,245 @@
+"""Pulling from a Hub on the loopback: what arrives, what breaks, what is said about it."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from checkpoint.fake_hub import COMMIT, FakeHub
+from trmsolve import checkpoint as checkpoints
+from trmsolve.checkpoint import transfer
+from trmsolve.errors import TrmsolveError
+
+DATA = hashlib.shake_256(b"weights").digest(300_000)
+SHA = hashlib.sha256(DATA).hexdigest()
+SPEC = "hf://owner/repo/models/sudoku.safetensors"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    with FakeHub({"owner/repo": {"models/sudoku.safetensors": DATA}}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def leftovers(path):
+    return [p.name for p in path.parent.iterdir() if p.name.endswith(".part")]
+
+
+def test_pull_puts_the_file_into_our_cache_and_reports_progress(hub, alone):
+    seen = []
+    path = checkpoints.pull(SPEC, progress=lambda have, size: seen.append((have, size)))
+    assert path.read_bytes() == DATA
+    assert path.is_relative_to(alone / "cache")
+    assert seen[-1] == (len(DATA), len(DATA)) and seen == sorted(seen)
+    assert leftovers(path) == []
+
+
+def test_a_second_pull_downloads_nothing(hub):
+    checkpoints.pull(SPEC)
+    hub.requests.clear()
+    assert checkpoints.pull(SPEC, sha256=SHA).read_bytes() == DATA
+    assert [request.split()[0] for request in hub.requests] == ["HEAD"]
+
+
+def test_a_small_file_kept_in_git_is_checked_by_its_blob_digest(hub):
+    hub.lfs = False
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    hub.requests.clear()
+    checkpoints.pull(SPEC)
+    assert hub.gets() == []
+
+
+def test_a_new_version_on_the_hub_replaces_the_cached_one(hub):
+    checkpoints.pull(SPEC)
+    hub.repos["owner/repo"]["models/sudoku.safetensors"] = DATA[::-1]
+    assert checkpoints.pull(SPEC).read_bytes() == DATA[::-1]
+
+
+def test_a_damaged_cached_file_is_fetched_again(hub):
+    path = checkpoints.pull(SPEC)
+    path.write_bytes(b"bit rot")
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+
+
+def test_a_broken_connection_is_taken_up_where_it_stopped(hub):
+    hub.break_after = [131_072, 65_536]
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    assert [get.partition(" bytes=")[2] for get in hub.gets()] == ["", "131072-", "196608-"]
+
+
+def test_an_overloaded_server_is_asked_again(hub):
+    hub.status = [503, 0]
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    assert len(hub.gets()) == 2
+
+
+def test_a_server_without_ranges_is_survived(hub):
+    hub.break_after, hub.ranges = [100_000], False
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+
+
+def test_an_interrupted_pull_goes_on_next_time(hub):
+    hub.break_after = [131_072]
+
+    def interrupt(have, size):
+        if have == 131_072:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.pull(SPEC, progress=interrupt)
+    hub.break_after = []
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    assert hub.gets()[-1].endswith(" bytes=131072-")
+
+
+def test_a_connection_that_never_works_ends_with_a_message_and_keeps_the_part(hub):
+    hub.break_after = [65_536] + [0] * 50
+    with pytest.raises(TrmsolveError, match=r"cannot get hf://owner/repo/.*") as error:
+        checkpoints.pull(SPEC)
+    assert "trmsolve checkpoints pull" in error.value.hint
+    assert len(hub.gets()) == 1 + transfer.ATTEMPTS
+    hub.break_after = []
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    assert hub.gets()[-1].endswith(" bytes=65536-")
+
+
+def test_bytes_that_are_not_what_the_hub_announced_are_removed(hub):
+    hub.etag = "a" * 64
+    with pytest.raises(TrmsolveError, match="damaged"):
+        checkpoints.pull(SPEC)
+    path = checkpoints.Address.parse(SPEC).path
+    assert not path.exists() and leftovers(path) == []
+
+
+def test_a_file_with_another_digest_than_asked_for_is_removed(hub):
+    with pytest.raises(TrmsolveError, match=f"has sha256 {SHA}, not {'b' * 64}; removed"):
+        checkpoints.pull(SPEC, sha256="b" * 64)
+    assert not checkpoints.Address.parse(SPEC).path.exists()
+    assert checkpoints.pull(SPEC, sha256=f"sha256:{SHA.upper()}").exists()
+
+
+def test_offline_takes_the_cached_file_and_makes_no_request(hub, monkeypatch):
+    checkpoints.pull(SPEC)
+    hub.requests.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    assert hub.requests == []
+
+
+def test_offline_without_a_cached_file_says_so(hub, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(TrmsolveError, match="not in the cache, and HF_HUB_OFFLINE"):
+        checkpoints.pull(SPEC)
+    assert hub.requests == []
+
+
+def test_without_a_network_a_cached_file_will_do(hub, monkeypatch):
+    checkpoints.pull(SPEC)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert checkpoints.pull(SPEC).read_bytes() == DATA
+    with pytest.raises(TrmsolveError, match=r"cannot get hf://owner/other/x from http://127.0.0.1:9"):
+        checkpoints.pull("hf://owner/other/x")
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(checkpoints.hub, "TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(TrmsolveError, match="cannot get"):
+            checkpoints.pull(SPEC)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("hf://owner/none/x.safetensors", "no repository owner/none"),
+        ("hf://owner/repo/none.safetensors", "owner/repo has no file 'none.safetensors'"),
+        (f"{SPEC}@v9", "owner/repo has no revision 'v9'"),
+        ("hf://owner/repo", "no address"),
+        ("hf://owner/repo/../../../../x", "no address"),
+        ("hf://owner/repo/x@..", "no address"),
+        ("hf://owner/repo/a:b", "no address"),
+        ("hf://ow ner/repo/x", "no address"),
+        ("https://github.com/owner/repo/blob/main/x", "no address"),
+        ("sudoku", "no address"),
+    ],
+)
+def test_what_is_not_there(hub, spec, message):
+    with pytest.raises(TrmsolveError, match=message) as error:
+        checkpoints.pull(spec)
+    assert error.value.hint
+
+
+def test_a_gated_repository_says_how_to_get_in(hub):
+    hub.gated.add("owner/repo")
+    with pytest.raises(TrmsolveError, match="owner/repo is gated") as error:
+        checkpoints.pull(SPEC)
+    assert "hf auth login" in error.value.hint
+
+
+def test_the_token_goes_to_the_hub_but_not_to_its_storage(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    checkpoints.pull(SPEC)
+    assert hub.tokens[0] == "Bearer hf_secret"
+    assert hub.requests[-1].startswith("GET /storage") and hub.tokens[-1] == ""
+
+
+def test_a_wrong_sha256_argument_is_told_before_any_request(hub):
+    with pytest.raises(TrmsolveError, match="no sha256"):
+        checkpoints.pull(SPEC, sha256="1234")
+    assert hub.requests == []
+
+
+def test_an_unwritable_cache_is_told(hub, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRMSOLVE_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(TrmsolveError, match="cannot write to"):
+        checkpoints.pull(SPEC)
+
+
+def test_a_full_disk_is_told_before_the_download(hub, monkeypatch):
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    with pytest.raises(TrmsolveError, match="less room"):
+        checkpoints.pull(SPEC)
+    assert hub.gets() == []
+
+
+def test_two_processes_do_not_write_the_same_part(hub):
+    from filelock import FileLock
+
+    path = checkpoints.Address.parse(SPEC).path
+    path.parent.mkdir(parents=True)
+    with FileLock(path.with_name(f".{path.name}.lock")), pytest.raises(TrmsolveError, match="another process"):
+        checkpoints.pull(SPEC)
+    assert checkpoints.pull(SPEC).exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "same"),
+    [
+        (SPEC, SPEC),
+        (f"{SPEC}@main", SPEC),
+        (f"{SPEC}@refs/pr/1", f"{SPEC}@refs/pr/1"),
+        (f"hf://owner/repo@{COMMIT}/x", f"hf://owner/repo/x@{COMMIT}"),
+        ("https://huggingface.co/owner/repo/blob/main/models/sudoku.safetensors?download=true", SPEC),
+        ("https://huggingface.co/owner/repo/resolve/main/models/sudoku.safetensors", SPEC),
+    ],
+)
+def test_addresses_survive_the_way_through_the_cache(spec, same):
+    address = checkpoints.Address.parse(spec)
+    assert str(address) == same
+    assert checkpoints.Address.of(address.path) == address
+
+
+def test_the_store_imports_neither_torch_nor_huggingface_hub():
+    code = "import sys, trmsolve.checkpoint; print({'torch', 'huggingface_hub', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -1,0 +1,139 @@
+"""ARC's pictures, whose cells are areas of colour, in each renderer."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from rich.style import Style
+
+from tasks.arc.examples import grid, task
+from trmsolve.render import blocks, theme
+from trmsolve.render.areas import OUTLINE
+from trmsolve.render.console import ASCII
+from trmsolve.render.frame import Frame
+from trmsolve.render.gif import MARGIN, TITLE, cell_size, save_gif
+from trmsolve.render.html import html
+from trmsolve.render.scene import Scene
+from trmsolve.render.svg import cell_size as svg_cell_size
+from trmsolve.render.svg import svg
+from trmsolve.tasks.arc.picture import above, beside, grid_picture, task_picture
+from trmsolve.tasks.base import Picture
+
+COLORS = grid("01234", "56789")
+SQUARE = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)z")
+
+
+def rows(shown: Picture) -> list[str]:
+    return ["".join(cell.text for cell in row) for row in shown.cells]
+
+
+def roles(shown: Picture) -> list[list[str]]:
+    return [[cell.role for cell in row] for row in shown.cells]
+
+
+def frame(shown: Picture, step: int = 1) -> Frame:
+    return Frame(shown, "arc", "arc.json:x", step, 16)
+
+
+SHOWN = task_picture(task(), [[grid("09", "00"), grid("567")], [grid("876")]])
+
+
+def painted(root: ElementTree.Element, size: int) -> dict[tuple[int, int], str]:
+    """The role of every cell (row, column) that a path covers; a cell is covered once."""
+    painted_cells: dict[tuple[int, int], str] = {}
+    for path in root.iter():
+        role = (path.get("class") or "").split()[0:1]
+        for x, y, width, high, back in (map(float, m) for m in SQUARE.findall(path.get("d") or "")):
+            assert width == back
+            if "tile" in path.get("class").split():
+                assert high == width == pytest.approx((1 - 2 * OUTLINE) * size)
+                x, y, width = x - OUTLINE * size, y - OUTLINE * size, size
+            for i in range(round(width / size)):
+                at = (round(y / size), round(x / size) + i)
+                assert at not in painted_cells and (x / size) % 1 == pytest.approx(0, abs=1e-6)
+                painted_cells[at] = role[0].removesuffix("-ground")
+    return painted_cells
+
+
+def as_dict(shown: Picture) -> dict[tuple[int, int], str]:
+    return {(r, c): cell.role for r, row in enumerate(shown.cells) for c, cell in enumerate(row)}
+
+
+@pytest.mark.parametrize("shown", [SHOWN, grid_picture(COLORS)], ids=["task", "grid"])
+def test_svg_and_html_cover_every_cell_with_its_colour(shown):
+    root = ElementTree.fromstring(svg(frame(shown)))
+    assert painted(root, svg_cell_size(shown)) == as_dict(shown)
+    drawing = re.search(r'<svg id="grid".*?</svg>', html([frame(shown)]), re.S)[0]
+    assert painted(ElementTree.fromstring(drawing), 10) == as_dict(shown)
+
+
+def test_html_tells_more_than_ten_layers_apart():
+    frames = [frame(task_picture(task(), attempt_sizes=[(2, 3)] * 2), 0), frame(SHOWN)]
+    text = html(frames)
+    layers = [path[0] for path in re.findall(r'<path class="(\w+)-ground( tile)?"', text)]
+    assert len(layers) > 10
+    records = json.loads(re.search(r'id="frames">(.*?)</script>', text, re.S)[1])
+    for record, it in zip(records, frames, strict=True):
+        layer_names = [layers[int(digit, 36)] for digit in record["cells"]]
+        assert layer_names == [role for row in roles(it.picture) for role in row]
+
+
+def test_gif_shows_every_cell_in_its_colour(tmp_path):
+    image = Image.open(save_gif([frame(SHOWN)], tmp_path / "a.gif")).convert("RGB")
+    height, width = len(SHOWN.cells), len(SHOWN.cells[0])
+    size = cell_size(height, width, solid=True)
+    left = (image.width - width * size) // 2
+    assert left >= MARGIN
+    for (r, c), role in as_dict(SHOWN).items():
+        pixel = image.getpixel((left + c * size + size // 2, TITLE + r * size + size // 2))
+        assert "#{:02x}{:02x}{:02x}".format(*pixel) == theme.AREAS[role].light.fill, (r, c, role)
+
+
+def scene_lines(shown: Picture, width: int = 120, height: int = 50, **console) -> list:
+    scene = Scene(Console(width=width, height=height, force_terminal=True, **console))
+    scene.add(frame(shown))
+    return scene.lines(width, height)
+
+
+def test_without_colour_a_terminal_shows_digits():
+    lines = [line.plain for line in scene_lines(SHOWN, no_color=True)]
+    inside = [re.search("│(.*?)│", line)[1] for line in lines if "│" in line]
+    assert inside == rows(SHOWN)
+
+
+def test_with_colour_a_terminal_shows_the_colours():
+    """Half blocks: the upper half of a character is one row, the lower half the next."""
+    lines = scene_lines(SHOWN, height=20, color_system="truecolor")[1:]
+    height, width = len(SHOWN.cells), len(SHOWN.cells[0])
+    seen = [["" for _ in range(width + 2)] for _ in range(2 * len(lines))]
+    for i, line in enumerate(lines):
+        for c, character in enumerate(line.plain[: width + 2]):
+            style = Style.combine([Style.parse(str(span.style)) for span in line.spans if span.start <= c < span.end])
+            fore, back = (colour.name if colour else "" for colour in (style.color, style.bgcolor))
+            halves = {" ": (back, back), "█": (fore, fore), "▀": (fore, back), "▄": (back, fore)}
+            if character in halves:
+                seen[2 * i][c], seen[2 * i + 1][c] = halves[character]
+    inside = [row[1:-1] for row in seen[2 : 2 + height]]
+    assert inside == [[theme.AREAS[role].colour for role in row] for row in roles(SHOWN)]
+
+
+def test_an_old_windows_pipe_with_colours_shows_digits_on_their_colours():
+    for line in blocks.draw(SHOWN.cells, blocks.SYMBOLS[0], ASCII, colour=True):
+        line.plain.encode("cp1252")
+        for span in line.spans:
+            if line.plain[span.start : span.end].isdigit():
+                style = Style.parse(str(span.style))
+                assert style.color and style.bgcolor and style.color != style.bgcolor
+
+
+def test_the_largest_task_there_can_be_is_scene_lines():
+    large = np.arange(900, dtype=np.uint8).reshape(30, 30) % 10
+    shown = grid_picture(above([beside([large, large]) for _ in range(4)]))
+    assert len(scene_lines(shown, 80, 24)) <= 24
+    assert len(svg(frame(shown))) < 400_000

@@ -1,0 +1,232 @@
+"""Pictures as files: SVG, GIF, HTML, and how they are written."""
+
+import dataclasses
+import json
+import os
+import re
+import stat
+import sys
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.render import gif, theme
+from trmsolve.render.gif import save_gif
+from trmsolve.render.html import html
+from trmsolve.render.svg import CELL, svg
+from trmsolve.text_io import atomic_write, check_writable
+
+from .fake import refinement, solution
+
+SVG = "{http://www.w3.org/2000/svg}"
+NASTY = "</script><script>alert(1)</script>&\"'\x1b\x00{{DATA}}"
+
+
+def letters(side):
+    return [["123456789ABCDEFG"[d - 1] for d in row] for row in solution(side)]
+
+
+# -- SVG ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("side", [4, 6, 9, 16])
+def test_svg_holds_every_digit_in_its_place(side):
+    root = ElementTree.fromstring(svg(refinement(side)[-1]))
+    grid = [["" for _ in range(side)] for _ in range(side)]
+    for text in root.iter(f"{SVG}text"):
+        if text.get("class").startswith("cell "):
+            grid[int(float(text.get("y")) // CELL)][int(float(text.get("x")) // CELL)] = text.text
+    assert grid == letters(side)
+
+
+def test_svg_says_how_it_ended_and_loads_nothing():
+    text = svg(refinement(9, solved=False)[-1])
+    root = ElementTree.fromstring(text)
+    said = [element.text for element in root.iter(f"{SVG}text")]
+    assert any(line.startswith("not solved: ") for line in said)
+    assert {"given", "settled", "conflict"} <= set(said)
+    assert "halting probability" in root.find(f"{SVG}desc").text
+    assert "prefers-color-scheme:dark" in text
+    assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
+
+
+def test_svg_escapes_names():
+    frame = dataclasses.replace(refinement(4)[-1], source=NASTY, open_guess=NASTY)
+    root = ElementTree.fromstring(svg(frame))
+    assert "</script>" in root.find(f"{SVG}title").text
+    assert not list(root.iter(f"{SVG}script"))
+
+
+# -- GIF ----------------------------------------------------------------------------------------------------------
+def test_gif_has_every_frame_and_holds_the_last(tmp_path):
+    path = save_gif(refinement(9, steps=8), tmp_path / "run.gif")
+    image = Image.open(path)
+    durations = []
+    for i in range(image.n_frames):
+        image.seek(i)
+        durations.append(image.info["duration"])
+    assert durations == [gif.FRAME_MS] * 8 + [gif.LAST_MS]
+    assert image.info["loop"] == 0
+    assert max(image.size) < 700 and path.stat().st_size < 300_000
+    assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_gif_of_a_long_run_is_thinned_and_hastened(tmp_path):
+    frames = refinement(4, steps=300)
+    few = gif.thinned(frames)
+    assert len(few) == gif.MOST_FRAMES and few[0] is frames[0] and few[-1] is frames[-1]
+    assert [f.step for f in few] == sorted({f.step for f in few})
+    image = Image.open(save_gif(refinement(4, steps=100), tmp_path / "long.gif"))
+    assert image.n_frames == 101
+    assert 0 < image.info["duration"] * 100 <= gif.WHOLE_MS
+
+
+def test_gif_of_one_frame(tmp_path):
+    image = Image.open(save_gif(refinement(16)[-1:], tmp_path / "one.gif"))
+    assert image.n_frames == 1
+
+
+# -- HTML ---------------------------------------------------------------------------------------------------------
+class Page(HTMLParser):
+    """Collects what the tests ask about."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.cells, self.scripts, self._open = [], [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._open = tag
+        if tag == "td":
+            self.cells.append("")
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self._open == "td":
+            self.cells[-1] += data.strip()
+        if self._open == "script":
+            self.scripts[-1] += data
+
+    def handle_endtag(self, tag):
+        self._open = ""
+
+
+@pytest.mark.parametrize("side", [4, 9, 16])
+def test_html_holds_every_step(side):
+    frames = refinement(side)
+    text = html(frames)
+    page = Page(text)
+    assert page.cells == [letter for row in letters(side) for letter in row]  # the answer is there without scripts
+    data = json.loads(page.scripts[0])
+    assert len(data) == len(frames)
+    for record, frame in zip(data, frames, strict=True):
+        drawn = [(cell.text, cell.role) for row in frame.picture.cells for cell in row]
+        assert [(symbol, role) for symbol, role, *_ in record["cells"]] == drawn
+    assert data[-1]["state"] == "solved at step 6 of restart 1" and data[-1]["end"] == "good"
+    slider = next(attributes for tag, attributes in page.tags if attributes.get("type") == "range")
+    assert slider["max"] == str(len(frames) - 1) and slider["aria-label"]
+
+
+def test_html_loads_nothing():
+    text = html(refinement(9))
+    assert not re.search(r"https?://|//[a-z]+\.[a-z]+/|@import|url\(", text)
+    assert not [a for _, attributes in Page(text).tags for a in attributes if a in ("src", "href")]
+    assert "default-src 'none'" in text and "{{" not in text
+
+
+def test_html_escapes_names():
+    frames = [dataclasses.replace(frame, source=NASTY, open_guess=NASTY) for frame in refinement(4)]
+    page = Page(html(frames))
+    assert len(page.scripts) == 2 and not any(script.strip() == "alert(1)" for script in page.scripts)
+    assert "</script><script>alert(1)</script>" in json.loads(page.scripts[0])[-1]["details"]
+
+
+# -- the theme ----------------------------------------------------------------------------------------------------
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_every_role_is_readable(page):
+    for name, role in theme.ROLES.items():
+        colours = theme.paint(name, page)
+        grounds = [colours.fill or page.paper] + [page.haze] * role.doubtful
+        for ground in grounds:
+            assert contrast(colours.ink, ground) >= 4.5, (name, ground)
+    for ink in (page.ink, page.faint, page.good, page.bad):
+        assert contrast(ink, page.paper) >= 4.5
+
+
+def test_roles_differ_without_colour():
+    looks = [(role.plain, role.mark) for role in theme.ROLES.values() if role.word]
+    assert len(set(looks)) == len(looks)
+    assert len({role.mark for role in theme.ROLES.values() if role.word}) == len(looks)  # where nothing but text is
+    shapes = [(r.bold, r.italic, r.underline, r.corner) for r in theme.ROLES.values() if r.word]
+    assert len(set(shapes)) == len(shapes)
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+def test_write_keeps_what_is_there_unless_forced(tmp_path):
+    path = tmp_path / "a.svg"
+    atomic_write(path, "one\n")
+    with pytest.raises(TrmsolveError, match="already exists") as error:
+        atomic_write(path, "two\n")
+    assert "--force" in error.value.hint and path.read_bytes() == b"one\n"
+    atomic_write(path, b"two\n", force=True)
+    assert path.read_bytes() == b"two\n" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_write_leaves_nothing_behind_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "a.svg"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trmsolve.text_io.os.fsync", full)
+    with pytest.raises(TrmsolveError, match="No space left"):
+        atomic_write(path, "new", force=True)
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+@pytest.mark.parametrize("name", [".", "missing/a.svg", "file/a.svg", "x" * 5000])
+def test_write_says_what_is_wrong(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    for write in (lambda path: atomic_write(path, ""), check_writable):
+        with pytest.raises(TrmsolveError, match="cannot write"):
+            write(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
+def test_write_respects_umask_links_and_devices(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    old = os.umask(0o027)
+    try:
+        atomic_write(target, "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    link.symlink_to(target)
+    atomic_write(link, "y", force=True)
+    assert link.is_symlink() and target.read_text() == "y"
+    atomic_write(os.devnull, "gone")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
+def test_write_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(TrmsolveError, match="permission denied"):
+        atomic_write(tmp_path / "a", "x")
+    tmp_path.chmod(0o700)

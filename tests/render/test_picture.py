@@ -1,0 +1,71 @@
+"""The roles of a Sudoku's cells."""
+
+import numpy as np
+import pytest
+
+from trmsolve.tasks.base import Prediction
+from trmsolve.tasks.sudoku.picture import box_shape, picture
+
+from .fake import solution
+
+
+def roles(shown):
+    return [[cell.role for cell in row] for row in shown.cells]
+
+
+def guess(answer, confidence=1.0):
+    return Prediction(answer, np.full(answer.shape, confidence, np.float32))
+
+
+@pytest.mark.parametrize(("side", "shape"), [(4, (2, 2)), (6, (2, 3)), (9, (3, 3)), (12, (3, 4)), (16, (4, 4))])
+def test_boxes(side, shape):
+    assert box_shape(side) == shape
+    assert picture(np.zeros((side, side), np.uint8), None).box == shape
+
+
+def test_the_bare_question_has_only_givens_and_blanks():
+    question = solution(4)
+    question[0, 1] = 0
+    shown = picture(question, None)
+    assert shown.cells[0][1].role == "blank" and shown.cells[0][1].text == ""
+    assert sum(role == "given" for row in roles(shown) for role in row) == 15
+
+
+@pytest.mark.parametrize("side", [4, 6, 9, 16])
+def test_a_right_answer_has_no_conflict(side):
+    answer = solution(side)
+    question = np.where(np.eye(side, dtype=bool), answer, 0)
+    shown = picture(question, guess(answer))
+    assert {role for row in roles(shown) for role in row} == {"given", "answer"}
+    assert [row[0].text for row in shown.cells] == ["123456789ABCDEFG"[d - 1] for d in answer[:, 0]]
+
+
+def test_an_answer_that_contradicts_a_given_is_the_one_at_fault():
+    question = np.zeros((4, 4), np.uint8)
+    question[0, 0] = 1
+    wrong = solution(4)
+    wrong[0, 3] = 1  # row 1 now holds 1 twice: once given, once answered
+    shown = picture(question, guess(wrong))
+    assert shown.cells[0][0].role == "given"
+    assert shown.cells[0][3].role == "conflict"
+
+
+def test_givens_that_contradict_each_other_are_both_at_fault():
+    question = np.zeros((6, 6), np.uint8)
+    question[0, 0] = question[1, 2] = 5  # the same 2 x 3 box, no common row or column
+    shown = roles(picture(question, None))
+    assert shown[0][0] == shown[1][2] == "conflict"
+    question[1, 2], question[1, 3] = 0, 5  # the next box
+    assert roles(picture(question, None))[0][0] == "given"
+
+
+def test_changed_and_unsure():
+    answer, question = solution(4), np.zeros((4, 4), np.uint8)
+    before = answer.copy()
+    before[2, 2] = before[2, 2] % 4 + 1
+    confidence = np.ones((4, 4), np.float32)
+    confidence[3, 3] = 0.5
+    now = Prediction(answer, confidence)
+    shown = roles(picture(question, now, guess(before)))
+    assert shown[2][2] == "changed" and shown[3][3] == "unsure" and shown[0][0] == "answer"
+    assert roles(picture(question, now))[2][2] == "answer"  # at the first step nothing counts as changed

@@ -1,0 +1,182 @@
+"""What test_distributed.py trains, alone and in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch._dynamo  # what the first step would import, here once for all processes
+
+from networks import SUDOKU_MODEL
+from trmsolve import distributed
+from trmsolve.distributed import ProcessGroup
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.inputs import Encoded
+from trmsolve.model.mixers.sequence import SequenceEdges
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Sample
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.run_dir import RunDir
+from trmsolve.training.trainer import Trainer
+
+STEPS, PART = 30, 13  # of a whole run, and of one that is gone on with
+KINDS = ("sudoku", "table", "muon", "parts", "window")  # of runs
+
+# Without the answer's bias, whose gradient is 0 but for rounding: Adam makes steps of the full size of it.
+UNITS = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "n": 2, "N_sup": 3, "answer_bias": False})
+TABLE = TRMConfig(
+    mixer="mlp",
+    vocab_size=4,
+    num_classes=4,
+    seq_len=9,
+    prefix_len=1,
+    num_puzzles=5,
+    hidden_size=8,
+    intermediate_size=16,
+    seq_intermediate_size=16,
+    n=1,
+    N_sup=3,
+    halt_pooling="first",
+    answer_bias=False,
+)
+
+
+class Silent:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.updates = []
+
+    def update(self, metrics):
+        self.updates.append(metrics)
+
+    def evaluated(self, metrics):
+        pass
+
+    def message(self, text):
+        pass
+
+    def saved(self, path, step):
+        pass
+
+
+@cache
+def _sudoku():
+    from trmsolve.tasks.sudoku import TASK
+
+    return TASK.training_data(["generate:4x4"], 3, unsolvable_prob=0.2)
+
+
+def sudoku(index: int) -> Sample:
+    """Puzzles of 4x4, which have different numbers of tokens; some have no solution."""
+    return _sudoku().draw(index)
+
+
+def table(index: int) -> Sample:
+    """One of five tasks, each with a row of its own: eight cells, each of which is to become the next in order."""
+    rng = np.random.default_rng(index)
+    cells = rng.integers(4, size=8)
+    x = np.concatenate([[4 + rng.integers(5)], cells])
+    first = 4 * np.arange(1, 9)
+    return Sample(Encoded(x, SequenceEdges(9), first, np.full(8, 4), np.arange(36)), (cells + 1) % 4)
+
+
+def start(config: TRMConfig) -> dict[str, torch.Tensor]:
+    """Weights whose heads let about half of the puzzles go at once."""
+    torch.manual_seed(1)
+    made = TRM(config)
+    torch.nn.init.normal_(made.q_head.weight, std=0.2)
+    torch.nn.init.zeros_(made.q_head.bias)
+    return made.state_dict()
+
+
+def train(
+    folder: Path,
+    kind: str = "sudoku",
+    group: ProcessGroup | None = None,
+    steps: int = STEPS,
+    device: str = "cpu",
+    compile: bool = False,
+    **changes,
+) -> Trainer:
+    """A run of a tiny model in fp32, gone on with where the folder holds one."""
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"batch_size": 7, "steps": STEPS, "warmup": 5, "seed": 3, "optimizer": "adamw", "lr": 1e-3}
+    differs = {"muon": {"optimizer": "muon", "lr": 0.02}, "parts": {"grad_accum_steps": 2}, "bptt_steps": {"bptt_steps": 2}}
+    settings |= differs.get(kind, {})
+    model, draw = (TABLE, table) if kind == "table" else (UNITS, sudoku)
+    made = Trainer(
+        TrainConfig(**settings | changes),
+        model,
+        draw,
+        RunDir(folder),
+        weights=start(model),
+        autocast=False,
+        device=device,
+        compile=compile,
+        group=group,
+    )
+    made.LOG_EVERY = 20
+    made.run(Silent(), stop=lambda: made.step + 1 >= steps)
+    return made
+
+
+def scene(name: str, folder: Path, group: ProcessGroup) -> None:
+    """What a process of a process group is started for."""
+    if name == "equal":
+        for kind in KINDS:
+            train(folder / kind, kind, group)
+        train(folder / "begun alone", group=group)
+        train(folder / "begun together", group=group, steps=PART)
+    elif name == "gpus":
+        train(folder / name, group=group, device=f"cuda:{group.rank}")
+    elif name == "too small a batch":
+        train(folder, group=group, batch_size=1)
+    elif name == "other settings":
+        train(folder, group=group, lr=1e-3 * (1 + group.rank))
+    else:
+        _failing(name, folder, group)
+
+
+def _failing(name: str, folder: Path, group: ProcessGroup) -> None:
+    """A run in which process 1 cannot go on after a while."""
+
+    def draw(index: int) -> Sample:
+        if group.rank == 1 and index > 20:
+            if name == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if name == "halted":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            raise TrmsolveError(f"no sample {index}")
+        return sudoku(index)
+
+    def measure(model: TRM) -> dict[str, float]:
+        if max(made.batch.book.index[made.batch.own.stop :]) > 20:  # process 1 has come to its end
+            time.sleep(1000)
+        return {}
+
+    made = Trainer(TrainConfig(batch_size=7, steps=1000), UNITS, draw, RunDir(folder), autocast=False, group=group)
+    made.run(Silent(), evaluate=measure, evaluate_every=0.0 if name == "busy" else 1e9)
+
+
+def member(rank: int, size: int, port: int, folder: Path, name: str) -> None:
+    """A process of a process group, as torchrun would start it."""
+    sys.stderr = (folder / f"{name} {rank}.txt").open("w")
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    distributed.HEARTBEAT, distributed.GRACE = 0.2, 0.5
+    if name == "halted":
+        distributed.SILENCE = 2.0
+    try:
+        with ProcessGroup.joined(torch.device("cuda", rank) if name == "gpus" else torch.device("cpu")) as group:
+            scene(name, folder, group)
+    except TrmsolveError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
