@@ -18,7 +18,7 @@ from trmsolve.cli import app
 from trmsolve.cli.bench_text import figure, number
 from trmsolve.inference.evaluate import single_pass
 from trmsolve.inference.flops import count_flops, matmul_rate, step_flops
-from trmsolve.inference.options import GIVE_UP_FROM, SURER, SolveOptions, StepEvent
+from trmsolve.inference.options import SolveOptions, StepEvent, search_settings
 from trmsolve.inference.solver import Solver
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.kernels import reference_mode
@@ -32,6 +32,7 @@ from trmsolve.training import recipe as recipes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
 TASK = get("sudoku")
+FLOOR_START, FLOOR_SLOPE = search_settings(TASK).floor_start, search_settings(TASK).floor_slope
 # What the bundled checkpoint does not solve in a single pass, and what it solves there late.
 STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
 LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012
@@ -61,7 +62,7 @@ def test_the_published_way_is_sixteen_steps_of_every_puzzle(solver):
     given = puzzles("stream.csv", 4) + read(STUCK, LATE)
     expected = single_pass(solver, given, (16,)).accepted.get(16, 0)
     assert 0 < expected < len(given)  # or this shows nothing
-    assert solve_fixed_steps(solver, given) == solve_fixed_steps(solver, given, batch=2) == expected
+    assert solve_fixed_steps(solver, given) == solve_fixed_steps(solver, given, batch_size=2) == expected
 
 
 def test_the_published_way_takes_what_needs_no_step(small):
@@ -87,11 +88,11 @@ def test_layers_as_written_compute_the_same_another_way(task):
 
 
 def test_as_written_ends_with_its_block_whatever_happens():
-    from trmsolve.model.kernels import asked
+    from trmsolve.model.kernels import in_reference_mode
 
     with pytest.raises(ValueError), reference_mode(), reference_mode():
         raise ValueError
-    assert not asked()
+    assert not in_reference_mode()
 
 
 # -- giving up --------------------------------------------------------------------------------------------------
@@ -99,10 +100,10 @@ def test_an_unsure_single_pass_ends_early(solver):
     given = puzzles("stream.csv", 4) + read(STUCK, LATE)
     patient = list(solver.solve(given, SolveOptions(restarts=0, max_steps=16)))
     hasty = list(solver.solve(given, SolveOptions(restarts=0, max_steps=16, confidence_floor=1.0)))
-    late = [r.steps > GIVE_UP_FROM for r in patient]
+    late = [r.steps > FLOOR_START for r in patient]
     assert any(late) and not all(late)
     for one, other, is_late in zip(patient, hasty, late, strict=True):
-        assert other.steps == min(one.steps, GIVE_UP_FROM)
+        assert other.steps == min(one.steps, FLOOR_START)
         assert other.solved == (one.solved and not is_late)
 
 
@@ -110,11 +111,11 @@ def test_the_bar_for_going_on_rises(solver):
     """Where it would have to be for a run to end just now, seen from the confidence of each step."""
     events = [e for e in solver.solve(read(STUCK), SolveOptions(restarts=0), steps=True) if isinstance(e, StepEvent)]
     blank = events[0].puzzle.question == 0
-    needed = [float(e.prediction.confidence[blank].mean()) - SURER * (e.step - GIVE_UP_FROM) for e in events]
-    low = min(needed[GIVE_UP_FROM - 1 :])
+    needed = [float(e.prediction.confidence[blank].mean()) - FLOOR_SLOPE * (e.step - FLOOR_START) for e in events]
+    low = min(needed[FLOOR_START - 1 :])
     (patient,) = solver.solve(read(STUCK), SolveOptions(restarts=0, confidence_floor=low - 1e-4))
     (hasty,) = solver.solve(read(STUCK), SolveOptions(restarts=0, confidence_floor=low + 1e-4))
-    ends = next(k for k, bar in enumerate(needed, 1) if k >= GIVE_UP_FROM and bar < low + 1e-4)
+    ends = next(k for k, bar in enumerate(needed, 1) if k >= FLOOR_START and bar < low + 1e-4)
     assert (patient.steps, hasty.steps) == (len(events), ends)
 
 
@@ -165,12 +166,12 @@ def test_a_rate_of_matrix_multiplies_is_one_that_a_machine_can_have():
 def test_streams_say_what_is_compared(solver):
     given = puzzles("stream.csv", 6)
     settings = {"once": SolveOptions(restarts=0, max_steps=1), "default": SolveOptions()}
-    made, ratios = inference.streams(solver, settings, {"published": solver}, given, 2)
+    made, ratios = inference.compare_streams(solver, settings, {"published": solver}, given, 2)
     once, default, published = made
-    assert default.right == 6 and once.right < published.right  # one step is too few
+    assert default.correct == 6 and once.correct < published.correct  # one step is too few
     assert (once.steps, published.steps) == (1, 16)
     assert default.flops is None and once.flops.n == 2
-    assert [(r.ours, r.published, r.as_right) for r in ratios] == [
+    assert [(r.ours, r.baseline, r.as_accurate) for r in ratios] == [
         ("once", "published", False),
         ("default", "published", True),
     ]
@@ -183,13 +184,13 @@ def test_streams_say_what_is_compared(solver):
 def test_flops_of_a_stream_are_those_of_its_steps(solver):
     """Puzzles of one size all through, so that tokens and steps multiply exactly."""
     given = puzzles("easy.txt") * 3
-    (stream, _), _ = inference.streams(solver, {"once": SolveOptions(restarts=0, max_steps=2)}, {"p": solver}, given, 1)
+    (stream, _), _ = inference.compare_streams(solver, {"once": SolveOptions(restarts=0, max_steps=2)}, {"p": solver}, given, 1)
     assert stream.flops.median / stream.rate.median == pytest.approx(step_flops(solver, given) * stream.steps)
 
 
 # -- training ---------------------------------------------------------------------------------------------------
 def small_recipe() -> recipes.Recipe:
-    values = {"model": {"width": 8, "hidden": 8, "n": 1}, "train": {"batch": 4}, "data": {"sources": ["generate:4x4"]}}
+    values = {"model": {"hidden_size": 8, "intermediate_size": 8, "n": 1}, "train": {"batch_size": 4}, "data": {"sources": ["generate:4x4"]}}
     return recipes.build(recipes.over(recipes.of_task("sudoku"), values))
 
 
@@ -198,31 +199,34 @@ def test_training_is_measured_by_both_ways_and_leaves_nothing_behind(tmp_path, m
     recipe = small_recipe()
     weights = TRM(recipe.config).state_dict()
     before = {name: tensor.clone() for name, tensor in weights.items()}
-    (ours, published), times = training.measure(
-        recipe, weights, torch.device("cpu"), torch.float32, False, steps=2, repeat=3
+    (ours, published), times = training.compare_training(
+        training.TrainingSetup(recipe, weights, torch.device("cpu"), torch.float32, False), steps=2, repeat=3
     )
-    assert (ours.name, published.name, ours.batch) == ("ours", "published", 4)
-    assert (ours.window, published.window) == (recipe.train.bptt_steps, 1) and recipe.train.bptt_steps > 1
+    assert (ours.name, published.name, ours.batch_size) == ("ours", "published", 4)
+    assert (ours.bptt_steps, published.bptt_steps) == (recipe.train.bptt_steps, 1) and recipe.train.bptt_steps > 1
     assert ours.steps.n == published.steps.n == times.n == 3
-    assert ours.supervised.median == 4 * ours.window * ours.steps.median
-    assert published.supervised.median == 4 * published.steps.median
-    assert times.low <= ours.supervised.high / published.supervised.low
+    assert ours.supervision_steps.median == 4 * ours.bptt_steps * ours.steps.median
+    assert published.supervision_steps.median == 4 * published.steps.median
+    assert times.low <= ours.supervision_steps.high / published.supervision_steps.low
     assert list(tmp_path.iterdir()) == []
     assert all(torch.equal(before[name], tensor) for name, tensor in weights.items())
 
 
-@pytest.mark.parametrize("window", [1, 3])
-def test_flops_of_training_are_those_of_three_forward_passes(window, tmp_path):
+@pytest.mark.parametrize("bptt_steps", [1, 3])
+def test_flops_of_training_are_those_of_three_forward_passes(bptt_steps, tmp_path):
     """Backward multiplies twice for every multiply of the forward pass, but nobody asks for a gradient of y and z."""
     recipe = small_recipe()
-    config = replace(recipe.train, window=window)
+    config = replace(recipe.train, bptt_steps=bptt_steps)
     run = training._Run(
-        config, recipe, TRM(recipe.config).state_dict(), tmp_path, torch.device("cpu"), torch.float32, False
+        training.TrainingSetup(recipe, TRM(recipe.config).state_dict(), torch.device("cpu"), torch.float32, False),
+        config,
+        tmp_path,
+        compile=False,
     )
-    part, model = run.trainer.batch.parts[0], run.trainer.model
+    part, model = run.trainer.batch.micro_batches[0], run.trainer.model
     with torch.no_grad(), reference_mode():
-        forward = count_flops(lambda: model(part.tokens, part.y, part.z, part.layout))
-    assert 2.5 * window * forward < run.flops() <= 3 * window * forward
+        forward = count_flops(lambda: model(part.tokens, part.y, part.z, part.batch))
+    assert 2.5 * bptt_steps * forward < run.flops() <= 3 * bptt_steps * forward
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
 
 
@@ -240,7 +244,7 @@ def test_bench_measures_solving_as_json():
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
     found = report["inference"]
-    assert found["settings"] == {"max_steps": 32, "restarts": 0, "give_up": 0.35, "promise": 0.0}
+    assert found["settings"] == {"max_steps": 32, "restarts": 0, "confidence_floor": 0.35, "restart_confidence": 0.0}
     names = [stream["name"] for stream in found["streams"]]
     assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
     assert found["streams"][1]["accuracy"] == 1

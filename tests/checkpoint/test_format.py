@@ -103,11 +103,11 @@ def test_safetensors_itself_reads_our_files_and_we_read_its(file, tmp_path):
 
 def test_the_same_content_has_the_same_digest_in_every_process(file, tmp_path):
     code = (
-        "import sys; sys.path[:0] = ['tests']; import test_checkpoints as t; from pathlib import Path;"
+        "import sys; sys.path[:0] = ['tests']; import checkpoint.test_format as t; from pathlib import Path;"
         "from trmsolve import checkpoint as checkpoints; print(checkpoints.sha256_of(t.write(Path(sys.argv[1]))))"
     )
     run = [sys.executable, "-c", code, str(tmp_path / "other.safetensors")]
-    found = subprocess.run(run, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    found = subprocess.run(run, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert found.stdout.strip() == checkpoints.sha256_of(file)
 
 
@@ -213,25 +213,43 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "other", "not of trmsolve"),
-        ("format", None, "not of trmsolve"),
-        ("format_version", "2", "made by a newer trmsolve .format 2, known: up to 1"),
+        ("format_version", 3, "made by a newer trmsolve .format 3, known: up to 2"),
         ("format_version", "one", "no format version"),
-        ("format_version", "0", "no format version"),
+        ("format_version", 0, "no format version"),
+        ("format_version", None, "no format version"),
         ("task", None, "does not say which task"),
+        ("task", 7, "does not say which task"),
         ("model", "{", "no readable 'model'"),
-        ("model", "[1]", "no readable 'model'"),
+        ("model", [1], "no readable 'model'"),
         ("provenance", None, "no readable 'provenance'"),
         ("metrics", "nine", "no readable 'metrics'"),
     ],
 )
 def test_metadata_that_cannot_be_is_named(file, key, value, message):
     def change(header):
-        header["__metadata__"].pop(key)
+        fields = json.loads(header["__metadata__"]["trmsolve"])
+        fields.pop(key)
         if value is not None:
-            header["__metadata__"][key] = value
+            fields[key] = value
+        header["__metadata__"]["trmsolve"] = json.dumps(fields)
 
     with_header(file, change)
+    with pytest.raises(TrmsolveError, match=message) as error:
+        checkpoints.read_header(file)
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "not of trmsolve"),
+        ({"format": "pt"}, "not of trmsolve"),
+        ({"trmsolve": "{"}, "no readable 'trmsolve'"),
+        ({"format": "trmsolve", "format_version": "1", "task": "maze", "model": "{"}, "no readable 'model'"),
+    ],
+)
+def test_metadata_of_others_and_damaged_metadata_are_named(file, metadata, message):
+    with_header(file, lambda header: header.update(__metadata__=metadata))
     with pytest.raises(TrmsolveError, match=message) as error:
         checkpoints.read_header(file)
     assert error.value.hint
@@ -318,7 +336,7 @@ def test_another_task_is_refused(shelf):
     assert "trmsolve maze" in error.value.hint
 
 
-@pytest.mark.parametrize(("model", "hint"), [({}, "run `trmsolve arc` with it"), ({"length": 916}, "refine")])
+@pytest.mark.parametrize(("model", "hint"), [({}, "run `trmsolve arc` with it"), ({"seq_len": 916}, "refine")])
 def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, model, hint):
     checkpoints.save(tmp_path / "a.safetensors", {}, "arc", model, {}, {})
     with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:

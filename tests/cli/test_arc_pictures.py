@@ -11,7 +11,7 @@ from PIL import Image
 
 from tasks.arc.examples import grid, task
 from trmsolve.cli.arc_pictures import frames
-from trmsolve.cli.pictures import FEW, PictureFiles, show
+from trmsolve.cli.pictures import MAX_INITIAL_FRAMES, PictureFiles, show
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
 from trmsolve.render import caption
 from trmsolve.tasks.base import Prediction
@@ -69,7 +69,7 @@ def test_a_frame_for_the_task_one_for_every_event_and_the_result():
 
 
 def test_adapting_says_how_far_it_is():
-    made, _ = drawn([adapting(3, left_out=0.75), adapting(6), result()])
+    made, _ = drawn([adapting(3, holdout_accuracy=0.75), adapting(6), result()])
     assert words(made[0]).startswith("adapting to a new task · budget 0 %")
     for part in ("its embedding", "budget 30 %", "steps 21", "loss 0.333", "pairs 25 % right", "unseen 75 % right"):
         assert part in words(made[1]), part
@@ -171,8 +171,8 @@ def test_files_hold_all_of_the_refinement_and_little_of_adapting(tmp_path):
     paths = [tmp_path / f"a.{kind}" for kind in ("svg", "gif", "html")]
     PictureFiles(*paths).write(seen)
     image = Image.open(paths[1])
-    assert image.n_frames == FEW + 5
-    assert paths[2].read_text(encoding="utf-8").count('"meter":"budget"') == FEW
+    assert image.n_frames == MAX_INITIAL_FRAMES + 5
+    assert paths[2].read_text(encoding="utf-8").count('"meter":"budget"') == MAX_INITIAL_FRAMES
     assert "solved" in paths[0].read_text(encoding="utf-8")
 
 

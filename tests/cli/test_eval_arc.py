@@ -58,7 +58,7 @@ class Scripted:
         self.options: list[AdaptOptions] = []
         self.before: Callable[[FewShotTask], None] = lambda task: None
 
-    def adapt(self, found, choice, tasks, options, *, events=False, deadline=None):
+    def adapt(self, task, config, weights, device, tasks, options, *, events=False, deadline=None, name=""):
         self.options.append(options)
         for task in tasks:
             assert isinstance(task, FewShotTask) and not isinstance(task, InvalidPuzzle)
@@ -111,7 +111,7 @@ def test_json_holds_options_totals_and_every_task(run, solver, checkpoint):
     report = json.loads(run("--json", "--steps", 9, "--votes", 4, "--seed", 3, "--max-steps", 5).stdout)
     assert source_histogram(report) == [0.25, 0.5, 0.5] and report["tests"] == 8
     assert report["options"] == {
-        "budget": None, "steps": 9, "votes": 4, "max_steps": 5, "together": 1, "seed": 3
+        "budget": None, "steps": 9, "votes": 4, "max_steps": 5, "tasks_per_batch": 1, "seed": 3
     }  # fmt: skip
     assert solver.options == [AdaptOptions(**report["options"])]
     assert report["checkpoint"] == str(checkpoint) and len(report["checkpoint_sha256"]) == 64

@@ -132,11 +132,11 @@ def test_what_is_generated_can_be_solved(cli):
 def test_without_a_way_there_is_no_answer(cli):
     done = cli("maze", MAZES / "no_way.txt")
     assert done.exit_code == 1 and done.stdout == ""
-    assert "no_way.txt:1: not solved" in done.stderr and "no path leads from S (r2c2) to G (r4c8)" in done.stderr
+    assert "no_way.txt:1: no solution exists: no path leads from S (r2c2) to G (r4c8)" in done.stderr
     done = cli("maze", "-", "--json", "-q", stdin=f"{NO_WAY}\n\n{BEND}\n")
     none, solved = json.loads(done.stdout)
     assert done.exit_code == 1 and done.stderr == ""
-    assert none["answer"] is none["error"] is None and none["solved"] is False and list(none) == RECORD
+    assert none["answer"] is None and none["error"].startswith("no solution exists: no path leads") and none["solved"] is False and list(none) == RECORD
     assert solved["answer"] == flat(BEND_ANSWER)
 
 
@@ -303,9 +303,9 @@ def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
     done = cli(*tiny, "--run", run, "--steps", 3, "--off-path", 0.5)
     assert done.exit_code == 0 and done.stdout == "" and "finished at step 3" in done.stderr
     done = cli(*tiny, "--run", run, "--steps", 6, "-o", out)
-    assert done.exit_code == 0 and "going on from step 3" in done.stderr and "finished at step 6" in done.stderr
+    assert done.exit_code == 0 and "resuming from step 3" in done.stderr and "finished at step 6" in done.stderr
     info = json.loads(cli("checkpoints", "info", out, "--json").stdout)
-    assert info["task"] == "maze" and info["model"]["width"] == 8 and info["provenance"]["steps"] == 6
+    assert info["task"] == "maze" and info["model"]["hidden_size"] == 8 and info["provenance"]["steps"] == 6
     solved = cli("maze", "-", "--checkpoint", out, "--max-steps", 2, "--restarts", 1, stdin=f"{BEND}\n\n{HOOK}\n")
     assert solved.exit_code in (0, 1) and "of 2 solved and verified" in solved.stderr
     other = cli("sudoku", EXAMPLES / "easy.txt", "--checkpoint", out)
@@ -319,8 +319,8 @@ def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--task", "maze", "--easier", 0.5], "--easier: not for --task maze"),
-        (["--task", "maze", "--easier-most", 0.5, "--wrong", 0], "--easier-most, --wrong: not for --task maze"),
+        (["--task", "maze", "--easier", 0.5], "--hint-prob: not for --task maze"),
+        (["--task", "maze", "--easier-most", 0.5, "--wrong", 0], "--hint-max, --unsolvable-prob: not for --task maze"),
         (["--task", "sudoku", "--off-path", 0.5], "--off-path: not for --task sudoku"),
         (["--task", "maze", "--data", "generate:300"], "expected generate:[KIND:]SIDE[-SIDE], sides 3 to 255"),
         (["--task", "maze", "--data", "none.csv"], "none.csv: no such file"),

@@ -76,9 +76,9 @@ def test_train_and_go_on(cli, tmp_path):
     done = cli(*TINY, "--run", run, "--steps", 3)
     assert done.exit_code == 0 and done.stdout == "" and "finished at step 3" in done.stderr
     done = cli(*TINY, "--run", run, "--steps", 6, "-o", out)
-    assert done.exit_code == 0 and "going on from step 3" in done.stderr and "finished at step 6" in done.stderr
+    assert done.exit_code == 0 and "resuming from step 3" in done.stderr and "finished at step 6" in done.stderr
     info = json.loads(cli("checkpoints", "info", out, "--json").stdout)
-    assert info["model"]["width"] == 16 and info["provenance"]["steps"] == 6
+    assert info["model"]["hidden_size"] == 16 and info["provenance"]["steps"] == 6
     assert cli(*TINY, "--run", run, "--steps", 6, "-o", out).exit_code == 2  # would overwrite
     other = cli(*TINY, "--width", 8, "--run", run, "--steps", 9)
     assert other.exit_code == 2 and "another model" in other.stderr

@@ -189,8 +189,8 @@ def test_interrupted_training_can_go_on(start, tmp_path):
     process.send_signal(signal.SIGINT)
     code, text, said = ended(process)
     assert (code, text) == (130, "")
-    assert "interrupted at step" in said and "go on with the same command" in said
+    assert "interrupted at step" in said and "resume with the same command" in said
     step = int(re.search(r"interrupted at step (\d+)", said)[1])
     again = start(*options, "--run", tmp_path / "run", "--steps", step + 1)
     code, _, said = ended(again)
-    assert code == 0 and f"going on from step {step}" in said
+    assert code == 0 and f"resuming from step {step}" in said

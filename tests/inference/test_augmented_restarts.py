@@ -48,7 +48,7 @@ def _key(question: np.ndarray) -> bytes:
 @pytest.fixture(scope="module")
 def network() -> TRM:
     torch.manual_seed(0)
-    return TRM(TRMConfig.from_dict({**Maze.model, "hidden_size": 8, "intermediate_size": 16})).double()  # exact whatever the batch
+    return TRM(TRMConfig.from_dict({**Maze.model_defaults, "hidden_size": 8, "intermediate_size": 16})).double()  # exact whatever the batch
 
 
 @pytest.fixture
@@ -69,52 +69,52 @@ def solve(network, task):
 def test_views_come_once_each_in_order(task):
     views = AugmentedRestarts(task, MAZES[0])
     assert views.root.k == 0 and (views.root.question == MAZES[0]).all()
-    rounds = [[attempt.k for attempt in views.next(number)] for number in (2, 1, 4, 100, 1)]
+    rounds = [[attempt.k for attempt in views.next_candidates(number)] for number in (2, 1, 4, 100, 1)]
     assert rounds == [[1, 2], [3], [4, 5, 6, 7], list(range(8, NUM_AUGMENTATIONS)), []]
 
 
 def test_every_attempt_is_the_question_in_its_way(task):
     views = AugmentedRestarts(task, MAZES[1])
-    for attempt in (views.root, *views.next(NUM_AUGMENTATIONS)):
+    for attempt in (views.root, *views.next_candidates(NUM_AUGMENTATIONS)):
         assert (attempt.question == augment(MAZES[1], attempt.k)).all()
         assert len(attempt.encoded.x) == (MAZES[1] != WALL).sum()
-        assert views.name(attempt) == augmentation_name(attempt.k)
+        assert views.describe(attempt) == augmentation_name(attempt.k)
 
 
 def test_watching_shows_one_view_after_the_other(solve):
-    *events, result = solve([Puzzle(MAZES[0])], max_steps=2, width=1, steps=True)
+    *events, result = solve([Puzzle(MAZES[0])], max_steps=2, in_flight=1, steps=True)
     assert not result.solved and result.restarts == NUM_AUGMENTATIONS - 1
     assert [(event.run, event.step) for event in events] == [
         (k, step) for k in range(NUM_AUGMENTATIONS) for step in (1, 2)
     ]
-    assert [event.how for event in events[::2]] == [augmentation_name(k) for k in range(NUM_AUGMENTATIONS)]
+    assert [event.description for event in events[::2]] == [augmentation_name(k) for k in range(NUM_AUGMENTATIONS)]
 
 
 # -- the budget -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("in_flight", [1, 2, 5])
 @pytest.mark.parametrize(("allowed", "taken"), [(0, 0), (1, 1), (3, 3), (15, 15), (512, 15)])
-def test_restarts_are_kept(solve, width, allowed, taken):
-    (result,) = solve([Puzzle(MAZES[0])], max_steps=1, restarts=allowed, width=width)
+def test_restarts_are_kept(solve, in_flight, allowed, taken):
+    (result,) = solve([Puzzle(MAZES[0])], max_steps=1, restarts=allowed, in_flight=in_flight)
     assert not result.solved and result.restarts == taken and result.steps == taken + 1
 
 
 @pytest.mark.parametrize("k", [0, 1, 4, 9, 15])
 def test_a_maze_is_solved_at_the_first_view_that_can_be(solve, task, k):
     puzzle = task.teach(MAZES[1], k)
-    (result,) = solve([puzzle], max_steps=3, width=1)
+    (result,) = solve([puzzle], max_steps=3, in_flight=1)
     assert result.solved and result.restarts == k
     assert result.single_pass == (k == 0)
     if k:
-        (result,) = solve([puzzle], max_steps=3, width=1, restarts=k - 1)
+        (result,) = solve([puzzle], max_steps=3, in_flight=1, restarts=k - 1)
         assert not result.solved and result.restarts == k - 1
 
 
 # -- the question's own frame -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("k", range(NUM_AUGMENTATIONS))
 def test_an_answer_found_in_any_view_is_one_of_the_question(solve, task, k):
-    *_, event, result = solve([task.teach(MAZES[k % len(MAZES)], k)], max_steps=1, width=1, steps=True)
+    *_, event, result = solve([task.teach(MAZES[k % len(MAZES)], k)], max_steps=1, in_flight=1, steps=True)
     assert isinstance(result, Result) and result.solved and event.solved
-    assert event.how == augmentation_name(k) and (event.prediction.answer == result.prediction.answer).all()
+    assert event.description == augmentation_name(k) and (event.prediction.answer == result.prediction.answer).all()
     assert task.check(result.puzzle.question, result.prediction.answer) == []
 
 
@@ -122,7 +122,7 @@ def test_an_answer_found_in_any_view_is_one_of_the_question(solve, task, k):
 def test_guesses_of_every_view_are_guesses_at_the_question(network, maze):
     """Of the real task and a random network: nonsense, but nonsense in its place."""
     events = list(
-        Solver(Maze(), network, torch.float64).solve([Puzzle(maze)], SolveOptions(max_steps=2, width=1), steps=True)
+        Solver(Maze(), network, torch.float64).solve([Puzzle(maze)], SolveOptions(max_steps=2, in_flight=1), steps=True)
     )
     events, result = events[:-1], events[-1]
     assert not result.solved and {event.run for event in events} == set(range(NUM_AUGMENTATIONS))

@@ -53,7 +53,7 @@ class Late(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(7))
         self.register_buffer("fixed", torch.zeros(5))
 
-    def start(self, tokens: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    def init_state(self, tokens: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.zeros(tokens, 1), torch.zeros(tokens, 1)
 
     def forward(self, tokens: torch.Tensor, y: torch.Tensor, z: torch.Tensor, layout) -> StepOutput:
@@ -125,7 +125,7 @@ def test_flop_of_units_by_hand(dtype):
     by_hand = []
     for puzzle in NINE:
         encoded = task.encode(puzzle.question)
-        tokens, units = len(encoded.x), encoded.edges.number
+        tokens, units = len(encoded.x), encoded.edges.num_units
         mixing = 2 * (tokens + 4 * units) * 16 * (2 * 24)  # what a token says itself, and the units of four kinds
         down = 2 * tokens * 24 * 16
         by_hand.append(2 * (3 + 1) * 2 * (mixing + down) + 2 * tokens * 16 + 2 * 16 * 2)

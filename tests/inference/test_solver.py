@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import trmsolve
-from trmsolve.inference.batch import Rollout
-from trmsolve.inference.branch_search import KEPT, Branch, BranchSearch, select_branch_variable
+from trmsolve.inference.batch import Request, Rollout
+from trmsolve.inference.branch_search import Branch, BranchSearch, select_branch_variable
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.solver import DeadlineExceeded
 from trmsolve.model.inputs import Encoded
@@ -85,7 +85,7 @@ def test_watching_yields_every_step_and_then_the_result(model):
     for event in events:
         assert ((event.prediction.confidence > 0) & (event.prediction.confidence <= 1)).all()
         assert (event.prediction.answer[puzzle.question > 0] == puzzle.question[puzzle.question > 0]).all()
-        assert bool(event.how) == (event.run > 0)
+        assert bool(event.description) == (event.run > 0)
 
 
 def test_a_puzzle_without_a_solution_is_not_solved_and_harms_no_neighbour(model):
@@ -179,60 +179,94 @@ def test_text_is_read_as_the_command_line_reads_it(model):
     assert good.solved and "79 characters" in bad.error
 
 
-# -- the tree ---------------------------------------------------------------------------------------------------
-def leaf(p: float, alive: float = 1.0) -> Branch:
+# -- the search tree ----------------------------------------------------------------------------------------------
+def leaf(p: float, solvable_prob: float = 1.0, depth: int = 0) -> Branch:
     encoded = Encoded(np.zeros(1), UnitEdges(np.zeros((4, 1)), 1), np.zeros(1, int), np.ones(1, int), np.zeros(1))
-    return Branch(question=np.zeros((4, 4)), encoded=encoded, p=p, alive=alive)
+    decisions = tuple(range(depth))
+    return Branch(question=np.zeros((4, 4)), encoded=encoded, p=p, solvable_prob=solvable_prob, decisions=decisions)
 
 
-def test_a_refuted_branch_hands_its_chance_to_its_sibling():
+def test_the_probability_of_a_refuted_branch_goes_to_its_sibling():
     root = leaf(1.0)
     root.ran, root.children = True, [leaf(0.7), leaf(0.3)]
-    assert [round(chance, 6) for chance, _ in root.leaves()] == [0.7, 0.3]
-    root.children[0].ran, root.children[0].alive = True, 0.0
-    assert [(round(chance, 6), node) for chance, node in root.leaves()] == [(1.0, root.children[1])]
+    assert [round(prob, 6) for prob, _ in root.leaves()] == [0.7, 0.3]
+    root.children[0].ran, root.children[0].solvable_prob = True, 0.0
+    assert [(round(prob, 6), node) for prob, node in root.leaves()] == [(1.0, root.children[1])]
 
 
 def test_a_branch_whose_children_are_refuted_is_refuted():
     root, branch = leaf(1.0), leaf(0.9)
     root.ran, root.children = True, [branch, leaf(0.1)]
     branch.ran, branch.children = True, [leaf(0.5, 0.0), leaf(0.5, 0.0)]
-    assert branch.survival() == 0
+    assert branch.subtree_value() == 0
     assert [node.p for _, node in root.leaves()] == [0.1]
 
 
-def test_a_branch_goes_on_from_its_parents_states_while_they_are_kept(model):
+def failed_readout(encoded: Encoded, solvable_prob: float = 0.9) -> Readout:
+    """Of a run that ended without an answer: every option of a choice equally likely."""
+    p = np.concatenate([np.full(n, 1 / n, np.float32) for n in encoded.size])
+    return Readout(np.zeros(len(encoded.size), int), np.ones(len(encoded.size), np.float32), p, 0.1, solvable_prob)
+
+
+def fail(search: BranchSearch, node: Branch, options: SolveOptions) -> Rollout:
+    node.rollout = rollout = Rollout(Request(node.encoded, search.max_steps(node, options)))
+    search.record_failure(node, failed_readout(node.encoded))
+    return rollout
+
+
+def test_a_branch_goes_on_from_its_parents_states_while_they_are_kept():
     (puzzle,) = puzzles("hard.txt", 1)
-    tree, options = BranchSearch(TASK, puzzle.question), SolveOptions()
-    parents = {}
-
-    def ends(node: Branch) -> None:
-        """As if it had run and failed."""
-        encoded = node.encoded
-        p = np.concatenate([np.full(n, 1 / n, np.float32) for n in encoded.size])
-        reading = Readout(np.zeros(len(encoded.size), int), np.ones(len(encoded.size), np.float32), p, 0.1, 0.9)
-        node.run = run = Rollout(encoded, tree.steps(node, options))
-        tree.failed(node, reading)
-        assert run.bequeaths
-        parents.update({id(node): run})
-
-    ends(tree.root)
-    for _ in range(KEPT + 8):
-        together = tree.next(2)
+    search, options = BranchSearch(TASK, puzzle.question), SolveOptions()
+    kept = search.settings.max_kept_states
+    rollouts = {search.root: fail(search, search.root, options)}
+    for _ in range(kept + 8):
+        together = search.next_candidates(2)
         for node in together:
-            heritage = tree.heritage(node, options)
-            assert (heritage is None) == (node.parent.last is None)
-            if heritage is not None:
-                assert heritage.run is parents[id(node.parent)] and heritage.share == options.inherit
-                assert node.parent.encoded.meanings[heritage.rows].tolist() == node.encoded.meanings.tolist()
+            start = search.warm_start(node, options)
+            assert (start is None) == (node.parent.last is None)
+            if start is not None:
+                assert start.source is rollouts[node.parent] and start.share == options.keep_state
+                assert node.parent.encoded.meanings[start.rows].tolist() == node.encoded.meanings.tolist()
         for node in together:
-            ends(node)
-    assert sum(run is not None for run in _kept(tree.root)) == KEPT
-    assert tree.root.last is None and tree.heritage(tree.root.children[0], options) is None
+            rollouts[node] = fail(search, node, options)
+            assert rollouts[node].keep_state
+    assert sum(rollout is not None for rollout in _kept(search.root)) == kept
+    assert search.root.last is None and search.warm_start(search.root.children[0], options) is None
 
 
 def _kept(node: Branch) -> list[Rollout | None]:
-    return [node.last, *(run for child in node.children for run in _kept(child))]
+    return [node.last, *(rollout for child in node.children for rollout in _kept(child))]
+
+
+def test_without_a_leaf_that_stands_out_the_search_goes_depth_first():
+    """As on a grid with many solutions, where best-first would try each branch of a level before the next level."""
+    search = BranchSearch(TASK, np.zeros((9, 9), np.uint8))
+    depths = []
+    fail(search, search.root, SolveOptions())
+    for _ in range(24):
+        (node,) = search.next_candidates(1)
+        depths.append(len(node.decisions))
+        fail(search, node, SolveOptions())
+    first = next(i for i in range(len(depths)) if search.depth_first and depths[i] >= 3)
+    assert depths[first:] == list(range(depths[first], depths[first] + len(depths) - first))
+
+
+def test_a_grid_with_many_solutions_is_solved(model):
+    (result,) = model.solve([Puzzle(np.zeros((9, 9), np.uint8))], restarts=200)
+    assert result.solved and TASK.check(result.puzzle.question, result.prediction.answer) == []
+
+
+def test_a_question_without_a_solution_is_refuted_within_few_restarts(model):
+    """And the result says that this is proven, not only that nothing was found."""
+    question = puzzles("4x4.txt")[0].question.copy()
+    (solved,) = model.solve([Puzzle(question)])
+    row, column = np.argwhere(question == 0)[0]
+    solution = solved.prediction.answer
+    for digit in range(1, 5):
+        question[row, column] = digit
+        if digit != solution[row, column] and not conflicts(question):
+            (result,) = model.solve([Puzzle(question.copy())])
+            assert not result.solved and result.reason.startswith("no solution exists"), result
 
 
 def test_the_most_telling_choice_is_even_and_has_few_tokens():

@@ -14,6 +14,7 @@ format 1 (trmsolve 0.1) are mapped on reading (version_1.py). Reading a header n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -23,8 +24,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from safetensors import SafetensorError
 
 from trmsolve.checkpoint.version_1 import map_header, map_tensor_name
 from trmsolve.errors import TrmsolveError
@@ -97,13 +96,14 @@ def save(
 
     The dicts must be JSON-able. Equal content gives equal bytes. Raises TrmsolveError when the folder cannot be written.
     """
+    from safetensors import SafetensorError  # here and below: reading a header must not wait for these imports
     from safetensors.torch import save_file
 
     path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
     header |= {"provenance": provenance, "metrics": metrics}
     # A copy of each: safetensors refuses tensors that share memory.
-    tensors = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,14 +112,19 @@ def save(
             os.fsync(file.fileno())
         temporary.replace(path)
     except Exception as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         if not isinstance(error, OSError | SafetensorError):
             raise
         reason = getattr(error, "strerror", None) or error
         raise TrmsolveError(f"cannot write {path}: {reason}", "choose another folder") from None
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def read_header(path: str | Path) -> Header:
@@ -161,6 +166,7 @@ def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
     """
     header = read_header(path)
     size = header.size
+    from safetensors import SafetensorError
     from safetensors.torch import load, load_file
 
     try:

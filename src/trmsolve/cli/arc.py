@@ -95,7 +95,7 @@ def arc(
     """Answer ARC tasks never seen before: adapt to each by gradient steps on its demonstrations, then vote.
 
     Reads files with one task (train, test), folders of them, and Kaggle's challenges, whose solutions are found beside
-    them. Prints two attempts at each test: what most views draw, or, where no two agree, what all draw tasks_per_batch,
+    them. Prints two attempts at each test: what most views draw, or, where no two agree, what all draw together,
     cell by cell (their consensus). With answers at hand a task is solved when one of two is right for every test.
 
     Exit code: 0 every task solved (one without answers: its demonstrations are reproduced), 1 some not, 2 bad input,

@@ -1,4 +1,4 @@
-"""Reports of `trmsolve eval arc` for people: the figures of all tasks tasks_per_batch, and a table with a row for each."""
+"""Reports of `trmsolve eval arc` for people: the figures of all tasks together, and a table with a row for each."""
 
 from __future__ import annotations
 

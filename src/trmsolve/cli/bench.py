@@ -229,7 +229,7 @@ def _training(
     show: Callable[[str], None],
 ) -> dict[str, Any]:
     from trmsolve.api import load
-    from trmsolve.benchmark.training import measure
+    from trmsolve.benchmark.training import TrainingSetup, compare_training
     from trmsolve.training import recipe as recipes
     from trmsolve.training.compile import compile_pays
 
@@ -238,7 +238,8 @@ def _training(
     chosen = recipes.build(values)
     weights = load(str(model.checkpoint.path), task=task, device="cpu", dtype="float32").network.state_dict()
     compile = compile_pays(None, device) if compile is None else compile
-    made, times = measure(chosen, weights, device, model.device_spec.dtype, compile, steps, repeat, show)
+    setup = TrainingSetup(chosen, weights, device, model.device_spec.dtype, compile)
+    made, times = compare_training(setup, steps, repeat, show)
     return {
         "compiled": compile,
         "steps": steps,

@@ -69,17 +69,17 @@ def aligned(rows: Sequence[tuple[str, str]]) -> str:
 class Comparison:
     """A table with a row for each checkpoint, to be written row by row: measuring the next one may take hours."""
 
-    def __init__(self, names: Sequence[str], plain: bool, refusing: bool) -> None:
-        """names: of all checkpoints. plain: there are single passes. refusing: some puzzle is refused by somebody."""
+    def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
+        """names: of all checkpoints. single_pass: there are single passes. refusing: some puzzle is refused by somebody."""
         self.columns = [("parameters", lambda r: f"{r['parameters']:,}")]
-        if plain:
+        if single_pass:
             self.columns += [(f"exact@{k}", _share(f"exact_at_{k}")) for k in (16, 64)]
         self.columns += [
             ("solved", _share("solved")),
             ("FLOP/puzzle", lambda r: in_thousands(r["flops_per_puzzle"])),
             ("puzzles/s", lambda r: f"{r['puzzles_per_second']:.1f}"),
         ]
-        if plain:
+        if single_pass:
             self.columns.append(("halting@16", _share("halting_right_at_16")))
         if refusing:
             self.columns.append(("refused", lambda r: f"{r['refused']}"))

@@ -63,7 +63,7 @@ class Sudoku(Task):
 
     def infeasible_reason(self, question: np.ndarray) -> str:
         """Why encode() gives None."""
-        return "the givens leave some cell or unit without a digit: there is no solution"
+        return "the givens leave some cell or unit without a digit"
 
     def difficulty_group(self, question: np.ndarray) -> str:
         """By size."""
