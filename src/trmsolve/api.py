@@ -70,7 +70,8 @@ class Model:
     def refine(
         self, tokens: ArrayLike | Tensor, puzzle_ids: ArrayLike | Tensor | None = None, steps: int = 16
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The bare network of a model that takes a token for each cell, as the published ones do (model/sequence_model.py).
+        """The bare network of a model that takes a token for each cell, as the published ones do
+        (model/sequence_model.py).
 
         tokens: integers (B, S), the cells' token ids. puzzle_ids: integers (B,), rows of the model's table of puzzle
         embeddings; None: row 0 for all. Yields after every supervision step the logits, float32 (B, S, vocabulary), and
@@ -89,8 +90,9 @@ class Model:
         """One Result per puzzle, in order, as soon as known.
 
         puzzles: texts as the command line reads them (one alone will do), or Puzzle records. options: SolveOptions, or
-        its fields as keyword arguments. deadline: time.monotonic() after which inference.prefetch.DeadlineExceeded is raised.
-        Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with `error`.
+        its fields as keyword arguments. deadline: time.monotonic() after which inference.prefetch.DeadlineExceeded is
+        raised. Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with
+        `error`.
         """
         solver, options = self.solver, replace(options or SolveOptions(), **settings)
         yield from solver.solve(self._records(_as_list(puzzles)), options, deadline=deadline)  # type: ignore[misc]
@@ -120,8 +122,8 @@ class Model:
         """One FewShotResult per ARC task, in order, as soon as known; with `events` what happens on the way, too.
 
         options: AdaptOptions, or its fields as keyword arguments. deadline: time.monotonic() after which
-        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that is not one of ours for ARC. The
-        model itself stays as it is: every task starts from the checkpoint's weights.
+        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that is not one of ours
+        for ARC. The model itself stays as it is: every task starts from the checkpoint's weights.
         """
         from trmsolve.inference.test_time_training import adapt
 

@@ -6,9 +6,9 @@
 (-- because torchrun would take --run for an option of its own.)
 
 In training each process computes its share of every batch, and gradients are summed. This is one flat all_reduce and no
-DistributedDataParallel: losses are normalised by the whole batch before (DDP averages over processes, which is wrong where
-they hold unequal numbers of tokens), and networks this small fit into one message. In solving, the items of a window are
-dealt out by rank, and their results are gathered in order (sharded_map).
+DistributedDataParallel: losses are normalised by the whole batch before (DDP averages over processes, which is wrong
+where they hold unequal numbers of tokens), and networks this small fit into one message. In solving, the items of a
+window are dealt out by rank, and their results are gathered in order (sharded_map).
 
 A single process is a group of one, for which all of this does nothing. torch is imported when a group is joined.
 """
@@ -250,8 +250,9 @@ def sharded_map(
     """One output per item, in the items' order, computed by all processes; only the main process gets them.
 
     function: maps an iterator of items to one output each, in order. items: read by the main process alone. Windows of
-    `window` items per process are broadcast; process r computes the items r, r + world_size, ... of each and the outputs
-    are gathered. Call it in every process, and exhaust it. deadline: time.monotonic() at which TimeoutError is raised.
+    `window` items per process are broadcast; process r computes the items r, r + world_size, ... of each and the
+    outputs are gathered. Call it in every process, and exhaust it. deadline: time.monotonic() at which TimeoutError
+    is raised.
     """
     if group.world_size == 1:
         yield from function(iter(items))
@@ -295,8 +296,8 @@ def _abandon(group: ProcessGroup, reason: str) -> None:
 class Watchdog(threading.Thread):
     """Ends this process when another one of the group has failed or fallen silent.
 
-    A process that waits inside a GPU's or a network's library hears no signal and may wait for ever. So a thread beside it
-    writes a heartbeat every second into the store that torchrun provides, and reads that of one peer.
+    A process that waits inside a GPU's or a network's library hears no signal and may wait for ever. So a thread
+    beside it writes a heartbeat every second into the store that torchrun provides, and reads that of one peer.
     """
 
     def __init__(self, rank: int, world_size: int) -> None:

@@ -1,9 +1,9 @@
 """Text in and out: streams of numbered lines, files that are replaced as a whole, and untrusted text made printable.
 
-Reading: a line is delivered as soon as its ending has arrived, so the first answer can come before the input ends; memory
-stays bounded however long a line is; a damaged line spoils only its own record. Bytes that are not UTF-8 become U+FFFD,
-and a line longer than LINE_LIMIT is cut; the task's reader, which knows where records begin and end, reports both with
-file and line. Only input that is not text stops the stream.
+Reading: a line is delivered as soon as its ending has arrived, so the first answer can come before the input ends;
+memory stays bounded however long a line is; a damaged line spoils only its own record. Bytes that are not UTF-8
+become U+FFFD, and a line longer than LINE_LIMIT is cut; the task's reader, which knows where records begin and end,
+reports both with file and line. Only input that is not text stops the stream.
 
 Writing: a reader of the file sees the old content or the new one, never half of either.
 """

@@ -54,7 +54,9 @@ def solver() -> Solver:
 @pytest.fixture
 def small() -> Solver:
     torch.manual_seed(0)
-    return Solver(TASK, TRM(TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1})), torch.float32)
+    return Solver(
+        TASK, TRM(TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1})), torch.float32
+    )
 
 
 # -- the baseline -----------------------------------------------------------------------------------------------
@@ -184,13 +186,19 @@ def test_streams_say_what_is_compared(solver):
 def test_flops_of_a_stream_are_those_of_its_steps(solver):
     """Puzzles of one size all through, so that tokens and steps multiply exactly."""
     given = puzzles("easy.txt") * 3
-    (stream, _), _ = inference.compare_streams(solver, {"once": SolveOptions(restarts=0, max_steps=2)}, {"p": solver}, given, 1)
+    (stream, _), _ = inference.compare_streams(
+        solver, {"once": SolveOptions(restarts=0, max_steps=2)}, {"p": solver}, given, 1
+    )
     assert stream.flops.median / stream.rate.median == pytest.approx(step_flops(solver, given) * stream.steps)
 
 
 # -- training ---------------------------------------------------------------------------------------------------
 def small_recipe() -> recipes.Recipe:
-    values = {"model": {"hidden_size": 8, "intermediate_size": 8, "n": 1}, "train": {"batch_size": 4}, "data": {"sources": ["generate:4x4"]}}
+    values = {
+        "model": {"hidden_size": 8, "intermediate_size": 8, "n": 1},
+        "train": {"batch_size": 4},
+        "data": {"sources": ["generate:4x4"]},
+    }
     return recipes.build(recipes.over(recipes.of_task("sudoku"), values))
 
 

@@ -81,7 +81,11 @@ ATTENTIVE = {"mixer": "attention", "vocab_size": 6, "cells": 9, "hidden_size": 1
 
 @pytest.mark.parametrize(
     "config",
-    [TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 16}), official(**ATTENTIVE), official(**ATTENTIVE | HRM)],
+    [
+        TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 16}),
+        official(**ATTENTIVE),
+        official(**ATTENTIVE | HRM),
+    ],
     ids=["ours", "trm", "hrm"],
 )
 def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_them(tmp_path, config):
@@ -154,7 +158,8 @@ def test_saving_where_nothing_can_be_is_told(file):
 
 
 def test_reading_a_header_imports_neither_torch_nor_numpy(file):
-    code = "import sys; from trmsolve import checkpoint as checkpoints; checkpoints.find(sys.argv[1], 'sudoku'); checkpoints.available()"
+    code = "import sys; from trmsolve import checkpoint; "
+    code += "checkpoint.find(sys.argv[1], 'sudoku'); checkpoint.available()"
     code += "; print({'torch', 'numpy', 'safetensors', 'huggingface_hub'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
     assert found.stdout.strip() == "set()", found.stderr

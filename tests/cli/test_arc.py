@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from tasks.arc import examples as tasks
 from tasks.arc.examples import read_submission
 from trmsolve.cli.arc_options import adapt_options
@@ -73,7 +74,9 @@ def result(task=None, solved_by: int = 0, **values) -> FewShotResult:
         tuple(RankedAnswer(grid if k == solved_by else 9 - grid, number, share) for k, number, share in votes)
         for grid in tasks.task().answers
     )
-    return FewShotResult(task, ranked, **{"num_augmentations": 16, "reproduced": 0.9, "steps": 120, "seconds": 58.1, **values})
+    return FewShotResult(
+        task, ranked, **{"num_augmentations": 16, "reproduced": 0.9, "steps": 120, "seconds": 58.1, **values}
+    )
 
 
 class Terminal(io.StringIO):

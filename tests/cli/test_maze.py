@@ -136,7 +136,12 @@ def test_without_a_way_there_is_no_answer(cli):
     done = cli("maze", "-", "--json", "-q", stdin=f"{NO_WAY}\n\n{BEND}\n")
     none, solved = json.loads(done.stdout)
     assert done.exit_code == 1 and done.stderr == ""
-    assert none["answer"] is None and none["error"].startswith("no solution exists: no path leads") and none["solved"] is False and list(none) == RECORD
+    assert (
+        none["answer"] is None
+        and none["error"].startswith("no solution exists: no path leads")
+        and none["solved"] is False
+        and list(none) == RECORD
+    )
     assert solved["answer"] == flat(BEND_ANSWER)
 
 

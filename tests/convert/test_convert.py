@@ -122,7 +122,7 @@ def test_dropping_the_embeddings_keeps_their_mean(tmp_path, state):
     assert made.config.num_puzzles == 1
 
 
-# -- unsupported_reasons -----------------------------------------------------------------------------------------------------
+# -- what is refused --------------------------------------------------------------------------------------------------
 
 
 class Code:

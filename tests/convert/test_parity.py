@@ -35,8 +35,9 @@ def original(folder):
 
 
 # Steps of these random weights amplify rounding errors: noise of 1e-6 changes four of five digits of the MLP's fourth
-# step. On one CPU ours are equal to the last bit; where sums run in another order (AVX2), the fourth step of HRM differs
-# by 3.4e-4, and exact arithmetic (fp64) by 7.4e-4. So a step may be as far from the original as exact arithmetic is.
+# step. On one CPU ours are equal to the last bit; where sums run in another order (AVX2), the fourth step of HRM
+# differs by 3.4e-4, and exact arithmetic (fp64) by 7.4e-4. So a step may be as far from the original as exact
+# arithmetic is.
 @pytest.mark.parametrize("name", SMALL)
 def test_every_step_gives_the_numbers_of_the_original_code(shared, name):
     state, expected = original(shared / "data" / "official_format" / name)

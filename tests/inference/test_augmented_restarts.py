@@ -48,7 +48,9 @@ def _key(question: np.ndarray) -> bytes:
 @pytest.fixture(scope="module")
 def network() -> TRM:
     torch.manual_seed(0)
-    return TRM(TRMConfig.from_dict({**Maze.model_defaults, "hidden_size": 8, "intermediate_size": 16})).double()  # exact whatever the batch
+    return TRM(
+        TRMConfig.from_dict({**Maze.model_defaults, "hidden_size": 8, "intermediate_size": 16})
+    ).double()  # exact whatever the batch
 
 
 @pytest.fixture

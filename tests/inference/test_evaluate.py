@@ -150,7 +150,11 @@ def test_flop_do_not_depend_on_autograds_own_kernels():
 @pytest.fixture
 def own(tmp_path):
     """A checkpoint of any size of Sudoku, random."""
-    return _saved(tmp_path / "own.safetensors", TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}), "sudoku")
+    return _saved(
+        tmp_path / "own.safetensors",
+        TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}),
+        "sudoku",
+    )
 
 
 @pytest.fixture
@@ -229,7 +233,11 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(own, fixed, puzzl
 
     two = (puzzles, "--checkpoint", own, "--checkpoint")
     assert "no checkpoint file" in refused(*two, tmp_path / "missing.safetensors")
-    maze = _saved(tmp_path / "m.safetensors", TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}), "maze")
+    maze = _saved(
+        tmp_path / "m.safetensors",
+        TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}),
+        "maze",
+    )
     assert "is a maze checkpoint, sudoku needed" in refused(*two, maze)
     small = tmp_path / "small.txt"
     small.write_text(get("sudoku").format_line(FOUR.question) + "\n")

@@ -22,7 +22,9 @@ WIDTH, ROWS = 8, 5
 @pytest.fixture
 def model() -> TRM:
     torch.manual_seed(0)
-    made = TRM(TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": WIDTH, "intermediate_size": 12, "num_puzzles": ROWS}))
+    made = TRM(
+        TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": WIDTH, "intermediate_size": 12, "num_puzzles": ROWS})
+    )
     torch.nn.init.normal_(made.q_head.weight)
     return made.eval()
 

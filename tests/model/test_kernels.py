@@ -17,31 +17,23 @@ if not ON_GPU:  # Triton looks when it is first imported, and again when it runs
     before = os.environ.get("TRITON_INTERPRET")
     os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton", reason="Triton is not installed")
-from trmsolve.model.kernels.gate import gated as gated_kernel  # noqa: E402
-from trmsolve.model.kernels.mixing import mixed as mixed_kernel  # noqa: E402
-from trmsolve.model.kernels.pooling import sums as sums_kernel  # noqa: E402
-
 from trmsolve.model import kernels  # noqa: E402
 from trmsolve.model.config import TRMConfig  # noqa: E402
-from trmsolve.model.kernels import (  # noqa: E402
-    LONGEST,
-    WIDEST,
-    Kernels,
-    reference_mode,  # noqa: E402
-)
-from trmsolve.model.kernels.swiglu import added as added_kernel  # noqa: E402
-from trmsolve.model.kernels.swiglu import product as product_kernel  # noqa: E402
+from trmsolve.model.kernels import MAX_HIDDEN_SIZE, MAX_SEQ_LEN, Kernels, reference_mode  # noqa: E402
+from trmsolve.model.kernels.gated_update import gated_update as gated_update_kernel  # noqa: E402
+from trmsolve.model.kernels.mix_positions import mix_positions as mix_positions_kernel  # noqa: E402
+from trmsolve.model.kernels.segment_sum import segment_sum as segment_sum_kernel  # noqa: E402
+from trmsolve.model.kernels.swiglu import gate_product as gate_product_kernel  # noqa: E402
+from trmsolve.model.kernels.swiglu import residual_norm as residual_norm_kernel  # noqa: E402
 from trmsolve.model.layers import EPS, GATES, SwiGLU, gated_update, post_norm  # noqa: E402
-from trmsolve.model.mixers.mlp import mix_positions
-from trmsolve.model.mixers.sequence import DenseLayout
-from trmsolve.model.packing import pack
+from trmsolve.model.mixers.mlp import mix_positions  # noqa: E402
+from trmsolve.model.mixers.sequence import DenseLayout  # noqa: E402
+from trmsolve.model.packing import pack  # noqa: E402
 from trmsolve.model.segment import index_add_sum  # noqa: E402
-from trmsolve.model.sequence_model import (
-    frame_of,  # noqa: E402
-    official,  # noqa: E402
-)
+from trmsolve.model.sequence_model import official  # noqa: E402
 from trmsolve.model.trm import TRM  # noqa: E402
 from trmsolve.tasks import get  # noqa: E402
+from trmsolve.tasks.sequence import SequenceFormat  # noqa: E402
 from trmsolve.tasks.sudoku.encode import encode  # noqa: E402
 from trmsolve.tasks.sudoku.generate import generate  # noqa: E402
 
@@ -90,15 +82,15 @@ def as_module(weight: Tensor) -> nn.Linear:
 @pytest.mark.parametrize("busy", [1, 256])
 @pytest.mark.parametrize(("rows", "width", "hidden"), [(1, 64, 128), (70, 24, 40), (16, 256, 96)])
 def test_the_gate_with_all_around_it(rows, width, hidden, busy, dtype, monkeypatch):
-    monkeypatch.setattr(kernels, "BUSY", busy)
+    monkeypatch.setattr(kernels, "MIN_PROGRAMS", busy)
     h, both = drawn(rows, width, dtype=dtype), drawn(rows, 2 * hidden, dtype=dtype, seed=1)
     down = drawn(width, hidden, dtype=dtype, seed=2) / hidden**0.5
-    found = gated_kernel(h, both, down)
+    found = gated_update_kernel(h, both, down)
     monkeypatch.setattr(kernels, "DEVICES", set())
     agrees(found, gated_update(h.float(), both.float(), as_module(down)))
     with torch.inference_mode(False), torch.enable_grad():  # as it trains
         agrees(found, gated_update(h.clone().float(), both.clone().float(), as_module(down.clone())).detach())
-    assert width <= WIDEST
+    assert width <= MAX_HIDDEN_SIZE
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -107,17 +99,17 @@ def test_the_gate_with_all_around_it(rows, width, hidden, busy, dtype, monkeypat
     ("puzzles", "length", "width", "hidden", "busy"), [(1, 81, 32, 128, 256), (2, 97, 40, 72, 1), (3, 5, 70, 32, 2)]
 )
 def test_the_mixing_of_places(puzzles, length, width, hidden, busy, gate, dtype, monkeypatch):
-    monkeypatch.setattr(kernels, "BUSY", busy)
+    monkeypatch.setattr(kernels, "MIN_PROGRAMS", busy)
     mix = SwiGLU(length, hidden, gate).to(DEVICE)
     generator = torch.Generator().manual_seed(3)
     for p in mix.parameters():
         p.copy_(torch.randn(p.shape, generator=generator).to(DEVICE, dtype) * p.shape[1] ** -0.5)
     h = drawn(puzzles * length, width, dtype=dtype, seed=4)
     up, down = (w.weight.to(dtype) for w in (mix.gate_up, mix.down))
-    found = mixed_kernel(h, up, down, mix.normalised, EPS)
+    found = mix_positions_kernel(h, up, down, mix.normalised, EPS)
     monkeypatch.setattr(kernels, "DEVICES", set())
     agrees(found, mix_positions(h.float(), mix, DenseLayout(length)))
-    assert length <= LONGEST
+    assert length <= MAX_SEQ_LEN
 
 
 @pytest.mark.parametrize("dtype", ELEMENTWISE)
@@ -125,14 +117,14 @@ def test_the_mixing_of_places(puzzles, length, width, hidden, busy, gate, dtype,
 @pytest.mark.parametrize("shape", [(7, 192), (2, 5, 40), (2, 2 * 1536)])
 def test_the_product_of_a_gate(shape, gate, dtype):
     both = drawn(*shape, dtype=dtype, seed=5)
-    agrees(product_kernel(both, gate == "normalised"), GATES[gate](*both.float().chunk(2, -1)))
+    agrees(gate_product_kernel(both, gate == "normalised"), GATES[gate](*both.float().chunk(2, -1)))
 
 
 @pytest.mark.parametrize("dtype", ELEMENTWISE)
 @pytest.mark.parametrize(("rows", "width"), [(1, 512), (33, 40), (3, 1000)])
 def test_the_norm_after_a_residual(rows, width, dtype):
     h, change = drawn(rows, width, dtype=dtype, seed=6), drawn(rows, width, dtype=dtype, seed=7)
-    agrees(added_kernel(h, change, EPS), post_norm(h.float() + change.float()))
+    agrees(residual_norm_kernel(h, change, EPS), post_norm(h.float() + change.float()))
 
 
 @pytest.mark.parametrize("dtype", ELEMENTWISE)
@@ -145,7 +137,7 @@ def test_sums_over_groups_and_nothing_beyond_the_last_of_them(number, longest, d
     total = int(starts[-1])
     rows = torch.randint(0, 13, (total + 9,), generator=generator).int()  # nine that are nobody's
     h = drawn(13, 40, dtype=dtype, seed=9)
-    found = sums_kernel(h, rows.to(DEVICE), starts.to(DEVICE))
+    found = segment_sum_kernel(h, rows.to(DEVICE), starts.to(DEVICE))
     agrees(found, index_add_sum(h.float(), rows[:total].to(DEVICE), starts.to(DEVICE)))
     assert (found[(sizes == 0).to(DEVICE)] == 0).all()
 
@@ -184,26 +176,28 @@ def test_a_step_by_kernels_is_a_step_by_formulas(name, monkeypatch):
             return lambda *args: called.add(kernel) or function(*args)
 
         monkeypatch.setattr(kernels, "DEVICES", devices)
-        every = Kernels(gated_kernel, added_kernel, product_kernel, mixed_kernel, sums_kernel)
+        every = Kernels(
+            gated_update_kernel, residual_norm_kernel, gate_product_kernel, mix_positions_kernel, segment_sum_kernel
+        )
         watched = Kernels(*(noted(*item) for item in every._asdict().items()))
-        monkeypatch.setattr(kernels, "_tried", lambda device: watched)
+        monkeypatch.setattr(kernels, "_load", lambda device: watched)
         return list(model(tokens, y, z, layout)), called
 
     formulas, none = step(set())
     by_kernels, some = step({DEVICE})
     assert none == set()
     assert some == {
-        "units": {"gated", "sums"},
-        "grid": {"gated", "sums"},
-        "attention": {"added", "product"},
-    }.get(name, {"mixed", "added", "product"})
+        "units": {"gated_update", "segment_sum"},
+        "grid": {"gated_update", "segment_sum"},
+        "attention": {"residual_norm", "gate_product"},
+    }.get(name, {"mix_positions", "residual_norm", "gate_product"})
     for a, b in zip(formulas, by_kernels, strict=True):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
 
 
 def test_kernels_stay_away_where_a_gradient_or_another_dtype_is_asked_for(monkeypatch):
     monkeypatch.setattr(kernels, "DEVICES", {"cpu"})
-    monkeypatch.setattr(kernels, "_tried", lambda device: "kernels")
+    monkeypatch.setattr(kernels, "_load", lambda device: "kernels")
     h = torch.zeros(2, 2)
     assert kernels.kernels_for(h, h) == "kernels"
     assert kernels.kernels_for(h, h.double()) is None
@@ -215,13 +209,13 @@ def test_kernels_stay_away_where_a_gradient_or_another_dtype_is_asked_for(monkey
         assert kernels.kernels_for(h, h) is None
 
 
-def test_kernels_can_be_turned_off_and_are_tried_before_they_are_used(monkeypatch):
+def test_kernels_can_be_turned_off_and_are_load_before_they_are_used(monkeypatch):
     monkeypatch.setattr(kernels, "DEVICES", {DEVICE})
-    kernels._tried.cache_clear()
+    kernels._load.cache_clear()
     try:
         assert isinstance(kernels.kernels_on(torch.device(DEVICE)), Kernels)
-        kernels._tried.cache_clear()
+        kernels._load.cache_clear()
         monkeypatch.setenv("TRMSOLVE_KERNELS", "off")
         assert kernels.kernels_on(torch.device(DEVICE)) is None
     finally:
-        kernels._tried.cache_clear()
+        kernels._load.cache_clear()

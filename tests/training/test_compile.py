@@ -16,7 +16,7 @@ from trmsolve.training.compile import compile_pays
 STEP = """
 import json, sys
 import torch
-from trmsolve.training.compile import compiled
+from trmsolve.training.compile import compile_step
 
 def step(w, x, weight, bf16):
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):

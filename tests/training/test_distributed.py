@@ -161,6 +161,6 @@ def test_torchrun_trains_and_stops_all_processes_together(tmp_path):
         [*torchrun, "--steps", str(step + 2)], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0 and done.stdout == "", done.stderr
-    assert done.stderr.count(f"going on from step {step}") == 1 and done.stderr.count("checkpoint: ") == 1
+    assert done.stderr.count(f"resuming from step {step}") == 1 and done.stderr.count("checkpoint: ") == 1
     provenance = read_header(tmp_path / "run" / "sudoku.safetensors").provenance
     assert provenance["steps"] == step + 2 and provenance["hardware"].startswith("2 processes, each on 1 thread, ")

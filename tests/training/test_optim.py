@@ -159,7 +159,10 @@ def test_muon_leaves_alone_what_has_no_gradient():
 
 def test_states_from_before_muon_took_many_matrices_at_once_go_on():
     torch.manual_seed(0)
-    model, config = TRM(TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 16, "n": 1})), TrainConfig(lr=0.02)
+    model, config = (
+        TRM(TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 16, "n": 1})),
+        TrainConfig(lr=0.02),
+    )
     matrices = [p for p in model.layers.parameters() if p.ndim == 2]
     rest = [p for p in model.parameters() if all(p is not m for m in matrices)]
     before = {

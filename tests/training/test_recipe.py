@@ -114,7 +114,12 @@ def test_the_tasks_own_models_are_recipes_too():
 def test_the_flags_of_arc_and_its_rows():
     printed = CliRunner().invoke(app, ["train", "--task", "arc", "--width", "96", "--n-sup", "4", "--print-config"])
     model = yaml.safe_load(printed.output)["model"]
-    assert (model["hidden_size"], model["intermediate_size"], model["N_sup"], model["mixer"]) == (96, 192, 4, "relational")
+    assert (model["hidden_size"], model["intermediate_size"], model["N_sup"], model["mixer"]) == (
+        96,
+        192,
+        4,
+        "relational",
+    )
     printed = CliRunner().invoke(
         app, ["train", "--task", "arc", "--width", "96", "--hidden", "96", "--print-config", "--seed", "4"]
     )

@@ -30,7 +30,9 @@ STEPS, PART = 30, 13  # of a whole run, and of one that is gone on with
 KINDS = ("sudoku", "table", "muon", "parts", "window")  # of runs
 
 # Without the answer's bias, whose gradient is 0 but for rounding: Adam makes steps of the full size of it.
-UNITS = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "n": 2, "N_sup": 3, "answer_bias": False})
+UNITS = TRMConfig(
+    **SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "n": 2, "N_sup": 3, "answer_bias": False}
+)
 TABLE = TRMConfig(
     mixer="mlp",
     vocab_size=4,
@@ -110,7 +112,11 @@ def train(
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"batch_size": 7, "steps": STEPS, "warmup": 5, "seed": 3, "optimizer": "adamw", "lr": 1e-3}
-    differs = {"muon": {"optimizer": "muon", "lr": 0.02}, "parts": {"grad_accum_steps": 2}, "bptt_steps": {"bptt_steps": 2}}
+    differs = {
+        "muon": {"optimizer": "muon", "lr": 0.02},
+        "parts": {"grad_accum_steps": 2},
+        "bptt_steps": {"bptt_steps": 2},
+    }
     settings |= differs.get(kind, {})
     model, draw = (TABLE, table) if kind == "table" else (UNITS, sudoku)
     made = Trainer(
@@ -159,7 +165,7 @@ def _failing(name: str, folder: Path, group: ProcessGroup) -> None:
         return sudoku(index)
 
     def measure(model: TRM) -> dict[str, float]:
-        if max(made.batch.book.index[made.batch.own.stop :]) > 20:  # process 1 has come to its end
+        if max(made.batch.schedule.index[made.batch.own.stop :]) > 20:  # process 1 has come to its end
             time.sleep(1000)
         return {}
 

@@ -5,10 +5,10 @@ Nothing here imports torch or huggingface_hub until weights are read or a downlo
 """
 
 from trmsolve.checkpoint.address import Address
-from trmsolve.checkpoint.lookup import Found, Listing, available, find
 from trmsolve.checkpoint.folders import bundled_dir, cache_dir
 from trmsolve.checkpoint.format import FORMAT_VERSION, Header, load_tensors, read_header, save, sha256_of
 from trmsolve.checkpoint.hub import cached, pull
+from trmsolve.checkpoint.lookup import Found, Listing, available, find
 
 __all__ = [
     "FORMAT_VERSION",

@@ -8,8 +8,8 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     provenance      command, commit, data digests, steps, wall time, hardware, ...
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
-One entry, because safetensors writes several in random order: equal content has equal bytes, and so one sha256. Files of
-format 1 (trmsolve 0.1) are mapped on reading (version_1.py). Reading a header needs neither torch nor numpy.
+One entry, because safetensors writes several in random order: equal content has equal bytes, and so one sha256. Files
+of format 1 (trmsolve 0.1) are mapped on reading (version_1.py). Reading a header needs neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def save(
 ) -> None:
     """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
 
-    The dicts must be JSON-able. Equal content gives equal bytes. Raises TrmsolveError when the folder cannot be written.
+    The dicts must be JSON-able. Equal content gives equal bytes. Raises TrmsolveError when the folder cannot be
+    written.
     """
     from safetensors import SafetensorError  # here and below: reading a header must not wait for these imports
     from safetensors.torch import save_file

@@ -124,7 +124,7 @@ def solve_command(name: str) -> Callable[..., int]:
     return run
 
 
-GENERIC_HELP = """Solve puzzles of any task. --checkpoint says which, or --task: a name, or a Python file that defines a task.
+GENERIC_HELP = """Solve puzzles of any task: that of --checkpoint, or --task (a name or a Python file).
 
     A task file is code: it runs only because you name it here.
     """

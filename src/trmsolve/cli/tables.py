@@ -70,7 +70,9 @@ class Comparison:
     """A table with a row for each checkpoint, to be written row by row: measuring the next one may take hours."""
 
     def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
-        """names: of all checkpoints. single_pass: there are single passes. refusing: some puzzle is refused by somebody."""
+        """names: of all checkpoints. single_pass: there are single passes. refusing: some puzzle is refused by
+        somebody.
+        """
         self.columns = [("parameters", lambda r: f"{r['parameters']:,}")]
         if single_pass:
             self.columns += [(f"exact@{k}", _share(f"exact_at_{k}")) for k in (16, 64)]

@@ -1,4 +1,6 @@
-"""Padded batch shapes that recur, so that a step captured for one shape (a CUDA graph) can be replayed for many batches."""
+"""Padded batch shapes that recur, so that a step captured for one shape (a CUDA graph) can be replayed for many
+batches.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The question x as the network takes it, one vector per token; an embedding also owns the head that reads answers.
 
-`token`: ids below vocab_size V say what stands in a cell. Where there is a table of puzzle embeddings, the first token of
-each puzzle has id V + p and becomes row p. Id -1 becomes zeros. So the prefix of the published networks, a puzzle
-embedding and fifteen empty tokens, consists of ordinary tokens.
+`token`: ids below vocab_size V say what stands in a cell. Where there is a table of puzzle embeddings, the first
+token of each puzzle has id V + p and becomes row p. Id -1 becomes zeros. So the prefix of the published networks, a
+puzzle embedding and fifteen empty tokens, consists of ordinary tokens.
 
 `color` (few-shot tasks): see ColorEmbedding.
 """
@@ -79,13 +79,13 @@ class TokenEmbedding(nn.Embedding):
 class ColorEmbedding(nn.Module):
     """Questions about colours: each task has an embedding of its own for itself and for each colour.
 
-    Row p of puzzle_table, (1 + C) D numbers: task p, then each of its C colours. A token's x is the sum of the task, its
-    colour, and its further features. The logit of a colour is the dot product of a projection of y with the task's
+    Row p of puzzle_table, (1 + C) D numbers: task p, then each of its C colours. A token's x is the sum of the task,
+    its colour, and its further features. The logit of a colour is the dot product of a projection of y with the task's
     embedding of that colour, plus what CopyHead copies. So no weight of the network belongs to a colour: a new task
     needs only a new row.
 
-    A token id below V = prod(feature_sizes) has the features as digits, colour first; id V p + i is i in task p. The last
-    colour is a pad colour, "no cell", shared by all tasks.
+    A token id below V = prod(feature_sizes) has the features as digits, colour first; id V p + i is i in task p. The
+    last colour is a pad colour, "no cell", shared by all tasks.
     """
 
     puzzle_table: Tensor
@@ -189,9 +189,9 @@ class CopyHead(nn.Module):
 
         logit of colour c += sum over sources s of g_s(y) p_s(c)
 
-    p_s(c) is the share of colour c among the tokens of source s (itself, a neighbour, a group), known from the question.
-    The gate g_s is the same for all colours and sizes. Without it, a network that had trained for two hours could not
-    yet reflect all small grids (docs/records.md).
+    p_s(c) is the share of colour c among the tokens of source s (itself, a neighbour, a group), known from the
+    question. The gate g_s is the same for all colours and sizes. Without it, a network that had trained for two hours
+    could not yet reflect all small grids (docs/records.md).
     """
 
     def __init__(self, hidden_size: int, num_sources: int) -> None:

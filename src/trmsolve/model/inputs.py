@@ -14,7 +14,8 @@ class Encoded:
 
     x: int64 (L,) token ids for the embedding of the question (embeddings.py).
     edges: which tokens exchange messages, of the type that the model's mixer defines (mixers/).
-    first, size: int64 (U,) The model gives each token one logit or several; all of them in a row, token by token, are the
+    first, size: int64 (U,) The model gives each token one logit or several; all of them in a row, token by token, are
+    the
         O options. Choice u picks exactly one of the size[u] options from first[u] on.
     meanings: int64 (O,) what each option means to the task (Sudoku: cell * side + digit, 0-based).
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class Readout(NamedTuple):
-    """What a step predicts: tensors for a batch of B puzzles, U choices with at most C options; or numpy for one puzzle.
+    """What a step predicts: tensors for a batch of B puzzles, U choices with at most C options; or numpy for one
+    puzzle.
 
     choice: int64 (U,) the likeliest option of each choice, as its rank among the choice's own options.
     confidence: float32 (U,) its probability.

@@ -1,7 +1,7 @@
 """The published networks as configurations of the one model: TRM (arXiv 2510.04871) and HRM (arXiv 2506.21734).
 
-What they share: one token per cell behind a prefix, x scaled by sqrt(hidden_size), one token id as the answer of each cell,
-a halting head that reads the first token, and inner sizes of 8/3 the outer, rounded up to a multiple of 256.
+What they share: one token per cell behind a prefix, x scaled by sqrt(hidden_size), one token id as the answer of each
+cell, a halting head that reads the first token, and inner sizes of 8/3 the outer, rounded up to a multiple of 256.
 """
 
 from __future__ import annotations

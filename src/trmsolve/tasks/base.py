@@ -84,7 +84,9 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a picture. `role` is a key of render/theme.py: given, answer, changed, unsure, conflict, blank, ..."""
+    """One cell of a picture. `role` is a key of render/theme.py: given, answer, changed, unsure, conflict, blank,
+    ...
+    """
 
     text: str
     role: str

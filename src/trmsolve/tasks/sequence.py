@@ -1,7 +1,7 @@
 """A question for models with one token per cell (model/sequence_model.py): cells in reading order behind a prefix.
 
-The first token of the prefix holds the puzzle's id, the others are empty. Each cell's choice is among token ids, a range
-of the vocabulary. An option means: cell * vocab_size + token id.
+The first token of the prefix holds the puzzle's id, the others are empty. Each cell's choice is among token ids, a
+range of the vocabulary. An option means: cell * vocab_size + token id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The carry of deep supervision: puzzles in training, each with its states y and z from one supervision step to the next.
+"""The carry of deep supervision: puzzles in training, each with its states y and z from one supervision step to the
+next.
 
 A puzzle leaves its slot when it halts or has had N_sup steps; the next draw takes its place. The schedule, which slot
 holds which draw, is equal in every process; the puzzles themselves are held by the process that trains on them.
@@ -203,7 +204,9 @@ def _same_layout(one: Sample, other: Sample) -> bool:
 
 
 def _weight(sample: Sample) -> np.ndarray:
-    """float32 (U,) of each choice in the loss. An unsolvable puzzle has no right answer: only the heads learn from it."""
+    """float32 (U,) of each choice in the loss. An unsolvable puzzle has no right answer: only the heads learn from
+    it.
+    """
     if not sample.solvable:
         return np.zeros(sample.encoded.num_choices, np.float32)
     return np.ones(sample.encoded.num_choices, np.float32) if sample.weight is None else sample.weight

@@ -1,7 +1,8 @@
 """A recipe: all that a run is, beside the place it is kept at, as one readable file.
 
 task: sudoku
-model: {...}   fields of TRMConfig (model/config.py); with `cells`, arguments of a published network (model/sequence_model.py)
+model: {...}   fields of TRMConfig (model/config.py); with `cells`, arguments of a published network
+(model/sequence_model.py)
 train: {...}   fields of TrainConfig (training/config.py)
 data:  {sources: [...], ...}   what --data takes, and what the task mixes in
 base: NAME     another recipe, of which this one says only what differs; null takes something out

@@ -71,7 +71,7 @@ class RunDir:
                 if values.get("format_version", 1) != FORMAT_VERSION:
                     raise TrmsolveError(
                         f"{self.state_file}: a run of another version of trmsolve",
-                        "continue it with the release that began it (0.1.0), or start another --run --from its checkpoint",
+                        "continue it with trmsolve 0.1.0, or start another --run --from its checkpoint",
                     )
                 return {key: file.get_tensor(key) for key in file.keys()}, values  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

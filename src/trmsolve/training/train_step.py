@@ -26,14 +26,16 @@ from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer, losses
 from trmsolve.training.optim import Optimizers, sign_step
 
-# What the host needs to know of a step is one vector, so that it costs one transfer: sums over the slots, named here, then
-# a code for each slot made of the flags below.
+# What the host needs to know of a step is one vector, so that it costs one transfer: sums over the slots, named here,
+# then a code for each slot made of the flags below.
 SUMS = ("total", "loss", "num_correct", "num_counted")
 HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
 
 class SupervisionOutput(NamedTuple):
-    """Of one supervision step of B slots with L tokens; for a window, of its last step, with means of total and SUMS."""
+    """Of one supervision step of B slots with L tokens; for a window, of its last step, with means of total and
+    SUMS.
+    """
 
     y: Tensor  # (L, D)
     z: Tensor  # (L, D)

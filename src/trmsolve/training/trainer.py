@@ -134,7 +134,8 @@ class Trainer:
         saved, expected = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free), self.model.config
         if expected.num_puzzles != saved.num_puzzles:
             raise CollectiveError(
-                f"{self.run_dir.path}: holds a run with a table of {saved.num_puzzles} rows, these data need {expected.num_puzzles}",
+                f"{self.run_dir.path}: holds a run with a table of {saved.num_puzzles} rows, "
+                f"these data need {expected.num_puzzles}",
                 "continue with the --data that it began with, or start another --run --from its checkpoint",
             )
         if saved != expected:

@@ -45,7 +45,11 @@ def model() -> TRM:
 
 def dense(layer: RelationalLayer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
     """What the layer's formula says, cell by cell and group by group."""
-    near, kinds, down = layer.neighbors.weight.to(h), [kind.weight.to(h) for kind in layer.relations], layer.down.weight.to(h)
+    near, kinds, down = (
+        layer.neighbors.weight.to(h),
+        [kind.weight.to(h) for kind in layer.relations],
+        layer.down.weight.to(h),
+    )
     mixed, start = [], 0
     for question in questions:
         own = h[start : start + len(question.x)]
@@ -143,7 +147,9 @@ def test_a_source_is_what_a_token_hears_one_way(batch):
         end = start + len(question.x)
         own = ties.sources[start:end].numpy()
         assert (own[:, 0] == np.arange(start, end)).all()
-        assert (own[:, 1:NEIGHBORHOOD] == np.where(question.edges.neighbors < 0, nobody, question.edges.neighbors + start)).all()
+        assert (
+            own[:, 1:NEIGHBORHOOD] == np.where(question.edges.neighbors < 0, nobody, question.edges.neighbors + start)
+        ).all()
         for k, dst in enumerate(question.edges.dst):
             begin = shift + sum(ties.num_groups[:k]) + sum(int(q.edges.num_groups[k]) for q in batch[:place])
             assert (own[:, NEIGHBORHOOD + k] == np.where(dst < 0, nobody, dst + begin)).all(), RELATIONS[k]

@@ -51,9 +51,7 @@ def mazes(draw, largest: int = 20) -> np.ndarray:
     """Any maze: walls anywhere, S and G anywhere."""
     height, width = draw(st.integers(3, largest)), draw(st.integers(3, largest))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    maze = np.where(rng.random((height, width)) < draw(st.sampled_from([0, 0.2, 0.4, 1])), WALL, FLOOR).astype(
-        np.uint8
-    )
+    maze = np.where(rng.random((height, width)) < draw(st.sampled_from([0, 0.2, 0.4, 1])), WALL, FLOOR).astype(np.uint8)
     start, goal = rng.choice(maze.size, 2, replace=False)
     maze.flat[start], maze.flat[goal] = START, GOAL
     return maze

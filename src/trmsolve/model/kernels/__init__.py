@@ -1,10 +1,10 @@
 """CUDA kernels in Triton (triton-lang.org): one pass over memory where the formulas take several.
 
-**No GPU has run them yet**: they are tested by Triton's interpreter; item 0 of the queue in docs/records.md measures each
-against its formula, and deletes what loses. Every kernel has a formula in layers.py, segment.py or mixers/mlp.py, which
-is its reference (tests/model/test_kernels.py) and runs wherever the kernel cannot: on other devices, under autograd and
-torch.compile, without Triton, and in reference_mode. `python -m trmsolve.model.kernels` compares their speed.
-TRMSOLVE_KERNELS=off disables all of them.
+**No GPU has run them yet**: they are tested by Triton's interpreter; item 0 of the queue in docs/records.md measures
+each against its formula, and deletes what loses. Every kernel has a formula in layers.py, segment.py or
+mixers/mlp.py, which is its reference (tests/model/test_kernels.py) and runs wherever the kernel cannot: on other
+devices, under autograd and torch.compile, without Triton, and in reference_mode. `python -m trmsolve.model.kernels`
+compares their speed. TRMSOLVE_KERNELS=off disables all of them.
 """
 
 from __future__ import annotations

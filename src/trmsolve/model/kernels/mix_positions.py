@@ -1,4 +1,5 @@
-"""The mixer `mlp` as one kernel (mixers.mlp.mix_positions): SwiGLU across the positions of a puzzle, the residual, the norm.
+"""The mixer `mlp` as one kernel (mixers.mlp.mix_positions): SwiGLU across the positions of a puzzle, the residual,
+the norm.
 
 A program holds all positions of some features. The hidden layer never leaves the multiprocessor, nothing is transposed.
 """

@@ -32,7 +32,8 @@ class RelationalEdges:
     """Neighbours and groups of K relations.
 
     neighbors: int32 (L, 8) the tokens around each token, -1 for none.
-    src, dst: int32 (K, L) for each relation the group that a token scatters into, and the one it gathers from; -1: none.
+    src, dst: int32 (K, L) for each relation the group that a token scatters into, and the one it gathers from; -1:
+    none.
     num_groups: int64 (K,) groups of each relation.
     """
 

@@ -3,8 +3,8 @@
     u_g = W_kind(g) sum of h_i over the tokens i of unit g       for every unit g
     (a, b) = W h + sum of u_g over the units of a token          then layers.gated_update
 
-Units may differ in number and size, and a token may lie in no unit of a kind. What a unit demands, exactly one or at most
-one of its tokens, is for the task's rules; the mixer only sums.
+Units may differ in number and size, and a token may lie in no unit of a kind. What a unit demands, exactly one or at
+most one of its tokens, is for the task's rules; the mixer only sums.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class UnitsLayer(nn.Module):
 
 def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
     """Sums of tokens by unit; kind k of puzzle b has the units k U + (units of the puzzles before b) + 0, 1, ..."""
-    total, num_kinds = int(starts[-1]), len(edges[0].unit_of_token)
+    num_kinds = len(edges[0].unit_of_token)
     first_unit = indptr_of(np.array([e.num_units for e in edges]))  # (B + 1,)
     per_kind = round_up(int(first_unit[-1]))  # U
     parts = [np.where(e.unit_of_token < 0, -1, e.unit_of_token + s) for e, s in zip(edges, first_unit, strict=False)]
-    unit = np.concatenate(parts, 1)  # (K, total)
+    unit = np.concatenate(parts, 1)  # (K, starts[-1])
     unit = np.where(unit < 0, -1, unit + np.arange(num_kinds)[:, None] * per_kind)
     return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
 

@@ -1,6 +1,7 @@
 """The sixteen augmentations of a maze: rotated, reflected, and with start and goal exchanged.
 
-The rule for ties (bfs.py) has none of these symmetries, so the model finds other, equally short paths under each of them.
+The rule for ties (bfs.py) has none of these symmetries, so the model finds other, equally short paths under each of
+them.
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 
 class SearchedMaze(NamedTuple):
-    """A maze and the distances from both of its ends, shared by its augmentations: searching each anew would take most of the time."""
+    """A maze and the distances from both of its ends, shared by its augmentations: searching each anew would take
+    most of the time.
+    """
 
     maze: np.ndarray  # uint8 (height, width)
     from_start: np.ndarray  # int32, same shape

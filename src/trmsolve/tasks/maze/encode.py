@@ -1,16 +1,17 @@
 """A maze as the model takes it, and the model's choices as a path.
 
-The tokens are the cells that are no wall, each connected to its neighbours among them. For each cell the model predicts two
-things at once, as one of nine options: which neighbour is its parent (bfs.py; four directions, or none), and whether
-the path runs through it:
+The tokens are the cells that are no wall, each connected to its neighbours among them. For each cell the model
+predicts two things at once, as one of nine options: which neighbour is its parent (bfs.py; four directions, or none),
+and whether the path runs through it:
 
     2 * direction + (1 on the path, 0 off it),   8 no parent: the start, and cells without a way to it
 
-Only the second is the answer. The first is a label for every cell, which is why these networks learn in minutes: messages
-between neighbours can compute it step by step, and the path follows by tracing parents back from the goal.
+Only the second is the answer. The first is a label for every cell, which is why these networks learn in minutes:
+messages between neighbours can compute it step by step, and the path follows by tracing parents back from the goal.
 
 In training each cell also predicts its phase, the distance from the start modulo 8. Neighbours' distances differ by
-one, so phases tell which of two came first, and by how much, when two fronts of the search meet far from the start (docs/records.md).
+one, so phases tell which of two came first, and by how much, when two fronts of the search meet far from the start
+(docs/records.md).
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def _tokens(question: np.ndarray, first: list[int], size: list[int]) -> Encoded:
 
 
 def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
-    """The maze with PATH where the chosen options (cell * OPTIONS + option, int64 (L,)) say so, as far as it is connected
-    with the start or the goal.
+    """The maze with PATH where the chosen options (cell * OPTIONS + option, int64 (L,)) say so, as far as it is
+    connected with the start or the goal.
 
     The model sometimes marks a ring of cells far away from the path, which never vanishes; it is dropped.
     """

@@ -60,7 +60,8 @@ def question(rows: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def answer(rows: Sequence[str], question: np.ndarray) -> np.ndarray:
-    """The answer that the rows draw, uint8, same shape as its question. Raises MalformedMaze where it is another maze's.
+    """The answer that the rows draw, uint8, same shape as its question. Raises MalformedMaze where it is another
+    maze's.
 
     Whether its path is any good is not asked here.
     """
@@ -77,7 +78,9 @@ def answer(rows: Sequence[str], question: np.ndarray) -> np.ndarray:
 
 
 def split(text: str) -> list[str]:
-    """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises MalformedMaze."""
+    """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises
+    MalformedMaze.
+    """
     if "/" in text:
         return text.split("/")
     side = isqrt(len(text))

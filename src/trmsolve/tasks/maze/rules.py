@@ -87,7 +87,8 @@ def _course(path: np.ndarray, start: Cell, goal: Cell, least: int) -> list[Viola
     reached = steps[goal] >= 0
     if not reached:
         ends = _farthest(steps), _farthest(back)
-        message = f"the path from S ({cell_name(start)}) breaks off at {cell_name(ends[0])}, from G ({cell_name(goal)}) at {cell_name(ends[1])}"
+        message = f"the path from S ({cell_name(start)}) breaks off at {cell_name(ends[0])}, "
+        message += f"from G ({cell_name(goal)}) at {cell_name(ends[1])}"
         found.append(Violation(message, ends))
     neighbours = _neighbours(drawn)
     most = np.full(path.shape, 2)
