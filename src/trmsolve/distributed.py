@@ -16,14 +16,15 @@ A single process is a group of one, for which all of this does nothing. torch is
 from __future__ import annotations
 
 import os
+import queue
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -246,19 +247,22 @@ def sharded_map(
     items: Iterable[Item],
     window: int = 64,
     deadline: float | None = None,
+    as_available: bool = False,
 ) -> Iterator[Output]:
     """One output per item, in the items' order, computed by all processes; only the main process gets them.
 
     function: maps an iterator of items to one output each, in order. items: read by the main process alone. Windows of
     `window` items per process are broadcast; process r computes the items r, r + world_size, ... of each and the
     outputs are gathered. Call it in every process, and exhaust it. deadline: time.monotonic() at which TimeoutError
-    is raised.
+    is raised. as_available: a window holds what has been read by then, at least one item, so that a slow input holds up
+    no output.
     """
     if group.world_size == 1:
         yield from function(iter(items))
         return
-    source = iter(items)
-    with ThreadPoolExecutor(1, "collectives") as executor:
+    size = window * group.world_size
+    windows = _available(items, size, deadline) if as_available and group.is_main else _full(items, size)
+    with ThreadPoolExecutor(1, "collectives") as executor, closing(windows):
 
         def interruptible(collective: Callable[[], Any]) -> Any:
             """Wait for a collective in another thread, so that this one still sees signals and the deadline."""
@@ -274,7 +278,11 @@ def sharded_map(
                         raise TimeoutError from None
 
         while True:
-            batch = list(islice(source, window * group.world_size)) if group.is_main else []
+            try:
+                batch = next(windows, []) if group.is_main else []
+            except TimeoutError:
+                _abandon(group, "out of time")
+                raise
             batch = interruptible(lambda batch=batch: group.broadcast(batch))
             if not batch:
                 return
@@ -283,6 +291,56 @@ def sharded_map(
             if by_rank is not None:
                 streams = [iter(part) for part in by_rank]
                 yield from (next(streams[k % group.world_size]) for k in range(len(batch)))
+
+
+def _full(items: Iterable[Item], size: int) -> Generator[list[Item], None, None]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _available(items: Iterable[Item], size: int, deadline: float | None) -> Generator[list[Item], None, None]:
+    """Lists of 1 to `size` items, read by another thread. Raises what reading raises, and TimeoutError."""
+    inbox: queue.Queue[Any] = queue.Queue(size)
+    stopped = threading.Event()
+
+    def put(entry: tuple[str, Any]) -> bool:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                inbox.put(entry, timeout=POLL)
+                return True
+        return False
+
+    def read() -> None:
+        try:
+            if all(put(("item", item)) for item in items):
+                put(("end", None))
+        except Exception as error:  # raised again where the items are used
+            put(("error", error))
+
+    threading.Thread(target=read, name="items", daemon=True).start()
+    try:
+        kind = "item"
+        while kind == "item":
+            batch: list[Item] = []
+            while len(batch) < size:
+                try:
+                    kind, value = inbox.get(timeout=POLL) if not batch else inbox.get_nowait()
+                except queue.Empty:
+                    if batch:
+                        break
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise TimeoutError from None
+                    continue
+                if kind != "item":
+                    break
+                batch.append(value)
+            if batch:
+                yield batch
+            if kind == "error":
+                raise value
+    finally:
+        stopped.set()
 
 
 def _abandon(group: ProcessGroup, reason: str) -> None:

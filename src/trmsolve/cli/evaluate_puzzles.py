@@ -48,7 +48,7 @@ def measure(asked: Asked, group: ProcessGroup | None = None) -> int:
     from trmsolve.inference.evaluate import split_records
 
     puzzles, bad = split_records(records(get(asked.task), asked.files, asked.limit))
-    for record in bad:
+    for record in bad if group is None or group.is_main else ():
         echo_err(f"{record.source}: {record.message}")
     if not puzzles:
         echo_err("error: no puzzle to measure")

@@ -34,10 +34,11 @@ def shard(
     items: Iterable[Any],
     deadline: float | None = None,
     window: int = 64,
+    as_available: bool = False,
 ) -> Iterator[Any]:
     """sharded_map with the deadline's own exception. In other processes than the main one it yields nothing."""
     try:
-        yield from sharded_map(group, function, items if group.is_main else (), window, deadline)
+        yield from sharded_map(group, function, items if group.is_main else (), window, deadline, as_available)
     except TimeoutError:
         raise DeadlineExceeded from None
 

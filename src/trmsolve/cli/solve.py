@@ -231,7 +231,7 @@ def _results(
 def _solve_sharded(
     group: ProcessGroup, model: Model, source: object, args: Args, deadline: float | None
 ) -> Iterator[Result]:
-    return shard(group, lambda items: model.solve(items, args.options), source, deadline)  # type: ignore[arg-type]
+    return shard(group, lambda items: model.solve(items, args.options), source, deadline, as_available=True)  # type: ignore[arg-type]
 
 
 def _load(task: Task, args: Args) -> Model:
