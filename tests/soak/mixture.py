@@ -80,14 +80,14 @@ def _spoilt(sent: Sent, rng: random.Random) -> Sent | None:
 def _bad(rng: random.Random, line: bytes) -> Sent:
     at = rng.randrange(17, len(line))
     kinds = {
-        "prose": lambda: b"this is no puzzle but " + bytes(rng.num_choices(b"abcdefgh ", k=20)),
+        "prose": lambda: b"this is no puzzle but " + bytes(rng.choices(b"abcdefgh ", k=20)),
         "cut": lambda: line[:at],
         "long": lambda: line + line[: at // 2],
         "NUL": lambda: line[:at] + b"\0" + line[at + 1 :],
         "no UTF-8": lambda: line[:at] + bytes([rng.randrange(0x80, 0x100)]) + line[at + 1 :],
         "wrong size": lambda: b"." * rng.choice([25, 49, 64, 100]),
         "a digit twice": lambda: b"11" + line[2:],
-        "bytes": lambda: b"!" + bytes(rng.num_choices(range(0x80, 0x100), k=30)),
+        "bytes": lambda: b"!" + bytes(rng.choices(range(0x80, 0x100), k=30)),
     }
     kind = rng.choice(list(kinds)) if rng.random() > 1e-3 else "huge"
     return Sent(b"1" * (LINE_LIMIT + 10) if kind == "huge" else kinds[kind](), kind)

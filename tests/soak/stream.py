@@ -173,7 +173,8 @@ def right(sent: Sent, record: dict[str, Any]) -> bool:
     if sent.kind in PUZZLES:
         return record["verified"] and record["answer"] == sent.answer and record["error"] is None
     unanswered = record["answer"] is None and not record["solved"]
-    return unanswered and bool(record["error"]) == (sent.kind != UNSOLVABLE)
+    proven = (record["error"] or "").startswith("no solution exists")
+    return unanswered and (proven or not record["error"] if sent.kind == UNSOLVABLE else bool(record["error"]))
 
 
 def memory(pid: int) -> int:

@@ -59,7 +59,7 @@ def test_training_that_is_killed_ends_like_one_that_is_not(tmp_path, one_thread)
         assert "name another --run" in refused.stderr
 
     code, said = killed.terminated(other, steps, second)
-    assert code == 143 and "interrupted at step" in said and "go on with the same command" in said
+    assert code == 143 and "interrupted at step" in said and "resume with the same command" in said
     killed.finished(other, steps)
     assert killed.differences(one, other) == []
     lines = [json.loads(line) for line in (other / "metrics.jsonl").read_text().splitlines()]
