@@ -115,7 +115,7 @@ def train(
     differs = {
         "muon": {"optimizer": "muon", "lr": 0.02},
         "parts": {"grad_accum_steps": 2},
-        "bptt_steps": {"bptt_steps": 2},
+        "window": {"bptt_steps": 2},
     }
     settings |= differs.get(kind, {})
     model, draw = (TABLE, table) if kind == "table" else (UNITS, sudoku)
