@@ -7,8 +7,8 @@
 
 In training each process computes its share of every batch, and gradients are summed. This is one flat all_reduce and no
 DistributedDataParallel: losses are normalised by the whole batch before (DDP averages over processes, which is wrong
-where they hold unequal numbers of tokens), and networks this small fit into one message. In solving, the items of a
-window are dealt out by rank, and their results are gathered in order (sharded_map).
+where they hold unequal numbers of tokens), and networks this small fit into one message. sharding.py
+shares the items of a stream.
 
 A single process is a group of one, for which all of this does nothing. torch is imported when a group is joined.
 """
@@ -16,19 +16,15 @@ A single process is a group of one, for which all of this does nothing. torch is
 from __future__ import annotations
 
 import os
-import queue
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from trmsolve.errors import TrmsolveError
 
@@ -37,13 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import Self
 
-Item = TypeVar("Item")
-Output = TypeVar("Output")
-
-COLLECTIVE_TIMEOUT = timedelta(
-    days=1
-)  # the main process may evaluate for long; dead peers are the watchdog's to notice
-POLL = 0.1  # seconds between two looks at signals while a collective waits
+# Long, because the main process may evaluate for hours. The watchdog notices processes that are gone.
+COLLECTIVE_TIMEOUT = timedelta(days=1)
+RESUME_HINT = "run the same command again: it resumes from the last save"
 
 HEARTBEAT = 1.0  # seconds between two signs of life
 SILENCE = 15.0  # seconds without one after which a process counts as gone
@@ -186,6 +178,16 @@ class ProcessGroup:
                     "give all of them the same command, the same files and the same version",
                 )
 
+    @property
+    def failure_reason(self) -> str:
+        """Which process of the group has failed and why; "" while all run."""
+        return "" if self.watchdog is None else self.watchdog.reason
+
+    def abandon(self, error: BaseException) -> None:
+        """Announce that this process leaves the group because of an error: the others end by PeerLost."""
+        if self.watchdog is not None:
+            self.watchdog.fail("" if isinstance(error, PeerLost) else _one_line(error))
+
     @contextmanager
     def _collective(self) -> Iterator[None]:
         """Turn the backend's errors into PeerLost."""
@@ -194,7 +196,7 @@ class ProcessGroup:
         except RuntimeError as error:  # gloo quotes its socket; NCCL's errors are RuntimeErrors too
             assert self.watchdog is not None
             reason = self.watchdog.failure(wait=2.0) or f"process {self.rank} has lost another one"
-            raise PeerLost(reason, "the same command goes on from the last save") from error
+            raise PeerLost(reason, RESUME_HINT) from error
 
     @classmethod
     @contextmanager
@@ -229,123 +231,15 @@ class ProcessGroup:
         group = cls(info.rank, info.world_size, watchdog)
         try:
             yield group
-            group.broadcast(None)  # nobody leaves before the main process has come here
+            if watchdog.reason:  # a failure that the block has reported: the others do not come here
+                return
+            group.broadcast(None)  # no process leaves before the main process has come here
             group.gather(None)
         except BaseException as error:
-            watchdog.fail("" if isinstance(error, PeerLost) else _one_line(error))
+            group.abandon(error)
             raise  # without destroying the group, which would wait for the others
         watchdog.stop()
         dist.destroy_process_group()
-
-
-# -- streams --------------------------------------------------------------------------------------------------------
-
-
-def sharded_map(
-    group: ProcessGroup,
-    function: Callable[[Iterator[Item]], Iterable[Output]],
-    items: Iterable[Item],
-    window: int = 64,
-    deadline: float | None = None,
-    as_available: bool = False,
-) -> Iterator[Output]:
-    """One output per item, in the items' order, computed by all processes; only the main process gets them.
-
-    function: maps an iterator of items to one output each, in order. items: read by the main process alone. Windows of
-    `window` items per process are broadcast; process r computes the items r, r + world_size, ... of each and the
-    outputs are gathered. Call it in every process, and exhaust it. deadline: time.monotonic() at which TimeoutError
-    is raised. as_available: a window holds what has been read by then, at least one item, so that a slow input holds up
-    no output.
-    """
-    if group.world_size == 1:
-        yield from function(iter(items))
-        return
-    size = window * group.world_size
-    windows = _available(items, size, deadline) if as_available and group.is_main else _full(items, size)
-    with ThreadPoolExecutor(1, "collectives") as executor, closing(windows):
-
-        def interruptible(collective: Callable[[], Any]) -> Any:
-            """Wait for a collective in another thread, so that this one still sees signals and the deadline."""
-            future = executor.submit(collective)
-            while True:
-                try:
-                    return future.result(POLL)
-                except FutureTimeout:
-                    if future.done():
-                        raise
-                    if deadline is not None and time.monotonic() >= deadline:
-                        _abandon(group, "out of time")
-                        raise TimeoutError from None
-
-        while True:
-            try:
-                batch = next(windows, []) if group.is_main else []
-            except TimeoutError:
-                _abandon(group, "out of time")
-                raise
-            batch = interruptible(lambda batch=batch: group.broadcast(batch))
-            if not batch:
-                return
-            outputs = list(function(iter(batch[group.rank :: group.world_size])))
-            by_rank = interruptible(lambda outputs=outputs: group.gather(outputs))
-            if by_rank is not None:
-                streams = [iter(part) for part in by_rank]
-                yield from (next(streams[k % group.world_size]) for k in range(len(batch)))
-
-
-def _full(items: Iterable[Item], size: int) -> Generator[list[Item], None, None]:
-    source = iter(items)
-    while batch := list(islice(source, size)):
-        yield batch
-
-
-def _available(items: Iterable[Item], size: int, deadline: float | None) -> Generator[list[Item], None, None]:
-    """Lists of 1 to `size` items, read by another thread. Raises what reading raises, and TimeoutError."""
-    inbox: queue.Queue[Any] = queue.Queue(size)
-    stopped = threading.Event()
-
-    def put(entry: tuple[str, Any]) -> bool:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                inbox.put(entry, timeout=POLL)
-                return True
-        return False
-
-    def read() -> None:
-        try:
-            if all(put(("item", item)) for item in items):
-                put(("end", None))
-        except Exception as error:  # raised again where the items are used
-            put(("error", error))
-
-    threading.Thread(target=read, name="items", daemon=True).start()
-    try:
-        kind = "item"
-        while kind == "item":
-            batch: list[Item] = []
-            while len(batch) < size:
-                try:
-                    kind, value = inbox.get(timeout=POLL) if not batch else inbox.get_nowait()
-                except queue.Empty:
-                    if batch:
-                        break
-                    if deadline is not None and time.monotonic() >= deadline:
-                        raise TimeoutError from None
-                    continue
-                if kind != "item":
-                    break
-                batch.append(value)
-            if batch:
-                yield batch
-            if kind == "error":
-                raise value
-    finally:
-        stopped.set()
-
-
-def _abandon(group: ProcessGroup, reason: str) -> None:
-    if group.watchdog is not None:
-        group.watchdog.fail(reason)
 
 
 # -- liveness -------------------------------------------------------------------------------------------------------
@@ -369,6 +263,7 @@ class Watchdog(threading.Thread):
         self._store = dist.PrefixStore("/".join(("trmsolve", *run)), store)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
+        self.reason = ""  # of the first failure in the group, once this process has seen it
 
     def run(self) -> None:
         peer = (self.rank + 1) % self.world_size
@@ -384,17 +279,18 @@ class Watchdog(threading.Thread):
                 last_heartbeat, since = heartbeat, time.monotonic()
             elif time.monotonic() - since > SILENCE:
                 self._announce(f"no heartbeat of process {peer} for {SILENCE:.0f} seconds")
-            if reason := self.failure():
-                self._exit(reason)
+            if self.failure():
+                self._exit(self.reason)
                 return
 
     def failure(self, wait: float = 0.0) -> str:
-        """Which process failed and why, once one has announced it, waiting so many seconds for it; "" otherwise."""
+        """Which process has announced a failure and why, waiting up to `wait` seconds for it; "" otherwise."""
         until = time.monotonic() + wait
         while True:
             with suppress(RuntimeError), self._lock:
                 if self._store.check(["failed"]):
-                    return self._store.get("failed").decode()
+                    self.reason = self._store.get("failed").decode()
+                    return self.reason
             if time.monotonic() >= until:
                 return ""
             time.sleep(0.1)
@@ -410,6 +306,7 @@ class Watchdog(threading.Thread):
         self.join()
 
     def _announce(self, message: str) -> None:
+        self.reason = self.reason or message
         with suppress(RuntimeError), self._lock:
             self._store.compare_set("failed", "", message)
 
@@ -422,7 +319,7 @@ class Watchdog(threading.Thread):
     def _exit(self, reason: str) -> None:
         if not self._stopped.wait(GRACE):
             with suppress(OSError, ValueError):
-                print(f"error: {reason}\n  the same command goes on from the last save", file=sys.stderr, flush=True)
+                print(f"error: {reason}\n  {RESUME_HINT}", file=sys.stderr, flush=True)
             os._exit(ERROR_CODE)
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of failure a user can meet; the command line turns both into one clear message, never a traceback."""
+"""The failures a user can meet. The command line turns each into one clear message, never a traceback."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ class TrmsolveError(Exception):
 
 
 class InputError(TrmsolveError):
-    """Input that cannot be read as a puzzle. `source` is "file:line"; the neighbours in a stream go on."""
+    """Input that cannot be read as a puzzle. `source` is "file:line". Other puzzles are still solved."""
 
     def __init__(self, source: str, message: str, hint: str = "") -> None:
         super().__init__(f"{source}: {message}" if source else message, hint)
         self.source = source
+
+
+class DeadlineExceeded(TimeoutError):
+    """The deadline has passed; finished results were delivered. in_progress: puzzles read but not finished."""
+
+    def __init__(self, in_progress: int = 0) -> None:
+        super().__init__(f"deadline exceeded with {in_progress} puzzles in progress")
+        self.in_progress = in_progress
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

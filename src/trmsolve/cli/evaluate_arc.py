@@ -146,7 +146,9 @@ def _adapted(
     if group is None:
         stream = model.adapt(due, options)
     else:
-        stream = sharding.shard(group, lambda items: model.adapt(items, options), due, window=options.tasks_per_batch)
+        stream = sharding.shard(
+            group, lambda items, _: model.adapt(items, options), due, window=options.tasks_per_batch
+        )
         if not group.is_main:
             yield from stream  # computes its share, and yields nothing
             return

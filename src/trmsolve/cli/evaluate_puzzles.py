@@ -135,9 +135,11 @@ def _sharded(group: ProcessGroup, model: Model) -> dict[str, Any]:
     from trmsolve.inference.evaluate import rollout
 
     return {
-        "solve_fn": lambda puzzles, options: sharding.shard(group, lambda items: model.solve(items, options), puzzles),
+        "solve_fn": lambda puzzles, options: sharding.shard(
+            group, lambda items, _: model.solve(items, options), puzzles
+        ),
         "rollout_fn": lambda batches, steps: sharding.shard(
-            group, lambda items: rollout(model.solver, items, steps), batches, window=2
+            group, lambda items, _: rollout(model.solver, items, steps), batches, window=2
         ),
     }
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from trmsolve.distributed import ProcessGroup, get_dist_info, sharded_map
+from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import TrmsolveError
-from trmsolve.inference.prefetch import DeadlineExceeded
+from trmsolve.sharding import sharded_map
 
 
 @contextmanager
@@ -30,17 +30,14 @@ def process_group() -> Iterator[ProcessGroup | None]:
 
 def shard(
     group: ProcessGroup,
-    function: Callable[[Iterator[Any]], Iterable[Any]],
+    function: Callable[[Iterator[Any], float | None], Iterable[Any]],
     items: Iterable[Any],
     deadline: float | None = None,
     window: int = 64,
     as_available: bool = False,
 ) -> Iterator[Any]:
-    """sharded_map with the deadline's own exception. In other processes than the main one it yields nothing."""
-    try:
-        yield from sharded_map(group, function, items if group.is_main else (), window, deadline, as_available)
-    except TimeoutError:
-        raise DeadlineExceeded from None
+    """sharded_map over the main process's items. In the other processes it yields nothing."""
+    yield from sharded_map(group, function, items if group.is_main else (), window, deadline, as_available)
 
 
 def own_device(device: str) -> str:

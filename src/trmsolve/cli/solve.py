@@ -231,7 +231,10 @@ def _results(
 def _solve_sharded(
     group: ProcessGroup, model: Model, source: object, args: Args, deadline: float | None
 ) -> Iterator[Result]:
-    return shard(group, lambda items: model.solve(items, args.options), source, deadline, as_available=True)  # type: ignore[arg-type]
+    def solve_share(items: Iterator[Record], deadline: float | None) -> Iterator[Result]:
+        return model.solve(items, args.options, deadline=deadline)
+
+    return shard(group, solve_share, source, deadline, as_available=True)  # type: ignore[arg-type]
 
 
 def _load(task: Task, args: Args) -> Model:

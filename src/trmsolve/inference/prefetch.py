@@ -8,17 +8,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from trmsolve.errors import DeadlineExceeded
+
 PREFETCH = 256  # records read ahead of their use
 
 _END = object()
-
-
-class DeadlineExceeded(Exception):
-    """The deadline has passed; finished results were delivered. in_progress: puzzles read but not finished."""
-
-    def __init__(self, in_progress: int = 0) -> None:
-        super().__init__(f"deadline exceeded with {in_progress} puzzles in progress")
-        self.in_progress = in_progress
 
 
 class Prefetcher:

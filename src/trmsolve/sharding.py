@@ -1,0 +1,213 @@
+"""A stream shared among the processes of torchrun: items are dealt out by rank, outputs come back in the items' order.
+
+The main process reads the items in windows and broadcasts each window. Process r computes its items r, r + world_size,
+..., and the outputs are gathered. Collectives run on a thread of their own, because a process that waits inside gloo
+sees no signal: so SIGTERM, the deadline and the failure of another process end the wait within POLL seconds.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from trmsolve.distributed import RESUME_HINT, PeerLost, ProcessGroup
+from trmsolve.errors import DeadlineExceeded
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
+Function = Callable[[Iterator[Item], "float | None"], Iterable[Output]]
+
+POLL = 0.1  # seconds between two looks at the deadline and at the other processes
+PEER_DELAY = 2.0  # seconds beyond the deadline that the other processes have to hand in what they computed
+
+
+class Window(NamedTuple, Generic[Item]):
+    """What the main process broadcasts: the next items, and the seconds left to compute them."""
+
+    items: list[Item]
+    seconds_left: float | None
+
+
+class Share(NamedTuple, Generic[Output]):
+    """What a process computed of a window: one output per item of its own, fewer if time ran out."""
+
+    outputs: list[Output]
+    expired: bool
+
+
+def sharded_map(
+    group: ProcessGroup,
+    function: Function[Item, Output],
+    items: Iterable[Item],
+    window: int = 64,
+    deadline: float | None = None,
+    as_available: bool = False,
+) -> Iterator[Output]:
+    """Yield one output per item, in the items' order, computed by all processes; only the main process gets them.
+
+    Call it in every process. In the others than the main one it yields nothing and returns when the main process has
+    no more items, has left the loop early, or has reached the deadline.
+
+    function: maps an iterator of items and a deadline to one output per item, in order; it may raise DeadlineExceeded.
+    items: read by the main process alone. window: items per process and broadcast. deadline: a time.monotonic() of the
+    main process. as_available: a window holds the items read so far, at least one, so that slow input delays no output.
+    Raises DeadlineExceeded after yielding the outputs before the first missing one, and PeerLost.
+    """
+    if group.world_size == 1:
+        yield from function(iter(items), deadline)
+        return
+    collectives = _Collectives(group)
+    try:
+        if group.is_main:
+            size = window * group.world_size
+            windows = _available(items, size, deadline) if as_available else _full(items, size)
+            yield from _lead(group, collectives, function, windows, deadline)
+        else:
+            _follow(group, collectives, function)
+    except (DeadlineExceeded, GeneratorExit):  # all processes have left the loop
+        raise
+    except BaseException as error:
+        group.abandon(error)
+        raise
+    finally:
+        collectives.close()
+
+
+def _lead(
+    group: ProcessGroup,
+    collectives: _Collectives,
+    function: Function[Item, Output],
+    windows: Generator[list[Item], None, None],
+    deadline: float | None,
+) -> Iterator[Output]:
+    """The main process's loop."""
+    last_wait = None if deadline is None else deadline + PEER_DELAY
+    try:
+        with closing(windows):
+            for batch in windows:
+                seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                collectives.run(group.broadcast, Window(batch, seconds_left), deadline=last_wait)
+                share = _compute(function, batch[:: group.world_size], deadline)
+                shares = collectives.run(group.gather, share, deadline=last_wait)
+                outputs = [iter(share.outputs) for share in shares]
+                for k in range(len(batch)):
+                    try:
+                        output = next(outputs[k % group.world_size])
+                    except StopIteration:
+                        raise DeadlineExceeded(len(batch) - k) from None
+                    yield output
+                if any(share.expired for share in shares):
+                    raise DeadlineExceeded
+    except (DeadlineExceeded, GeneratorExit):
+        with suppress(PeerLost):
+            collectives.run(group.broadcast, None, deadline=time.monotonic() + PEER_DELAY)
+        raise
+    collectives.run(group.broadcast, None, deadline=last_wait)
+
+
+def _follow(group: ProcessGroup, collectives: _Collectives, function: Function[Item, Output]) -> None:
+    """The loop of the other processes."""
+    while (window := collectives.run(group.broadcast, None)) is not None:
+        deadline = None if window.seconds_left is None else time.monotonic() + window.seconds_left
+        share = _compute(function, window.items[group.rank :: group.world_size], deadline)
+        collectives.run(group.gather, share)
+
+
+def _compute(function: Function[Item, Output], items: list[Item], deadline: float | None) -> Share[Output]:
+    outputs: list[Output] = []
+    try:
+        outputs.extend(function(iter(items), deadline))  # keeps what came before an exception
+    except DeadlineExceeded:
+        return Share(outputs, True)
+    return Share(outputs, False)
+
+
+class _Collectives:
+    """Runs one collective after the other on a daemon thread, which may stay behind in one that never ends."""
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self._group = group
+        self._calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="collectives", daemon=True).start()
+
+    def run(self, collective: Callable[[Any], Any], value: Any, deadline: float | None = None) -> Any:
+        """Return collective(value). Raises PeerLost when another process fails, or when it is late beyond deadline."""
+        self._calls.put(lambda: collective(value))
+        while True:
+            if reason := self._group.failure_reason:
+                raise PeerLost(reason, RESUME_HINT)
+            with suppress(queue.Empty):
+                result, error = self._results.get(timeout=POLL)
+                if error is not None:
+                    raise error
+                return result
+            if deadline is not None and time.monotonic() >= deadline:
+                raise PeerLost("another process is late", "give --timeout more seconds")
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                self._results.put((call(), None))
+            except BaseException as error:
+                self._results.put((None, error))
+
+
+def _full(items: Iterable[Item], size: int) -> Generator[list[Item], None, None]:
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _available(items: Iterable[Item], size: int, deadline: float | None) -> Generator[list[Item], None, None]:
+    """Lists of 1 to `size` items, read by another thread. Raises what reading raises, and DeadlineExceeded."""
+    inbox: queue.Queue[tuple[str, Any]] = queue.Queue(size)
+    stopped = threading.Event()
+
+    def put(kind: str, value: Any = None) -> bool:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                inbox.put((kind, value), timeout=POLL)
+                return True
+        return False
+
+    def read() -> None:
+        try:
+            if all(put("item", item) for item in items):
+                put("end")
+        except Exception as error:  # raised again where the items are used
+            put("error", error)
+
+    threading.Thread(target=read, name="items", daemon=True).start()
+    try:
+        kind = "item"
+        value: Any = None
+        while kind == "item":
+            batch: list[Item] = []
+            while len(batch) < size:
+                try:
+                    kind, value = inbox.get(timeout=POLL) if not batch else inbox.get_nowait()
+                except queue.Empty:
+                    if batch:
+                        break
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise DeadlineExceeded from None
+                    continue
+                if kind != "item":
+                    break
+                batch.append(value)
+            if batch:
+                yield batch
+            if kind == "error":
+                raise value  # the exception that reading raised
+    finally:
+        stopped.set()
