@@ -15,7 +15,7 @@ import torch.distributed as dist
 from trmsolve import distributed
 from trmsolve.distributed import ProcessGroup
 
-BOUND = 120.0  # seconds after which a process that hangs is killed: far more than any of them needs
+BOUND = 600.0  # seconds after which a process that hangs is killed: far more than any of them needs
 
 
 class Group:

@@ -16,6 +16,7 @@ A single process is a group of one, for which all of this does nothing. torch is
 from __future__ import annotations
 
 import os
+import queue
 import re
 import sys
 import threading
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 COLLECTIVE_TIMEOUT = timedelta(days=1)
 RESUME_HINT = "run the same command again: it resumes from the last save"
 
+POLL = 0.1  # seconds between two looks at signals, the deadline and the other processes
 HEARTBEAT = 1.0  # seconds between two signs of life
 SILENCE = 15.0  # seconds without one after which a process counts as gone
 GRACE = 5.0  # seconds that a process has to end by itself
@@ -111,6 +113,7 @@ class ProcessGroup:
     rank: int = 0
     world_size: int = 1
     watchdog: Watchdog | None = None
+    thread: CollectiveThread | None = None
 
     @property
     def is_main(self) -> bool:
@@ -147,27 +150,31 @@ class ProcessGroup:
 
         return wait
 
-    def broadcast(self, value: Any) -> Any:
-        """The main process's value, in every process. Tensors in it must be on the CPU."""
+    def broadcast(self, value: Any, deadline: float | None = None) -> Any:
+        """The main process's value, in every process. Tensors in it must be on the CPU.
+
+        deadline: time.monotonic() after which PeerLost is raised.
+        """
         if self.world_size == 1:
             return value
         import torch.distributed as dist
 
-        box = [value if self.is_main else None]
-        with self._collective():
-            dist.broadcast_object_list(box)
-        return box[0]
+        objects = [value if self.is_main else None]
+        self._run(lambda: dist.broadcast_object_list(objects), deadline)
+        return objects[0]
 
-    def gather(self, value: Any) -> list[Any] | None:
-        """Every process's value by rank in the main process, None elsewhere. Tensors in it must be on the CPU."""
+    def gather(self, value: Any, deadline: float | None = None) -> list[Any] | None:
+        """Every process's value by rank in the main process, None elsewhere. Tensors in it must be on the CPU.
+
+        deadline: time.monotonic() after which PeerLost is raised.
+        """
         if self.world_size == 1:
             return [value]
         import torch.distributed as dist
 
-        boxes: list[Any] | None = [None] * self.world_size if self.is_main else None
-        with self._collective():
-            dist.gather_object(value, boxes)
-        return boxes
+        objects: list[Any] | None = [None] * self.world_size if self.is_main else None
+        self._run(lambda: dist.gather_object(value, objects), deadline)
+        return objects
 
     def assert_equal(self, **values: Any) -> None:
         """Raise TrmsolveError where a value differs from the main process's: `data`, `config`, ..."""
@@ -187,6 +194,18 @@ class ProcessGroup:
         """Announce that this process leaves the group because of an error: the others end by PeerLost."""
         if self.watchdog is not None:
             self.watchdog.fail("" if isinstance(error, PeerLost) else _one_line(error))
+
+    def _run(self, collective: Callable[[], object], deadline: float | None) -> None:
+        """Run a collective so that signals, the deadline and the failure of another process end the wait for it."""
+        assert self.thread is not None
+        self.thread.start_call(collective)
+        while not self.thread.wait(POLL):
+            if self.failure_reason:
+                raise PeerLost(self.failure_reason, RESUME_HINT)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise PeerLost("another process is late", "give --timeout more seconds")
+        with self._collective():
+            self.thread.raise_error()
 
     @contextmanager
     def _collective(self) -> Iterator[None]:
@@ -228,7 +247,7 @@ class ProcessGroup:
         except (RuntimeError, ValueError, OSError) as error:
             raise TrmsolveError(f"process {info.rank} cannot join the others: {_one_line(error)}") from error
         watchdog.start()
-        group = cls(info.rank, info.world_size, watchdog)
+        group = cls(info.rank, info.world_size, watchdog, CollectiveThread())
         try:
             yield group
             if watchdog.reason:  # a failure that the block has reported: the others do not come here
@@ -242,7 +261,41 @@ class ProcessGroup:
         dist.destroy_process_group()
 
 
-# -- liveness -------------------------------------------------------------------------------------------------------
+class CollectiveThread:
+    """Runs one collective at a time on a daemon thread.
+
+    A process that waits inside gloo sees no signal. So the main thread waits outside, and leaves this thread behind in a
+    collective that never ends.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+        threading.Thread(target=self._work, name="collectives", daemon=True).start()
+
+    def start_call(self, call: Callable[[], object]) -> None:
+        """Begin a call, after the one before has ended."""
+        self._done.clear()
+        self._calls.put(call)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the call; whether it has ended."""
+        return self._done.wait(seconds)
+
+    def raise_error(self) -> None:
+        """Raise what the call raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while True:
+            call, self._error = self._calls.get(), None
+            try:
+                call()
+            except BaseException as error:
+                self._error = error
+            self._done.set()
 
 
 class Watchdog(threading.Thread):

@@ -1,8 +1,7 @@
 """A stream shared among the processes of torchrun: items are dealt out by rank, outputs come back in the items' order.
 
 The main process reads the items in windows and broadcasts each window. Process r computes its items r, r + world_size,
-..., and the outputs are gathered. Collectives run on a thread of their own, because a process that waits inside gloo
-sees no signal: so SIGTERM, the deadline and the failure of another process end the wait within POLL seconds.
+..., and the outputs are gathered.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from trmsolve.distributed import RESUME_HINT, PeerLost, ProcessGroup
+from trmsolve.distributed import POLL, PeerLost, ProcessGroup
 from trmsolve.errors import DeadlineExceeded
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
 Function = Callable[[Iterator[Item], "float | None"], Iterable[Output]]
 
-POLL = 0.1  # seconds between two looks at the deadline and at the other processes
 PEER_DELAY = 2.0  # seconds beyond the deadline that the other processes have to hand in what they computed
 
 
@@ -61,26 +59,22 @@ def sharded_map(
     if group.world_size == 1:
         yield from function(iter(items), deadline)
         return
-    collectives = _Collectives(group)
     try:
         if group.is_main:
             size = window * group.world_size
             windows = _available(items, size, deadline) if as_available else _full(items, size)
-            yield from _lead(group, collectives, function, windows, deadline)
+            yield from _lead(group, function, windows, deadline)
         else:
-            _follow(group, collectives, function)
+            _follow(group, function)
     except (DeadlineExceeded, GeneratorExit):  # all processes have left the loop
         raise
     except BaseException as error:
         group.abandon(error)
         raise
-    finally:
-        collectives.close()
 
 
 def _lead(
     group: ProcessGroup,
-    collectives: _Collectives,
     function: Function[Item, Output],
     windows: Generator[list[Item], None, None],
     deadline: float | None,
@@ -91,9 +85,10 @@ def _lead(
         with closing(windows):
             for batch in windows:
                 seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                collectives.run(group.broadcast, Window(batch, seconds_left), deadline=last_wait)
+                group.broadcast(Window(batch, seconds_left), last_wait)
                 share = _compute(function, batch[:: group.world_size], deadline)
-                shares = collectives.run(group.gather, share, deadline=last_wait)
+                shares = group.gather(share, last_wait)
+                assert shares is not None  # in the main process
                 outputs = [iter(share.outputs) for share in shares]
                 for k in range(len(batch)):
                     try:
@@ -105,17 +100,17 @@ def _lead(
                     raise DeadlineExceeded
     except (DeadlineExceeded, GeneratorExit):
         with suppress(PeerLost):
-            collectives.run(group.broadcast, None, deadline=time.monotonic() + PEER_DELAY)
+            group.broadcast(None, time.monotonic() + PEER_DELAY)
         raise
-    collectives.run(group.broadcast, None, deadline=last_wait)
+    group.broadcast(None, last_wait)
 
 
-def _follow(group: ProcessGroup, collectives: _Collectives, function: Function[Item, Output]) -> None:
+def _follow(group: ProcessGroup, function: Function[Item, Output]) -> None:
     """The loop of the other processes."""
-    while (window := collectives.run(group.broadcast, None)) is not None:
+    while (window := group.broadcast(None)) is not None:
         deadline = None if window.seconds_left is None else time.monotonic() + window.seconds_left
         share = _compute(function, window.items[group.rank :: group.world_size], deadline)
-        collectives.run(group.gather, share)
+        group.gather(share)
 
 
 def _compute(function: Function[Item, Output], items: list[Item], deadline: float | None) -> Share[Output]:
@@ -125,41 +120,6 @@ def _compute(function: Function[Item, Output], items: list[Item], deadline: floa
     except DeadlineExceeded:
         return Share(outputs, True)
     return Share(outputs, False)
-
-
-class _Collectives:
-    """Runs one collective after the other on a daemon thread, which may stay behind in one that never ends."""
-
-    def __init__(self, group: ProcessGroup) -> None:
-        self._group = group
-        self._calls: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="collectives", daemon=True).start()
-
-    def run(self, collective: Callable[[Any], Any], value: Any, deadline: float | None = None) -> Any:
-        """Return collective(value). Raises PeerLost when another process fails, or when it is late beyond deadline."""
-        self._calls.put(lambda: collective(value))
-        while True:
-            if reason := self._group.failure_reason:
-                raise PeerLost(reason, RESUME_HINT)
-            with suppress(queue.Empty):
-                result, error = self._results.get(timeout=POLL)
-                if error is not None:
-                    raise error
-                return result
-            if deadline is not None and time.monotonic() >= deadline:
-                raise PeerLost("another process is late", "give --timeout more seconds")
-
-    def close(self) -> None:
-        """Let the thread end."""
-        self._calls.put(None)
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            try:
-                self._results.put((call(), None))
-            except BaseException as error:
-                self._results.put((None, error))
 
 
 def _full(items: Iterable[Item], size: int) -> Generator[list[Item], None, None]:
