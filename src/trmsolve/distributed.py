@@ -264,7 +264,7 @@ class ProcessGroup:
 class CollectiveThread:
     """Runs one collective at a time on a daemon thread.
 
-    A process that waits inside gloo sees no signal. So the main thread waits outside, and leaves this thread behind in a
+    A process that waits inside gloo sees no signal. So the main thread waits outside, and leaves this thread in a
     collective that never ends.
     """
 
