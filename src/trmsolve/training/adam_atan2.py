@@ -29,9 +29,8 @@ class AdamATan2(Foreach):
         count = torch.zeros(())  # on the CPU: its value is read at each step
         return {"step": count, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
 
-    def update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         lr, (beta1, beta2) = group["lr"], group["betas"]
-        grads = [p.grad for p in params]
         m, v = ([self.state[p][name] for p in params] for name in ("exp_avg", "exp_avg_sq"))
         for p in params:
             self.state[p]["step"] += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trmsolve.errors import TrmsolveError, did_you_mean
+from trmsolve.model.config import BOUNDS as MODEL_BOUNDS
 from trmsolve.model.config import TRMConfig
 
 OPTIMIZERS = ("muon", "adamw", "adam-atan2")
@@ -60,6 +61,12 @@ class TrainConfig:
         for name, (low, high) in BOUNDS.items():
             if (value := getattr(self, name)) is not None and not low <= value <= high:
                 raise TrmsolveError(f"train.{name}: a number from {low:g} to {high:g} needed, found {value!r}")
+        for until, T, n in self.depth_curriculum:
+            if not (0 <= until <= 1 and _fits_model("T", T) and _fits_model("n", n)):
+                raise TrmsolveError(
+                    f"train.depth_curriculum: rows of [share, T, n] needed, found {[until, T, n]}",
+                    "a share of the run up to 1, and a depth that a model may have",
+                )
         if self.bptt_steps > 1 and self.continue_weight:
             raise TrmsolveError(
                 "train.bptt_steps: the value of continuing is learnt from single steps",
@@ -86,6 +93,11 @@ class TrainConfig:
         """Whether the steps or the minutes are used up."""
         by_steps = self.steps is not None and step >= self.steps
         return by_steps or (self.minutes is not None and seconds >= 60 * self.minutes)
+
+
+def _fits_model(name: str, value: int) -> bool:
+    low, high = MODEL_BOUNDS[name]
+    return low <= value <= high
 
 
 BOUNDS: dict[str, tuple[float, float]] = {

@@ -12,7 +12,7 @@ class Foreach(torch.optim.Optimizer):
     """Subclasses define the initial state of a parameter, and the joint update of a group's parameters."""
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step of every parameter that has a gradient."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -20,12 +20,12 @@ class Foreach(torch.optim.Optimizer):
                 if not self.state[p]:
                     self.state[p] = self.init_state(p)
             if params:
-                self.update(group, params)
+                self.update(group, params, [p.grad for p in params])
 
     def init_state(self, p: Tensor) -> dict[str, Tensor]:
         """The state before the first step."""
         raise NotImplementedError
 
-    def update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
         """A step of these parameters, in place; each has a gradient and a state."""
         raise NotImplementedError

@@ -129,19 +129,27 @@ class MicroBatches:
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """The inverse of state(): the samples are drawn again from their indices.
 
-        When the data have changed since, the slots start afresh, at the position that the run had reached.
+        When the data have changed since, the slots start afresh, at the position that the run had reached. Raises
+        KeyError and ValueError for what no state() returned.
         """
         schedule = self.schedule
-        schedule.index, schedule.age, schedule.min_age = tensors["slots"].numpy().copy()
-        schedule.next_index = numbers["next_index"]
+        slots, next_index, y, z = tensors["slots"], numbers["next_index"], tensors["y"], tensors["z"]
+        if slots.shape != (3, len(schedule)) or slots.dtype != torch.int64 or (slots < 0).any():
+            raise ValueError("its slots are damaged")
+        if type(next_index) is not int or next_index <= int(slots[0].max()):
+            raise ValueError(f"its next draw is {next_index!r}")
+        if y.shape != z.shape or y.shape[1:] != self.micro_batches[0].y.shape[1:] or not y.is_floating_point():
+            raise ValueError("its states y and z are damaged")
+        schedule.index, schedule.age, schedule.min_age = slots.numpy().copy()
+        schedule.next_index = next_index
         for carry in self.micro_batches:
             carry.reset()
         lengths = self._lengths()
-        if len(tensors["y"]) == sum(lengths):
+        if len(y) == sum(lengths):
             starts = np.concatenate([[0], np.cumsum(lengths)])
             for carry in self.micro_batches:
                 rows = slice(int(starts[carry.own.start]), int(starts[carry.own.stop]))
-                carry.restore(tensors["y"][rows], tensors["z"][rows])
+                carry.restore(y[rows], z[rows])
         else:
             schedule.fill(range(len(schedule)))
             for carry in self.micro_batches:

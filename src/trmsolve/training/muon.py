@@ -33,11 +33,11 @@ class Muon(Foreach):
     def init_state(self, p: Tensor) -> dict[str, Tensor]:
         return {"momentum_buffer": torch.zeros_like(p)}
 
-    def update(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        lr, grads = group["lr"], [p.grad for p in params]
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        lr = group["lr"]
         momenta = [self.state[p]["momentum_buffer"] for p in params]
         torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
-        updates = orthogonal(torch._foreach_lerp(grads, momenta, group["momentum"]))
+        updates = orthogonal(list(torch._foreach_lerp(grads, momenta, group["momentum"])))
         torch._foreach_mul_(updates, [-lr * max(1, p.shape[0] / p.shape[1]) ** 0.5 for p in params])
         torch._foreach_mul_(params, 1 - lr * group["weight_decay"])
         torch._foreach_add_(params, updates)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from trmsolve.model.trm import TRM
 from trmsolve.training.adam_atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.muon import Muon
+
+Model = TypeVar("Model", bound=nn.Module)
 
 BETAS = (0.9, 0.95)  # of everything that descends from Adam (arXiv 2510.04871, section 5)
 
@@ -29,11 +32,9 @@ class Optimizers:
             self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.weight_decay), config.lr
             self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_weight_decay), config.adam_lr
         else:
-            optimizer = {"adamw": _adamw, "adam-atan2": AdamATan2}[config.optimizer]
-            self.parts[config.optimizer] = (
-                optimizer(model.parameters(), config.lr, BETAS, config.weight_decay),
-                config.lr,
-            )
+            makers: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": _adamw, "adam-atan2": AdamATan2}
+            optimizer = makers[config.optimizer](model.parameters(), config.lr, BETAS, config.weight_decay)
+            self.parts[config.optimizer] = optimizer, config.lr
 
     def step(self, rate: float) -> None:
         """One step of each at `rate` times its learning rate; then the gradients are dropped."""
@@ -53,13 +54,25 @@ class Optimizers:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of state(); an optimizer of which there is nothing starts afresh."""
+        """The inverse of state(); an optimizer of which there is nothing starts afresh.
+
+        Raises ValueError for tensors that are no state of these parameters.
+        """
         for which, (optimizer, _) in self.parts.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
-                kind, index, name = key.split(".", 2)
+                kind, number, name = key.split(".", 2)
                 if kind == which:
-                    state.setdefault(int(index), {})[name] = value
+                    state.setdefault(int(number), {})[name] = value
+            params = [p for group in optimizer.param_groups for p in group["params"]]
+            for index, values in state.items():
+                same_names = values.keys() == next(iter(state.values())).keys()
+                if (
+                    index >= len(params)
+                    or not same_names
+                    or any(value.ndim and value.shape != params[index].shape for value in values.values())
+                ):
+                    raise ValueError(f"the optimizer's state {which}.{index} fits no parameter")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -84,10 +97,10 @@ def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float)
     table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
 
 
-class EMA:
+class EMA(Generic[Model]):
     """Exponential moving average of a model's parameters, kept in fp32 (a bf16 shadow freezes)."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         for averaged, live in zip(self.model.modules(), model.modules(), strict=True):
             for name, buffer in live.named_buffers(recurse=False):  # no parameters, no average: a table may be huge

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from trmsolve.device import set_device
 from trmsolve.distributed import CollectiveError, ProcessGroup
+from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
@@ -88,7 +89,8 @@ class Trainer:
         self.batch = MicroBatches(
             self.draw, self.model, config, torch.bfloat16 if autocast else torch.float32, self.group
         )
-        self.step, self.seconds, self.history = 0, 0.0, []
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict[str, Any]] = []  # evaluations
         self.supervised = 0  # supervision steps, summed over puzzles
         if (saved := self.group.broadcast(run_dir.load() if self.group.is_main else None)) is not None:
             self._restore(*saved)
@@ -130,8 +132,12 @@ class Trainer:
 
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         # n, T and N_sup shape no tensor: a depth curriculum may change them between two sessions of a run.
-        free = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
-        saved, expected = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free), self.model.config
+        free: dict[str, Any] = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
+        try:
+            saved = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free)
+        except TrmsolveError as error:
+            raise self.run_dir.damaged(error) from error
+        expected = self.model.config
         if expected.num_puzzles != saved.num_puzzles:
             raise CollectiveError(
                 f"{self.run_dir.path}: holds a run with a table of {saved.num_puzzles} rows, "
@@ -142,16 +148,27 @@ class Trainer:
             raise CollectiveError(
                 f"{self.run_dir.path}: holds a run of another model: {values['model']}", "choose another --run"
             )
+        try:
+            self._restore_parts(tensors, values)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise self.run_dir.damaged(error) from error
+
+    def _restore_parts(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Raises whatever a damaged state leads to."""
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             part, name = key.split("/", 1)
             parts.setdefault(part, {})[name] = value
+        if missing := dict(self.model.named_parameters()).keys() - parts["ema"].keys():
+            raise ValueError(f"no average of {min(missing)}")
+        for name, value in [*parts["model"].items(), *parts["ema"].items()]:
+            if not value.isfinite().all():
+                raise ValueError(f"{name} is not finite")
         self.model.load_state_dict(parts["model"])
         self.ema.model.load_state_dict({**parts["model"], **parts["ema"]})
         self.optimizers.restore(parts["optimizer"])
-        self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
-        self.provenance = values["note"]
-        self.supervised = values["supervised"]
+        self.step, self.seconds, self.history = values["step"], float(values["seconds"]), values["history"]
+        self.provenance, self.supervised = values["note"], values["supervised"]
         if values["config"]["batch_size"] == self.config.batch_size and values["config"]["seed"] == self.config.seed:
             self.batch.restore(parts["slots"], values["slots"])
 
