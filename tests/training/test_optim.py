@@ -9,10 +9,8 @@ from networks import SUDOKU_MODEL
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import official
 from trmsolve.model.trm import TRM
-from trmsolve.training.adam_atan2 import AdamATan2
 from trmsolve.training.config import OPTIMIZERS, TrainConfig
-from trmsolve.training.muon import Muon, orthogonal
-from trmsolve.training.optim import EMA, Optimizers, sign_step
+from trmsolve.training.optim import EMA, AdamATan2, Muon, Optimizers, orthogonal, sign_step
 
 
 def test_adam_atan2_is_its_formula():
@@ -124,7 +122,7 @@ def grads(params, step: int) -> None:
 
 
 def test_muon_takes_the_steps_of_torchs_own(monkeypatch):
-    monkeypatch.setattr("trmsolve.training.muon.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
+    monkeypatch.setattr("trmsolve.training.optim.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
     torch.manual_seed(0)
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
     theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]

@@ -208,7 +208,7 @@ def train(
     from trmsolve.distributed import ProcessGroup, local_device
     from trmsolve.inference.held_out import measure_held_out
     from trmsolve.training.compile import compile_pays
-    from trmsolve.training.export import export_checkpoint
+    from trmsolve.training.provenance import export_checkpoint
     from trmsolve.training.run_dir import RunDir
     from trmsolve.training.trainer import Trainer
 

@@ -8,67 +8,44 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from trmsolve.tasks.base import Sample
 
-DEPTH = 64  # samples kept ready at most
+PREFETCH = 64  # samples kept ready at most
 
 
 class SamplePrefetcher:
-    """`draw`, with the next samples ready. Between `running` blocks, and for other indices, it is `draw` itself."""
+    """`draw`, with the next samples ready. Outside of a `running` block, and for other indices, it is `draw` itself."""
 
-    def __init__(self, draw: Callable[[int], Sample], depth: int = DEPTH) -> None:
-        self._draw, self.depth = draw, depth
-        self._ready: deque[Sample | Exception] = deque()
-        self._next: int | None = None  # the index of the first in `_ready`; None while no thread runs
-        self._changed = threading.Condition()
-        self._draw_lock = threading.Lock()  # tasks need not know of threads: one draw at a time
+    def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
+        self._draw, self._depth = draw, depth
+        self._ready: deque[Future[Sample]] = deque()
+        self._next_index: int | None = None  # of the first in `_ready`; None while no thread runs
+        self._executor: ThreadPoolExecutor | None = None
+        self._draw_lock = threading.Lock()  # tasks need not be thread-safe: one draw at a time
 
     def __call__(self, index: int) -> Sample:
-        """Sample number `index`. What drawing it raises is raised here."""
-        if index != self._next:
+        """Sample number `index`. Errors of its draw are raised here."""
+        if index != self._next_index or self._executor is None:
             return self._draw_locked(index)
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready)
-            sample = self._ready.popleft()
-            # A thread that met an error has ended with it.
-            self._next = None if isinstance(sample, Exception) else index + 1
-            self._changed.notify_all()
-        if isinstance(sample, Exception):
-            raise sample
-        return sample
+        self._next_index = index + 1
+        self._ready.append(self._executor.submit(self._draw_locked, index + self._depth))
+        return self._ready.popleft().result()
 
     @contextmanager
     def running(self, index: int) -> Iterator[None]:
-        """A thread makes samples from `index` on, in order, until the block ends."""
-        with self._changed:
-            self._next = index
-        thread = threading.Thread(target=self._make, args=(index,), name="samples", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._next = None
-                self._ready.clear()
-                self._changed.notify_all()
-            thread.join()
-
-    def _make(self, index: int) -> None:
-        failed = False
-        while not failed:
+        """A thread draws samples from `index` on, in order, until the block ends."""
+        with ThreadPoolExecutor(1, "samples") as self._executor:
+            self._next_index = index
+            self._ready.extend(self._executor.submit(self._draw_locked, index + k) for k in range(self._depth))
             try:
-                sample: Sample | Exception = self._draw_locked(index)
-            except Exception as error:
-                sample, failed = error, True  # raised by __call__
-            with self._changed:
-                self._changed.wait_for(lambda: self._next is None or len(self._ready) < self.depth)
-                if self._next is None:
-                    return
-                self._ready.append(sample)
-                self._changed.notify_all()
-            index += 1
+                yield
+            finally:
+                self._next_index = None
+                self._ready.clear()
+                self._executor.shutdown(cancel_futures=True)
 
     def _draw_locked(self, index: int) -> Sample:
         with self._draw_lock:
