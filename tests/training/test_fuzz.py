@@ -112,6 +112,7 @@ def test_very_many_mutated_recipes(tmp_path):
         ("task: sudoku\ntrain: {depth_curriculum: [[0.5, 0, 1]]}", "rows of"),
         ("task: sudoku\ntrain: {depth_curriculum: [[0.5, 1, 1000000]]}", "rows of"),
         ("task: sudoku\ntrain: {depth_curriculum: [[7, 1, 1]]}", "rows of"),
+        ("task: sudoku\nmodel: {num_layers: 1" + "0" * 400 + "}", "model.num_layers"),
         ("base: [a, b]", r"no recipe"),
         ("base: \"\\0\"", "no recipe"),
     ],
