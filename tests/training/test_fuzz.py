@@ -114,7 +114,9 @@ def test_very_many_mutated_recipes(tmp_path):
         ("task: sudoku\ntrain: {depth_curriculum: [[7, 1, 1]]}", "rows of"),
         ("task: sudoku\nmodel: {num_layers: 1" + "0" * 400 + "}", "model.num_layers"),
         ("base: [a, b]", r"no recipe"),
-        ("base: \"\\0\"", "no recipe"),
+        ("base: " + "a" * 2000, "no recipe"),
+        ("base: ~nobody-of-this-name/x", "no recipe"),
+        ('base: "\\0"', "no recipe"),
     ],
 )
 def test_what_no_recipe_needs_is_refused_at_once(text, message, tmp_path):
@@ -126,7 +128,7 @@ def test_what_no_recipe_needs_is_refused_at_once(text, message, tmp_path):
 
 @pytest.mark.parametrize("text", ["[", "&a [*a]", "2020-13-01", "!!int ''", "x" * 5000, "[" * 50])
 def test_a_setting_on_the_command_line_is_read_as_carefully(text):
-    with pytest.raises(TrmsolveError, match="is no value|not a value"):
+    with pytest.raises(TrmsolveError, match="is no value"):
         recipes.with_settings({}, [f"train.lr={text}"])
 
 

@@ -34,9 +34,9 @@ from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.training import recipe as recipes
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.provenance import export_checkpoint
 from trmsolve.training.losses import losses
 from trmsolve.training.optim import EMA
+from trmsolve.training.provenance import export_checkpoint
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.sample_prefetcher import SamplePrefetcher
 from trmsolve.training.train_step import supervision_step

@@ -79,7 +79,9 @@ class TrainConfig:
                 low, high = bounds
                 raise TrmsolveError(f"train.{field.name}: a number from {low:g} to {high:g} needed, found {value!r}")
         for until, T, n in self.depth_curriculum:
-            fits = all(MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n)))
+            fits = all(
+                MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n))
+            )
             if not (0 <= until <= 1 and fits):
                 raise TrmsolveError(
                     f"train.depth_curriculum: rows of [share, T, n] needed, found {[until, T, n]}",

@@ -104,8 +104,9 @@ class EMA(Generic[Model]):
 def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
     """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
 
-    table: (P, D). ids: int64 (B,) on the CPU, where no transfer has to be waited for; rows may recur. grad: (B, D), of each use of a
-    row; uses of one row are added up in a fixed order, so that all processes of a run compute the same sign.
+    table: (P, D). ids: int64 (B,) on the CPU, where no transfer has to be waited for; rows may recur. grad: (B, D), of
+    each use of a row; uses of one row are added up in a fixed order, so that all processes of a run compute the same
+    sign.
 
     For rows that are used this rarely Adam computes about the same (HRM's code, models/sparse_embedding.py), but needs
     memory for its moments.

@@ -17,6 +17,7 @@ import inspect
 import math
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -222,11 +223,12 @@ def _find(spec: str, beside: Path | None) -> Path:
     """A recipe by name, or by file (a base: seen from the file that names it)."""
     if spec in names():
         return BUNDLED / f"{spec}.yaml"
-    path = Path(spec).expanduser()
-    path = path if beside is None or path.is_absolute() else beside.parent / path
-    if path.is_file():
-        return path
-    raise TrmsolveError(f"no recipe {spec}", f"a file, or one of those that come along: {did_you_mean(spec, names())}")
+    with suppress(OSError, ValueError, RuntimeError):  # a name too long, a NUL in it, the home of an unknown user
+        path = Path(spec).expanduser()
+        path = path if beside is None or path.is_absolute() else beside.parent / path
+        if path.is_file():
+            return path
+    raise TrmsolveError(f"no recipe {shorten(spec)}", f"name a file or a bundled recipe: {did_you_mean(spec, names())}")
 
 
 def _load(path: Path) -> Values:

@@ -97,20 +97,26 @@ class RunDir:
         with self._errors(), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """The records of the metrics, without lines that a crash has cut short. Raises OSError."""
+        if not self.metrics_file.exists():
+            return []
+        records = []
+        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                if isinstance(record, dict) and type(record.get("step")) is int:
+                    records.append(record)
+        return records
+
     def rewind_log(self, step: int) -> None:
         """Drop metrics after the step that is resumed from: those steps will be taken again."""
         if not self.metrics_file.exists():
             return
         temporary = self.metrics_file.with_suffix(".tmp")
         with self._errors(temporary):
-            lines = []
-            for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        lines.append(line + "\n")
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    continue  # a line cut short by a crash
-            temporary.write_text("".join(lines), encoding="utf-8")
+            kept = [json.dumps(record) + "\n" for record in self.read_log() if record["step"] <= step]
+            temporary.write_text("".join(kept), encoding="utf-8")
             temporary.replace(self.metrics_file)
 
     @contextmanager
