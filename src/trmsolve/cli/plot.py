@@ -116,7 +116,7 @@ def _chart(
         color = COLORS[number % len(COLORS)]
         values_of_curve = [{"value": point, "color": color} for point in points]
         chart.add(name, values_of_curve, stroke_style=stroke, show_dots=len(points) == 1 or not is_training)
-    return chart.render(is_unicode=True)
+    return re.sub(r"<script.*?</script>", "", chart.render(is_unicode=True), flags=re.DOTALL)
 
 
 def curve(records: list[Record], key: str | Callable[[Record], str], factor: float = 1.0) -> list[Point]:

@@ -133,55 +133,58 @@ def train(
     wait_passively()
 
     from trmsolve.cli.train_panel import TrainPanel, console_for_training
-    from trmsolve.cli.train_run import TrainJob, check_threads, logged_to, run_training
-    from trmsolve.training import recipe as recipes
 
     is_main = (info := get_dist_info()) is None or info.is_main
     if list_recipes:
+        from trmsolve.training.recipe import names
+
         if is_main:
-            print("\n".join(recipes.names()))
+            print("\n".join(names()))
         return SOLVED
     if recipe is None and task is None:
         raise TrmsolveError(
             "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
         )
-    values = recipes.read(recipe) if recipe is not None else recipes.of_task(str(task))
-    recipes.build(values)  # errors of the recipe itself come first
-    if task not in (None, values["task"]):
-        raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
-    check_threads(threads)
-    if tensorboard and find_spec("tensorboard") is None:
-        raise TrmsolveError("--tensorboard: the package tensorboard is not installed", "pip install tensorboard")
-    flags: dict[str, dict[str, Any]] = {
-        "model": {
-            "hidden_size": hidden_size,
-            "n": n,
-            "T": cycles,
-            "N_sup": n_sup,
-            "intermediate_size": intermediate_size,
-        },
-        "train": {
-            "batch_size": batch_size,
-            "grad_accum_steps": grad_accum_steps,
-            "lr": lr,
-            "adam_lr": adam_lr,
-            "stable_frac": stable_frac,
-            "seed": seed,
-        },
-        "data": {
-            "sources": data,
-            "hint_prob": hint_prob,
-            "hint_max": hint_max,
-            "unsolvable_prob": unsolvable_prob,
-            "off_path": off_path,
-            "phase": phase,
-        },
-    }
     with TrainPanel(console_for_training(color.value), began, quiet=quiet, silent=not is_main) as panel:
+        if not print_config:
+            panel.start()  # before torch, whose import takes seconds
+        from trmsolve.cli.train_run import TrainJob, check_threads, logged_to, run_training
+        from trmsolve.training import recipe as recipes
+
+        values = recipes.read(recipe) if recipe is not None else recipes.of_task(str(task))
+        recipes.build(values)  # errors of the recipe itself come first
+        if task not in (None, values["task"]):
+            raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
+        check_threads(threads)
+        if tensorboard and find_spec("tensorboard") is None:
+            raise TrmsolveError("--tensorboard: the package tensorboard is not installed", "pip install tensorboard")
+        flags: dict[str, dict[str, Any]] = {
+            "model": {
+                "hidden_size": hidden_size,
+                "n": n,
+                "T": cycles,
+                "N_sup": n_sup,
+                "intermediate_size": intermediate_size,
+            },
+            "train": {
+                "batch_size": batch_size,
+                "grad_accum_steps": grad_accum_steps,
+                "lr": lr,
+                "adam_lr": adam_lr,
+                "stable_frac": stable_frac,
+                "seed": seed,
+            },
+            "data": {
+                "sources": data,
+                "hint_prob": hint_prob,
+                "hint_max": hint_max,
+                "unsolvable_prob": unsolvable_prob,
+                "off_path": off_path,
+                "phase": phase,
+            },
+        }
         start = None
         if source is not None:
-            if not print_config:
-                panel.start()
             from trmsolve.api import load
 
             start = load(source, task=values["task"], device="cpu", dtype="float32")
@@ -223,7 +226,6 @@ def train(
         for path in [output] * (output != own) + [profile] * (profile is not None):
             if is_main and path is not None:  # other machines write nothing
                 check_writable(path, force)
-        panel.start()
         with logged_to(panel):
             source_data = chosen.data()
             source_data.draw(0)  # unusable data are refused here

@@ -25,6 +25,7 @@ LINE_SECONDS = 10.0  # between two plain lines
 REFRESHES = 4  # of the panel per second
 RECENT_STEPS = 30  # over which the speed is measured
 WIDTH = 88
+HEAD = ("step", "seconds")  # of every line of metrics
 CURVE_POINTS = 2048  # of a curve, before neighbours are averaged
 UNICODE_LEVELS, ASCII_LEVELS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 
@@ -106,8 +107,6 @@ class TrainPanel:
         """Show the panel, on a terminal."""
         if self._live is not None or self.quiet or self.silent:
             return
-        if not self.console.is_terminal:
-            self._print("loading")
         if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._live = Live(
                 console=self.console,
@@ -132,7 +131,9 @@ class TrainPanel:
             if isinstance(record.get("loss"), float) and isinstance(record.get("exact_accuracy"), float):
                 self.loss.add(record["loss"])
                 self.exact.add(record["exact_accuracy"])
-        if self._live is not None:
+        if self._live is None:
+            self._print_progress(title)
+        else:
             self._live.transient = False
 
     def set_phase(self, phase: str) -> None:
@@ -164,11 +165,13 @@ class TrainPanel:
 
     def evaluated(self, result: dict[str, Any]) -> None:
         """The result of an evaluation on held-out puzzles."""
-        measures = [describe_metric(name, value) for name, value in result.items() if name not in ("step", "seconds")]
-        self.evaluation = f"at step {result['step']:,}: " + ", ".join(measures)
-        self.set_phase("training")
+        measures = {name: describe_metric(name, value) for name, value in result.items() if name not in HEAD}
+        exact = [text for name, text in measures.items() if name.startswith("exact")][-1:]
+        self.evaluation = f"at step {result['step']:,}: {', '.join([*exact, measures.get('puzzles', '')])}"
+        if self.phase != "stopping":
+            self.set_phase("training")
         if self._live is None:
-            self._print_progress(f"evaluated {self.evaluation}")
+            self._print_progress(f"evaluated at step {result['step']:,}: {', '.join(measures.values())}")
 
     def saved(self, path: Any, step: int) -> None:
         """The state after this optimizer step was written."""
@@ -225,7 +228,7 @@ class TrainPanel:
         if self.loss.values:
             parts.append(f"loss {self.loss.values[-1]:.4f}")
         parts += [describe_metric(name, self.metrics[name]) for name in ("exact_accuracy",) if name in self.metrics]
-        return ", ".join([*parts, *self._speed(), *self._learning_rate()])
+        return ", ".join([*parts, *self._speed(), *(f"learning rate {rate}" for rate in self._learning_rate())])
 
     def _clock(self) -> str:
         text = duration(self.seconds)
@@ -245,14 +248,14 @@ class TrainPanel:
         if not self.current_step:
             return []
         rate = self.config.lr * self.config.rate(self.current_step, self.seconds)
-        return [f"learning rate {FORMATS['lr'][1].format(rate)}"]
+        return [FORMATS["lr"][1].format(rate)]
 
     def render(self) -> RenderableType:
         """The panel."""
         width = min(self.console.width, WIDTH)
         inner = width - 4
         steps = f"{self.current_step:,}" + (f" of {self.config.steps:,}" if self.config.steps else "")
-        curve_width = max(0, inner - 24)
+        curve_width = max(0, inner - 27)
         rows = [
             (self.phase, f"{self._clock()}  {self.measured}"),
             ("step", ", ".join([steps, *self._speed()])),
@@ -261,14 +264,14 @@ class TrainPanel:
                 for name, form, curve in (("loss", "{:.4f}", self.loss), ("exact", "{:.1%}", self.exact))
                 if curve.values
             ),
-            ("rate", "".join(self._learning_rate()) or "no step yet"),
+            ("learning rate", "".join(self._learning_rate()) or "no step yet"),
             ("evaluated", self.evaluation or "not yet"),
             ("saved", self.saved_at or "not yet"),
         ]
         if self.console.height < len(rows) + 4:  # a low window
             return Group(self._bar(width), Text(self._safe(self.line()), no_wrap=True, overflow="crop"))
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True, min_width=10)
+        table.add_column(style="dim", no_wrap=True, min_width=13)
         table.add_column(no_wrap=True, overflow="crop")
         for name, text in rows:
             table.add_row(name, Text(self._safe(text), no_wrap=True, overflow="crop"))
@@ -278,6 +281,8 @@ class TrainPanel:
 
     def _bar(self, width: int) -> Text:
         share = self.share
+        if share is None and self.model_config is None:
+            return Text("starting", style="dim")
         if share is None:
             return Text("no end set: Ctrl-C saves and stops", style="dim")
         length = max(1, width - 8)

@@ -1,6 +1,6 @@
 """What is measured in training, with units, and its means over the steps between two lines of metrics.jsonl.
 
-docs/training.md describes the lines.
+docs/training.md describes the lines. Without torch, whose import takes seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trmsolve.training.train_step import HALT_CORRECT, RIGHT, SOLVABLE, SOLVABLE_CORRECT
+# A step's report is one vector, so that it takes one transfer from the device: sums over the slots, named here, then a
+# code for each slot, made of these flags.
+SUMS = ("total", "loss", "num_correct", "num_counted")
+HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
 TOTALS = ("loss", "cells", "puzzles", "solvable", "exact", "steps", "halting", "unsolvable_found", "unsolvable")
 
@@ -55,8 +58,8 @@ def describe_metric(name: str, value: object) -> str:
 class StepMetrics:
     """What all processes report of one training step."""
 
-    sums: dict[str, float]  # train_step.SUMS, then `clock` of the main process and how many processes want to `stop`
-    codes: np.ndarray  # int64 (slots,) flags of train_step.py
+    sums: dict[str, float]  # SUMS, then `clock` of the main process and how many processes want to `stop`
+    codes: np.ndarray  # int64 (slots,), flags
 
 
 class MetricAccumulator:

@@ -20,8 +20,7 @@ from trmsolve.tasks.base import Sample
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer
-from trmsolve.training.metrics import StepMetrics
-from trmsolve.training.train_step import SUMS
+from trmsolve.training.metrics import SUMS, StepMetrics
 
 
 class MicroBatches:

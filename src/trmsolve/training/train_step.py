@@ -24,12 +24,8 @@ from trmsolve.training.carry import Carry, Labels
 from trmsolve.training.compile import compile_step
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer, losses
+from trmsolve.training.metrics import HALT_CORRECT, HALTED, RIGHT, SOLVABLE, SOLVABLE_CORRECT, SUMS
 from trmsolve.training.optim import Optimizers, sign_step
-
-# What the host needs to know of a step is one vector, so that it costs one transfer: sums over the slots, named here,
-# then a code for each slot made of the flags below.
-SUMS = ("total", "loss", "num_correct", "num_counted")
-HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
 
 class SupervisionOutput(NamedTuple):

@@ -23,12 +23,12 @@ from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.metrics import MetricAccumulator, StepMetrics
+from trmsolve.training.metrics import HALTED, MetricAccumulator, StepMetrics
 from trmsolve.training.micro_batches import MicroBatches
 from trmsolve.training.optim import EMA, Optimizers
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.sample_prefetcher import SamplePrefetcher
-from trmsolve.training.train_step import HALTED, Supervision, train_step
+from trmsolve.training.train_step import Supervision, train_step
 
 if TYPE_CHECKING:
     from trmsolve.training.profile import Profile
