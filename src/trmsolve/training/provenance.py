@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str
     return path
 
 
+@cache
 def commit() -> str:
     """The commit of the checkout that this code runs from, with -dirty for uncommitted changes; "" elsewhere.
 

@@ -195,9 +195,10 @@ class Trainer:
         """
         # With several processes a process learns too late which draws it gets to prefetch them.
         prefetching = self.draw.running(self.batch.schedule.next_index) if self.group.world_size == 1 else nullcontext()
-        began = time.monotonic() - self.seconds - startup_seconds
+        started = time.monotonic()
+        began = started - self.seconds - startup_seconds
         last_save = last_evaluation = self.seconds
-        totals, last_log = MetricAccumulator(), time.monotonic()
+        totals, last_log = MetricAccumulator(), started
         smooth, first, stopped = None, self.step, False
         with prefetching, profile or nullcontext():
             while not (stopped or self.config.finished(self.step, self.seconds)):
@@ -217,7 +218,8 @@ class Trainer:
                 stopped = sums["stop"] > 0
                 ends = stopped or self.config.finished(self.step, self.seconds)
                 now = time.monotonic()
-                if ends or self.step % self.LOG_EVERY == 0 or now - last_log >= self.LOG_SECONDS:
+                log_seconds = min(self.LOG_SECONDS, 1 + (now - started) / 10)  # more often at first
+                if ends or self.step % self.LOG_EVERY == 0 or now - last_log >= log_seconds:
                     self._log(totals.metrics(now - last_log), report)
                     totals, last_log = MetricAccumulator(), now
                 if not ends and self.seconds - last_save >= save_every:
