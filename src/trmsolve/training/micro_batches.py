@@ -6,7 +6,11 @@ same draw goes to the same slot however many processes share the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,8 @@ from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer
 from trmsolve.training.metrics import SUMS, StepMetrics
+
+PREFETCH = 64  # samples kept ready at most
 
 
 class MicroBatches:
@@ -159,6 +165,45 @@ class MicroBatches:
         """int64 (slots,): tokens of every puzzle of the batch."""
         own = torch.tensor([n for carry in self.micro_batches for n in carry.lengths])
         return self.group.all_reduce_async(self.scatter_rows(own))().numpy()
+
+
+class SamplePrefetcher:
+    """`draw`, with the next samples ready. Outside of a `running` block, and for other indices, it is `draw` itself.
+
+    A sample depends on its index alone, so that drawing it early changes nothing but the time it takes.
+    """
+
+    def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
+        self._draw, self._depth = draw, depth
+        self._ready: deque[Future[Sample]] = deque()
+        self._next_index: int | None = None  # of the first in `_ready`; None while no thread runs
+        self._executor: ThreadPoolExecutor | None = None
+        self._draw_lock = threading.Lock()  # tasks need not be thread-safe: one draw at a time
+
+    def __call__(self, index: int) -> Sample:
+        """Sample number `index`. Errors of its draw are raised here."""
+        if index != self._next_index or self._executor is None:
+            return self._draw_locked(index)
+        self._next_index = index + 1
+        self._ready.append(self._executor.submit(self._draw_locked, index + self._depth))
+        return self._ready.popleft().result()
+
+    @contextmanager
+    def running(self, index: int) -> Iterator[None]:
+        """A thread draws samples from `index` on, in order, until the block ends."""
+        with ThreadPoolExecutor(1, "samples") as self._executor:
+            self._next_index = index
+            self._ready.extend(self._executor.submit(self._draw_locked, index + k) for k in range(self._depth))
+            try:
+                yield
+            finally:
+                self._next_index = None
+                self._ready.clear()
+                self._executor.shutdown(cancel_futures=True)
+
+    def _draw_locked(self, index: int) -> Sample:
+        with self._draw_lock:
+            return self._draw(index)
 
 
 def _host_copy(values: Tensor) -> Callable[[], Tensor]:

@@ -46,7 +46,7 @@ def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str
 def commit() -> str:
     """The commit of the checkout that this code runs from, with -dirty for uncommitted changes; "" elsewhere.
 
-    Git is asked about our own checkout only, never about a repository around an installed package, whose configuration
+    Only our own checkout is described, never about a repository around an installed package, whose configuration
     could name programs to run.
     """
     if not (ROOT / ".git").exists() or not (ROOT / "src" / "trmsolve").is_dir():

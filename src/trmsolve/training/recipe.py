@@ -31,7 +31,7 @@ from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Option, Task, TrainingData, Trains
 from trmsolve.tasks.sequence import SequenceFormat
-from trmsolve.tasks.text import shorten
+from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
@@ -144,7 +144,7 @@ def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
 
 
 def ending(values: Values, steps: int | None, minutes: float | None, otherwise: float) -> Values:
-    """With the end that was asked for, in place of the recipe's; after `otherwise` minutes where nobody says one."""
+    """With this end in place of the recipe's; after `otherwise` minutes where neither has one."""
     train = values.get("train", {})
     if steps is None and minutes is None:
         steps, minutes = train.get("steps"), train.get("minutes")
@@ -154,7 +154,7 @@ def ending(values: Values, steps: int | None, minutes: float | None, otherwise: 
 
 
 def with_settings(values: Values, settings: Iterable[str]) -> Values:
-    """Over a recipe's values those of `SECTION.KEY=VALUE`, VALUE in YAML. Raises TrmsolveError for what is no such."""
+    """Over a recipe's values those of `SECTION.KEY=VALUE`, VALUE in YAML. Raises TrmsolveError for other text."""
     for setting in settings:
         name, equals, text = setting.partition("=")
         section, dot, key = name.strip().partition(".")
@@ -166,9 +166,9 @@ def with_settings(values: Values, settings: Iterable[str]) -> Values:
         try:
             value = parse_yaml(text)
         except ValueError:
-            shown = shorten(text, SHOWN)
+            shown = printable(text, SHOWN)
             raise TrmsolveError(
-                f"--set {shorten(name)}: '{shown}' is no value", "for example model.hidden_size=128"
+                f"--set {printable(name, SHOWN)}: '{shown}' is no value", "for example model.hidden_size=128"
             ) from None
         values = over(values, {section: {key: value}})
     return values
@@ -179,7 +179,7 @@ def build(values: Mapping[str, Any]) -> Recipe:
     parts = ("task", *SECTIONS)
     for part, value in values.items():
         if part not in parts:
-            raise TrmsolveError(f"{shorten(str(part))}: no part of a recipe", did_you_mean(str(part), parts))
+            raise TrmsolveError(f"{printable(part, SHOWN)}: no part of a recipe", did_you_mean(str(part), parts))
         if part == "task":
             continue
         if not isinstance(value, Mapping):
@@ -228,7 +228,9 @@ def _find(spec: str, beside: Path | None) -> Path:
         path = path if beside is None or path.is_absolute() else beside.parent / path
         if path.is_file():
             return path
-    raise TrmsolveError(f"no recipe {shorten(spec)}", f"name a file or a bundled recipe: {did_you_mean(spec, names())}")
+    raise TrmsolveError(
+        f"no recipe {printable(spec)}", f"name a file or a bundled recipe: {did_you_mean(spec, names())}"
+    )
 
 
 def _load(path: Path) -> Values:
@@ -239,7 +241,7 @@ def _load(path: Path) -> Values:
     except (OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise TrmsolveError(
-            f"cannot read {path}: {shorten(reason, 200)}",
+            f"cannot read {path}: {printable(reason, 200)}",
             "see a right one: trmsolve train --task sudoku --print-config",
         ) from None
     if not isinstance(values, dict):
@@ -248,7 +250,7 @@ def _load(path: Path) -> Values:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text. Raises ValueError for what is none, and for what no recipe needs: references, whose
+    """The value of a YAML text. Raises ValueError for other text, and for what no recipe needs: references, whose
     expansion has no bound, deep nesting, very long texts and values.
     """
     if len(text) > SIZE_LIMIT:
@@ -270,12 +272,12 @@ def parse_yaml(text: str) -> Any:
 
 def _shown(value: Any) -> str:
     """A value as messages quote it."""
-    return shorten(repr(value), SHOWN)
+    return printable(repr(value), SHOWN)
 
 
 def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
     if name not in hints:
-        raise TrmsolveError(f"{section}.{shorten(name)}: no such setting", did_you_mean(name, tuple(hints)))
+        raise TrmsolveError(f"{section}.{printable(name, SHOWN)}: no such setting", did_you_mean(name, tuple(hints)))
     kinds = typing.get_args(hints[name]) if typing.get_origin(hints[name]) is not tuple else (tuple,)
     kinds = kinds or (hints[name],)
     if value is None and type(None) in kinds:

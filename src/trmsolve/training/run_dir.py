@@ -22,7 +22,7 @@ from torch import Tensor
 
 from trmsolve.distributed import CollectiveError
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.text import shorten
+from trmsolve.text_io import printable
 
 FORMAT_VERSION = 2  # 1: trmsolve 0.1
 VALUES: dict[str, type | tuple[type, ...]] = {  # what a state's header holds
@@ -130,7 +130,7 @@ class RunDir:
                     temporary.unlink()
             raise TrmsolveError(
                 f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
-                "make room, and the same command goes on from the last save",
+                "make room; the same command then resumes from the last save",
             ) from error
 
 
@@ -140,17 +140,17 @@ def _check_values(values: dict[str, Any]) -> None:
         value = values.get(name)
         is_right = isinstance(value, kind) and not isinstance(value, bool)
         if not is_right or (isinstance(value, int | float) and not 0 <= value < math.inf):
-            raise ValueError(f"its {name} is {shorten(repr(value))}")
+            raise ValueError(f"its {name} is {printable(repr(value), 100)}")
     for name, records in (("history", values["history"]), ("sessions", values["note"].get("sessions", []))):
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise ValueError(f"its {name} is {shorten(repr(records))}")
+            raise ValueError(f"its {name} is {printable(repr(records), 100)}")
 
 
 def _reason(error: Exception) -> str:
     """What an error says, in one line."""
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    return shorten(" ".join(str(error).split()), 200)
+    return printable(" ".join(str(error).split()), 200)
 
 
 def _lock(file: Any) -> bool:

@@ -24,10 +24,9 @@ from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.metrics import HALTED, MetricAccumulator, StepMetrics
-from trmsolve.training.micro_batches import MicroBatches
+from trmsolve.training.micro_batches import MicroBatches, SamplePrefetcher
 from trmsolve.training.optim import EMA, Optimizers
 from trmsolve.training.run_dir import RunDir
-from trmsolve.training.sample_prefetcher import SamplePrefetcher
 from trmsolve.training.train_step import Supervision, train_step
 
 if TYPE_CHECKING:
