@@ -207,8 +207,8 @@ def train(
         unknown = [name for name in given["data"] if name != "sources" and name not in known_options]
         if unknown:
             run_kind = f"--task {task}" if recipe is None else f"--recipe {recipe}"
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
-            raise TrmsolveError(f"{names}: not for {run_kind}", "see trmsolve train --help")
+            flag_names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
+            raise TrmsolveError(f"{flag_names}: not for {run_kind}", "see trmsolve train --help")
         if held_out and isinstance(the_task, Demonstrates):
             raise TrmsolveError(
                 f"--eval: each {chosen.task.upper()} task needs test-time training, which takes too long during a run",
