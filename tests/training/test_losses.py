@@ -21,24 +21,24 @@ def by_hand(row: list[float], target: int) -> float:
 
 def test_stablemax_is_its_formula():
     rows = [[0.0, 0.0, 0.0], [5.0, -5.0, 1.0], [-200.0, 3.5, -0.25], [1.0, 1e6, -1e6]]
-    made, target = torch.tensor(rows), torch.tensor([2, 0, 2, 0])
+    logits, target = torch.tensor(rows), torch.tensor([2, 0, 2, 0])
     expected = [by_hand(row, int(t)) for row, t in zip(rows, target, strict=True)]
-    np.testing.assert_allclose(stablemax_cross_entropy(made, target).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(stablemax_cross_entropy(logits, target).numpy(), expected, rtol=1e-6)
 
 
 def test_stablemax_leaves_out_options_that_are_none_and_has_gradients_everywhere():
-    made = torch.tensor([[1.0, 0.0, float("-inf")], [-1.0, 1.0, 0.0]], requires_grad=True)
-    loss = stablemax_cross_entropy(made, torch.tensor([0, 2]))
+    logits = torch.tensor([[1.0, 0.0, float("-inf")], [-1.0, 1.0, 0.0]], requires_grad=True)
+    loss = stablemax_cross_entropy(logits, torch.tensor([0, 2]))
     assert loss[0].item() == pytest.approx(by_hand([1.0, 0.0], 0))
     loss.sum().backward()
-    assert made.grad.isfinite().all() and made.grad[0, 2] == 0
+    assert logits.grad.isfinite().all() and logits.grad[0, 2] == 0
     # d/dx of -log s(target) + log sum s, at x = 0 by its right side: s' = 1 there
-    assert made.grad[1, 2].item() == pytest.approx(-1.0 + 1 / (0.5 + 2.0 + 1.0))
+    assert logits.grad[1, 2].item() == pytest.approx(-1.0 + 1 / (0.5 + 2.0 + 1.0))
 
 
 def test_softmax_and_stablemax_differ_where_one_option_leads():
-    made, target = torch.tensor([[10.0, 0.0]]), torch.tensor([0])
-    assert softmax_cross_entropy(made, target).item() < 1e-4 < 0.08 < stablemax_cross_entropy(made, target).item()
+    logits, target = torch.tensor([[10.0, 0.0]]), torch.tensor([0])
+    assert softmax_cross_entropy(logits, target).item() < 1e-4 < 0.08 < stablemax_cross_entropy(logits, target).item()
 
 
 def two_slots(config: TrainConfig, halt: list[float], second: list[float], last: list[bool], following=None):

@@ -9,20 +9,18 @@ from networks import SUDOKU_MODEL
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import official
 from trmsolve.model.trm import TRM
-from trmsolve.training.adam_atan2 import AdamATan2
 from trmsolve.training.config import OPTIMIZERS, TrainConfig
-from trmsolve.training.muon import Muon, orthogonal
-from trmsolve.training.optim import EMA, Optimizers, sign_step
+from trmsolve.training.optim import EMA, AdamATan2, Muon, Optimizers, orthogonal, sign_step
 
 
 def test_adam_atan2_is_its_formula():
     lr, decay, b1, b2 = 0.1, 0.5, 0.9, 0.95
     w = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
-    made = AdamATan2([w], lr=lr, betas=(b1, b2), weight_decay=decay)
+    optimizer = AdamATan2([w], lr=lr, betas=(b1, b2), weight_decay=decay)
     expected, m, v = [1.0, -2.0], [0.0, 0.0], [0.0, 0.0]
     for t, grad in enumerate([[0.3, -4.0], [1e-9, 2.0], [-0.3, 0.0]], 1):
         w.grad = torch.tensor(grad)
-        made.step()
+        optimizer.step()
         for i, g in enumerate(grad):
             m[i], v[i] = b1 * m[i] + (1 - b1) * g, b2 * v[i] + (1 - b2) * g * g
             angle = math.atan2(m[i], math.sqrt(v[i] / (1 - b2**t)))
@@ -34,10 +32,10 @@ def test_adam_atan2_does_not_mind_how_large_gradients_are():
     moved = []
     for scale in (1.0, 1e-6):
         w = torch.nn.Parameter(torch.zeros(3))
-        made = AdamATan2([w], lr=0.01)
+        optimizer = AdamATan2([w], lr=0.01)
         for _ in range(3):
             w.grad = scale * torch.tensor([1.0, -2.0, 3.0])
-            made.step()
+            optimizer.step()
         moved.append(w.detach())
     torch.testing.assert_close(*moved)
     assert moved[0].abs().min() > 0.01
@@ -45,9 +43,9 @@ def test_adam_atan2_does_not_mind_how_large_gradients_are():
 
 def test_parameters_without_gradient_stay():
     w, idle = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
-    made = AdamATan2([w, idle], lr=0.1, weight_decay=1.0)
+    optimizer = AdamATan2([w, idle], lr=0.1, weight_decay=1.0)
     w.grad = torch.ones(2)
-    made.step()
+    optimizer.step()
     assert (idle == 1).all() and (w < 1).all()
 
 
@@ -124,20 +122,20 @@ def grads(params, step: int) -> None:
 
 
 def test_muon_takes_the_steps_of_torchs_own(monkeypatch):
-    monkeypatch.setattr("trmsolve.training.muon.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
+    monkeypatch.setattr("trmsolve.training.optim.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
     torch.manual_seed(0)
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
     theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    made = Muon(ours, lr=0.1, weight_decay=0.05), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.05)
+    optimizers = Muon(ours, lr=0.1, weight_decay=0.05), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.05)
     for step in range(4):
         grads(ours, step)
         grads(theirs, step)
-        for optimizer in made:
+        for optimizer in optimizers:
             optimizer.step()
     for p, q in zip(ours, theirs, strict=True):  # 4 steps of 0.1 times at most 1.2, of which bf16 keeps 8 bits
         torch.testing.assert_close(p, q, atol=4e-3, rtol=0.0)
     for p, q in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(made[0].state[p], dict(made[1].state[q]))
+        torch.testing.assert_close(optimizers[0].state[p], dict(optimizers[1].state[q]))
 
 
 def test_what_muon_makes_of_matrices_is_nearly_orthogonal():
@@ -151,9 +149,9 @@ def test_what_muon_makes_of_matrices_is_nearly_orthogonal():
 
 def test_muon_leaves_alone_what_has_no_gradient():
     idle, w = (torch.nn.Parameter(torch.ones(4, 4)) for _ in range(2))
-    made = Muon([idle, w], lr=0.1, weight_decay=0.1)
+    optimizer = Muon([idle, w], lr=0.1, weight_decay=0.1)
     w.grad = torch.eye(4)
-    made.step()
+    optimizer.step()
     assert (idle == 1).all() and not (w == 1).any()
 
 

@@ -24,14 +24,14 @@ PUBLISHED = ["trm-mlp-sudoku", "trm-att-sudoku", "trm-att-maze", "hrm-sudoku", "
 SMALL = ["model.hidden_size=32", "model.cells=16", "model.num_heads=2", "train.batch_size=8", "train.warmup=5"]
 
 
-def made(name: str, *settings: str) -> recipes.Recipe:
+def recipe_of(name: str, *settings: str) -> recipes.Recipe:
     return recipes.build(recipes.with_settings(recipes.read(name), settings))
 
 
 def small(name: str, *settings: str) -> recipes.Recipe:
     """At a size that trains within seconds: 4x4."""
     source = "generate:4x4" if "sudoku" in name else "generate:4"
-    return made(name, *SMALL, f"data.sources=[{source}]", *settings)
+    return recipe_of(name, *SMALL, f"data.sources=[{source}]", *settings)
 
 
 class Silent:
@@ -63,7 +63,7 @@ def test_every_published_network_has_a_recipe_and_a_fast_one():
     ],
 )
 def test_the_published_recipes_say_what_was_published(name, count, T, n, steps):
-    recipe = made(name)
+    recipe = recipe_of(name)
     assert num_parameters(TRM(recipe.config)) == count
     assert (recipe.config.T, recipe.config.n, recipe.config.N_sup) == (T, n, 16)
     train = recipe.train
@@ -77,10 +77,10 @@ def test_the_published_recipes_say_what_was_published(name, count, T, n, steps):
 
 def test_the_fast_ones_differ_in_what_is_known_to_be_quicker():
     for name in PUBLISHED:
-        fast = made(f"{name}-fast")
+        fast = recipe_of(f"{name}-fast")
         assert (fast.config.prefix_len, fast.config.num_puzzles, fast.config.gate) == (0, 0, "normalised")
         assert fast.train.optimizer == "muon" and fast.train.steps == 8000 and fast.train.rate(8000, 0.0) == 0.0
-    fast = made("trm-mlp-sudoku-fast")
+    fast = recipe_of("trm-mlp-sudoku-fast")
     assert [fast.train.depth(fast.config, step, 0.0) for step in (0, 2399, 2400, 4800)] == [(1, 2)] * 2 + [
         (2, 4),
         (3, 6),
@@ -89,7 +89,7 @@ def test_the_fast_ones_differ_in_what_is_known_to_be_quicker():
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *(f"{name}-fast" for name in PUBLISHED)])
 def test_what_is_printed_is_the_same_recipe_again(name, tmp_path):
-    recipe = made(name, "train.lr=3e-4")
+    recipe = recipe_of(name, "train.lr=3e-4")
     file = tmp_path / "mine.yaml"
     file.write_text(recipe.text())
     assert recipes.build(recipes.read(str(file))) == recipe
@@ -183,21 +183,21 @@ def test_settings_have_a_form(setting):
 
 def test_a_mixture_that_the_task_does_not_know_is_refused():
     with pytest.raises(TrmsolveError, match=r"data\.unsolvable_prob: not for sudoku with this model"):
-        made("trm-mlp-sudoku", "data.unsolvable_prob=0.1").data()
+        recipe_of("trm-mlp-sudoku", "data.unsolvable_prob=0.1").data()
 
 
 def test_networks_of_another_task_or_shape_are_refused():
     with pytest.raises(TrmsolveError, match="sudoku has 11 token ids, this network 6"):
-        _ = made("trm-mlp-sudoku", "model.vocab_size=6").task_for_model
+        _ = recipe_of("trm-mlp-sudoku", "model.vocab_size=6").task_for_model
     with pytest.raises(TrmsolveError, match="80 cells make no square grid"):
-        _ = made("trm-mlp-sudoku", "model.cells=80").task_for_model
+        _ = recipe_of("trm-mlp-sudoku", "model.cells=80").task_for_model
 
 
 # -- what they do -------------------------------------------------------------------------------------------------
 
 
 def test_a_published_network_asks_for_every_cell_of_a_puzzle_under_symmetries():
-    data = made("trm-mlp-sudoku", "data.sources=[generate:9x9]").data()
+    data = recipe_of("trm-mlp-sudoku", "data.sources=[generate:9x9]").data()
     seen = set()
     for index in range(6):
         sample = data.draw(index)
@@ -291,9 +291,9 @@ def test_from_the_command_line_to_a_checkpoint_that_solves(tmp_path, monkeypatch
     assert Path("runs/mine/state.safetensors").exists()
     header = read_header(Path("mine.safetensors"))
     assert header.provenance["steps"] == 150 and header.model["seq_len"] == 16
-    made = runner.invoke(app, ["generate", "sudoku", "--size", "4x4", "-n", "8", "--seed", "5", "--format", "line"])
+    puzzles = runner.invoke(app, ["generate", "sudoku", "--size", "4x4", "-n", "8", "--seed", "5", "--format", "line"])
     model = trmsolve.load("mine.safetensors")
-    results = list(model.solve(made.output.split(), restarts=32))
+    results = list(model.solve(puzzles.output.split(), restarts=32))
     assert sum(r.solved for r in results) >= 6
     wider = [*command, "--from", "mine.safetensors", "--set", "model.hidden_size=64", "--run", "wider", "--no-compile"]
     refused = runner.invoke(app, wider)

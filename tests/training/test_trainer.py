@@ -34,11 +34,11 @@ from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.training import recipe as recipes
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.export import export_checkpoint
 from trmsolve.training.losses import losses
+from trmsolve.training.micro_batches import SamplePrefetcher
 from trmsolve.training.optim import EMA
+from trmsolve.training.provenance import export_checkpoint
 from trmsolve.training.run_dir import RunDir
-from trmsolve.training.sample_prefetcher import SamplePrefetcher
 from trmsolve.training.train_step import supervision_step
 from trmsolve.training.trainer import Trainer
 
@@ -46,7 +46,7 @@ TINY = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "
 
 
 class Silent:
-    """A reporter that keeps what it is told."""
+    """A reporter that keeps everything."""
 
     def __init__(self) -> None:
         self.updates, self.evaluations, self.messages, self.saves = [], [], [], 0
@@ -70,18 +70,18 @@ def trainer(folder: RunDir, steps: int, data=None, autocast: bool = True, **chan
     return Trainer(config, TINY, data.draw, folder, autocast=autocast)
 
 
-def weights(made: Trainer) -> dict[str, torch.Tensor]:
-    state = {f"model.{k}": v for k, v in made.model.state_dict().items()}
-    state |= {f"ema.{k}": v for k, v in made.ema.model.state_dict().items()}
-    return state | {f"optimizer.{k}": v for k, v in made.optimizers.state().items()}
+def weights(session: Trainer) -> dict[str, torch.Tensor]:
+    state = {f"model.{k}": v for k, v in session.model.state_dict().items()}
+    state |= {f"ema.{k}": v for k, v in session.ema.model.state_dict().items()}
+    return state | {f"optimizer.{k}": v for k, v in session.optimizers.state().items()}
 
 
 def test_it_learns_to_solve_small_puzzles_it_has_not_seen(tmp_path):
     with RunDir(tmp_path) as folder:
-        made = trainer(folder, 250, batch_size=16)
+        session = trainer(folder, 250, batch_size=16)
         report = Silent()
-        assert made.run(report) == "finished"
-        path = export_checkpoint(made, "sudoku", tmp_path / "small.safetensors")
+        assert session.run(report) == "finished"
+        path = export_checkpoint(session, "sudoku", tmp_path / "small.safetensors")
     assert report.updates[-1]["loss"] < report.updates[0]["loss"]
     fresh = [Puzzle(generate(77, i, 4)[0]) for i in range(20)]  # another seed than the training's
     solved = sum(r.solved for r in trmsolve.load(path).solve(fresh, restarts=0))
@@ -131,7 +131,7 @@ def test_kill_minus_nine_loses_nothing_but_the_last_interval(tmp_path):
         "16",
         "--no-compile",
         "--steps",
-        "150",
+        "60",
         "--save-minutes",
         "0.0005",
         "-q",
@@ -145,10 +145,10 @@ def test_kill_minus_nine_loses_nothing_but_the_last_interval(tmp_path):
     process.wait()
     with RunDir(tmp_path / "run") as folder:
         tensors, values = folder.load()
-    assert 0 < values["step"] < 150 and tensors
+    assert 0 < values["step"] < 60 and tensors
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert read_header(tmp_path / "run" / "sudoku.safetensors").provenance["steps"] == 150
+    assert read_header(tmp_path / "run" / "sudoku.safetensors").provenance["steps"] == 60
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
 
@@ -162,8 +162,8 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path):
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_state(tmp_path):
     with RunDir(tmp_path) as folder:
-        made = trainer(folder, 10)
-        made.run(Silent())
+        session = trainer(folder, 10)
+        session.run(Silent())
         good = folder.load()
         again = trainer(folder, 20)
         with torch.no_grad():
@@ -230,7 +230,7 @@ def test_the_average_is_kept_in_fp32_and_moves():
     assert (ema.model.weight > before).all() and (ema.model.weight <= model.weight + 1e-6).all()
 
 
-# -- samples made ahead -----------------------------------------------------------------------------------------
+# -- samples session ahead -----------------------------------------------------------------------------------------
 def counted(draws: list[int]):
     def draw(index: int) -> int:
         draws.append(index)
@@ -248,25 +248,25 @@ def test_samples_are_made_ahead_in_order_and_not_too_many():
     with ahead.running(2):
         assert [ahead(2), ahead(3)] == [20, 30]
         end = time.monotonic() + 10
-        while len(draws) < 7 and time.monotonic() < end:
+        while len(draws) < 6 and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(0.05)
-        assert draws == [4, 2, 3, 4, 5, 6, 7]  # three lie ready, one more is in hand
+        assert draws == [4, 2, 3, 4, 5, 6]  # three are ready
         assert ahead(100) == 1000  # out of turn, as after a resumption
         assert [ahead(index) for index in (4, 5, 6, 7, 8)] == [40, 50, 60, 70, 80]
         with pytest.raises(TrmsolveError, match="no sample 9"):
             ahead(9)
         assert ahead(10) == 100
-    assert not [thread for thread in threading.enumerate() if thread.name == "samples ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("samples")]
     assert ahead(5) == 50
 
 
 def test_samples_made_ahead_change_no_run_and_their_errors_end_it(tmp_path, monkeypatch):
     def run(name: str, data=None) -> Trainer:
         with RunDir(tmp_path / name) as folder:
-            made = trainer(folder, 20, data)
-            made.run(Silent())
-        return made
+            session = trainer(folder, 20, data)
+            session.run(Silent())
+        return session
 
     class Broken:
         def draw(self, index):
@@ -277,7 +277,7 @@ def test_samples_made_ahead_change_no_run_and_their_errors_end_it(tmp_path, monk
     ahead = weights(run("ahead"))
     with pytest.raises(TrmsolveError, match="sample 30 is broken"):
         run("broken", Broken())
-    assert not [thread for thread in threading.enumerate() if thread.name == "samples ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("samples")]
     monkeypatch.setattr(SamplePrefetcher, "running", lambda self, index: nullcontext())
     for name, value in weights(run("plain")).items():
         assert torch.equal(value, ahead[name]), name
@@ -288,14 +288,14 @@ def test_slots_of_places_are_refilled_in_place_as_if_packed_anew():
     recipe = recipes.build({**recipes.read("trm-mlp-sudoku"), "data": {"sources": ["generate:9x9"]}})
     model = TRM(replace(recipe.config, hidden_size=8, intermediate_size=16, seq_intermediate_size=16, n=1, T=1))
     draw = recipe.data().draw
-    book = SlotSchedule(5, n_sup=4, seed=0, halt_exploration_prob=0.0)
-    slots = Carry(draw, model, book, range(1, 4), torch.float32)
+    schedule = SlotSchedule(5, n_sup=4, seed=0, halt_exploration_prob=0.0)
+    slots = Carry(draw, model, schedule, range(1, 4), torch.float32)
     tokens, y = slots.tokens.clone(), torch.randn_like(slots.y)
     slots.keep(y.clone(), y.clone())
-    done = book.advance(np.array([True, False, True, True, False]))
-    assert book.index.tolist() == [5, 1, 6, 7, 4] and done.tolist() == [True, False, True, True, False]
+    done = schedule.advance(np.array([True, False, True, True, False]))
+    assert schedule.index.tolist() == [5, 1, 6, 7, 4] and done.tolist() == [True, False, True, True, False]
     slots.refill(done)
-    anew = Carry(draw, model, book, range(1, 4), torch.float32)
+    anew = Carry(draw, model, schedule, range(1, 4), torch.float32)
     for mine, other in zip(*(tree_leaves((of.tokens, of.labels)) for of in (slots, anew)), strict=True):
         assert torch.equal(torch.as_tensor(mine), torch.as_tensor(other))
     assert slots.total_weight == anew.total_weight and not torch.equal(tokens, slots.tokens)
@@ -307,9 +307,18 @@ def test_slots_of_places_are_refilled_in_place_as_if_packed_anew():
 @pytest.mark.parametrize("kind", ["sudoku", "table"])
 def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, tmp_path):
     """The compiler's front end alone: it refuses what it would have to hand back to Python."""
-    made = workers.train(tmp_path, kind, steps=3, continue_weight=0.5, solvable_weight=0.0)
-    (slots,) = made.batch.micro_batches
-    arguments = made.model, made.config, False, slots.tokens, slots.y, slots.z, slots.labels, made.batch.normalizer()
+    session = workers.train(tmp_path, kind, steps=3, continue_weight=0.5, solvable_weight=0.0)
+    (slots,) = session.batch.micro_batches
+    arguments = (
+        session.model,
+        session.config,
+        False,
+        slots.tokens,
+        slots.y,
+        slots.z,
+        slots.labels,
+        session.batch.normalizer(),
+    )
     plain = supervision_step(*arguments)
     compiled = torch.compile(supervision_step, backend="eager", fullgraph=True)(*arguments)
     torch.testing.assert_close(compiled, plain)
@@ -317,15 +326,15 @@ def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, 
 
 def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
     """The gradient of a window is that of its mean loss, written down without the trainer."""
-    made = workers.train(tmp_path, steps=3, bptt_steps=3)
-    (slots,) = made.batch.micro_batches
-    whole, y, z, expected = made.batch.normalizer(), slots.y, slots.z, 0.0
+    session = workers.train(tmp_path, steps=3, bptt_steps=3)
+    (slots,) = session.batch.micro_batches
+    whole, y, z, expected = session.batch.normalizer(), slots.y, slots.z, 0.0
     for _ in range(3):
-        step = made.model(slots.tokens, y, z, slots.batch)
-        expected = expected + losses(step, slots.labels, made.config, normalizer=whole).total / 3
+        step = session.model(slots.tokens, y, z, slots.batch)
+        expected = expected + losses(step, slots.labels, session.config, normalizer=whole).total / 3
         y, z = step.y, step.z
-    parameters = list(made.model.parameters())
-    outcome = made.supervision(slots, whole)
+    parameters = list(session.model.parameters())
+    outcome = session.supervision(slots, whole)
     torch.testing.assert_close(outcome.total, expected)
     torch.testing.assert_close(outcome.y, y)
     ours, theirs = (torch.autograd.grad(total, parameters) for total in (outcome.total, expected))
@@ -335,8 +344,8 @@ def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
         """The same three steps, each on its own."""
         total = 0.0
         for _ in range(3):
-            step = made.model(slots.tokens, y.detach(), z.detach(), slots.batch)
-            total = total + losses(step, slots.labels, made.config, normalizer=whole).total / 3
+            step = session.model(slots.tokens, y.detach(), z.detach(), slots.batch)
+            total = total + losses(step, slots.labels, session.config, normalizer=whole).total / 3
             y, z = step.y, step.z
         return torch.autograd.grad(total, parameters)
 
@@ -344,21 +353,21 @@ def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
 
 
 def test_a_puzzle_ages_by_the_steps_of_a_window():
-    book = SlotSchedule(3, n_sup=6, seed=0, halt_exploration_prob=0.0, bptt_steps=4)
-    assert book.advance(np.array([False, True, False])).tolist() == [False, True, False]
-    assert book.age.tolist() == [4, 0, 4] and book.is_last.tolist() == [True, False, True]
-    assert book.advance(np.zeros(3, bool)).tolist() == [True, False, True]
+    schedule = SlotSchedule(3, n_sup=6, seed=0, halt_exploration_prob=0.0, bptt_steps=4)
+    assert schedule.advance(np.array([False, True, False])).tolist() == [False, True, False]
+    assert schedule.age.tolist() == [4, 0, 4] and schedule.is_last.tolist() == [True, False, True]
+    assert schedule.advance(np.zeros(3, bool)).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"bptt_steps": 0}, "bptt_steps: a number from 1 to"),
         ({"bptt_steps": 2, "continue_weight": 0.5}, "value of continuing"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused(settings, said):
-    with pytest.raises(TrmsolveError, match=said):
+def test_a_window_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(TrmsolveError, match=message):
         TrainConfig(**settings)
 
 
@@ -418,11 +427,13 @@ def test_a_run_too_short_for_a_profile_says_so(tmp_path):
     assert result.exit_code == 0 and "no trace: a profile takes 20 steps" in result.output and not path.exists()
 
 
-@pytest.mark.parametrize(("name", "said"), [("here.json", "already exists"), ("no/where.json", "there is no folder")])
-def test_a_profile_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, name, said):
+@pytest.mark.parametrize(
+    ("name", "message"), [("here.json", "already exists"), ("no/where.json", "there is no folder")]
+)
+def test_a_profile_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, name, message):
     (tmp_path / "here.json").write_text("")
     run = tmp_path / "run"
-    assert said in refused(*SMALL, "--run", run, "--steps", "3", "--profile", tmp_path / name)
+    assert message in refused(*SMALL, "--run", run, "--steps", "3", "--profile", tmp_path / name)
     assert not run.exists()
 
 
@@ -572,10 +583,10 @@ def test_a_run_that_is_resumed_goes_on_with_its_rows(tmp_path):
         """The table after six steps, the run stopped after so many and resumed."""
         for stop in ([False] * (stops - 1) + [True], [False] * 9):
             with RunDir(tmp_path / name) as folder:
-                made = Trainer(TrainConfig(batch_size=2, steps=6, warmup=1), config, data.draw, folder)
-                made.run(Silent(), stop=iter(stop).__next__)
-        assert made.step == 6 and made.ema.model.embed.puzzle_table is made.model.embed.puzzle_table
-        return made.model.embed.puzzle_table
+                session = Trainer(TrainConfig(batch_size=2, steps=6, warmup=1), config, data.draw, folder)
+                session.run(Silent(), stop=iter(stop).__next__)
+        assert session.step == 6 and session.ema.model.embed.puzzle_table is session.model.embed.puzzle_table
+        return session.model.embed.puzzle_table
 
     whole, parts = trained("whole", 6), trained("parts", 3)
     assert len(whole) == 3 and torch.equal(whole, parts)
@@ -621,10 +632,10 @@ def test_a_new_run_from_a_checkpoint_has_rows_for_its_own_tasks(tmp_path):
 def test_a_run_on_other_tasks_is_told_from_one_of_another_model(tmp_path):
     a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b.json", 4)
     run("--data", a, "--run", tmp_path / "run", "--steps", "1")
-    said = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
-    assert "a table of 3 rows, these data need 4" in said and "--from" in said
-    said = refused(*ARC, "--data", a, "--run", tmp_path / "run", "--steps", "2", "--width", "12")
-    assert "a run of another model" in said
+    message = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
+    assert "a table of 3 rows, these data need 4" in message and "--from" in message
+    message = refused(*ARC, "--data", a, "--run", tmp_path / "run", "--steps", "2", "--width", "12")
+    assert "a run of another model" in message
 
 
 def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
@@ -639,7 +650,7 @@ def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["--eval", "a.json"], "trmsolve eval arc FILE"),
         (["--easier", "0.5"], "--hint-prob: not for --task arc"),
@@ -652,11 +663,11 @@ def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
         (["--from", "sudoku"], "arc needed"),
     ],
 )
-def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_path, monkeypatch, more, said):
+def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_path, monkeypatch, more, message):
     monkeypatch.chdir(tmp_path)
     for name in ("a.json", "b_evaluation.json"):
         arc_file(Path(name))
-    assert said in refused(*ARC, "--data", "a.json", "--steps", "1", *more)
+    assert message in refused(*ARC, "--data", "a.json", "--steps", "1", *more)
     assert not Path("runs").exists()
 
 
@@ -665,15 +676,15 @@ def test_arc_without_data_says_what_is_missing():
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (("generate", "arc"), "each has a rule of its own\n  known: sudoku, maze"),
         (("bench", "--task", "arc"), "trmsolve eval arc FILE"),
         (("generate", "acr"), "did you mean 'arc'"),
     ],
 )
-def test_what_other_commands_have_no_arc_for(command, said):
-    assert said in refused(*command)
+def test_what_other_commands_have_no_arc_for(command, message):
+    assert message in refused(*command)
 
 
 def test_a_published_network_for_arc_cannot_be_trained_further_here(tmp_path):
@@ -683,5 +694,5 @@ def test_a_published_network_for_arc_cannot_be_trained_further_here(tmp_path):
     path = tmp_path / "att.safetensors"
     config = official(cells=4, mixer="attention", vocab_size=12, hidden_size=8, num_heads=2)
     save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
-    said = refused("train", "--task", "arc", "--from", path, "--data", arc_file(tmp_path / "a.json"), "--steps", "1")
-    assert "refine" in said
+    message = refused("train", "--task", "arc", "--from", path, "--data", arc_file(tmp_path / "a.json"), "--steps", "1")
+    assert "refine" in message

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from contextlib import nullcontext
+import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +12,10 @@ import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import records
-from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, command, distributed, echo_err, handling
+from trmsolve.cli.run import SOLVED, command, distributed
 from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
 from trmsolve.threads import wait_passively
@@ -50,7 +51,9 @@ def train(
     source: Annotated[
         str | None, typer.Option("--from", help="Start from this checkpoint's model and weights.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="Wall time in all.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0, help="Wall time in all, within 5 % or 10 s.")
+    ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The checkpoint; default RUN/TASK.safetensors.")
@@ -112,210 +115,149 @@ def train(
     ] = "cpu",
     profile: Annotated[
         Path | None,
-        typer.Option("--profile", help="Write a trace of some steps, for Perfetto or chrome://tracing, and go on."),
+        typer.Option("--profile", help="Write a trace of some steps, for Perfetto or chrome://tracing."),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write events to RUN/tensorboard too; needs tensorboard.")
+    ] = False,
     color: o.ColorOption = o.Color.auto,
     quiet: o.Quiet = False,
 ) -> int:
-    """Train a model, or go on with the run in --run. Ctrl-C saves; so does every --save-minutes.
+    """Train a model, or resume the run in --run. Ctrl-C saves; so does every --save-minutes.
 
     Several processes, or machines, train one model: torchrun --nproc-per-node 2 -m trmsolve -- train ...
 
-    Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (the run can go on after both).
+    Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (resume after both).
     """
+    began = time.monotonic()
     wait_passively()
 
-    from trmsolve.training import recipe as recipes
+    from trmsolve.cli.train_panel import TrainPanel, console_for_training
 
     is_main = (info := get_dist_info()) is None or info.is_main
-    quiet = quiet or not is_main
     if list_recipes:
+        from trmsolve.training.recipe import names
+
         if is_main:
-            print("\n".join(recipes.names()))
+            print("\n".join(names()))
         return SOLVED
-    if task is None and recipe is None:
+    if recipe is None and task is None:
         raise TrmsolveError(
             "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
         )
-    values = recipes.of_task(task) if recipe is None else recipes.read(recipe)
-    recipes.build(values)  # what is wrong with the recipe itself comes first
-    if task not in (None, values["task"]):
-        raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
-    flags: dict[str, dict[str, Any]] = {
-        "model": {
-            "hidden_size": hidden_size,
-            "n": n,
-            "T": cycles,
-            "N_sup": n_sup,
-            "intermediate_size": intermediate_size,
-        },
-        "train": {
-            "batch_size": batch_size,
-            "grad_accum_steps": grad_accum_steps,
-            "lr": lr,
-            "adam_lr": adam_lr,
-            "stable_frac": stable_frac,
-            "seed": seed,
-        },
-        "data": {"sources": data, "hint_prob": hint_prob, "hint_max": hint_max, "unsolvable_prob": unsolvable_prob},
-    }
-    flags["data"] |= {"off_path": off_path, "phase": phase}
-    if source is not None:
-        from trmsolve.api import load
+    with TrainPanel(console_for_training(color.value), began, quiet=quiet, silent=not is_main) as panel:
+        if not print_config:
+            panel.start()  # before torch, whose import takes seconds
+        from trmsolve.cli.train_run import TrainJob, check_threads, logged_to, run_training
+        from trmsolve.training import recipe as recipes
 
-        start = load(source, task=values["task"], device="cpu", dtype="float32")
-        as_published = recipes.further(values["task"], start.config)
-        if recipe is not None and not quiet:
-            echo_err(f"the model is that of {source}; of the recipe only train and data count")
-        values = as_published if recipe is None else {**values, "model": as_published["model"]}
-    elif hidden_size and not intermediate_size and "cells" not in values.get("model", {}):
-        flags["model"]["intermediate_size"] = 2 * hidden_size
-    given = {name: {key: value for key, value in of.items() if value is not None} for name, of in flags.items()}
-    values = recipes.over(values, given)
-    values = recipes.with_settings(values, settings or [])
-    values = recipes.ending(values, steps, minutes, MINUTES)
-    chosen = recipes.build(values)
-    known_options = [option.name for option in recipes.trainable(chosen.task_for_model).data_options]
-    unknown = [name for name in given["data"] if name != "sources" and name not in known_options]
-    if unknown:
-        who = f"--task {task}" if recipe is None else f"--recipe {recipe}"
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
-        raise TrmsolveError(f"{names}: not for {who}", "see trmsolve train --help")
-    if held_out and isinstance(chosen.task_for_model, Demonstrates):
-        raise TrmsolveError(
-            f"--eval: every {chosen.task.upper()} task is adapted to first, which takes longer than a look in between",
-            f"when the run is over: trmsolve eval {chosen.task} FILE --checkpoint RUN/{chosen.task}.safetensors",
-        )
-    config = chosen.train
-    if print_config:
-        if is_main:
-            print(chosen.text(), end="")
-        return SOLVED
+        values = recipes.read(recipe) if recipe is not None else recipes.of_task(str(task))
+        recipes.build(values)  # errors of the recipe itself come first
+        if task not in (None, values["task"]):
+            raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
+        check_threads(threads)
+        if tensorboard and find_spec("tensorboard") is None:
+            raise TrmsolveError("--tensorboard: the package tensorboard is not installed", "pip install tensorboard")
+        flags: dict[str, dict[str, Any]] = {
+            "model": {
+                "hidden_size": hidden_size,
+                "n": n,
+                "T": cycles,
+                "N_sup": n_sup,
+                "intermediate_size": intermediate_size,
+            },
+            "train": {
+                "batch_size": batch_size,
+                "grad_accum_steps": grad_accum_steps,
+                "lr": lr,
+                "adam_lr": adam_lr,
+                "stable_frac": stable_frac,
+                "seed": seed,
+            },
+            "data": {
+                "sources": data,
+                "hint_prob": hint_prob,
+                "hint_max": hint_max,
+                "unsolvable_prob": unsolvable_prob,
+                "off_path": off_path,
+                "phase": phase,
+            },
+        }
+        start = None
+        if source is not None:
+            from trmsolve.api import load
 
-    run = run or Path("runs") / ((recipe and Path(recipe).stem) or chosen.task)
-    own = run / f"{chosen.task}.safetensors"  # rewritten as the run goes on; --output waits for its end
-    output = output or own
-    for path in [output] * (output != own) + [profile] * (profile is not None):
-        if is_main:  # the files of other machines are none of the run's
-            check_writable(path, force)
-    the_task, source_data = chosen.task_for_model, chosen.data()
-    source_data.draw(0)  # what cannot be used is refused now
-    held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
+            start = load(source, task=values["task"], device="cpu", dtype="float32")
+            as_published = recipes.further(values["task"], start.config)
+            if recipe is not None and not quiet:
+                panel.message(f"the model is that of {source}; of the recipe only train and data count")
+            values = as_published if recipe is None else {**values, "model": as_published["model"]}
+        elif hidden_size and not intermediate_size and "cells" not in values.get("model", {}):
+            flags["model"]["intermediate_size"] = 2 * hidden_size
+        given = {
+            section: {key: value for key, value in settings_of_section.items() if value is not None}
+            for section, settings_of_section in flags.items()
+        }
+        values = recipes.over(values, given)
+        values = recipes.with_settings(values, settings or [])
+        values = recipes.ending(values, steps, minutes, MINUTES)
+        chosen = recipes.build(values)
+        the_task = chosen.task_for_model
+        known_options = [option.name for option in recipes.trainable(the_task).data_options]
+        unknown = [name for name in given["data"] if name != "sources" and name not in known_options]
+        if unknown:
+            run_kind = f"--task {task}" if recipe is None else f"--recipe {recipe}"
+            flag_names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
+            raise TrmsolveError(f"{flag_names}: not for {run_kind}", "see trmsolve train --help")
+        if held_out and isinstance(the_task, Demonstrates):
+            raise TrmsolveError(
+                f"--eval: each {chosen.task.upper()} task needs test-time training, which takes too long during a run",
+                f"evaluate when the run is over: trmsolve eval {chosen.task} FILE "
+                f"--checkpoint RUN/{chosen.task}.safetensors",
+            )
+        if print_config:
+            if is_main:
+                print(chosen.text(), end="")
+            return SOLVED
 
-    import torch
-
-    from trmsolve.device import resolve_device
-    from trmsolve.distributed import ProcessGroup, local_device
-    from trmsolve.inference.held_out import measure_held_out
-    from trmsolve.training.compile import compile_pays
-    from trmsolve.training.export import export_checkpoint
-    from trmsolve.training.run_dir import RunDir
-    from trmsolve.training.trainer import Trainer
-
-    if threads:
-        torch.set_num_threads(threads)
-    device_spec = resolve_device(local_device(device))
-    model, weights = chosen.config_for(source_data), None
-    if source is not None:
-        weights = start.network.state_dict()
-        if hasattr(start.network.embed, "new_table"):
-            weights = weights | start.network.embed.new_table(model.num_puzzles)
-    stop: list[int] = []
-
-    def on_signal(number: int, _: Any) -> None:
-        if stop:  # the second one does not wait for the step to end
-            raise KeyboardInterrupt
-        stop.append(number)
-
-    handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal}
-    folder = RunDir(run)
-    with (
-        handling(handlers),
-        ProcessGroup.joined(device_spec.device) as group,
-        folder if group.is_main else nullcontext(),
-        _progress(config, quiet, color.value) as progress,
-    ):
-        group.assert_equal(data=source_data.describe())
-        trainer = Trainer(
-            config,
-            model,
-            source_data.draw,
-            folder,
-            weights=weights,
-            compile=compile_pays(config.minutes, device_spec.device) if compile is None else compile,
-            autocast=device_spec.dtype == torch.bfloat16,
-            device=device_spec.device,
-            group=group,
-        )
-        trainer.add_session(sys.argv[1:], source_data.describe(), source)
-        if trainer.step and group.is_main:
-            progress.message(f"resuming from step {trainer.step} of {folder.path}")
-        every = [puzzle for puzzles in held_out_puzzles.values() for puzzle in puzzles]
-        evaluate = _evaluation(the_task, every, device_spec.dtype) if every else None
-        outcome = trainer.run(
-            progress,
-            save_every=60 * save_minutes,
-            evaluate=evaluate,
-            evaluate_every=60 * eval_minutes,
-            stop=lambda: bool(stop),
-            profile=_profile(profile, force, progress) if profile and group.is_main else None,
-        )
-        stopped = group.broadcast(stop[:1])
-        if group.is_main:
-            where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
-            if outcome == "diverged":
-                message = f"{where}; the last good state: {folder.state_file}\n  try a lower --lr"
-            else:
-                metrics = {}
-                if outcome == "finished" and held_out_puzzles:
-                    progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
-                    metrics = measure_held_out(the_task, trainer.ema.model, held_out_puzzles, device_spec.dtype)
-                path = export_checkpoint(trainer, chosen.task, output if outcome == "finished" else own, metrics)
-                message = f"{where}; checkpoint: {path}"
-    if is_main:
-        echo_err(message)
-    if outcome == "diverged":
-        return ERROR
-    if outcome == "interrupted":
-        if is_main:
-            echo_err("resume with the same command")
-        return INTERRUPTED if stopped == [signal.SIGINT] else TERMINATED
-    return SOLVED
+        run = run or Path("runs") / ((recipe and Path(recipe).stem) or chosen.task)
+        own = run / f"{chosen.task}.safetensors"
+        output = output or own
+        for path in [output] * (output != own) + [profile] * (profile is not None):
+            if is_main and path is not None:  # other machines write nothing
+                check_writable(path, force)
+        with logged_to(panel):
+            source_data = chosen.data()
+            source_data.draw(0)  # unusable data are refused here
+            held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
+            job = TrainJob(
+                chosen,
+                the_task,
+                source_data,
+                held_out_puzzles,
+                run,
+                output,
+                command=sys.argv[1:],
+                source=source,
+                start=start,
+                device=device,
+                threads=threads,
+                compile=compile,
+                profile=profile,
+                force=force,
+                tensorboard=tensorboard,
+                save_seconds=60 * save_minutes,
+                evaluation_seconds=60 * eval_minutes,
+            )
+            return run_training(job, panel)
 
 
-def _held_out(task: Any, file: str, limit: int) -> list[Any]:
-    from trmsolve.tasks.base import InvalidPuzzle
-
-    puzzles = list(records(task, [file], limit))
-    for record in puzzles:
+def _held_out(task: Task, file: str, limit: int) -> list[Puzzle]:
+    puzzles = []
+    for record in records(task, [file], limit):
         if isinstance(record, InvalidPuzzle):
             raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
         if reason := task.unsupported_reason(record.question):
             raise TrmsolveError(f"{record.source}: {reason}", "measure on puzzles that the model can take")
+        puzzles.append(record)
     return puzzles
-
-
-def _evaluation(task: Any, puzzles: list[Any], dtype: Any) -> Any:
-    """A measure of a model in training: single passes, as shares."""
-
-    def evaluate(model: Any) -> dict[str, Any]:
-        from trmsolve.inference.evaluate import single_pass
-        from trmsolve.inference.held_out import solver_for
-
-        rates = single_pass(solver_for(task, model, dtype), puzzles, (16, 32)).rates()
-        return {"puzzles": len(puzzles)} | {key: round(value, 4) for key, value in rates.items()}
-
-    return evaluate
-
-
-def _profile(path: Path, force: bool, progress: Any) -> Any:
-    from trmsolve.training.profile import Profile
-
-    return Profile(path, force, progress.message)
-
-
-def _progress(config: Any, quiet: bool, color: str) -> Any:
-    from trmsolve.render.progress import Progress
-
-    terminal = sys.stderr.isatty() and not quiet
-    return Progress(config.minutes, config.steps, terminal, sys.stderr, color)

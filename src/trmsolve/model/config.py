@@ -133,7 +133,7 @@ def _check(name: str, value: Any, default: Any) -> None:
         numbers: tuple[float, ...] = value
     else:
         kinds = (int, float) if isinstance(default, float) else (int,)
-        if type(value) not in kinds or not math.isfinite(value):
+        if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
             kind = "a number" if float in kinds else "an integer"
             raise TrmsolveError(f"model.{name}: {kind} expected, found {value!r}")
         numbers = (value,)

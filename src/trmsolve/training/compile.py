@@ -25,7 +25,7 @@ _SET_BY_USER = (
 
 
 def compile_pays(minutes: float | None, device: torch.device) -> bool:
-    """Whether a run of so many minutes should be compiled (None: without end).
+    """Whether a run of this many minutes should be compiled (None: without end).
 
     It takes about a minute the first time, and needs a C++ compiler, or for a GPU Triton.
     """

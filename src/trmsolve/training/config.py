@@ -1,20 +1,32 @@
-"""The settings of a training run, with what each means."""
+"""The settings of a training run, with what each means and its bounds."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from trmsolve.errors import TrmsolveError, did_you_mean
+from trmsolve.model.config import BOUNDS as MODEL_BOUNDS
 from trmsolve.model.config import TRMConfig
 
-OPTIMIZERS = ("muon", "adamw", "adam-atan2")
-LOSSES = ("softmax", "stablemax")
 DECAYS: dict[str, Callable[[float], float]] = {  # from 1 at 0 to 0 at 1
     "linear": lambda progress: 1 - progress,
     "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
 }
+OPTIMIZERS = ("muon", "adamw", "adam-atan2")
+
+
+def _number(default: float | None, low: float, high: float) -> Any:
+    """A field that holds a number from low to high; or None where that is the default."""
+    return dataclasses.field(default=default, metadata={"bounds": (low, high)})
+
+
+def _name(default: str, *others: str) -> Any:
+    """A field that holds one of these names."""
+    return dataclasses.field(default=default, metadata={"names": (default, *others)})
 
 
 @dataclass(frozen=True)
@@ -22,44 +34,59 @@ class TrainConfig:
     """Everything that decides what a run computes, beside its data and its model.
 
     The defaults are those of the bundled checkpoints; the published recipes are files (recipes/). Raises TrmsolveError
-    for an unknown name, and for a number outside of BOUNDS.
+    for an unknown name, and for a number outside of its bounds.
     """
 
-    batch_size: int = 32  # slots: puzzles in training at once, of all processes together
-    bptt_steps: int = 1  # supervision steps that a gradient passes through before an optimizer step (train_step.py)
-    grad_accum_steps: int = 1  # micro-batches that each process's share is divided into: less memory, same result
-    steps: int | None = None  # optimizer steps in all; None: as many as `minutes` allow
-    minutes: float | None = None  # wall time in all, over every resumption
-    optimizer: str = "muon"  # `muon` (AdamW for all but the layers' matrices), `adamw` or `adam-atan2` for everything
-    lr: float = 0.02
-    weight_decay: float = 0.005  # decoupled: weights shrink by lr * weight_decay a step
-    adam_lr: float = 1e-3  # with `muon`: AdamW's, for embedding and heads
-    adam_weight_decay: float = 0.1
-    puzzle_lr: float = 0.01  # of the puzzle embeddings, which move by this much whatever their gradient (sign-SGD)
-    puzzle_weight_decay: float = 0.1
-    warmup: int = 100  # optimizer steps
-    stable_frac: float = 0.3  # share of the run at the full rate; then it decays to `lr_floor` of it
-    lr_decay: str = "linear"  # or `cosine`
-    lr_floor: float = 0.01
-    grad_clip: float = 1.0  # norm of the gradient at most; 0: any
-    ema: float = 0.999  # of the weights; 0: none
-    loss: str = "softmax"  # or `stablemax` (losses.py)
-    halt_weight: float = 0.1  # of the halting loss
-    solvable_weight: float = 0.5  # of the loss of "the question has a solution", which prunes branches of a search
-    continue_weight: float = (
-        0.0  # of HRM's loss of the value of continuing, in place of the last; one more forward pass
-    )
-    halt_exploration_prob: float = 0.1  # share of slots that must continue for a random minimum of steps
+    # Slots: puzzles in training at once, of all processes together. What fits is limited by memory (memory.py).
+    batch_size: int = _number(32, 1, 1 << 40)
+    # Supervision steps that a gradient passes through before an optimizer step (train_step.py).
+    bptt_steps: int = _number(1, 1, 4096)
+    # Micro-batches that each process's share is divided into: less memory, same result.
+    grad_accum_steps: int = _number(1, 1, 1 << 20)
+    steps: int | None = _number(None, 1, 1 << 40)  # optimizer steps in all; None: as many as `minutes` allow
+    minutes: float | None = _number(None, 0, 1e9)  # wall time in all, over every resumption
+    # `muon` (AdamW for all but the layers' matrices), or one optimizer for everything.
+    optimizer: str = _name("muon", "adamw", "adam-atan2")
+    lr: float = _number(0.02, 0, 1e3)
+    weight_decay: float = _number(0.005, 0, 1e3)  # decoupled: weights shrink by lr * weight_decay a step
+    adam_lr: float = _number(1e-3, 0, 1e3)  # with `muon`: AdamW's, for embedding and heads
+    adam_weight_decay: float = _number(0.1, 0, 1e3)
+    # Of the puzzle embeddings, which move by this much whatever the size of their gradient (sign-SGD).
+    puzzle_lr: float = _number(0.01, 0, 1e3)
+    puzzle_weight_decay: float = _number(0.1, 0, 1e3)
+    warmup: int = _number(100, 0, 1 << 40)  # optimizer steps
+    stable_frac: float = _number(0.3, 0, 1)  # share of the run at the full rate; then it decays to `lr_floor` of it
+    lr_decay: str = _name("linear", "cosine")
+    lr_floor: float = _number(0.01, 0, 1)
+    grad_clip: float = _number(1.0, 0, 1e9)  # maximum norm of the gradient; 0: no maximum
+    ema: float = _number(0.999, 0, 1)  # decay of the average of the weights; 0: no average
+    loss: str = _name("softmax", "stablemax")  # losses.py
+    halt_weight: float = _number(0.1, 0, 1e6)  # of the halting loss
+    # Of the loss of "the question has a solution", which prunes branches of a search.
+    solvable_weight: float = _number(0.5, 0, 1e6)
+    # Of HRM's loss of the value of continuing, in place of the former; one more forward pass.
+    continue_weight: float = _number(0.0, 0, 1e6)
+    halt_exploration_prob: float = _number(0.1, 0, 1)  # share of slots that must take a random minimum of steps
     depth_curriculum: tuple[tuple[float, int, int], ...] = ()  # (until this share of the run, T, n): shallower at first
-    seed: int = 0
+    seed: int = _number(0, 0, (1 << 63) - 1)
 
     def __post_init__(self) -> None:
-        for name, choices in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("lr_decay", tuple(DECAYS))):
-            if (value := getattr(self, name)) not in choices:
-                raise TrmsolveError(f"train.{name}: unknown value '{value}'", did_you_mean(str(value), choices))
-        for name, (low, high) in BOUNDS.items():
-            if (value := getattr(self, name)) is not None and not low <= value <= high:
-                raise TrmsolveError(f"train.{name}: a number from {low:g} to {high:g} needed, found {value!r}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if (names := field.metadata.get("names")) and value not in names:
+                raise TrmsolveError(f"train.{field.name}: unknown value '{value}'", did_you_mean(str(value), names))
+            if value is not None and (bounds := field.metadata.get("bounds")) and not bounds[0] <= value <= bounds[1]:
+                low, high = bounds
+                raise TrmsolveError(f"train.{field.name}: a number from {low:g} to {high:g} needed, found {value!r}")
+        for until, T, n in self.depth_curriculum:
+            fits = all(
+                MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n))
+            )
+            if not (0 <= until <= 1 and fits):
+                raise TrmsolveError(
+                    f"train.depth_curriculum: rows of [share, T, n] needed, found {[until, T, n]}",
+                    "a share of the run up to 1, and a depth that a model may have",
+                )
         if self.bptt_steps > 1 and self.continue_weight:
             raise TrmsolveError(
                 "train.bptt_steps: the value of continuing is learnt from single steps",
@@ -79,7 +106,9 @@ class TrainConfig:
 
     def depth(self, model: TRMConfig, step: int, seconds: float) -> tuple[int, int]:
         """T and n at this point of the run."""
-        progress = self.progress(step, seconds)
+        return self._depth_at(self.progress(step, seconds), model)
+
+    def _depth_at(self, progress: float, model: TRMConfig) -> tuple[int, int]:
         return next(((T, n) for until, T, n in self.depth_curriculum if progress < until), (model.T, model.n))
 
     def finished(self, step: int, seconds: float) -> bool:
@@ -87,27 +116,22 @@ class TrainConfig:
         by_steps = self.steps is not None and step >= self.steps
         return by_steps or (self.minutes is not None and seconds >= 60 * self.minutes)
 
+    def seconds_left(self, model: TRMConfig, step: int, seconds: float, seconds_per_step: float | None) -> float | None:
+        """An estimate of the wall time until the run is finished; None where there is nothing to estimate it from.
 
-BOUNDS: dict[str, tuple[float, float]] = {
-    "batch_size": (1, 1 << 20),
-    "bptt_steps": (1, 4096),
-    "grad_accum_steps": (1, 1 << 20),
-    "steps": (1, 1 << 40),
-    "minutes": (0, 1e9),
-    "lr": (0, 1e3),
-    "weight_decay": (0, 1e3),
-    "adam_lr": (0, 1e3),
-    "adam_weight_decay": (0, 1e3),
-    "puzzle_lr": (0, 1e3),
-    "puzzle_weight_decay": (0, 1e3),
-    "warmup": (0, 1 << 40),
-    "stable_frac": (0, 1),
-    "lr_floor": (0, 1),
-    "grad_clip": (0, 1e9),
-    "ema": (0, 1),
-    "halt_weight": (0, 1e6),
-    "solvable_weight": (0, 1e6),
-    "continue_weight": (0, 1e6),
-    "halt_exploration_prob": (0, 1),
-    "seed": (0, (1 << 63) - 1),
-}
+        seconds_per_step: as measured at the present depth. Deeper steps later in the run count for more: the cost of a
+        deep recursion is n + 1 network calls in each of T latent recursions, the last with a backward pass.
+        """
+        estimates = []
+        if self.minutes is not None:
+            estimates.append(max(0.0, 60 * self.minutes - seconds))
+        if self.steps is not None and seconds_per_step is not None:
+
+            def cost(progress: float) -> float:
+                T, n = self._depth_at(progress, model)
+                return (T + 2) * (n + 1)
+
+            here = self.progress(step, seconds)
+            mean_cost = sum(cost(here + (1 - here) * (k + 0.5) / 50) for k in range(50)) / 50
+            estimates.append(max(0, self.steps - step) * seconds_per_step * mean_cost / cost(here))
+        return min(estimates, default=None)

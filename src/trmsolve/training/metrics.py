@@ -1,22 +1,65 @@
-"""Metrics of training steps, and their means over the steps between two lines of the log."""
+"""What is measured in training, with units, and its means over the steps between two lines of metrics.jsonl.
+
+docs/training.md describes the lines. Without torch, whose import takes seconds.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from trmsolve.training.train_step import HALT_CORRECT, RIGHT, SOLVABLE, SOLVABLE_CORRECT
+# A step's report is one vector, so that it takes one transfer from the device: sums over the slots, named here, then a
+# code for each slot, made of these flags.
+SUMS = ("total", "loss", "num_correct", "num_counted")
+HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
 TOTALS = ("loss", "cells", "puzzles", "solvable", "exact", "steps", "halting", "unsolvable_found", "unsolvable")
+
+# Name in metrics.jsonl -> label and format. Shares are printed as percentages, and nothing else is.
+FORMATS: dict[str, tuple[str, str]] = {
+    "step": ("step", "{:,.0f}"),
+    "seconds": ("seconds", "{:,.1f}"),
+    "loss": ("loss", "{:.4f}"),
+    "cell_accuracy": ("cells right", "{:.2%}"),
+    "exact_accuracy": ("exact", "{:.2%}"),
+    "halt_accuracy": ("halting right", "{:.2%}"),
+    "unsolvable_recall": ("unsolvable found", "{:.2%}"),
+    "mean_steps": ("steps per puzzle", "{:.2f}"),
+    "steps_per_second": ("steps/s", "{:.3g}"),
+    "puzzles_per_second": ("puzzles/s", "{:,.3g}"),
+    "lr": ("learning rate", "{:.2e}"),
+    "puzzles": ("puzzles", "{:,.0f}"),
+}
+# Measures of a single pass of k supervision steps on held-out puzzles, as NAME_at_k.
+SINGLE_PASS = {
+    "accepted": "accepted by the rules",
+    "exact": "exact",
+    "cell_accuracy": "cells right",
+    "halting_right": "halting right",
+}
+
+
+def describe_metric(name: str, value: object) -> str:
+    """A measure in words, with its unit: `exact after 16 steps 40.00%`, `seconds 0.4`."""
+    if not isinstance(value, int | float):
+        return f"{name.replace('_', ' ')} {value}"
+    if name in FORMATS:
+        label, form = FORMATS[name]
+        return f"{label} {form.format(value)}"
+    match = re.fullmatch(r"(\w+)_at_(\d+)", name)
+    if match and match[1] in SINGLE_PASS:
+        return f"{SINGLE_PASS[match[1]]} after {match[2]} steps {value:.2%}"
+    return f"{name.replace('_', ' ')} {value:g}"
 
 
 @dataclass(frozen=True)
 class StepMetrics:
     """What all processes report of one training step."""
 
-    sums: dict[str, float]  # train_step.SUMS, then `clock` of the main process and how many processes want to `stop`
-    codes: np.ndarray  # int64 (slots,) flags of train_step.py
+    sums: dict[str, float]  # SUMS, then `clock` of the main process and how many processes want to `stop`
+    codes: np.ndarray  # int64 (slots,), flags
 
 
 class MetricAccumulator:
@@ -45,7 +88,7 @@ class MetricAccumulator:
             self.totals[name] += float(value)
 
     def metrics(self, seconds: float) -> dict[str, float]:
-        """A line of the log for steps that took so many seconds. Accuracies are of the training mix."""
+        """A line of metrics.jsonl for steps that took this many seconds. Accuracies are of the training mix."""
         totals, num_solvable = self.totals, max(1.0, self.totals["solvable"])
         values = {
             "loss": totals["loss"] / self.num_steps,

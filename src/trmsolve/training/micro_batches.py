@@ -6,7 +6,11 @@ same draw goes to the same slot however many processes share the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,8 +24,9 @@ from trmsolve.tasks.base import Sample
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer
-from trmsolve.training.metrics import StepMetrics
-from trmsolve.training.train_step import SUMS
+from trmsolve.training.metrics import SUMS, StepMetrics
+
+PREFETCH = 64  # samples kept ready at most
 
 
 class MicroBatches:
@@ -129,19 +134,27 @@ class MicroBatches:
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """The inverse of state(): the samples are drawn again from their indices.
 
-        When the data have changed since, the slots start afresh, at the position that the run had reached.
+        When the data have changed since, the slots start afresh, at the position that the run had reached. Raises
+        KeyError and ValueError for what no state() returned.
         """
         schedule = self.schedule
-        schedule.index, schedule.age, schedule.min_age = tensors["slots"].numpy().copy()
-        schedule.next_index = numbers["next_index"]
+        slots, next_index, y, z = tensors["slots"], numbers["next_index"], tensors["y"], tensors["z"]
+        if slots.shape != (3, len(schedule)) or slots.dtype != torch.int64 or (slots < 0).any():
+            raise ValueError("its slots are damaged")
+        if type(next_index) is not int or next_index <= int(slots[0].max()):
+            raise ValueError(f"its next draw is {next_index!r}")
+        if y.shape != z.shape or y.shape[1:] != self.micro_batches[0].y.shape[1:] or not y.is_floating_point():
+            raise ValueError("its states y and z are damaged")
+        schedule.index, schedule.age, schedule.min_age = slots.numpy().copy()
+        schedule.next_index = next_index
         for carry in self.micro_batches:
             carry.reset()
         lengths = self._lengths()
-        if len(tensors["y"]) == sum(lengths):
+        if len(y) == sum(lengths):
             starts = np.concatenate([[0], np.cumsum(lengths)])
             for carry in self.micro_batches:
                 rows = slice(int(starts[carry.own.start]), int(starts[carry.own.stop]))
-                carry.restore(tensors["y"][rows], tensors["z"][rows])
+                carry.restore(y[rows], z[rows])
         else:
             schedule.fill(range(len(schedule)))
             for carry in self.micro_batches:
@@ -152,6 +165,45 @@ class MicroBatches:
         """int64 (slots,): tokens of every puzzle of the batch."""
         own = torch.tensor([n for carry in self.micro_batches for n in carry.lengths])
         return self.group.all_reduce_async(self.scatter_rows(own))().numpy()
+
+
+class SamplePrefetcher:
+    """`draw`, with the next samples ready. Outside of a `running` block, and for other indices, it is `draw` itself.
+
+    A sample depends on its index alone, so that drawing it early changes nothing but the time it takes.
+    """
+
+    def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
+        self._draw, self._depth = draw, depth
+        self._ready: deque[Future[Sample]] = deque()
+        self._next_index: int | None = None  # of the first in `_ready`; None while no thread runs
+        self._executor: ThreadPoolExecutor | None = None
+        self._draw_lock = threading.Lock()  # tasks need not be thread-safe: one draw at a time
+
+    def __call__(self, index: int) -> Sample:
+        """Sample number `index`. Errors of its draw are raised here."""
+        if index != self._next_index or self._executor is None:
+            return self._draw_locked(index)
+        self._next_index = index + 1
+        self._ready.append(self._executor.submit(self._draw_locked, index + self._depth))
+        return self._ready.popleft().result()
+
+    @contextmanager
+    def running(self, index: int) -> Iterator[None]:
+        """A thread draws samples from `index` on, in order, until the block ends."""
+        with ThreadPoolExecutor(1, "samples") as self._executor:
+            self._next_index = index
+            self._ready.extend(self._executor.submit(self._draw_locked, index + k) for k in range(self._depth))
+            try:
+                yield
+            finally:
+                self._next_index = None
+                self._ready.clear()
+                self._executor.shutdown(cancel_futures=True)
+
+    def _draw_locked(self, index: int) -> Sample:
+        with self._draw_lock:
+            return self._draw(index)
 
 
 def _host_copy(values: Tensor) -> Callable[[], Tensor]:

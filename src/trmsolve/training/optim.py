@@ -1,20 +1,29 @@
-"""The optimizers of a run as one, and the moving average of the weights."""
+"""The optimizers of a run as one, and the moving average of the weights.
+
+Muon and AdamATan2 are written here in plain PyTorch. Both update all parameters of a group together (torch._foreach).
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from trmsolve.device import to_device
+from trmsolve.device import bfloat16_support, to_device
 from trmsolve.model.trm import TRM
-from trmsolve.training.adam_atan2 import AdamATan2
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.muon import Muon
+
+Model = TypeVar("Model", bound=nn.Module)
 
 BETAS = (0.9, 0.95)  # of everything that descends from Adam (arXiv 2510.04871, section 5)
+# Muon
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of X <- a X + (b A + c A A) X with A = X X^T: steepest at 0
+ITERATIONS = 5
+EPS = 1e-7  # the norm that a matrix is divided by is at least this
 
 
 class Optimizers:
@@ -29,11 +38,9 @@ class Optimizers:
             self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.weight_decay), config.lr
             self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_weight_decay), config.adam_lr
         else:
-            optimizer = {"adamw": _adamw, "adam-atan2": AdamATan2}[config.optimizer]
-            self.parts[config.optimizer] = (
-                optimizer(model.parameters(), config.lr, BETAS, config.weight_decay),
-                config.lr,
-            )
+            makers: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": _adamw, "adam-atan2": AdamATan2}
+            optimizer = makers[config.optimizer](model.parameters(), config.lr, BETAS, config.weight_decay)
+            self.parts[config.optimizer] = optimizer, config.lr
 
     def step(self, rate: float) -> None:
         """One step of each at `rate` times its learning rate; then the gradients are dropped."""
@@ -53,13 +60,22 @@ class Optimizers:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of state(); an optimizer of which there is nothing starts afresh."""
+        """The inverse of state(); an optimizer without tensors starts afresh.
+
+        Raises ValueError for tensors that are no state of these parameters.
+        """
         for which, (optimizer, _) in self.parts.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
-                kind, index, name = key.split(".", 2)
+                kind, number, name = key.split(".", 2)
                 if kind == which:
-                    state.setdefault(int(index), {})[name] = value
+                    state.setdefault(int(number), {})[name] = value
+            params = [p for group in optimizer.param_groups for p in group["params"]]
+            for index, values in state.items():
+                shape = params[index].shape if index < len(params) else None
+                same_names = values.keys() == next(iter(state.values())).keys()
+                if not same_names or any(value.ndim and value.shape != shape for value in values.values()):
+                    raise ValueError(f"the optimizer's state {which}.{index} fits no parameter")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
@@ -68,26 +84,10 @@ def _adamw(params: Iterable[Tensor], lr: float, betas: tuple[float, float], deca
     return torch.optim.AdamW(params, lr=lr, betas=betas, weight_decay=decay, fused=True)
 
 
-@torch.no_grad()
-def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
-    """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
-
-    table: (P, D). ids: int64 (B,), rows may recur; on the CPU, where nobody has to wait for them. grad: (B, D), of each
-    row's use; uses of one row add up, always in the same order, so that all processes of a run find the same sign.
-
-    So seldom as a row is met, this is what Adam would come to (HRM's code, models/sparse_embedding.py), without its
-    memory.
-    """
-    rows, use = ids.unique(return_inverse=True)
-    uses = to_device((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
-    rows = to_device(rows, table.device)
-    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
-
-
-class EMA:
+class EMA(Generic[Model]):
     """Exponential moving average of a model's parameters, kept in fp32 (a bf16 shadow freezes)."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         for averaged, live in zip(self.model.modules(), model.modules(), strict=True):
             for name, buffer in live.named_buffers(recurse=False):  # no parameters, no average: a table may be huge
@@ -98,3 +98,134 @@ class EMA:
         """After optimizer step number `step` (from 1). Early steps count for more, so that the start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
+
+
+@torch.no_grad()
+def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
+    """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
+
+    table: (P, D). ids: int64 (B,) on the CPU, where no transfer has to be waited for; rows may recur. grad: (B, D), of
+    each use of a row; uses of one row are added up in a fixed order, so that all processes of a run compute the same
+    sign.
+
+    For rows that are used this rarely Adam computes about the same (HRM's code, models/sparse_embedding.py), but needs
+    memory for its moments.
+    """
+    rows, use = ids.unique(return_inverse=True)
+    uses = to_device((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
+    rows = to_device(rows, table.device)
+    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
+
+
+# -- optimizers that update a group's parameters together ----------------------------------------------------------
+class Foreach(torch.optim.Optimizer):
+    """Subclasses define the initial state of a parameter, and the joint update of a group's parameters."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step of every parameter that has a gradient."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:
+                if not self.state[p]:
+                    self.state[p] = self.init_state(p)
+            if params:
+                self.update(group, params, [p.grad for p in params])
+
+    def init_state(self, p: Tensor) -> dict[str, Tensor]:
+        """The state before the first step."""
+        raise NotImplementedError
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        """A step of these parameters, in place; each has a gradient and a state."""
+        raise NotImplementedError
+
+
+class AdamATan2(Foreach):
+    """Adam whose step is an angle, so that no epsilon limits the steps of small gradients.
+
+        w <- (1 - lr decay) w - lr / (1 - beta1^t) atan2(m, sqrt(v / (1 - beta2^t)))
+
+    Scaling Exponents Across Parameterizations and Optimizers (arXiv 2407.05872, section 4.3), with the bias correction
+    and the decoupled decay of the package adam-atan2, with which HRM and TRM were trained and which needs CUDA. After
+    the first few steps a step is at most lr pi/2.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.95), weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    def init_state(self, p: Tensor) -> dict[str, Tensor]:
+        count = torch.zeros(())  # on the CPU: its value is read at each step
+        return {"step": count, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        m, v = ([self.state[p][name] for p in params] for name in ("exp_avg", "exp_avg_sq"))
+        for p in params:
+            self.state[p]["step"] += 1
+        t = self.state[params[0]]["step"].item()
+        torch._foreach_mul_(params, 1 - lr * group["weight_decay"])
+        torch._foreach_lerp_(m, grads, 1 - beta1)
+        torch._foreach_mul_(v, beta2)
+        torch._foreach_addcmul_(v, grads, grads, 1 - beta2)
+        scale = torch._foreach_sqrt(torch._foreach_div(v, 1 - beta2**t))
+        angles = [torch.atan2(numerator, denominator) for numerator, denominator in zip(m, scale, strict=True)]
+        torch._foreach_add_(params, angles, alpha=-lr / (1 - beta1**t))
+
+
+class Muon(Foreach):
+    """Momentum whose matrices are orthogonalised (https://kellerjordan.github.io/posts/muon).
+
+        m <- lerp(m, g, 1 - mu),    u = lerp(g, m, mu),    W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) NS(u)
+
+    params: matrices, (rows, columns) each. NS is five Newton-Schulz iterations. The result and the state are those of
+    torch.optim.Muon, which takes one matrix after the other: here matrices of one shape are iterated as one batch.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    def init_state(self, p: Tensor) -> dict[str, Tensor]:
+        return {"momentum_buffer": torch.zeros_like(p)}
+
+    def update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+        lr = group["lr"]
+        momenta = [self.state[p]["momentum_buffer"] for p in params]
+        torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
+        updates = orthogonal(list(torch._foreach_lerp(grads, momenta, group["momentum"])))
+        torch._foreach_mul_(updates, [-lr * max(1, p.shape[0] / p.shape[1]) ** 0.5 for p in params])
+        torch._foreach_mul_(params, 1 - lr * group["weight_decay"])
+        torch._foreach_add_(params, updates)
+
+
+def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
+    """float32 matrices of any shapes -> float32, singular values near 1 (0.7 to 1.2) in place of their own."""
+    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # the product of the short side is the cheap one
+    by_shape: dict[torch.Size, list[int]] = {}
+    for number, m in enumerate(wide):
+        by_shape.setdefault(m.shape, []).append(number)
+    results = list(matrices)
+    for numbers in by_shape.values():
+        stacked = torch.stack([wide[number] for number in numbers])  # (N, rows, columns)
+        orthogonalised = newton_schulz(stacked.to(iteration_dtype(stacked.device))).float()
+        for number, m in zip(numbers, orthogonalised, strict=True):
+            results[number] = m if wide[number] is matrices[number] else m.mT
+    return results
+
+
+@cache
+def iteration_dtype(device: torch.device) -> torch.dtype:
+    """bf16 where the device multiplies it in hardware: elsewhere a CPU takes 20 times as long for it as for fp32."""
+    return torch.bfloat16 if bfloat16_support(device)[0] else torch.float32
+
+
+def newton_schulz(x: Tensor) -> Tensor:
+    """bf16 or fp32 (N, rows, columns), rows <= columns -> the same, each matrix made nearly orthogonal."""
+    a, b, c = COEFFICIENTS
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPS)  # no singular value above 1
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x

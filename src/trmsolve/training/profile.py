@@ -21,7 +21,7 @@ SHOWN = 10  # operators in the table
 class Profile:
     """Records steps WARM_UP to WARM_UP + STEPS of a session; as a context manager around it.
 
-    path: the trace, as JSON, gzipped where it ends in .gz. say: is given the table, line by line, or why there is none.
+    path: the trace, as JSON, gzipped where it ends in .gz. say: receives the table, line by line, or why there is none.
     """
 
     def __init__(self, path: Path, force: bool, say: Callable[[str], None]) -> None:

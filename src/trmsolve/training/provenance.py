@@ -1,22 +1,52 @@
-"""Where a checkpoint comes from: the commit of the code, and the hardware."""
+"""A run's checkpoint, with its provenance: data, settings, the commit of the code, the hardware."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trmsolve import __version__
+from trmsolve.checkpoint import save
 from trmsolve.distributed import get_dist_info
+
+if TYPE_CHECKING:
+    from trmsolve.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout: src/trmsolve/training/provenance.py
 
 
+def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | None = None) -> Path:
+    """Write the run's averaged weights with their provenance. Returns the path."""
+    model = trainer.ema.model
+    provenance = {
+        "sessions": trainer.provenance.get("sessions", []),
+        "trmsolve": __version__,
+        "commit": commit(),
+        "torch": torch.__version__,
+        "steps": trainer.step,
+        "supervised_puzzles": trainer.supervised,
+        "seconds": round(trainer.seconds, 1),
+        "hardware": hardware(trainer.device),
+        "history": trainer.history,
+    }
+    tensors, config = model.state_dict(), model.config
+    if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows, and need no others
+        tensors, config = {**tensors, **model.embed.new_table(1)}, replace(config, num_puzzles=1)
+    save(path, tensors, task, config.to_dict(), provenance, metrics or {})
+    return path
+
+
+@cache
 def commit() -> str:
     """The commit of the checkout that this code runs from, with -dirty for uncommitted changes; "" elsewhere.
 
-    Git is asked about our own checkout only, never about a repository around an installed package, whose configuration
+    Only our own checkout is described, never about a repository around an installed package, whose configuration
     could name programs to run.
     """
     if not (ROOT / ".git").exists() or not (ROOT / "src" / "trmsolve").is_dir():

@@ -17,12 +17,13 @@ import inspect
 import math
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
@@ -30,10 +31,14 @@ from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Option, Task, TrainingData, Trains
 from trmsolve.tasks.sequence import SequenceFormat
+from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
+# Of a recipe, far beyond what one needs: characters in all, nested lists, characters of a value.
+SIZE_LIMIT, DEPTH_LIMIT, VALUE_LIMIT = 1 << 16, 16, 2048
+SHOWN = 80  # characters of a wrong value in a message
 _PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
 Values = dict[str, Any]
@@ -96,7 +101,8 @@ def names() -> list[str]:
 def read(spec: str) -> Values:
     """The settings of a recipe by name or file, with those of its bases. Raises TrmsolveError when there is none."""
     seen: list[Path] = []
-    path, layers = _find(spec, None), []
+    path: Path | None = _find(spec, None)
+    layers: list[Values] = []
     while path is not None:
         if path in seen:
             raise TrmsolveError(f"{seen[0]}: its bases lead back to {path}", "end them at a recipe without base")
@@ -138,7 +144,7 @@ def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
 
 
 def ending(values: Values, steps: int | None, minutes: float | None, otherwise: float) -> Values:
-    """With the end that was asked for, in place of the recipe's; after `otherwise` minutes where nobody says one."""
+    """With this end in place of the recipe's; after `otherwise` minutes where neither has one."""
     train = values.get("train", {})
     if steps is None and minutes is None:
         steps, minutes = train.get("steps"), train.get("minutes")
@@ -148,7 +154,7 @@ def ending(values: Values, steps: int | None, minutes: float | None, otherwise: 
 
 
 def with_settings(values: Values, settings: Iterable[str]) -> Values:
-    """Over a recipe's values those of `SECTION.KEY=VALUE`, VALUE in YAML. Raises TrmsolveError for what is no such."""
+    """Over a recipe's values those of `SECTION.KEY=VALUE`, VALUE in YAML. Raises TrmsolveError for other text."""
     for setting in settings:
         name, equals, text = setting.partition("=")
         section, dot, key = name.strip().partition(".")
@@ -158,9 +164,12 @@ def with_settings(values: Values, settings: Iterable[str]) -> Values:
                 f"for example train.lr=3e-4; {did_you_mean(section, SECTIONS)}",
             )
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise TrmsolveError(f"--set {setting}: '{text}' is no value", "for example model.hidden_size=128") from None
+            value = parse_yaml(text)
+        except ValueError:
+            shown = printable(text, SHOWN)
+            raise TrmsolveError(
+                f"--set {printable(name, SHOWN)}: '{shown}' is no value", "for example model.hidden_size=128"
+            ) from None
         values = over(values, {section: {key: value}})
     return values
 
@@ -168,11 +177,16 @@ def with_settings(values: Values, settings: Iterable[str]) -> Values:
 def build(values: Mapping[str, Any]) -> Recipe:
     """The recipe that these settings make. Raises TrmsolveError, naming the setting, for everything that is wrong."""
     parts = ("task", *SECTIONS)
-    for name, value in values.items():
-        if name not in parts:
-            raise TrmsolveError(f"{name}: no part of a recipe", did_you_mean(str(name), parts))
-        if name != "task" and not isinstance(value, Mapping):
-            raise TrmsolveError(f"{name}: settings by name needed, found {value!r}")
+    for part, value in values.items():
+        if part not in parts:
+            raise TrmsolveError(f"{printable(part, SHOWN)}: no part of a recipe", did_you_mean(str(part), parts))
+        if part == "task":
+            continue
+        if not isinstance(value, Mapping):
+            raise TrmsolveError(f"{part}: settings by name needed, found {_shown(value)}")
+        for name in value:
+            if not isinstance(name, str):
+                raise TrmsolveError(f"{part}: the name of a setting is a word, found {_shown(name)}")
     task = values.get("task")
     if not isinstance(task, str):
         raise TrmsolveError("the recipe names no task", "task: sudoku")
@@ -193,10 +207,10 @@ def build(values: Mapping[str, Any]) -> Recipe:
     data = dict(values.get("data", {}))
     sources = data.pop("sources", None) or []
     if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
-        raise TrmsolveError(f"data.sources: a list of files and generators needed, found {sources!r}")
+        raise TrmsolveError(f"data.sources: a list of files and generators needed, found {_shown(sources)}")
     for name, value in data.items():
         if type(value) not in (int, float, bool, str):
-            raise TrmsolveError(f"data.{name}: a number, true or false needed, found {value!r}")
+            raise TrmsolveError(f"data.{name}: a number, true or false needed, found {_shown(value)}")
     recipe = Recipe(task, model, train_config, tuple(sources), data)
     _ = recipe.config  # validates
     return recipe
@@ -209,29 +223,61 @@ def _find(spec: str, beside: Path | None) -> Path:
     """A recipe by name, or by file (a base: seen from the file that names it)."""
     if spec in names():
         return BUNDLED / f"{spec}.yaml"
-    path = Path(spec).expanduser()
-    path = path if beside is None or path.is_absolute() else beside.parent / path
-    if path.is_file():
-        return path
-    raise TrmsolveError(f"no recipe {spec}", f"a file, or one of those that come along: {did_you_mean(spec, names())}")
+    with suppress(OSError, ValueError, RuntimeError):  # a name too long, a NUL in it, the home of an unknown user
+        path = Path(spec).expanduser()
+        path = path if beside is None or path.is_absolute() else beside.parent / path
+        if path.is_file():
+            return path
+    raise TrmsolveError(
+        f"no recipe {printable(spec)}", f"name a file or a bundled recipe: {did_you_mean(spec, names())}"
+    )
 
 
 def _load(path: Path) -> Values:
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with path.open("rb") as file:
+            text = file.read(SIZE_LIMIT + 1)
+        values = parse_yaml(text.decode("utf-8"))
+    except (OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise TrmsolveError(
-            f"cannot read {path}: {reason}", "see a right one: trmsolve train --task sudoku --print-config"
+            f"cannot read {path}: {printable(reason, 200)}",
+            "see a right one: trmsolve train --task sudoku --print-config",
         ) from None
     if not isinstance(values, dict):
         raise TrmsolveError(f"{path} holds no settings by name", "task, model, train, data")
     return values
 
 
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text. Raises ValueError for other text, and for what no recipe needs: references, whose
+    expansion has no bound, deep nesting, very long texts and values.
+    """
+    if len(text) > SIZE_LIMIT:
+        raise ValueError(f"longer than {SIZE_LIMIT:,} characters")
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH_LIMIT:
+                raise ValueError(f"nested more than {DEPTH_LIMIT} deep")
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("references (*name) are not supported")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > VALUE_LIMIT:
+                raise ValueError(f"a value of more than {VALUE_LIMIT} characters")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, LookupError, TypeError) as error:  # !!bool x, !!int "" and the like
+        raise ValueError(str(error)) from error
+
+
+def _shown(value: Any) -> str:
+    """A value as messages quote it."""
+    return printable(repr(value), SHOWN)
+
+
 def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
     if name not in hints:
-        raise TrmsolveError(f"{section}.{name}: no such setting", did_you_mean(name, tuple(hints)))
+        raise TrmsolveError(f"{section}.{printable(name, SHOWN)}: no such setting", did_you_mean(name, tuple(hints)))
     kinds = typing.get_args(hints[name]) if typing.get_origin(hints[name]) is not tuple else (tuple,)
     kinds = kinds or (hints[name],)
     if value is None and type(None) in kinds:
@@ -243,11 +289,11 @@ def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any
     if float in kinds:  # YAML takes 1e-4 for a word: it wants 1.0e-4
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     words = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
     wanted = " or ".join(words[kind] for kind in kinds if kind in words)
-    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {value!r}")
+    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {_shown(value)}")
 
 
 def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
@@ -259,14 +305,11 @@ def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
         if (
             name == "depth_curriculum"
             and len(shaped) == len(value)
-            and all(
-                isinstance(until, int | float) and type(T) is int and type(n) is int and T > 0 and n > 0
-                for until, T, n in shaped
-            )
+            and all(type(until) in (int, float) and type(T) is int and type(n) is int for until, T, n in shaped)
         ):
             return tuple((float(until), T, n) for until, T, n in shaped)
     wanted = "rows of [share, T, n]" if name == "depth_curriculum" else "a list of whole numbers"
-    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {value!r}")
+    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {_shown(value)}")
 
 
 def trainable(task: Task) -> Any:
@@ -282,9 +325,9 @@ def _option_value(option: Option, value: Any) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise TrmsolveError(f"data.{name}: a value of type {kind.__name__} needed, found {value!r}")
-    if kind in (int, float):
+        raise TrmsolveError(f"data.{name}: a value of type {kind.__name__} needed, found {_shown(value)}")
+    if isinstance(value, int | float) and kind is not bool:
         low, high = -math.inf if option.min is None else option.min, math.inf if option.max is None else option.max
         if not low <= value <= high or not math.isfinite(value):
-            raise TrmsolveError(f"data.{name}: a number from {low:g} to {high:g} needed, found {value!r}")
+            raise TrmsolveError(f"data.{name}: a number from {low:g} to {high:g} needed, found {_shown(value)}")
     return value

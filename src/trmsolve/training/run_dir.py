@@ -8,7 +8,9 @@ runs/NAME/lock                held while a process trains here
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,9 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from trmsolve.distributed import CollectiveError
 from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import printable
 
 FORMAT_VERSION = 2  # 1: trmsolve 0.1
+VALUES: dict[str, type | tuple[type, ...]] = {  # what a state's header holds
+    **{"step": int, "seconds": (int, float), "supervised": int, "slots": dict},
+    **{"history": list, "note": dict, "config": dict, "model": dict},
+}
 
 
 class RunDir:
@@ -67,37 +75,48 @@ class RunDir:
             with safe_open(self.state_file, "pt") as file:
                 values = json.loads(file.metadata()["state"])
                 if not isinstance(values, dict):
-                    raise ValueError("its metadata is no object")
+                    raise ValueError("its metadata is not an object")
                 if values.get("format_version", 1) != FORMAT_VERSION:
                     raise TrmsolveError(
                         f"{self.state_file}: a run of another version of trmsolve",
                         "continue it with trmsolve 0.1.0, or start another --run --from its checkpoint",
                     )
+                _check_values(values)
                 return {key: file.get_tensor(key) for key in file.keys()}, values  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise TrmsolveError(
-                f"{self.state_file}: not a training state: {error}", "move it away to start afresh"
-            ) from error
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self.damaged(error) from error
+
+    def damaged(self, error: Exception) -> TrmsolveError:
+        """The error for a state that cannot be restored. The main process reports it for all."""
+        return CollectiveError(
+            f"{self.state_file}: not a training state: {_reason(error)}", "move it away to start afresh"
+        )
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to the metrics."""
         with self._errors(), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """The records of the metrics, without lines that a crash has cut short. Raises OSError."""
+        if not self.metrics_file.exists():
+            return []
+        records = []
+        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                if isinstance(record, dict) and type(record.get("step")) is int:
+                    records.append(record)
+        return records
+
     def rewind_log(self, step: int) -> None:
         """Drop metrics after the step that is resumed from: those steps will be taken again."""
         if not self.metrics_file.exists():
             return
-        lines = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    lines.append(line + "\n")
-            except (ValueError, KeyError):
-                continue  # a line cut short by the crash
         temporary = self.metrics_file.with_suffix(".tmp")
         with self._errors(temporary):
-            temporary.write_text("".join(lines), encoding="utf-8")
+            kept = [json.dumps(record) + "\n" for record in self.read_log() if record["step"] <= step]
+            temporary.write_text("".join(kept), encoding="utf-8")
             temporary.replace(self.metrics_file)
 
     @contextmanager
@@ -111,14 +130,33 @@ class RunDir:
                     temporary.unlink()
             raise TrmsolveError(
                 f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
-                "make room, and the same command goes on from the last save",
+                "make room; the same command then resumes from the last save",
             ) from error
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    """Raise ValueError where one of the state's values is missing or cannot be right."""
+    for name, kind in VALUES.items():
+        value = values.get(name)
+        is_right = isinstance(value, kind) and not isinstance(value, bool)
+        if not is_right or (isinstance(value, int | float) and not 0 <= value < math.inf):
+            raise ValueError(f"its {name} is {printable(repr(value), 100)}")
+    for name, records in (("history", values["history"]), ("sessions", values["note"].get("sessions", []))):
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise ValueError(f"its {name} is {printable(repr(records), 100)}")
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return printable(" ".join(str(error).split()), 200)
 
 
 def _lock(file: Any) -> bool:
     """An exclusive lock on an open file that ends with the process; False when another process holds it."""
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -24,12 +24,8 @@ from trmsolve.training.carry import Carry, Labels
 from trmsolve.training.compile import compile_step
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer, losses
+from trmsolve.training.metrics import HALT_CORRECT, HALTED, RIGHT, SOLVABLE, SOLVABLE_CORRECT, SUMS
 from trmsolve.training.optim import Optimizers, sign_step
-
-# What the host needs to know of a step is one vector, so that it costs one transfer: sums over the slots, named here,
-# then a code for each slot made of the flags below.
-SUMS = ("total", "loss", "num_correct", "num_counted")
-HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
 
 class SupervisionOutput(NamedTuple):
@@ -103,10 +99,10 @@ def train_step(
     table = model.embed.puzzle_table
     reports: list[Tensor] = []
     row_grads: list[Tensor] = []
-    for carry in batch.micro_batches:
+    for carry in batch.micro_batches:  # their gradients add up
         rows = None if table is None else model.embed.lookup_puzzles(carry.tokens, carry.batch)[1].requires_grad_()
-        output = supervision(carry, batch.normalizer(), rows)
-        carry.keep(output.y, output.z)
+        output = supervision(carry, batch.normalizer(), rows)  # y, z, loss <- supervision steps from the carried y, z
+        carry.keep(output.y, output.z)  # detached
         reports.append(output.report)
         if carry is batch.micro_batches[-1]:
             on_forward(reports)
@@ -116,6 +112,7 @@ def train_step(
             row_grads.append(rows.grad)
         if supervision.replays_graphs and len(batch.micro_batches) > 1:
             clone_grads(model, row_grads)
+
     row_grad = [batch.scatter_rows(torch.cat(row_grads))] if row_grads else []
     if table_only:
         batch.all_reduce(row_grad)

@@ -18,25 +18,26 @@ from torch import Tensor
 
 from trmsolve.device import set_device
 from trmsolve.distributed import CollectiveError, ProcessGroup
+from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.metrics import MetricAccumulator, StepMetrics
-from trmsolve.training.micro_batches import MicroBatches
+from trmsolve.training.metrics import HALTED, MetricAccumulator, StepMetrics
+from trmsolve.training.micro_batches import MicroBatches, SamplePrefetcher
 from trmsolve.training.optim import EMA, Optimizers
 from trmsolve.training.run_dir import RunDir
-from trmsolve.training.sample_prefetcher import SamplePrefetcher
-from trmsolve.training.train_step import HALTED, Supervision, train_step
+from trmsolve.training.train_step import Supervision, train_step
 
 if TYPE_CHECKING:
     from trmsolve.training.profile import Profile
 
-Evaluate = Callable[[TRM], dict[str, Any]]
+Evaluate = Callable[[TRM], dict[str, Any]]  # measures of the averaged model; empty when it was stopped
+OnStep = Callable[[int, float, float], None]  # step, seconds and loss
 
 
 class Reporter(Protocol):
-    """Receives the progress of a run (render/progress.py)."""
+    """Receives the progress of a run."""
 
     def update(self, metrics: dict[str, Any]) -> None: ...
     def evaluated(self, metrics: dict[str, Any]) -> None: ...
@@ -50,7 +51,7 @@ class Trainer:
     In a process group every process has a Trainer with the same arguments; only the main process uses its run_dir.
     """
 
-    LOG_EVERY = 50  # optimizer steps between two metrics
+    LOG_EVERY, LOG_SECONDS = 50, 10.0  # optimizer steps or seconds between two lines of metrics, whichever is first
 
     def __init__(
         self,
@@ -88,7 +89,8 @@ class Trainer:
         self.batch = MicroBatches(
             self.draw, self.model, config, torch.bfloat16 if autocast else torch.float32, self.group
         )
-        self.step, self.seconds, self.history = 0, 0.0, []
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict[str, Any]] = []  # evaluations
         self.supervised = 0  # supervision steps, summed over puzzles
         if (saved := self.group.broadcast(run_dir.load() if self.group.is_main else None)) is not None:
             self._restore(*saved)
@@ -130,8 +132,12 @@ class Trainer:
 
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         # n, T and N_sup shape no tensor: a depth curriculum may change them between two sessions of a run.
-        free = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
-        saved, expected = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free), self.model.config
+        free: dict[str, Any] = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
+        try:
+            saved = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free)
+        except TrmsolveError as error:
+            raise self.run_dir.damaged(error) from error
+        expected = self.model.config
         if expected.num_puzzles != saved.num_puzzles:
             raise CollectiveError(
                 f"{self.run_dir.path}: holds a run with a table of {saved.num_puzzles} rows, "
@@ -142,16 +148,27 @@ class Trainer:
             raise CollectiveError(
                 f"{self.run_dir.path}: holds a run of another model: {values['model']}", "choose another --run"
             )
+        try:
+            self._restore_parts(tensors, values)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise self.run_dir.damaged(error) from error
+
+    def _restore_parts(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Raises whatever a damaged state leads to."""
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             part, name = key.split("/", 1)
             parts.setdefault(part, {})[name] = value
+        if missing := dict(self.model.named_parameters()).keys() - parts["ema"].keys():
+            raise ValueError(f"no average of {min(missing)}")
+        for name, value in [*parts["model"].items(), *parts["ema"].items()]:
+            if not value.isfinite().all():
+                raise ValueError(f"{name} is not finite")
         self.model.load_state_dict(parts["model"])
         self.ema.model.load_state_dict({**parts["model"], **parts["ema"]})
         self.optimizers.restore(parts["optimizer"])
-        self.step, self.seconds, self.history = values["step"], values["seconds"], values["history"]
-        self.provenance = values["note"]
-        self.supervised = values["supervised"]
+        self.step, self.seconds, self.history = values["step"], float(values["seconds"]), values["history"]
+        self.provenance, self.supervised = values["note"], values["supervised"]
         if values["config"]["batch_size"] == self.config.batch_size and values["config"]["seed"] == self.config.seed:
             self.batch.restore(parts["slots"], values["slots"])
 
@@ -164,60 +181,63 @@ class Trainer:
         evaluate: Evaluate | None = None,
         evaluate_every: float = 600.0,
         stop: Callable[[], bool] = lambda: False,
+        on_step: OnStep = lambda step, seconds, loss: None,
+        on_save: Callable[[], None] = lambda: None,
         profile: Profile | None = None,
+        startup_seconds: float = 0.0,
     ) -> str:
         """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged.
 
-        Any process of a group may be stopped: all then stop after the same step. Only the main process reports.
+        on_step: called after every optimizer step. on_save: called before the state is written. startup_seconds: of
+        this session, spent before the call; they count towards the run's minutes. Any process of a group may be
+        stopped: all then stop after the same step. Only the main process reports, saves and evaluates.
         """
-        # A process of a group learns no earlier which draws it gets than it needs them.
+        # With several processes a process learns too late which draws it gets to prefetch them.
         prefetching = self.draw.running(self.batch.schedule.next_index) if self.group.world_size == 1 else nullcontext()
+        started = time.monotonic()
+        began = started - self.seconds - startup_seconds
+        last_save = last_evaluation = self.seconds
+        totals, last_log = MetricAccumulator(), started
+        smooth, first, stopped = None, self.step, False
         with prefetching, profile or nullcontext():
-            return self._run(report, save_every, evaluate, evaluate_every, stop, profile)
-
-    def _run(
-        self,
-        report: Reporter,
-        save_every: float,
-        evaluate: Evaluate | None,
-        evaluate_every: float,
-        stop: Callable[[], bool],
-        profile: Profile | None,
-    ) -> str:
-        began = time.monotonic() - self.seconds
-        last_save, last_evaluation, stopped = self.seconds, self.seconds, False
-        totals, since = MetricAccumulator(), time.monotonic()
-        smooth, first = None, self.step
-        while not (stopped or self.config.finished(self.step, self.seconds)):
-            sums = self._step(totals, lambda: time.monotonic() - began, stop)
-            loss = sums["total"]
-            if profile is not None:
-                profile.step()
-            smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
-            if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
-                if self.group.is_main:
-                    report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept")
-                return "diverged"
-            self.seconds = sums["clock"]  # of the main process
-            if self.step % self.LOG_EVERY == 0:
-                self._log(totals.metrics(time.monotonic() - since), report)
-                totals, since = MetricAccumulator(), time.monotonic()
-            stopped = sums["stop"] > 0
-            if not stopped and self.seconds - last_save >= save_every:
-                self._save(report)
-                last_save = self.seconds
-            if evaluate is not None and not stopped and self.seconds - last_evaluation >= evaluate_every:
-                self._evaluate(evaluate, report)
-                last_evaluation = self.seconds
-                since = time.monotonic()
+            while not (stopped or self.config.finished(self.step, self.seconds)):
+                sums = self._step(totals, lambda: time.monotonic() - began, stop)
+                loss = sums["total"]
+                if profile is not None:
+                    profile.step()
+                smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
+                if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
+                    if self.group.is_main:
+                        report.message(
+                            f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept"
+                        )
+                    return "diverged"
+                self.seconds = sums["clock"]  # of the main process
+                on_step(self.step, self.seconds, loss)
+                stopped = sums["stop"] > 0
+                ends = stopped or self.config.finished(self.step, self.seconds)
+                now = time.monotonic()
+                log_seconds = min(self.LOG_SECONDS, 1 + (now - started) / 10)  # more often at first
+                if ends or self.step % self.LOG_EVERY == 0 or now - last_log >= log_seconds:
+                    self._log(totals.metrics(now - last_log), report)
+                    totals, last_log = MetricAccumulator(), now
+                if not ends and self.seconds - last_save >= save_every:
+                    self._save(report, on_save)
+                    last_save = self.seconds
+                if evaluate is not None and not ends and self.seconds - last_evaluation >= evaluate_every:
+                    self._evaluate(evaluate, report)
+                    last_evaluation, last_log = self.seconds, time.monotonic()
         outcome = "finished" if self.config.finished(self.step, self.seconds) else "interrupted"
+        if self.group.broadcast(self.step > first or not self.run_dir.state_file.exists()):
+            self._save(report, on_save)
         if evaluate is not None and outcome == "finished" and self.step > first:
             self._evaluate(evaluate, report)
-        if self.group.broadcast(self.step > first or not self.run_dir.state_file.exists()):
-            self._save(report)
+            self._save(report, on_save)  # with the evaluation in its history
         return outcome
 
-    def _save(self, report: Reporter) -> None:
+    def _save(self, report: Reporter, on_save: Callable[[], None]) -> None:
+        if self.group.is_main:
+            on_save()
         self.save()
         if self.group.is_main:
             report.saved(self.run_dir.state_file, self.step)
@@ -233,7 +253,9 @@ class Trainer:
         """The main process evaluates; the others wait for it at the next collective."""
         if not self.group.is_main:
             return
-        result = {"step": self.step, "seconds": round(self.seconds, 1)} | evaluate(self.ema.model)
+        if not (measures := evaluate(self.ema.model)):
+            return
+        result = {"step": self.step, "seconds": round(self.seconds, 1)} | measures
         self.history.append(result)
         self.run_dir.log({**result, "kind": "evaluation"})
         report.evaluated(result)

@@ -1,0 +1,391 @@
+"""A run of `trmsolve train`: signals, panel, checkpoints, evaluation within the time that is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, Terminated, echo_err, handling
+from trmsolve.cli.train_panel import TrainPanel
+from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import shell_quote
+from trmsolve.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from trmsolve.api import Model
+    from trmsolve.distributed import ProcessGroup
+    from trmsolve.tasks.base import Puzzle, Task, TrainingData
+    from trmsolve.training.trainer import Trainer
+
+TOLERANCE, MIN_TOLERANCE = 0.05, 10.0  # a run may take longer than its minutes by this share, or these seconds
+WRITING = 2.0  # seconds of it that are kept for the last checkpoint
+EVALUATION_SHARE = 0.5  # of the time between two evaluations that one may take
+FINAL_EVALUATION = 600.0  # seconds that the last evaluation of a run without minutes may take
+SINGLE_PASS_STEPS = (16, 32)  # supervision steps of an evaluation
+
+
+@dataclass
+class TrainJob:
+    """All that a run needs, as the command line gave it and checked it."""
+
+    recipe: Recipe
+    task: Task
+    data: TrainingData
+    held_out: dict[str, list[Puzzle]]
+    run: Path
+    output: Path
+    command: list[str]
+    source: str | None = None  # --from
+    start: Model | None = None  # the model of --from
+    device: str = "cpu"
+    threads: int | None = None
+    compile: bool | None = None
+    profile: Path | None = None
+    force: bool = False
+    tensorboard: bool = False
+    save_seconds: float = 180.0
+    evaluation_seconds: float = 600.0
+
+    @property
+    def own_checkpoint(self) -> Path:
+        """The checkpoint in the run folder, written at every save."""
+        return self.run / f"{self.recipe.task}.safetensors"
+
+
+class StopRequests:
+    """SIGINT and SIGTERM: acknowledged at once, even while torch computes; then the run stops after its current step.
+
+    While `may_abort` is true nothing would be lost, and the signal ends the command by an exception. So does a second
+    signal at any time.
+    """
+
+    def __init__(self, acknowledge: Callable[[str], None]) -> None:
+        self.signals: list[int] = []
+        self.may_abort = True
+        self._acknowledge = acknowledge
+        self._announced = threading.Event()
+
+    def __call__(self) -> bool:
+        """Whether the run is to stop."""
+        return bool(self.signals)
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle the signals inside the block."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        # Python runs a handler only between two bytecodes of the main thread, which may be inside torch for seconds.
+        # But it writes the signal's number to this socket at once, and another thread reads it.
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._announce, args=(reader,), name="signals", daemon=True).start()
+        try:
+            with handling({signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}):
+                yield
+        finally:
+            signal.set_wakeup_fd(previous)
+            writer.close()
+
+    @contextmanager
+    def abortable(self) -> Iterator[None]:
+        """Inside the block a signal raises KeyboardInterrupt or Terminated at once."""
+        before, self.may_abort = self.may_abort, True
+        try:
+            yield
+        finally:
+            self.may_abort = before
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        repeated = bool(self.signals)
+        self.signals.append(number)
+        if repeated or self.may_abort:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def _announce(self, reader: socket.socket) -> None:
+        with reader:
+            while numbers := reader.recv(16):
+                if not self._announced.is_set() and {signal.SIGINT, signal.SIGTERM} & set(numbers):
+                    self._announced.set()
+                    how = "" if self.may_abort else " after this step; once more to stop without saving"
+                    self._acknowledge(f"stopping{how}")
+
+
+@dataclass
+class Evaluation:
+    """Measures the model on held-out puzzles, never past the time that the run has."""
+
+    job: TrainJob
+    panel: TrainPanel
+    stop: StopRequests
+    dtype: torch.dtype
+    last_seconds: float = field(default=0.0)  # that the last evaluation took
+
+    @property
+    def puzzles(self) -> list[Puzzle]:
+        """Of all sets."""
+        return [puzzle for puzzles in self.job.held_out.values() for puzzle in puzzles]
+
+    def deadline(self, share: float = 1.0) -> float:
+        """time.monotonic() at which the run must be over, or that share of the time until then."""
+        minutes, now = self.job.recipe.train.minutes, time.monotonic()
+        if minutes is None:
+            return now + share * FINAL_EVALUATION
+        tolerance = max(TOLERANCE * 60 * minutes, MIN_TOLERANCE) - WRITING
+        return now + share * max(0.0, 60 * minutes + tolerance - self.panel.seconds)
+
+    def __call__(self, model: Any) -> dict[str, Any]:
+        """Shares of a single pass; empty when there was no time for any puzzle, or the run is to stop."""
+        from trmsolve.inference.held_out import measure_single_pass, solver_for
+
+        self.panel.set_phase("evaluating")
+        allowed = time.monotonic() + EVALUATION_SHARE * self.job.evaluation_seconds
+        deadline, puzzles = min(allowed, self.deadline(0.5)), self.puzzles
+        try:
+            with self.stop.abortable():
+                solver = solver_for(self.job.task, model, self.dtype)
+                counts = measure_single_pass(solver, puzzles, SINGLE_PASS_STEPS, deadline, self.panel.measuring)
+        except (KeyboardInterrupt, Terminated):
+            return {}
+        if not counts.puzzles:
+            self.panel.message("no time to evaluate: choose fewer puzzles, --eval-limit")
+            return {}
+        rates = {key: round(value, 4) for key, value in counts.rates().items()}
+        return {"puzzles": counts.puzzles} | rates
+
+    def final(self, model: Any) -> dict[str, Any]:
+        """Measures of the finished checkpoint, with restarts."""
+        from trmsolve.inference.held_out import measure_held_out
+
+        self.panel.set_phase("measuring")
+        try:
+            with self.stop.abortable():
+                sets, deadline = self.job.held_out, self.deadline()
+                metrics = measure_held_out(self.job.task, model, sets, self.dtype, deadline, self.panel.measuring)
+        except (KeyboardInterrupt, Terminated):
+            return {}
+        for name, puzzles in sets.items():
+            entry = metrics.get(name, {})
+            if (number := entry.get("n", 0)) < len(puzzles):
+                self.panel.message(f"{name}: time for {number:g} of {len(puzzles)} puzzles; all: trmsolve eval")
+            if number:
+                restarts = (
+                    f"{entry['solved']:.1%} solved of {number:g} puzzles, {entry['without_restarts']:.1%} of them"
+                )
+                self.panel.message(f"{name}: {restarts} without restarts")
+        return metrics
+
+
+def run_training(job: TrainJob, panel: TrainPanel) -> int:
+    """Train, save and evaluate. Returns the exit code."""
+    import torch
+
+    from trmsolve.device import resolve_device
+    from trmsolve.distributed import ProcessGroup, local_device
+    from trmsolve.training.compile import compile_pays
+    from trmsolve.training.provenance import export_checkpoint
+    from trmsolve.training.run_dir import RunDir
+    from trmsolve.training.trainer import Trainer
+
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    spec = resolve_device(local_device(job.device))
+    config = job.recipe.train
+    model_config, weights = job.recipe.config_for(job.data), None
+    if job.start is not None:
+        weights = job.start.network.state_dict()
+        if hasattr(job.start.network.embed, "new_table"):
+            weights = weights | job.start.network.embed.new_table(model_config.num_puzzles)
+
+    def acknowledge(text: str) -> None:
+        panel.set_phase("stopping")
+        panel.message(text)
+
+    stop, folder = StopRequests(acknowledge), RunDir(job.run)
+    with (
+        stop.handled(),
+        ProcessGroup.joined(spec.device) as group,
+        folder if group.is_main else nullcontext(),
+        _tensorboard(job, panel) if job.tensorboard and group.is_main else nullcontext(panel) as reporter,
+    ):
+        group.assert_equal(data=job.data.describe())
+        _check_memory(job, model_config, spec, group)
+        compiles = compile_pays(config.minutes, spec.device) if job.compile is None else job.compile
+        trainer = Trainer(
+            config,
+            model_config,
+            job.data.draw,
+            folder,
+            weights=weights,
+            compile=compiles,
+            autocast=spec.dtype == torch.bfloat16,
+            device=spec.device,
+            group=group,
+        )
+        trainer.add_session(job.command, job.data.describe(), job.source)
+        title = f"training {job.recipe.task} in {job.run}"
+        panel.begin(
+            title, config, trainer.ema.model.config, trainer.seconds, folder.read_log() if group.is_main else ()
+        )
+        if trainer.step and group.is_main:
+            panel.message(f"resuming from step {trainer.step} of {folder.path}")
+            if _steps_of(job.own_checkpoint) != trainer.step:  # a session ended between the two files
+                export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
+        panel.set_phase("compiling" if compiles else "training")
+        stop.may_abort = group.world_size == 1
+        evaluation = Evaluation(job, panel, stop, spec.dtype) if job.held_out else None
+
+        def on_step(step: int, seconds: float, loss: float) -> None:
+            stop.may_abort = False
+            panel.step(step, seconds, loss)
+
+        outcome = trainer.run(
+            reporter,
+            save_every=job.save_seconds,
+            evaluate=evaluation,
+            evaluate_every=job.evaluation_seconds,
+            stop=stop,
+            on_step=on_step,
+            on_save=lambda: _export(trainer, job),
+            profile=_profile(job, panel) if job.profile and group.is_main else None,
+            startup_seconds=time.monotonic() - panel.began,
+        )
+        signals = group.broadcast(stop.signals[:1])
+        if group.is_main and outcome == "finished":
+            metrics = evaluation.final(trainer.ema.model) if evaluation is not None and not stop() else {}
+            for path in {job.own_checkpoint, job.output}:
+                export_checkpoint(trainer, job.recipe.task, path, metrics)
+            signals = signals or stop.signals[:1]
+        panel.finish(outcome)
+    if group.is_main:
+        panel.__exit__()
+        _report(job, trainer, outcome, folder.state_file, panel.quiet)
+    if outcome == "diverged":
+        return ERROR
+    if signals:
+        return INTERRUPTED if signals == [signal.SIGINT] else TERMINATED
+    return SOLVED
+
+
+def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, quiet: bool) -> None:
+    """The last lines: what was reached, and how to use it."""
+    where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
+    if outcome == "diverged":
+        echo_err(f"{where}; the last good state: {state_file}\n  try a lower --lr")
+        return
+    path = job.output if outcome == "finished" else job.own_checkpoint
+    echo_err(f"{where}; checkpoint: {path}")
+    if outcome == "interrupted":
+        echo_err("resume with the same command")
+    if not quiet:
+        command = job.recipe.task if job.recipe.task in ("sudoku", "maze", "arc") else "solve"
+        echo_err(f"use it: trmsolve {command} FILE --checkpoint {shell_quote(path)}")
+
+
+def _export(trainer: Trainer, job: TrainJob) -> None:
+    from trmsolve.training.provenance import export_checkpoint
+
+    export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
+
+
+def _steps_of(checkpoint: Path) -> int | None:
+    """Optimizer steps of a checkpoint; None where there is none that can be read."""
+    from trmsolve.checkpoint import read_header
+
+    with suppress(TrmsolveError, OSError):
+        return read_header(checkpoint).provenance.get("steps")
+    return None
+
+
+def _check_memory(job: TrainJob, model_config: Any, spec: Any, group: ProcessGroup) -> None:
+    """Raise TrmsolveError where the run would not fit into memory, before it is taken."""
+    import torch
+
+    from trmsolve.convert.memory import available as free_host_memory
+    from trmsolve.device import free_memory
+    from trmsolve.distributed import get_dist_info
+    from trmsolve.training.memory import check_batch_size, estimate_memory
+
+    available = free_memory(spec.device) if spec.device.type == "cuda" else free_host_memory()
+    info = get_dist_info()
+    if available is not None and info is not None and spec.device.type == "cpu":
+        available //= info.local_world_size
+    bf16 = spec.dtype == torch.bfloat16
+    estimate = estimate_memory(job.recipe.train, model_config, job.data.draw, bf16, available)
+    check_batch_size(estimate, job.recipe.train, group.world_size, available)
+
+
+def _profile(job: TrainJob, panel: TrainPanel) -> Any:
+    from trmsolve.training.profile import Profile
+
+    assert job.profile is not None
+    return Profile(job.profile, job.force, panel.message)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise TrmsolveError for more threads than the process has cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        raise TrmsolveError(
+            f"--threads {threads}: this machine has {cores} core{'s' * (cores > 1)}", f"--threads {cores} at most"
+        )
+
+
+@contextmanager
+def logged_to(panel: TrainPanel) -> Iterator[None]:
+    """Show warnings of the library (puzzles that are left out) above the panel."""
+
+    class PanelHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            panel.message(record.getMessage())
+
+    logger, handler = logging.getLogger("trmsolve"), PanelHandler(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _tensorboard(job: TrainJob, panel: TrainPanel) -> Iterator[TrainPanel]:
+    """The panel, whose metrics are also written for TensorBoard, in RUN/tensorboard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(job.run / "tensorboard")) as writer:
+
+        class Both:
+            """A reporter that writes events and passes everything on."""
+
+            def update(self, metrics: dict[str, Any]) -> None:
+                self._write("train", metrics)
+                panel.update(metrics)
+
+            def evaluated(self, result: dict[str, Any]) -> None:
+                self._write("eval", result)
+                panel.evaluated(result)
+
+            def _write(self, group: str, values: dict[str, Any]) -> None:
+                for name, value in values.items():
+                    if isinstance(value, int | float) and name != "step":
+                        writer.add_scalar(f"{group}/{name}", value, values["step"])
+
+            def saved(self, path: Any, step: int) -> None:
+                writer.flush()
+                panel.saved(path, step)
+
+            message = staticmethod(panel.message)
+
+        yield Both()  # type: ignore[misc]

@@ -1,0 +1,98 @@
+"""An estimate of the memory that a run needs, made before that memory is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.trm import TRM
+from trmsolve.tasks.base import Sample
+from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.config import TrainConfig
+from trmsolve.training.train_step import supervision_step
+
+PARAMETER_COPIES = 6  # weights, gradients, average, two moments of the optimizer, and a copy while a run is saved
+NUM_SAMPLES = 4  # puzzles that are measured
+TEMPORARIES = 1.3  # factor for what a step allocates beside the tensors kept for its backward pass
+
+
+class MemoryEstimate(NamedTuple):
+    """Bytes that a process needs."""
+
+    fixed: int  # weights and optimizer
+    per_slot: int  # a puzzle with its states
+    per_slot_in_step: int  # what the backward pass needs of each puzzle of a micro-batch
+
+    def total(self, batch_size: int, grad_accum_steps: int, world_size: int = 1) -> int:
+        """Bytes that each of the processes needs."""
+        slots = math.ceil(batch_size / world_size)
+        return self.fixed + slots * self.per_slot + math.ceil(slots / grad_accum_steps) * self.per_slot_in_step
+
+
+def estimate_memory(
+    config: TrainConfig, model_config: TRMConfig, draw: Callable[[int], Sample], bf16: bool, available: int | None
+) -> MemoryEstimate:
+    """Measure a step of a few puzzles on the CPU. Raises TrmsolveError where not even the weights fit into `available`.
+
+    Tensors that autograd saves are counted, each storage once, as an eager step keeps them; a compiled step needs less.
+    """
+    with torch.device("meta"):  # without memory
+        fixed = PARAMETER_COPIES * sum(_num_bytes(t) for t in TRM(model_config).state_dict().values())
+    if available is not None and fixed > available:
+        raise TrmsolveError(
+            f"a model of this size needs about {gigabytes(fixed)} to train, {gigabytes(available)} are available",
+            "choose a smaller model: trmsolve train --hidden-size, or --set model.num_layers=",
+        )
+    deepest = max([model_config.n, *(n for _, _, n in config.depth_curriculum)])
+    model = TRM(dataclasses.replace(model_config, T=1, n=deepest))  # earlier recursions keep nothing
+    number = min(NUM_SAMPLES, config.batch_size)
+    schedule = SlotSchedule(number, model_config.N_sup, config.seed, 0.0)
+    carry = Carry(draw, model, schedule, range(number), torch.bfloat16 if bf16 else torch.float32)
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    saved: dict[int, int] = {}  # address of a storage -> bytes
+
+    def pack(t: Tensor) -> Tensor:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        output = supervision_step(model, config, bf16, carry.tokens, carry.y, carry.z, carry.labels, None)
+    in_step = config.bptt_steps * TEMPORARIES * sum(saved.values())
+    del output
+    puzzles = sum(len(pickle.dumps(sample)) for sample in carry.samples)
+    puzzles += sum(_num_bytes(leaf) for leaf in tree_leaves((carry.tokens, carry.labels, carry.y, carry.z)))
+    return MemoryEstimate(fixed, math.ceil(puzzles / number), math.ceil(in_step / number))
+
+
+def check_batch_size(estimate: MemoryEstimate, config: TrainConfig, world_size: int, available: int | None) -> None:
+    """Raise TrmsolveError, with both figures, where a batch does not fit into the available bytes of a process."""
+    needed = estimate.total(config.batch_size, config.grad_accum_steps, world_size)
+    if available is None or needed <= available:
+        return
+    per_slot = estimate.per_slot + estimate.per_slot_in_step / config.grad_accum_steps
+    fits = max(1, int((available - estimate.fixed) / per_slot * world_size))
+    raise TrmsolveError(
+        f"--batch-size {config.batch_size} needs about {gigabytes(needed)} of memory, "
+        f"{gigabytes(available)} are available",
+        f"--batch-size {fits} at most, or more --grad-accum-steps",
+    )
+
+
+def gigabytes(num_bytes: int) -> str:
+    """For a message."""
+    return f"{num_bytes / 1e9:,.1f} GB"
+
+
+def _num_bytes(value: Any) -> int:
+    return value.nbytes if isinstance(value, Tensor) else 0
