@@ -9,8 +9,10 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
 One entry, because safetensors writes several in random order: equal content has equal bytes, and so one sha256. Files
-of format 1 (trmsolve 0.1) are mapped on reading (version_1.py). Reading a header needs neither torch nor numpy, and checks all of it:
-types, bounds, and the configuration against the tensors' shapes, so that nothing is ever built from a bad header.
+of format 1 (trmsolve 0.1) are mapped on reading (version_1.py).
+
+Reading a header needs neither torch nor numpy, and checks all of it: types, bounds, and the configuration against the
+tensors' shapes, so that nothing is ever built from a bad header.
 """
 
 from __future__ import annotations
@@ -171,7 +173,7 @@ def read_header(path: str | Path) -> Header:
     task = fields.get("task")
     if not isinstance(task, str) or not task:
         raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
-    parts = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
+    parts: dict[str, Any] = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
     for key, part in parts.items():
         if not isinstance(part, dict):
             raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
@@ -400,13 +402,13 @@ def expected_shapes(config: TRMConfig) -> dict[str, tuple[int, ...]]:
         shapes["embed.puzzle_table"] = (rows, table)
     if config.positions == "learned":
         shapes["embed.position_table"] = (config.seq_len, D)
-    H, last = config.intermediate_size, {"units": max(config.weight_sharing, default=0), "relational": config.num_relations - 1}
+    H = config.intermediate_size
     for i in range(config.num_layers):
         shapes[f"layers.{i}.{'mlp.down' if config.seq_len else 'down'}.weight"] = (D, H)
         if config.mixer == "mlp":
             shapes[f"layers.{i}.mix.down.weight"] = (config.seq_len, config.seq_intermediate_size)
-        for mixer, part in (("units", "unit"), ("relational", "relations")):
-            if config.mixer == mixer and last[mixer] >= 0:
-                shapes[f"layers.{i}.{part}.{last[mixer]}.weight"] = (2 * H, D)
+        if config.mixer == "units":
+            shapes[f"layers.{i}.unit.{max(config.weight_sharing)}.weight"] = (2 * H, D)
+        if config.mixer == "relational" and config.num_relations:
+            shapes[f"layers.{i}.relations.{config.num_relations - 1}.weight"] = (2 * H, D)
     return shapes
-

@@ -1,7 +1,7 @@
 """Files of the Hugging Face Hub: how one is addressed, where it lies in our cache, and pulling it there.
 
-The transfer is huggingface_hub's (retries, lock, token, Xet). Added here: the room on the disk is looked at before, what
-arrives is compared with the Hub's digest, and every failure ends in one sentence with the next command.
+The transfer is huggingface_hub's (retries, lock, token, Xet). Added here: the room on the disk is looked at before,
+what arrives is compared with the Hub's digest, and every failure ends in one sentence with the next command.
 
 huggingface_hub reads its environment when it is imported, so it is imported late, and HF_ENDPOINT and HF_HUB_OFFLINE
 are read here, at each call.
