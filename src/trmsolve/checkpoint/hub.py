@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -174,6 +175,9 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
         raise OSError(0, f"the disk has less room than the {remote.size / 1e6:,.1f} MB needed")
     if quiet:
         disable_progress_bars()
+    previous = address.path.with_name(f".{address.path.name}.previous")  # huggingface_hub deletes it in advance
+    if cached(address):
+        address.path.replace(previous)
     try:
         hf_hub_download(
             address.repo,
@@ -182,15 +186,19 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
             local_dir=address.folder,
             endpoint=endpoint,
             etag_timeout=TIMEOUT,
-            force_download=True,
             library_name="trmsolve",
             library_version=__version__,
         )
-    except Exception as error:
+        if _is_digest(etag) and not _is_content(address.path, etag):
+            address.path.unlink()
+            raise TrmsolveError(f"{address} arrived damaged (its digest is not {etag}); removed", _again(address))
+    except BaseException as error:
+        with suppress(OSError):
+            previous.replace(address.path)
+        if isinstance(error, TrmsolveError) or not isinstance(error, Exception):
+            raise
         raise _explained(error, address) from None
-    if _is_digest(etag) and not _is_content(address.path, etag):
-        address.path.unlink()
-        raise TrmsolveError(f"{address} arrived damaged (its digest is not {etag}); removed", _again(address))
+    previous.unlink(missing_ok=True)
 
 
 def _is_digest(etag: str) -> bool:

@@ -101,7 +101,8 @@ class TRMConfig:
             if name not in names:
                 message = f"model.{printable(name, 50)}: unknown setting"
                 raise TrmsolveError(message, f"{did_you_mean(str(name)[:50], names)}, or upgrade")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**fields)
 
 
 class Bound(NamedTuple):
