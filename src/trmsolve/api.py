@@ -17,6 +17,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from trmsolve.checkpoint import Found, find, load_tensors
 from trmsolve.device import DeviceSpec, resolve_device, set_device
 from trmsolve.errors import TrmsolveError
@@ -45,8 +47,9 @@ class Model:
         self.checkpoint, self.device_spec = checkpoint, device_spec
         set_device(device_spec.device)
         self.config = TRMConfig.from_dict(checkpoint.header.model)
-        self.network = TRM(self.config)
-        try:  # the tensors that were read become the weights: a table of puzzle embeddings may take gigabytes
+        with torch.device("meta"):  # shapes only: the tensors that were read become the weights, nothing else is made
+            self.network = TRM(self.config)
+        try:
             self.network.load_state_dict(load_tensors(checkpoint.path, checkpoint.sha256), assign=True)
         except RuntimeError as error:
             raise TrmsolveError(f"{checkpoint.path}: weights and configuration disagree: {error}") from error

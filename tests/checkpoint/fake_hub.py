@@ -29,6 +29,7 @@ class FakeHub:
         self.lfs = True  # False: small files in git, whose etag is the blob's sha1
         self.gated: set[str] = set()
         self.etag = ""  # a wrong one to announce
+        self.without_length = False  # answer GET without Content-Length: the end of the connection ends the body
 
     def __enter__(self) -> FakeHub:
         hub = self
@@ -68,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
             etag = self.hub.etag or hashlib.sha256(data).hexdigest()
             # Another host name, as with the real storage: the token must not be sent there.
             location = f"http://localhost:{self.server.server_port}/storage/{name}/{path}"
-            linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
+            linked = {"X-Linked-Etag": f'"{etag}"'}
+            linked |= {} if self.hub.without_length else {"X-Linked-Size": str(len(data))}
             self._answer(302, {"X-Repo-Commit": COMMIT, "Location": location, **linked})
         else:
             data = files[path]
@@ -92,7 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(data) - start))
+        if self.hub.without_length:
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         body = data[start:]
         if self.hub.break_after:

@@ -11,35 +11,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
-from networks import HRM, SUDOKU_MODEL
+from networks import HRM, SUDOKU_MODEL, stepped
 from trmsolve import checkpoint as checkpoints
 from trmsolve.checkpoint import lookup
+from trmsolve.cli.checkpoints import app
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.sequence_model import official
+from trmsolve.model.sequence_model import official, refine
 from trmsolve.model.trm import TRM, num_parameters
+from trmsolve.tasks import get
+from trmsolve.text_io import printable
 
-MODEL = {"width": 128, "layers": 2, "mixer": "units"}
+CONFIG = TRMConfig(hidden_size=4, intermediate_size=6, num_layers=1, mixer="units", weight_sharing=(0, 0, 1), n=1)
+MODEL = json.loads(json.dumps(CONFIG.to_dict()))
 PROVENANCE = {"command": "trmsolve train --task sudoku", "steps": 1000, "data": {"train.csv": "ab12"}}
 METRICS = {"extreme_dev": {"solved": 0.9933, "n": 300}, "clue17_dev": {"solved": 1.0, "n": 1000}}
 
 
 def tensors():
+    """The weights of a tiny network: two of them share memory, one lies transposed, one is bfloat16."""
     torch.manual_seed(0)
-    base = torch.randn(4, 6)
-    return {
-        "a": base,
-        "tied": base,
-        "half": torch.randn(3, 5).to(torch.bfloat16),
-        "view": base.T[1:3],
-        "flag": torch.tensor([True, False, True]),
-        "scalar": torch.tensor(7),
-        "empty": torch.zeros(0, 3),
-    }
+    state = TRM(CONFIG).state_dict()
+    state["z_init"] = state["y_init"]
+    state["layers.0.down.weight"] = torch.randn(6, 4).T
+    state["q_head.weight"] = torch.randn(2, 4).to(torch.bfloat16)
+    return state
 
 
 def write(path, task="sudoku", metrics=METRICS):
@@ -68,7 +70,7 @@ def file(tmp_path):
 def test_what_is_saved_is_read_back(file):
     header = checkpoints.read_header(file)
     assert (header.task, header.model, header.provenance, header.metrics) == ("sudoku", MODEL, PROVENANCE, METRICS)
-    assert header.parameters == sum(tensor.numel() for tensor in tensors().values())
+    assert header.parameters == num_parameters(TRM(CONFIG))
     assert header.headline == "99.3 % of 300 extreme_dev"
     assert header.size == file.stat().st_size
     loaded = checkpoints.load_tensors(file)
@@ -100,8 +102,9 @@ def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_
 def test_safetensors_itself_reads_our_files_and_we_read_its(file, tmp_path):
     assert load_file(file).keys() == tensors().keys()
     again = tmp_path / "theirs.safetensors"
-    with_parts = {"format": "trmsolve", "format_version": "1", "task": "maze"}
-    save_file({"w": torch.ones(2)}, again, with_parts | dict.fromkeys(("model", "provenance", "metrics"), "{}"))
+    header = {"format_version": 2, "task": "maze", "model": MODEL, "provenance": {}, "metrics": {}}
+    state = {name: tensor.clone().contiguous() for name, tensor in tensors().items()}
+    save_file(state, again, {"trmsolve": json.dumps(header)})
     assert checkpoints.read_header(again).task == "maze"
 
 
@@ -251,6 +254,7 @@ def test_metadata_that_cannot_be_is_named(file, key, value, message):
         ({"format": "pt"}, "not of trmsolve"),
         ({"trmsolve": "{"}, "no readable 'trmsolve'"),
         ({"format": "trmsolve", "format_version": "1", "task": "maze", "model": "{"}, "no readable 'model'"),
+        ({"trmsolve": "7"}, "no readable 'trmsolve'"),
     ],
 )
 def test_metadata_of_others_and_damaged_metadata_are_named(file, metadata, message):
@@ -263,20 +267,194 @@ def test_metadata_of_others_and_damaged_metadata_are_named(file, metadata, messa
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"dtype": "F32", "shape": [4, 6]}, "does not describe tensors"),
-        ({"dtype": "F33", "shape": [4, 6], "data_offsets": [0, 96]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [4, 7], "data_offsets": [8, 104]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [-4, -6], "data_offsets": [8, 104]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": "46", "data_offsets": [8, 104]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [4, 6], "data_offsets": [0, 96]}, "overlap or leave gaps"),
+        ({"dtype": "F32", "shape": [4]}, "does not describe tensors"),
+        ({"dtype": "F33", "shape": [4], "data_offsets": [0, 16]}, "tensor y_init is F33, expected one of F16"),
+        ({"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}, "tensor y_init is I64, expected one of F16"),
+        ({"dtype": ["F32"], "shape": [4], "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [-2, -2], "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": "4", "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [4.0], "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [10**400], "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [2**61 - 1] * 200_000, "data_offsets": [0, 16]}, "does not describe tensors"),
+        ({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, "overlap or leave gaps"),
         (None, "does not describe tensors"),
         (3, "does not describe tensors"),
     ],
 )
 def test_tensors_that_cannot_be_are_named(file, entry, message):
-    with_header(file, lambda header: header.update(a=entry))
+    with_header(file, lambda header: header.update(y_init=entry))
     with pytest.raises(TrmsolveError, match=message):
         checkpoints.read_header(file)
+
+
+def with_model(path, **changes):
+    """Rewrite fields of the configuration in the file's header."""
+
+    def change(header):
+        fields = json.loads(header["__metadata__"]["trmsolve"])
+        fields["model"] |= changes
+        header["__metadata__"]["trmsolve"] = json.dumps(fields)
+
+    with_header(path, change)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_size": 12_288}, r"tensor y_init is of shape \[4\], expected \[12288\]"),
+        ({"intermediate_size": 65_536}, r"layers.0.down.weight is of shape \[4, 6\], expected \[4, 65536\]"),
+        ({"num_layers": 256}, "model.num_layers is 256, the tensors have 1"),
+        ({"num_y_layers": 2}, "model.num_y_layers is 2, the tensors have 0"),
+        ({"vocab_size": 1 << 24}, "embed.weight is of shape"),
+        ({"num_classes": 1 << 16}, "answer_head.weight is of shape"),
+        ({"num_puzzles": 1 << 26}, "embed.puzzle_table is missing"),
+        ({"weight_sharing": [0, 0, 999]}, "layers.0.unit.999.weight is missing"),
+        ({"n": 10**6}, "model.n: 1000000 is outside of 1 to 1000"),
+        ({"T": 10**400}, "model.T: an integer expected, found None"),
+        ({"T": 1000, "n": 1000}, "model.T: 1000 times n 1000 are 1,001,000 layers a step, at most 5,000 allowed"),
+        ({"n": 0}, "model.n: 0 is outside"),
+        ({"n": True}, "model.n: an integer expected, found True"),
+        ({"n": "3"}, "model.n: an integer expected, found '3'"),
+        ({"n": 3.0}, "model.n: an integer expected, found 3.0"),
+        ({"N_sup": -1}, "model.N_sup: -1 is outside"),
+        ({"gate": "evil"}, "model.gate: unknown value 'evil'"),
+        ({"gate": "x" * 10**6}, "model.gate: unknown value 'xxxxxxxxxx'"),
+        ({"mixer": ["units"]}, "model.mixer: unknown value"),
+        ({"mixer": "attention"}, "model.seq_len: 0 does not go with the mixer 'attention'"),
+        ({"seq_len": 97}, "model.seq_len: 97 does not go with the mixer 'units'"),
+        ({"positions": "learned"}, "model.positions: 'learned' does not go with"),
+        ({"embedding": "color"}, "model.embedding: 'color' does not go with"),
+        ({"embedding": "color", "mixer": "relational", "feature_sizes": [65536] * 999}, "more than 2.24 token ids"),
+        ({"grad_steps": 2}, "model.grad_steps: 2 of n 1"),
+        ({"weight_sharing": [[0]]}, "a list of integers expected"),
+        ({"weight_sharing": {}}, "a list of integers expected"),
+        ({"unit_scale": float("nan")}, "a number expected, found None"),
+        ({"\ud800\x1b[2J": 1}, r"model.\\ud800\\x1b\[2J: unknown setting"),
+    ],
+)
+def test_a_configuration_that_is_not_valid_or_not_that_of_the_tensors_is_refused(file, changes, message):
+    """Before anything is built, and by `checkpoints list` too."""
+    with_model(file, **changes)
+    with pytest.raises(TrmsolveError, match=message) as error:
+        checkpoints.read_header(file)
+    assert str(file) in error.value.message and len(error.value.message) < 1000
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["layers.0.down.weight", "embed.weight", "q_head.weight"])
+def test_weights_that_are_no_numbers_are_refused_by_name(file, name, value):
+    state = tensors()
+    state[name] = state[name].clone()
+    state[name][0, 1] = value
+    checkpoints.save(file, state, "sudoku", MODEL, {}, {})
+    with pytest.raises(TrmsolveError, match=rf"NaN or infinite weights in {name}\n"):
+        checkpoints.load_tensors(file)
+
+
+def test_numbers_that_json_does_not_have_are_saved_and_read_as_null(file):
+    checkpoints.save(file, tensors(), "sudoku", MODEL, {"loss": float("nan")}, {"dev": {"solved": float("inf")}})
+    header = checkpoints.read_header(file)
+    assert header.provenance == {"loss": None} and header.metrics == {"dev": {"solved": None}}
+    assert header.headline == ""
+    json.loads(json.dumps(header.metrics, allow_nan=False))
+
+
+def mutated(rng, header):
+    """One random change somewhere in a header: another value, another name, one part less."""
+    values = [None, True, -1, 0, 1, 10**6, 2**63, 10**400, 1e308, float("nan"), "", "x", "\ud800", "\x1b[2J", [], {}]
+    values += [[0] * 5, {"a": {}}, "10" * 3000, [[[1]]], 0.5]
+    places = []
+
+    def walk(node):
+        for key in node if isinstance(node, dict) else range(len(node)):
+            places.append((node, key))
+            if isinstance(node[key], dict | list):
+                walk(node[key])
+
+    walk(header)
+    node, key = rng.choice(places)
+    kind = rng.random()
+    if kind < 0.7:
+        node[key] = rng.choice(values)
+    elif kind < 0.85 and isinstance(node, dict):
+        node[rng.choice(["\x1b]0;x\x07", "layers.0.down.weight", "embed.\ud800", "n", "layers.9.x", ""])] = node.pop(key)
+    else:
+        del node[key]
+
+
+def fuzz(file, trials):
+    """How many of so many mutated headers were refused; anything but a TrmsolveError comes through."""
+    data, rng = file.read_bytes(), random.Random(0)
+    start = 8 + int.from_bytes(data[:8], "little")
+    refused = 0
+    for _ in range(trials):
+        header = json.loads(data[8:start])
+        parts = json.loads(header["__metadata__"]["trmsolve"])
+        if rng.random() < 0.3:
+            header["__metadata__"]["trmsolve"] = parts = json.dumps(parts)
+            mutated(rng, header)
+        else:
+            for _ in range(rng.randrange(1, 4)):
+                mutated(rng, parts)
+            header["__metadata__"]["trmsolve"] = json.dumps(parts)
+        text = json.dumps(header).encode()
+        file.write_bytes(len(text).to_bytes(8, "little") + text + data[start:])
+        try:
+            found = checkpoints.read_header(file)
+            assert found.headline is not None and found.parameters == num_parameters(TRM(CONFIG))
+            TRM(TRMConfig.from_dict(found.model))
+            json.dumps([found.task, found.model, found.provenance, found.metrics], allow_nan=False)
+        except TrmsolveError as error:
+            refused += 1
+            assert len(printable(error, 10_000)) < 5000
+    return refused
+
+
+@pytest.mark.parametrize("trials", [600, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_no_mutated_header_gives_anything_but_a_clear_error(file, trials):
+    refused = fuzz(file, trials)
+    assert trials / 2 < refused < trials
+
+
+# -- format 1 -----------------------------------------------------------------------------------------------------
+
+FORMAT_1 = Path(__file__).parent / "format_1"  # written by version 0.1, with the outputs it gave
+
+
+@pytest.mark.parametrize("name", ["units", "grid", "color", "mlp", "attention"])
+def test_a_file_of_version_01_gives_the_outputs_that_version_01_gave(name):
+    path, expected = FORMAT_1 / f"{name}.safetensors", np.load(FORMAT_1 / f"{name}.npz")
+    header = checkpoints.read_header(path)
+    assert header.format_version == 1 and header.task == str(expected["task"])
+    model = TRM(TRMConfig.from_dict(header.model))
+    model.load_state_dict(checkpoints.load_tensors(path))
+    if name == "color":  # what it computes needs demonstrations: tests/inference
+        return
+    if "tokens" in expected:
+        (logits, halt), *_ = refine(model, torch.float32, expected["tokens"], None, 1)
+    else:
+        (logits,), halt = stepped(model, [get(header.task).encode(expected["question"])], 1)
+    np.testing.assert_allclose(logits.numpy().reshape(expected["logits"].shape), expected["logits"], atol=2e-5)
+    np.testing.assert_allclose(halt.numpy(), expected["halt"], atol=2e-5)
+
+
+def test_saved_anew_in_format_2_it_is_the_same_to_the_last_bit(tmp_path):
+    for path in sorted(FORMAT_1.glob("*.safetensors")):
+        old, weights = checkpoints.read_header(path), checkpoints.load_tensors(path)
+        anew = tmp_path / path.name
+        checkpoints.save(anew, weights, old.task, old.model, old.provenance, old.metrics)
+        new = checkpoints.read_header(anew)
+        assert new.format_version == 2 and new.model == old.model and new.tensors == old.tensors
+        assert (new.provenance, new.metrics) == (old.provenance, old.metrics)
+        assert all(torch.equal(weights[n], tensor) for n, tensor in checkpoints.load_tensors(anew).items())
+
+
+@pytest.mark.parametrize("name", ["sudoku", "maze", "arc"])
+def test_the_bundled_checkpoints_are_of_format_2_and_say_where_they_come_from(name):
+    header = checkpoints.read_header(checkpoints.bundled_dir() / f"{name}.safetensors")
+    assert header.format_version == 2 and header.task == name
+    assert header.provenance["sessions"] and header.provenance["commit"] and header.headline
 
 
 def test_no_damage_gives_anything_but_a_clear_error(tmp_path):
@@ -341,9 +519,9 @@ def test_another_task_is_refused(shelf):
     assert "trmsolve maze" in error.value.hint
 
 
-@pytest.mark.parametrize(("model", "hint"), [({}, "run `trmsolve arc` with it"), ({"seq_len": 916}, "refine")])
-def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, model, hint):
-    checkpoints.save(tmp_path / "a.safetensors", {}, "arc", model, {}, {})
+@pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc` with it"), (official(**ATTENTIVE), "refine")])
+def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, config, hint):
+    checkpoints.save(tmp_path / "a.safetensors", TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:
         checkpoints.find(str(tmp_path / "a.safetensors"), "sudoku")
     assert hint in error.value.hint
@@ -385,6 +563,24 @@ def test_the_list_shows_everything_broken_ones_too(shelf):
         ("my-maze", "cached", "maze", True, ""),
     ]
     assert next(row for row in checkpoints.available() if row.name == "broken").problem
+
+
+def test_no_file_in_the_cache_breaks_the_list_and_control_characters_stay_off_the_terminal(shelf, alone):
+    cache = alone / "cache" / "checkpoints"
+    metrics = [{"dev": {"solved": 10**400}}, {"\x1b[2J": {"solved": 1}}, {"dev": {"solved": 1, "n": "\ud800"}}, {"d": 1}]
+    for number, metric in enumerate(metrics):
+        write(cache / f"m{number}.safetensors", task="sudoku\x1b]0;owned\x07\ud800", metrics=metric)
+    write(cache / "name\x1b[2J\n.safetensors")
+    write(Path(os.fsdecode(os.fsencode(cache) + b"/\xff\xfe.safetensors")))
+    write(Path(os.fsdecode(os.fsencode(cache) + b"/hub/o/\xff/main/x.safetensors")))
+    (cache / "folder.safetensors").mkdir()
+    (cache / "link.safetensors").symlink_to(cache / "nowhere")
+    for command in (["list"], ["list", "--json"], ["info", "m1"]):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr and "\x07" not in done.stdout + done.stderr
+        done.stdout.encode()
+    assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)) == len(checkpoints.available()) == 11
 
 
 def test_pulled_files_of_one_name_go_by_their_addresses(shelf):

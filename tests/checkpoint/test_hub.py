@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
 import subprocess
 import sys
 import time
 
 import pytest
+from huggingface_hub import constants
 
 from checkpoint.fake_hub import COMMIT, FakeHub
 from trmsolve import checkpoint as checkpoints
-from trmsolve.checkpoint import transfer
 from trmsolve.errors import TrmsolveError
 
 DATA = hashlib.shake_256(b"weights").digest(300_000)
@@ -22,23 +23,23 @@ SPEC = "hf://owner/repo/models/sudoku.safetensors"
 
 @pytest.fixture
 def hub(monkeypatch):
-    monkeypatch.setattr(transfer, "pause", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # huggingface_hub waits before it tries again
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 16)
     with FakeHub({"owner/repo": {"models/sudoku.safetensors": DATA}}) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield hub
 
 
-def leftovers(path):
-    return [p.name for p in path.parent.iterdir() if p.name.endswith(".part")]
+def leftovers():
+    """Files of the cache that are no whole checkpoint: parts of downloads, former versions."""
+    return [path.name for path in checkpoints.cache_dir().rglob("*") if path.suffix in (".incomplete", ".previous")]
 
 
-def test_pull_puts_the_file_into_our_cache_and_reports_progress(hub, alone):
-    seen = []
-    path = checkpoints.pull(SPEC, progress=lambda have, size: seen.append((have, size)))
+def test_pull_puts_the_file_into_our_cache(hub, alone):
+    path = checkpoints.pull(SPEC)
     assert path.read_bytes() == DATA
-    assert path.is_relative_to(alone / "cache")
-    assert seen[-1] == (len(DATA), len(DATA)) and seen == sorted(seen)
-    assert leftovers(path) == []
+    assert path == alone / "cache/checkpoints/hub/owner/repo/main/models/sudoku.safetensors"
+    assert leftovers() == [] and len(hub.gets()) == 1
 
 
 def test_a_second_pull_downloads_nothing(hub):
@@ -75,7 +76,7 @@ def test_a_broken_connection_is_taken_up_where_it_stopped(hub):
 
 
 def test_an_overloaded_server_is_asked_again(hub):
-    hub.status = [503, 0]
+    hub.status = [429, 0]
     assert checkpoints.pull(SPEC).read_bytes() == DATA
     assert len(hub.gets()) == 2
 
@@ -85,37 +86,40 @@ def test_a_server_without_ranges_is_survived(hub):
     assert checkpoints.pull(SPEC).read_bytes() == DATA
 
 
-def test_an_interrupted_pull_goes_on_next_time(hub):
-    hub.break_after = [131_072]
-
-    def interrupt(have, size):
-        if have == 131_072:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        checkpoints.pull(SPEC, progress=interrupt)
-    hub.break_after = []
-    assert checkpoints.pull(SPEC).read_bytes() == DATA
-    assert hub.gets()[-1].endswith(" bytes=131072-")
-
-
-def test_a_connection_that_never_works_ends_with_a_message_and_keeps_the_part(hub):
+def test_a_connection_that_never_works_ends_with_a_message_and_the_old_file_stays(hub):
+    checkpoints.pull(SPEC)
+    hub.repos["owner/repo"]["models/sudoku.safetensors"] = DATA[::-1]
     hub.break_after = [65_536] + [0] * 50
     with pytest.raises(TrmsolveError, match=r"cannot get hf://owner/repo/.*") as error:
         checkpoints.pull(SPEC)
     assert "trmsolve checkpoints pull" in error.value.hint
-    assert len(hub.gets()) == 1 + transfer.ATTEMPTS
+    assert checkpoints.Address.parse(SPEC).path.read_bytes() == DATA and leftovers() == []
     hub.break_after = []
-    assert checkpoints.pull(SPEC).read_bytes() == DATA
-    assert hub.gets()[-1].endswith(" bytes=65536-")
+    assert checkpoints.pull(SPEC).read_bytes() == DATA[::-1]
+
+
+@pytest.mark.parametrize("length", [0, 1000])
+def test_a_body_shorter_than_announced_is_not_kept_even_without_a_length(hub, length):
+    """A server that closes the connection in place of saying how long the body is."""
+    hub.without_length, hub.break_after = True, [length] * 50
+    with pytest.raises(TrmsolveError, match="damaged|cannot get"):
+        checkpoints.pull(SPEC)
+    assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
+
+
+def test_a_server_that_gives_no_digest_is_believed_only_with_one_of_the_user(hub):
+    hub.etag = "weak-or-missing"
+    with pytest.raises(TrmsolveError, match="gives no digest") as error:
+        checkpoints.pull(SPEC)
+    assert "--sha256" in error.value.hint and hub.gets() == []
+    assert checkpoints.pull(SPEC, sha256=SHA).read_bytes() == DATA
 
 
 def test_bytes_that_are_not_what_the_hub_announced_are_removed(hub):
     hub.etag = "a" * 64
     with pytest.raises(TrmsolveError, match="damaged"):
         checkpoints.pull(SPEC)
-    path = checkpoints.Address.parse(SPEC).path
-    assert not path.exists() and leftovers(path) == []
+    assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 
 
 def test_a_file_with_another_digest_than_asked_for_is_removed(hub):
@@ -207,20 +211,22 @@ def test_an_unwritable_cache_is_told(hub, monkeypatch, tmp_path):
 
 
 def test_a_full_disk_is_told_before_the_download(hub, monkeypatch):
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
     with pytest.raises(TrmsolveError, match="less room"):
         checkpoints.pull(SPEC)
     assert hub.gets() == []
 
 
-def test_two_processes_do_not_write_the_same_part(hub):
-    from filelock import FileLock
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(hub, monkeypatch):
+    import huggingface_hub.file_download as file_download
 
-    path = checkpoints.Address.parse(SPEC).path
-    path.parent.mkdir(parents=True)
-    with FileLock(path.with_name(f".{path.name}.lock")), pytest.raises(TrmsolveError, match="another process"):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(file_download, "_chmod_and_move", full)
+    with pytest.raises(TrmsolveError, match="cannot write to .*No space left"):
         checkpoints.pull(SPEC)
-    assert checkpoints.pull(SPEC).exists()
+    assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 
 
 @pytest.mark.parametrize(

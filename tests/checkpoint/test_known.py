@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from checkpoint.fake_hub import FakeHub
 from networks import HRM
 from trmsolve import checkpoint as checkpoints
-from trmsolve.checkpoint.known import by_address, by_name, known
+from trmsolve.checkpoint.lookup import by_address, by_name, known
 from trmsolve.cli.checkpoints import app
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
@@ -56,7 +56,7 @@ def test_names_are_unique_and_other_publishers_of_the_same_are_known():
 
 def test_the_list_ships_with_the_package_and_needs_no_torch():
     assert files("trmsolve.checkpoint").joinpath("known.yaml").is_file()
-    code = "import sys; from trmsolve.checkpoint.known import known; print(len(known()), 'torch' in sys.modules)"
+    code = "import sys; from trmsolve.checkpoint.lookup import known; print(len(known()), 'torch' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
     assert shown == [str(len(known())), "False"]
 

@@ -9,7 +9,10 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
 One entry, because safetensors writes several in random order: equal content has equal bytes, and so one sha256. Files
-of format 1 (trmsolve 0.1) are mapped on reading (version_1.py). Reading a header needs neither torch nor numpy.
+of format 1 (trmsolve 0.1) are mapped on reading (version_1.py).
+
+Reading a header needs neither torch nor numpy, and checks all of it: types, bounds, and the configuration against the
+tensors' shapes, so that nothing is ever built from a bad header.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ import json
 import math
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trmsolve.checkpoint.version_1 import map_header, map_tensor_name
+from trmsolve.checkpoint.version_1 import map_model, map_tensor_name
 from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.text_io import printable
 
 if TYPE_CHECKING:
     import torch
@@ -34,12 +40,13 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 MAPPED = 1 << 28  # bytes; writing over a mapped file changes weights in use, cutting it short ends the process
 METADATA_KEY = "trmsolve"
-_MAX_HEADER = 100_000_000  # safetensors' own limit
-_BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # the start of y and z; a table of which a batch meets a few rows
-_BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
-_BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
+MAX_HEADER = 1 << 24  # bytes of JSON; real headers have a few thousand
+BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # the start of y and z; a table of which a batch meets a few rows
+WIDTHS = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}  # bytes of each dtype that weights may have
 _AGAIN = "fetch it again: trmsolve checkpoints pull, or copy it anew"
 _IMPORT = "convert foreign weights first: trmsolve checkpoints import FILE"
+
+Tensors = dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,15 @@ class Header:
     size: int  # bytes of the whole file
     format_version: int
     task: str
-    model: dict[str, Any]
+    model: dict[str, Any]  # valid: TRMConfig.from_dict takes it
     provenance: dict[str, Any]
     metrics: dict[str, Any]
-    tensors: dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
+    tensors: Tensors
 
     @property
     def parameters(self) -> int:
-        """How many numbers every step of training changes, as trmsolve.model.trm.parameters counts them."""
-        return sum(math.prod(shape) for name, (_, shape) in self.tensors.items() if name not in _BUFFERS)
+        """How many numbers every step of training changes, as trmsolve.model.trm.num_parameters counts them."""
+        return sum(math.prod(shape) for name, (_, shape) in self.tensors.items() if name not in BUFFERS)
 
     @property
     def puzzle_table(self) -> tuple[int, ...]:
@@ -77,25 +84,28 @@ class Header:
     def require_task(self, task: str | None) -> None:
         """Raises TrmsolveError unless the checkpoint is of that task (None: any will do)."""
         if task is not None and self.task != task:
-            hint = f"run `trmsolve {self.task}` with it, or see `trmsolve checkpoints list`"
+            hint = f"run `trmsolve {printable(self.task)}` with it, or see `trmsolve checkpoints list`"
             if self.task == "arc" and self.model.get("seq_len"):  # a published network, which knows its own tasks alone
                 hint = "no command runs it on ARC; trmsolve.load(FILE).refine(...) runs the network step by step"
             article = "an" if self.task[:1] in "aeiou" else "a"
-            raise TrmsolveError(f"{self.path} is {article} {self.task} checkpoint, {task} needed", hint)
+            raise TrmsolveError(f"{self.path} is {article} {printable(self.task)} checkpoint, {task} needed", hint)
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
 
 
 def save(
     path: str | Path,
-    tensors: dict[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
     task: str,
-    model: dict[str, Any],
-    provenance: dict[str, Any],
-    metrics: dict[str, Any],
+    model: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    metrics: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
 
-    The dicts must be JSON-able. Equal content gives equal bytes. Raises TrmsolveError when the folder cannot be
-    written.
+    The dicts must be JSON-able; numbers that JSON does not have (NaN, infinity) become null. Equal content gives equal
+    bytes. Raises TrmsolveError when the folder cannot be written.
     """
     from safetensors import SafetensorError  # here and below: reading a header must not wait for these imports
     from safetensors.torch import save_file
@@ -103,35 +113,50 @@ def save(
     path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
     header |= {"provenance": provenance, "metrics": metrics}
-    # A copy of each: safetensors refuses tensors that share memory.
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata = {METADATA_KEY: json.dumps(_without_nan(header), allow_nan=False)}
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, {METADATA_KEY: json.dumps(header)})
+        save_file(_separate(tensors), temporary, metadata)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except Exception as error:
-        _remove(temporary)
-        if not isinstance(error, OSError | SafetensorError):
-            raise
+    except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TrmsolveError(f"cannot write {path}: {reason}", "choose another folder") from None
-    except BaseException:
-        _remove(temporary)
-        raise
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def _remove(temporary: Path) -> None:
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors on the CPU and in one piece each. Those that share memory, which safetensors refuses, are copied."""
+    separate, storages = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().data_ptr() in storages:
+            tensor = tensor.clone()
+        storages.add(tensor.untyped_storage().data_ptr())
+        separate[name] = tensor
+    return separate
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
 
 
 def read_header(path: str | Path) -> Header:
-    """Read a checkpoint's header, without its weights.
+    """Read a checkpoint's header, without its weights. Numbers beyond 64 bits in it read as null.
 
-    Raises TrmsolveError when it is missing, a folder, truncated, damaged, no checkpoint of ours or of a newer format.
+    Raises TrmsolveError when the file is missing, a folder, truncated, damaged, no checkpoint of ours, of a newer
+    format, or when its configuration is not valid or not that of its tensors.
     """
     path = Path(path)
     size, header, start = _read_json(path)
@@ -148,30 +173,30 @@ def read_header(path: str | Path) -> Header:
     task = fields.get("task")
     if not isinstance(task, str) or not task:
         raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
-    parts = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
+    parts: dict[str, Any] = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
     for key, part in parts.items():
         if not isinstance(part, dict):
             raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
     if version == 1:
-        parts["model"] = map_header(parts["model"])
+        parts["model"] = map_model(parts["model"])
         tensors = {map_tensor_name(name): entry for name, entry in tensors.items()}
+    _check_model(path, parts["model"], tensors)
     return Header(path=path, size=size, format_version=version, task=task, tensors=tensors, **parts)
 
 
 def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
     """The weights by name. sha256, in hex: of the file that they have to come from; "": whatever is there.
 
-    A file of up to MAPPED bytes is read, so that nothing that becomes of it later changes the weights; a larger one is
-    mapped, of which only what is used is ever read. Raises TrmsolveError as `read_header` does, and when the file has
-    been replaced since its sha256 was taken.
+    A file of up to MAPPED bytes is read, so that no later change of it changes the weights; a larger one is mapped, of
+    which only what is used is ever read. Raises TrmsolveError as `read_header` does, for weights that are NaN or
+    infinite, and when the file has been replaced since its sha256 was taken.
     """
     header = read_header(path)
-    size = header.size
     from safetensors import SafetensorError
     from safetensors.torch import load, load_file
 
     try:
-        if size > MAPPED:
+        if header.size > MAPPED:
             tensors = load_file(path)
             digest = sha256 and sha256_of(path)
         else:
@@ -184,11 +209,22 @@ def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
         raise replaced(path)
     if header.format_version == 1:
         tensors = {map_tensor_name(name): tensor for name, tensor in tensors.items()}
+    if names := not_finite(tensors):
+        raise TrmsolveError(f"{path} is damaged: NaN or infinite weights in {', '.join(names[:10])}", _AGAIN)
     return tensors
 
 
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """The names of the floating point tensors with a NaN or an infinity in them. Takes no further memory."""
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.numel() and not all(math.isfinite(float(extreme)) for extreme in tensor.aminmax())
+    ]
+
+
 def replaced(path: str | Path) -> TrmsolveError:
-    """What to say of a file whose parts are of two versions."""
+    """The error of a file whose parts are of two versions."""
     return TrmsolveError(f"{path} was replaced while it was being loaded", "run the same command again")
 
 
@@ -204,18 +240,14 @@ def sha256_of(path: str | Path) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
-    return hash_file(path, hashlib.sha256())
-
-
-def hash_file(path: Path, digest: Any) -> str:
-    """Feed the file to a hashlib object, block by block (files may be gigabytes); returns the hex digest."""
-    with path.open("rb") as file:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:  # block by block: files may be gigabytes
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
-# -- reading ------------------------------------------------------------------------------------------------------
+# -- one part of the header each ----------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
@@ -229,7 +261,7 @@ def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
             length = int.from_bytes(start[:8], "little")
-            if not _looks_right(start, length):
+            if len(start) < 9 or start[8:] != b"{" or not 2 <= length <= MAX_HEADER:
                 raise _foreign(path, start + file.read(64))
             if 8 + length > size:
                 raise _truncated(path, 8 + length, size, "its header alone takes")
@@ -239,15 +271,33 @@ def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
         raise TrmsolveError(f"no checkpoint file {path}", "see what there is: trmsolve checkpoints list") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise TrmsolveError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        header = json.loads(text.decode())
-    except (ValueError, RecursionError):
-        raise TrmsolveError(f"{path} is damaged: its header is no JSON", _AGAIN) from None
+    header = _parse(text)
+    if header is None:
+        raise TrmsolveError(f"{path} is damaged: its header is no JSON", _AGAIN)
     return size, header, 8 + length
 
 
-def _looks_right(start: bytes, length: int) -> bool:
-    return len(start) == 9 and start[8:] == b"{" and 2 <= length <= _MAX_HEADER
+def _parse(text: Any) -> dict[str, Any] | None:
+    """A JSON object, or None for anything else. Numbers that no double or 64-bit integer holds become None."""
+
+    def real(digits: str) -> float | None:
+        return value if math.isfinite(value := float(digits)) else None
+
+    def integer(digits: str) -> int | None:
+        return int(digits) if len(digits) < 19 else None
+
+    try:
+        value = json.loads(text, parse_float=real, parse_int=integer, parse_constant=lambda name: None)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _json_object(path: Path, key: str, text: Any) -> dict[str, Any]:
+    value = _parse(text)
+    if value is None:
+        raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
+    return value
 
 
 def _foreign(path: Path, start: bytes) -> TrmsolveError:
@@ -267,15 +317,19 @@ def _truncated(path: Path, expected: int, found: int, why: str) -> TrmsolveError
     return TrmsolveError(f"{path} is truncated: {why} {expected:,} bytes, the file has {found:,}", _AGAIN)
 
 
-def _check_tensors(path: Path, header: Any, size: int, start: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) -> Tensors:
     """Names, dtypes and shapes, when they fit each other and fill the file exactly."""
-    tensors, spans = {}, []
+    tensors: Tensors = {}
+    spans = []
     try:
         for name, entry in header.items():
             shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
             if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
                 raise ValueError(name)
-            if end - begin != math.prod(shape) * _BYTES[entry["dtype"]]:
+            if entry["dtype"] not in WIDTHS:
+                found = f"tensor {printable(name)} is {printable(entry['dtype'])}"
+                raise TrmsolveError(f"{path}: {found}, expected one of {', '.join(WIDTHS)}", _AGAIN)
+            if end - begin != _num_bytes(shape, WIDTHS[entry["dtype"]], size):
                 raise ValueError(name)
             tensors[name] = (entry["dtype"], shape)
             spans.append((begin, end))
@@ -293,6 +347,17 @@ def _check_tensors(path: Path, header: Any, size: int, start: int) -> dict[str, 
     return tensors
 
 
+def _num_bytes(shape: tuple[int, ...], width: int, limit: int) -> int:
+    """Bytes of a tensor. Beyond the limit it stops multiplying: the product of a long shape would take minutes."""
+    if 0 in shape:
+        return 0
+    for n in shape:
+        width *= n
+        if width > 2 * limit + (1 << 40):  # a truncated file may be far smaller than what it announces
+            raise ValueError(width)
+    return width
+
+
 def _version(path: Path, text: Any) -> int:
     try:
         version = int(text)
@@ -306,11 +371,44 @@ def _version(path: Path, text: Any) -> int:
     return version
 
 
-def _json_object(path: Path, key: str, text: Any) -> dict[str, Any]:
+def _check_model(path: Path, model: dict[str, Any], tensors: Tensors) -> None:
+    """Raise TrmsolveError unless the configuration is valid and its sizes are those of the tensors."""
     try:
-        value = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
-    return value
+        config = TRMConfig.from_dict(model)
+    except TrmsolveError as error:
+        raise TrmsolveError(f"{path}: {error.message}", error.hint or _AGAIN) from None
+    for stack, expected in (("layers", config.num_layers), ("y_layers", config.num_y_layers)):
+        layers = {name.split(".")[1] for name in tensors if name.startswith(f"{stack}.")}
+        if layers != set(map(str, range(expected))):
+            raise TrmsolveError(f"{path}: model.num_{stack} is {expected}, the tensors have {len(layers)}", _AGAIN)
+    for name, shape in expected_shapes(config).items():
+        found = tensors.get(name, ("", None))[1]
+        if found != shape:
+            found_text = "missing" if found is None else f"of shape {list(found)}"
+            raise TrmsolveError(f"{path}: tensor {name} is {found_text}, expected {list(shape)} by model.*", _AGAIN)
+
+
+def expected_shapes(config: TRMConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors that show every size of a configuration; loading compares all of them."""
+    D, rows = config.hidden_size, config.num_puzzles
+    shapes: dict[str, tuple[int, ...]] = {"y_init": (D,), "z_init": (D,), "q_head.weight": (2, D), "q_head.bias": (2,)}
+    if config.embedding == "token":
+        shapes |= {"embed.weight": (config.vocab_size, D), "answer_head.weight": (config.num_classes, D)}
+        table = config.puzzle_tokens * D
+    else:
+        shapes |= {f"embed.features.{i}.weight": (n, D) for i, n in enumerate(config.feature_sizes[1:])}
+        table = config.feature_sizes[0] * D
+    if rows or config.embedding == "color":
+        shapes["embed.puzzle_table"] = (rows, table)
+    if config.positions == "learned":
+        shapes["embed.position_table"] = (config.seq_len, D)
+    H = config.intermediate_size
+    for i in range(config.num_layers):
+        shapes[f"layers.{i}.{'mlp.down' if config.seq_len else 'down'}.weight"] = (D, H)
+        if config.mixer == "mlp":
+            shapes[f"layers.{i}.mix.down.weight"] = (config.seq_len, config.seq_intermediate_size)
+        if config.mixer == "units":
+            shapes[f"layers.{i}.unit.{max(config.weight_sharing)}.weight"] = (2 * H, D)
+        if config.mixer == "relational" and config.num_relations:
+            shapes[f"layers.{i}.relations.{config.num_relations - 1}.weight"] = (2 * H, D)
+    return shapes

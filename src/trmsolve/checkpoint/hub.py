@@ -1,8 +1,7 @@
-"""Pulling checkpoint files from the Hugging Face Hub into our own cache: resumed, verified, never half there.
+"""Files of the Hugging Face Hub: how one is addressed, where it lies in our cache, and pulling it there.
 
-Addresses, login and the server's answers are huggingface_hub's business; the transfer itself is done in transfer.py,
-because since version 2 `hf_hub_download` deletes what it has when it is interrupted, so that a 2 GB file would start
-again from nothing. Here the part stays beside the file (`FILE.ETAG.part`) and the next pull goes on from it.
+The transfer is huggingface_hub's (retries, lock, token, Xet). Added here: the room on the disk is looked at before,
+what arrives is compared with the Hub's digest, and every failure ends in one sentence with the next command.
 
 huggingface_hub reads its environment when it is imported, so it is imported late, and HF_ENDPOINT and HF_HUB_OFFLINE
 are read here, at each call.
@@ -13,112 +12,108 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote
 
 from trmsolve import __version__
-from trmsolve.checkpoint.address import Address
-from trmsolve.checkpoint.format import hash_file, sha256_of
-from trmsolve.checkpoint.transfer import TIMEOUT, Progress, download, of_network, passing, status_of
+from trmsolve.checkpoint.format import sha256_of
 from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import printable, shell_quote
+
+TIMEOUT = 10.0  # seconds until a server that does not answer counts as unreachable
+
+_SPEC = re.compile(r"hf://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/@]+))?/(?P<file>[^@]+)(?:@(?P<after>[^@]+))?")
+_PAGE = re.compile(
+    r"https?://(?:huggingface\.co|hf\.co)/(?P<repo>[^/]+/[^/]+)/(?:resolve|blob|raw)"
+    r"/(?P<revision>[^/]+)/(?P<file>[^?#]+)(?:[?#].*)?"
+)
 
 
 class NoSuchFile(TrmsolveError):
-    """The repository is there, and has no file of that name."""
+    """The repository exists and has no file of that name."""
+
+
+def cache_dir() -> Path:
+    """Our own cache: TRMSOLVE_CACHE, else XDG_CACHE_HOME/trmsolve, else the platform's usual place. Not created here.
+
+    Raises TrmsolveError when there is no home folder to put it in.
+    """
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    if own := os.environ.get("TRMSOLVE_CACHE"):
+        folder = own
+    elif Path(xdg).is_absolute():  # the XDG specification wants relative ones ignored
+        folder = f"{xdg}/trmsolve"
+    elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        folder = f"{local}/trmsolve/Cache"
+    else:
+        folder = "~/Library/Caches/trmsolve" if sys.platform == "darwin" else "~/.cache/trmsolve"
+    try:
+        return Path(folder).expanduser().absolute()
+    except RuntimeError as error:
+        raise TrmsolveError(f"no home folder for the cache: {error}", "set TRMSOLVE_CACHE to a folder") from None
+
+
+def own_dir() -> Path:
+    """Cached checkpoints: `NAME.safetensors` made here, `hub/OWNER/REPO/REVISION/FILE` pulled."""
+    return cache_dir() / "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One file on the Hub.
+
+    Written hf://OWNER/REPO/FILE[@REVISION]; hf://OWNER/REPO@REVISION/FILE and the address of a file's page are
+    understood too.
+    """
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"hf://{self.repo}/{self.file}" + (f"@{self.revision}" if self.revision != "main" else "")
+
+    @staticmethod
+    def looks_like(spec: str) -> bool:
+        return spec.startswith(("hf://", "https://", "http://"))
+
+    @classmethod
+    def parse(cls, spec: str) -> Address:
+        """Raises TrmsolveError when it is no such address."""
+        match = _SPEC.fullmatch(spec) or _PAGE.fullmatch(spec)
+        parts = match.groupdict() if match else {"repo": "", "file": ""}
+        revision = parts.get("after") or unquote(parts.get("revision") or "main")
+        # Each of these becomes a name on this disk: nothing that could leave the cache, on any platform.
+        names = [*parts["repo"].split("/"), *parts["file"].split("/"), quote(revision, safe="", errors="replace")]
+        if any(name in ("", ".", "..") or set(name) & set('\\:*?"<>|\0') for name in names):
+            hint = "write hf://OWNER/REPO/FILE or .../FILE@REVISION"
+            raise TrmsolveError(f"'{printable(spec)}' is no address of a file", hint)
+        return cls(parts["repo"], parts["file"], revision)
+
+    @property
+    def folder(self) -> Path:
+        """The repository at this revision in our cache."""
+        return own_dir() / "hub" / self.repo / quote(self.revision, safe="")
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies in our cache, pulled or not."""
+        return self.folder / self.file
+
+    @classmethod
+    def of(cls, path: Path) -> Address:
+        """The inverse of `path`."""
+        owner, repo, revision, *file = path.relative_to(own_dir() / "hub").parts
+        return cls(f"{owner}/{repo}", "/".join(file), unquote(revision))
 
 
 def cached(address: Address) -> Path | None:
     """The file in our cache, or None. No network."""
     return address.path if address.path.is_file() else None
-
-
-def pull(spec: str, sha256: str | None = None, progress: Progress | None = None) -> Path:
-    """Fetch hf://owner/repo/file[@revision] unless the cache already has what the Hub has; returns the cached file.
-
-    `progress` is called with (bytes so far, bytes in all). Every file is checked against the Hub's digest, and
-    against `sha256` when given; one that does not match is removed. Without a network (HF_HUB_OFFLINE, no connection)
-    a cached file will do. Raises TrmsolveError: bad address, no such repository or file, no access, no network, disk
-    full, wrong digest. KeyboardInterrupt passes through and leaves the part for the next pull.
-    """
-    address = Address.parse(spec)
-    if sha256 is not None:
-        sha256 = sha256.lower().removeprefix("sha256:")
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise TrmsolveError(f"'{sha256}' is no sha256", "64 hexadecimal digits are needed")
-    if not offline():
-        _update(address, progress)
-    elif not cached(address):
-        hint = f"without it set: trmsolve checkpoints pull {address}"
-        raise TrmsolveError(f"{address} is not in the cache, and HF_HUB_OFFLINE forbids fetching it", hint)
-    found = sha256_of(address.path)
-    if sha256 not in (None, found):
-        address.path.unlink()
-        raise TrmsolveError(f"{address} has sha256 {found}, not {sha256}; removed", "ask its publisher which is right")
-    return address.path
-
-
-def _update(address: Address, progress: Progress | None) -> None:
-    """Bring the cached file to the Hub's version of it; no connection is no matter when there is a cached file."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers
-
-    path = address.path
-    headers = build_hf_headers(library_name="trmsolve", library_version=__version__)
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-    try:
-        url = hf_hub_url(address.repo, address.file, revision=address.revision, endpoint=endpoint)
-        remote = get_hf_file_metadata(url, timeout=TIMEOUT, headers=headers)
-    except Exception as error:  # of requests, httpx or httpx2
-        if cached(address) and passing(error):
-            return
-        raise _explained(error, address) from None
-    etag = remote.etag or ""
-    if cached(address) and _is_content(path, etag):
-        return
-    if urlsplit(remote.location).netloc != urlsplit(url).netloc:
-        headers.pop("authorization", None)  # the token is for the Hub, not for the storage it points to
-    part = path.with_name(f"{path.name}.{quote(etag, safe='')[:64]}.part")
-    _place(address, part, lambda: download(remote.location, headers, part, remote.size, progress), etag)
-
-
-def _place(address: Address, part: Path, fill: Callable[[], None], etag: str) -> None:
-    """Fill the part, check it, give it its name; one process at a time."""
-    from filelock import FileLock, Timeout
-
-    path = address.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            try:
-                fill()
-            except Exception as error:
-                raise _explained(error, address) from None
-            if _names_content(etag) and not _is_content(part, etag):
-                part.unlink()
-                raise TrmsolveError(f"{address} arrived damaged (its digest is not {etag}); removed", _again(address))
-            part.replace(path)
-            for old in path.parent.glob(f"{path.name}.*.part"):  # of versions the Hub no longer has
-                old.unlink(missing_ok=True)
-    except Timeout:
-        raise TrmsolveError(f"another process is pulling {address}", "when it is done, run this again") from None
-    except OSError as error:
-        hint = "free some space, or set TRMSOLVE_CACHE to another folder"
-        raise TrmsolveError(f"cannot write to {path.parent}: {error.strerror or error}", hint) from None
-
-
-def _names_content(etag: str) -> bool:
-    """Whether the etag is a digest: sha256 for large files (LFS), git's blob sha1 for small ones."""
-    return bool(re.fullmatch("[0-9a-f]{64}|[0-9a-f]{40}", etag))
-
-
-def _is_content(path: Path, etag: str) -> bool:
-    """Whether the file is the one the etag names."""
-    if not _names_content(etag):
-        return False
-    if len(etag) == 64:
-        return sha256_of(path) == etag
-    return hash_file(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)) == etag
 
 
 def offline() -> bool:
@@ -127,8 +122,118 @@ def offline() -> bool:
     return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in names)
 
 
+def pull(spec: str, sha256: str | None = None, quiet: bool = False) -> Path:
+    """Fetch hf://owner/repo/file[@revision] unless the cache already has what the Hub has; returns the cached file.
+
+    Every file is checked against the Hub's digest, and against `sha256` when given; one that does not match is removed.
+    Without a network (HF_HUB_OFFLINE, no connection) a cached file will do. A terminal shows progress unless `quiet`.
+    Raises TrmsolveError: bad address, no such repository or file, no access, no network, disk full, wrong digest.
+    """
+    address = Address.parse(spec)
+    if sha256 is not None:
+        sha256 = sha256.lower().removeprefix("sha256:")
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise TrmsolveError(f"'{printable(sha256)}' is no sha256", "64 hexadecimal digits are needed")
+    if not offline():
+        try:
+            _update(address, sha256, quiet)
+        except OSError as error:  # of the disk; those of the network are explained
+            hint = "free some space, or set TRMSOLVE_CACHE to another folder"
+            raise TrmsolveError(f"cannot write to {address.path.parent}: {error.strerror or error}", hint) from None
+    elif not cached(address):
+        hint = f"without it set: trmsolve checkpoints pull {shell_quote(address)}"
+        raise TrmsolveError(f"{address} is not in the cache, and HF_HUB_OFFLINE forbids fetching it", hint)
+    found = sha256_of(address.path)
+    if sha256 not in (None, found):
+        address.path.unlink()
+        raise TrmsolveError(f"{address} has sha256 {found}, not {sha256}; removed", "ask its publisher which is right")
+    return address.path
+
+
+def _update(address: Address, sha256: str | None, quiet: bool) -> None:
+    """Bring the cached file to the Hub's version of it; without a connection a cached file stays as it is."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    headers = build_hf_headers(library_name="trmsolve", library_version=__version__)
+    try:
+        url = hf_hub_url(address.repo, address.file, revision=address.revision, endpoint=endpoint)
+        remote = get_hf_file_metadata(url, timeout=TIMEOUT, headers=headers)
+    except Exception as error:  # of requests, httpx or httpx2
+        if cached(address) and _is_passing(error):
+            return
+        raise _explained(error, address) from None
+    etag = remote.etag or ""
+    if cached(address) and (_is_content(address.path, etag) or sha256 == sha256_of(address.path)):
+        return
+    if not _is_digest(etag) and not sha256:
+        message = f"the server gives no digest of {address}, so what arrives could not be checked"
+        raise TrmsolveError(message, "give its digest: trmsolve checkpoints pull ADDRESS --sha256 HEX")
+    address.folder.mkdir(parents=True, exist_ok=True)
+    if remote.size and shutil.disk_usage(address.folder).free < remote.size:
+        raise OSError(0, f"the disk has less room than the {remote.size / 1e6:,.1f} MB needed")
+    if quiet:
+        disable_progress_bars()
+    previous = address.path.with_name(f".{address.path.name}.previous")  # huggingface_hub deletes it in advance
+    if cached(address):
+        address.path.replace(previous)
+    try:
+        hf_hub_download(
+            address.repo,
+            address.file,
+            revision=remote.commit_hash or address.revision,
+            local_dir=address.folder,
+            endpoint=endpoint,
+            etag_timeout=TIMEOUT,
+            library_name="trmsolve",
+            library_version=__version__,
+        )
+        if _is_digest(etag) and not _is_content(address.path, etag):
+            address.path.unlink()
+            raise TrmsolveError(f"{address} arrived damaged (its digest is not {etag}); removed", _again(address))
+    except BaseException as error:
+        with suppress(OSError):
+            previous.replace(address.path)
+        if isinstance(error, TrmsolveError) or not isinstance(error, Exception):
+            raise
+        raise _explained(error, address) from None
+    previous.unlink(missing_ok=True)
+
+
+def _is_digest(etag: str) -> bool:
+    """Whether the etag is a digest: sha256 for large files (LFS, Xet), git's blob sha1 for small ones."""
+    return bool(re.fullmatch("[0-9a-f]{64}|[0-9a-f]{40}", etag))
+
+
+def _is_content(path: Path, etag: str) -> bool:
+    """Whether the file is the one the etag names."""
+    if len(etag) == 64:
+        return sha256_of(path) == etag
+    blob = b"blob %d\0" % path.stat().st_size
+    return _is_digest(etag) and hashlib.sha1(blob + path.read_bytes(), usedforsecurity=False).hexdigest() == etag
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status an exception carries, or 0."""
+    return getattr(getattr(error, "response", None), "status_code", 0) or 0
+
+
+def _is_of_network(error: Exception) -> bool:
+    """Whether it tells of a connection: requests' errors are OSErrors without errno, those of httpx only say httpx."""
+    if isinstance(error, OSError):
+        return not error.errno or isinstance(error, ConnectionError | TimeoutError)
+    return type(error).__module__.startswith("httpx")
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether it may go away by itself: the network's errors and an overloaded server's."""
+    status = _status(error)
+    return status in (408, 429, 500, 502, 503, 504) if status else _is_of_network(error)
+
+
 def _again(address: Address) -> str:
-    return f"try again: trmsolve checkpoints pull {address}"
+    return f"try again: trmsolve checkpoints pull {shell_quote(address)}"
 
 
 def _explained(error: Exception, address: Address) -> Exception:
@@ -139,9 +244,11 @@ def _explained(error: Exception, address: Address) -> Exception:
     """
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
     page = f"https://huggingface.co/{address.repo}"
     login = "log in: hf auth login (or set HF_TOKEN)"
-    status = status_of(error)
+    status = _status(error)
     match error:
         case errors.GatedRepoError():
             return TrmsolveError(f"{address.repo} is gated", f"accept its conditions at {page}, then {login}")
@@ -158,9 +265,9 @@ def _explained(error: Exception, address: Address) -> Exception:
         return TrmsolveError(f"the Hub answered {status} for {address}", _again(address))
     if isinstance(error, ValueError):  # huggingface_hub's own idea of a valid name
         return TrmsolveError(f"'{address}' is no address on the Hub: {error}", "write hf://OWNER/REPO/FILE")
-    if not of_network(error):
+    if not _is_of_network(error):
         return error
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     host = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    hint = f"check the connection{' and HF_ENDPOINT' if os.environ.get('HF_ENDPOINT') else ''}, then {_again(address)}"
-    return TrmsolveError(f"cannot get {address} from {host}: {reason}", f"{hint} (what has arrived is kept)")
+    check = f"check the connection{' and HF_ENDPOINT' if os.environ.get('HF_ENDPOINT') else ''}"
+    return TrmsolveError(f"cannot get {address} from {host}: {reason}", f"{check}, then {_again(address)}")

@@ -1,21 +1,23 @@
-"""From what a user types (a name, a file, an hf:// address) to one checkpoint file; and the list of what there is."""
+"""From what a user types (a name, a file, an hf:// address) to one checkpoint file; and the lists of what there is:
+bundled and cached checkpoints, and the published ones that can be imported (known.yaml).
+"""
 
 from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from trmsolve.checkpoint.address import Address
-from trmsolve.checkpoint.folders import bundled_dir, own_dir
 from trmsolve.checkpoint.format import Header, read_header, replaced, sha256_of
-from trmsolve.checkpoint.hub import cached, pull
-from trmsolve.checkpoint.known import by_name
-from trmsolve.checkpoint.transfer import Progress
+from trmsolve.checkpoint.hub import Address, cached, own_dir, pull
 from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import printable
 
 _SUFFIX = ".safetensors"
+_PACKAGE = Path(__file__).resolve().parent.parent
 _MORE = "get more: trmsolve checkpoints pull hf://OWNER/REPO/FILE, or train: trmsolve train"
 
 
@@ -57,7 +59,15 @@ class Listing:
         return self.header.headline if self.header else ""
 
 
-def find(spec: str | None, task: str | None, progress: Progress | None = None) -> Found:
+def bundled_dir() -> Path:
+    """The folder of the checkpoints that ship: `trmsolve/bundled` in a wheel, `checkpoints/` in a source tree."""
+    source_tree = _PACKAGE.parent.parent
+    if (source_tree / "pyproject.toml").is_file() and _PACKAGE.parent.name == "src":
+        return source_tree / "checkpoints"
+    return _PACKAGE / "bundled"
+
+
+def find(spec: str | None, task: str | None) -> Found:
     """The checkpoint that `--checkpoint spec` means; spec None is the task's own bundled one.
 
     A name means a bundled or cached checkpoint; anything with a path separator or the .safetensors suffix, a file;
@@ -70,7 +80,7 @@ def find(spec: str | None, task: str | None, progress: Progress | None = None) -
         spec = task
     if Address.looks_like(spec):
         address = Address.parse(spec)
-        return _found(cached(address) or pull(spec, progress=progress), str(address), task)
+        return _found(cached(address) or pull(spec), str(address), task)
     if _looks_like_file(spec):
         return _found(Path(spec).expanduser(), spec, task)
     if path := _names().get(spec):
@@ -82,17 +92,17 @@ def find(spec: str | None, task: str | None, progress: Progress | None = None) -
 
 def available() -> list[Listing]:
     """All bundled and cached checkpoints, bundled ones first. Unreadable files are listed with their problem."""
-    found = [_listing(name, path) for name, path in _names().items()]
-    return sorted(found, key=lambda entry: (entry.where != "bundled", entry.name))
+    entries = [_listing(name, path) for name, path in _names().items()]
+    return sorted(entries, key=lambda entry: (entry.where != "bundled", entry.name))
 
 
 def _found(path: Path, name: str, task: str | None) -> Found:
     header = read_header(path)
     header.require_task(task)
-    found = Found(path=path, name=name, sha256=sha256_of(path), header=header)
+    checkpoint = Found(path=path, name=name, sha256=sha256_of(path), header=header)
     if read_header(path) != header:
         raise replaced(path)
-    return found
+    return checkpoint
 
 
 def _looks_like_file(spec: str) -> bool:
@@ -133,9 +143,98 @@ def _unknown(spec: str) -> TrmsolveError:
     if published := by_name(spec):
         why = f": {published.refused}" if published.refused else ""
         hint = published.import_ or "see trmsolve checkpoints list --known"
-        return TrmsolveError(f"'{spec}' is a published checkpoint, to be imported first{why}", hint)
+        return TrmsolveError(f"'{printable(spec)}' is a published checkpoint, to be imported first{why}", hint)
     names = sorted(_names())
     near = difflib.get_close_matches(spec, names, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    hint += f"there is: {', '.join(names)}" if names else "none is installed"
-    return TrmsolveError(f"unknown checkpoint '{spec}'", f"{hint}\n  {_MORE}")
+    hint += f"there is: {', '.join(map(printable, names))}" if names else "none is installed"
+    return TrmsolveError(f"unknown checkpoint '{printable(spec)}'", f"{hint}\n  {_MORE}")
+
+
+# -- published checkpoints ----------------------------------------------------------------------------------------
+
+UNVERIFIED = "What their own pages state; trmsolve has verified none of it."
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One published file; known.yaml says what the fields mean. "" where nothing is known or stated."""
+
+    name: str
+    repository: str
+    file: str
+    task: str
+    network: str
+    stated: str = ""
+    licence: str = ""
+    size: str = ""
+    also: str = ""
+    note: str = ""
+    refused: str = ""
+    prefix: int = 0  # tokens before the cells; 0: as the published recipe has them
+
+    @property
+    def address(self) -> str:
+        """What `trmsolve checkpoints pull` takes."""
+        return f"hf://{self.repository}/{self.file}"
+
+    @property
+    def pull(self) -> str:
+        """The command that fetches it."""
+        return f"trmsolve checkpoints pull {self.address}"
+
+    @property
+    def import_(self) -> str:
+        """The command that fetches and converts it; "" where that cannot be done."""
+        return "" if self.refused else f"trmsolve checkpoints import {self.name} -o {self.name}.safetensors"
+
+    @property
+    def prefix_len(self) -> int:
+        """Tokens before the cells, likewise."""
+        return self.prefix or (1 if self.network == "HRM" else 16)
+
+    @property
+    def cycles(self) -> tuple[int, int]:
+        """T and n of the published recipe, for files without a yaml beside them."""
+        if self.network == "HRM":
+            return 2, 2
+        return (3, 6) if self.task == "sudoku" else (3, 4)
+
+    @property
+    def heads(self) -> int:
+        """Of attention, likewise."""
+        return 8
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        commands = {"address": self.address, "pull": self.pull, "import": self.import_}
+        recipe = {"cycles": self.cycles, "heads": self.heads, "prefix": self.prefix_len}
+        return asdict(self) | recipe | {"verified": False} | commands
+
+
+@lru_cache(maxsize=1)
+def known() -> tuple[Known, ...]:
+    """All of them, in the order of the list."""
+    import yaml
+
+    text = Path(__file__).with_name("known.yaml").read_text("utf-8")
+    entries = []
+    for repository, about in yaml.safe_load(text)["repositories"].items():
+        files = about.pop("files")
+        entries += [Known(name=name, repository=repository, **about | fields) for name, fields in files.items()]
+    return tuple(entries)
+
+
+def by_name(name: str) -> Known | None:
+    """The published checkpoint of that name."""
+    return next((entry for entry in known() if entry.name == name), None)
+
+
+def by_address(address: Address) -> Known | None:
+    """The published checkpoint at that address, of whatever revision."""
+    owner, repository = address.repo.split("/")
+    for entry in known():
+        publisher, published = entry.repository.split("/")
+        if (published, entry.file) == (repository, address.file) and owner in (publisher, entry.also):
+            return entry
+    return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-FIELDS = {
+_FIELDS = {
     "width": "hidden_size",
     "hidden": "intermediate_size",
     "layers": "num_layers",
@@ -24,10 +24,10 @@ FIELDS = {
     "with_gradient": "grad_steps",
     "halt_reads": "halt_pooling",
 }
-DEFAULTS = {"mixer": "units", "share": [0, 1, 1, 2], "kinds": 4, "unit_scale": 1 / 3}  # of fields that may be missing
-MIXERS = {"scene": "relational"}
+_DEFAULTS = {"mixer": "units", "share": [0, 1, 1, 2], "kinds": 4, "unit_scale": 1 / 3}  # of fields that may be missing
+_MIXERS = {"scene": "relational"}
 
-TENSORS = (
+_TENSORS = (
     (r"^embed\.puzzles$", "embed.puzzle_table"),
     (r"^embed\.places$", "embed.position_table"),
     (r"^(y_layers|layers)\.(\d+)\.near\.", r"\1.\2.neighbors."),
@@ -40,11 +40,11 @@ TENSORS = (
 )
 
 
-def map_header(model: Mapping[str, Any]) -> dict[str, Any]:
+def map_model(model: Mapping[str, Any]) -> dict[str, Any]:
     """A model configuration of format 1 in the names of TRMConfig. Unknown fields stay, for TRMConfig to refuse."""
-    values = {FIELDS.get(name, name): value for name, value in {**DEFAULTS, **model}.items()}
+    values = {_FIELDS.get(name, name): value for name, value in {**_DEFAULTS, **model}.items()}
     mixer = values["mixer"]
-    values["mixer"] = MIXERS.get(mixer, mixer) if isinstance(mixer, str) else mixer
+    values["mixer"] = _MIXERS.get(mixer, mixer) if isinstance(mixer, str) else mixer
     values["embedding"] = "color" if values.get("feature_sizes") else "token"
     if values["mixer"] != "units":
         values |= {"weight_sharing": [], "unit_scale": 1.0}
@@ -55,6 +55,6 @@ def map_header(model: Mapping[str, Any]) -> dict[str, Any]:
 
 def map_tensor_name(name: str) -> str:
     """A tensor name of format 1 in today's names."""
-    for pattern, replacement in TENSORS:
+    for pattern, replacement in _TENSORS:
         name = re.sub(pattern, replacement, name)
     return name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated
@@ -14,9 +12,10 @@ import typer
 from trmsolve.cli import options as o
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import printable
 
 app = typer.Typer(
-    help="Checkpoints: what there is, what one says of itself, fetch or import one.",
+    help="List, show, fetch or import checkpoints.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -37,24 +36,21 @@ def list_(
         return _known(as_json, quiet)
     from trmsolve.checkpoint import available
 
-    found = available()
+    entries = available()
     if as_json:
         keys = ("name", "task", "parameters", "puzzle_table", "size", "where", "headline", "problem")
-        print(
-            json.dumps(
-                [{key: getattr(entry, key) for key in keys} | {"path": str(entry.path)} for entry in found], indent=2
-            )
-        )
+        rows = [{key: getattr(entry, key) for key in keys} | {"path": str(entry.path)} for entry in entries]
+        print(json.dumps(rows, indent=2))
         return SOLVED
-    if not found and not quiet:
+    if not entries and not quiet:
         echo_err("no checkpoints; fetch one: trmsolve checkpoints pull hf://OWNER/REPO/FILE")
-    width = max((len(entry.name) for entry in found), default=0)
-    for entry in found:
+    width = max((len(printable(entry.name)) for entry in entries), default=0)
+    for entry in entries:
         about = entry.problem or (
-            f"{entry.task:<8}{entry.parameters:>11,} parameters  {entry.size / 1e6:6.1f} MB  "
+            f"{printable(entry.task):<8}{entry.parameters:>11,} parameters  {entry.size / 1e6:6.1f} MB  "
             f"{_rows(entry.puzzle_table)}{entry.headline}"
         )
-        print(f"{entry.name:<{width}}  {entry.where:<8} {about}".rstrip())
+        print(f"{printable(entry.name):<{width}}  {entry.where:<8} {printable(about)}".rstrip())
     return SOLVED
 
 
@@ -65,7 +61,7 @@ def _rows(table: tuple[int, ...]) -> str:
 
 def _known(as_json: bool, quiet: bool) -> int:
     """The published checkpoints, as far as known, in 100 columns."""
-    from trmsolve.checkpoint.known import UNVERIFIED, known
+    from trmsolve.checkpoint.lookup import UNVERIFIED, known
 
     entries = known()
     if as_json:
@@ -96,15 +92,15 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="NAME, FILE or hf://owner/repo/file")],
     as_json: o.AsJson = False,
 ) -> int:
-    """Architecture, provenance and metrics of a checkpoint."""
+    """Show the architecture, provenance and metrics of a checkpoint."""
     from trmsolve.checkpoint import find
 
-    found = find(checkpoint, None)
-    header = found.header
+    entry = find(checkpoint, None)
+    header = entry.header
     values = {
-        "name": found.name,
-        "path": str(found.path),
-        "sha256": found.sha256,
+        "name": entry.name,
+        "path": str(entry.path),
+        "sha256": entry.sha256,
         "size": header.size,
         "format_version": header.format_version,
         "task": header.task,
@@ -122,10 +118,10 @@ def info(
             print(f"{key}: {' x '.join(f'{n:,}' for n in value) or 'none'}")
         elif isinstance(value, dict):
             print(f"{key}:")
-            for name, entry in value.items():
-                print(f"  {name}: {entry if isinstance(entry, str) else json.dumps(entry)}")
+            for name, part in value.items():
+                print(f"  {printable(name)}: {printable(part if isinstance(part, str) else json.dumps(part), 100_000)}")
         else:
-            print(f"{key}: {value}")
+            print(f"{key}: {printable(value)}")
     return SOLVED
 
 
@@ -136,32 +132,37 @@ def pull(
     sha256: Annotated[str | None, typer.Option("--sha256", help="What the file's digest must be.")] = None,
     quiet: o.Quiet = False,
 ) -> int:
-    """Fetch a checkpoint into the cache, resuming a broken download. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
+    """Fetch a checkpoint into the cache and check its digest. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
     from trmsolve.checkpoint import pull as fetch
-    from trmsolve.checkpoint.known import by_name
+    from trmsolve.checkpoint.lookup import by_name
 
     published = by_name(address)
-    print(fetch(published.address if published else address, sha256, _progress(quiet)))
+    print(printable(fetch(published.address if published else address, sha256, quiet), 5000))
     return SOLVED
 
 
 @app.command("import")
 @command
 def import_(
-    source: Annotated[str, typer.Argument(help="A NAME of list --known, a file, a folder, or hf://owner/repo/file")],
+    source: Annotated[str, typer.Argument(help="NAME of list --known, file, folder, or hf://owner/repo/file")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
     task: Annotated[
-        str | None, typer.Option("--task", help="sudoku, maze or arc.", show_default="by the tokens")
+        str | None, typer.Option("--task", help="sudoku, maze or arc.", show_default="by tokens and settings")
     ] = None,
     cycles: Annotated[
-        str | None, typer.Option("--cycles", metavar="T,n", show_default="as the yaml says, or as known")
+        str | None, typer.Option("--cycles", metavar="T,n", show_default="from the settings, or as known")
     ] = None,
     heads: Annotated[int | None, typer.Option("--heads", min=1, help="Of attention.", show_default="likewise")] = None,
     prefix: Annotated[
-        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="as published")
+        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="likewise")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="The yaml of the training run.", show_default="the one beside")
+        Path | None,
+        typer.Option("--config", help="Settings of the training run (yaml, json).", show_default="beside it"),
+    ] = None,
+    ema: Annotated[
+        bool | None,
+        typer.Option("--ema/--no-ema", help="Averaged weights, or the others.", show_default="averaged if any"),
     ] = None,
     drop_embeddings: Annotated[
         bool, typer.Option("--drop-embeddings", help="Keep only the mean of the puzzle embeddings.")
@@ -169,16 +170,16 @@ def import_(
     force: o.Force = False,
     quiet: o.Quiet = False,
 ) -> int:
-    """Convert a published TRM or HRM (torch.save, Lightning, safetensors), with the yaml beside it."""
-    asked_cycles = None if cycles is None else _cycles(cycles)
+    """Convert a published TRM or HRM (torch.save, Lightning, safetensors), with the settings beside it."""
+    T_n = None if cycles is None else _cycles(cycles)
     from trmsolve.convert.architecture import ImportOptions
     from trmsolve.convert.convert import import_checkpoint
 
-    asked = ImportOptions(task, asked_cycles, heads, prefix)
-    made = import_checkpoint(source, output, asked, config, drop_embeddings, force, _progress(quiet))
+    options = ImportOptions(task, T_n, heads, prefix, ema)
+    imported = import_checkpoint(source, output, options, config, drop_embeddings, force, quiet)
     if not quiet:
-        echo_err(str(made))
-    print(made.path)
+        echo_err(str(imported))
+    print(printable(imported.path, 5000))
     return SOLVED
 
 
@@ -187,15 +188,3 @@ def _cycles(text: str) -> tuple[int, int]:
         case [T, n] if T.strip().isdecimal() and n.strip().isdecimal() and int(T) and int(n):
             return int(T), int(n)
     raise TrmsolveError(f"--cycles {text}: two whole numbers needed", "for example --cycles 3,6")
-
-
-def _progress(quiet: bool) -> Callable[[int, int | None], None]:
-    """How far a download is, on a terminal."""
-
-    def progress(done: int, total: int | None) -> None:
-        if not quiet and sys.stderr.isatty():
-            of = f" of {total / 1e6:.1f}" if total else ""
-            end = "\n" if done == total else ""
-            print(f"\r{done / 1e6:.1f}{of} MB", end=end, file=sys.stderr, flush=True)
-
-    return progress

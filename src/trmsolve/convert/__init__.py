@@ -1,1 +1,1 @@
-"""Published checkpoints as ours: finding (source.py), reading (formats.py), understanding (architecture.py)."""
+"""Published checkpoints as ours: found (convert.py), read (read.py, settings.py) and understood (architecture.py)."""

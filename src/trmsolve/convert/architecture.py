@@ -1,25 +1,49 @@
-"""The configuration of a network from its tensors and its yaml, and contradictions between the two."""
+"""The configuration of a network from its tensors and its settings, and contradictions between the two.
+
+What neither says is asked for, never guessed: T and n, heads, the length of the prefix, and the task where the token
+ids fit more than one.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from trmsolve.convert.memory import require
+from trmsolve.checkpoint.format import not_finite
 from trmsolve.convert.names import our_name, published_name
+from trmsolve.convert.read import Network, require_memory
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import EPS
 from trmsolve.model.mixers.attention import THETA
 from trmsolve.model.sequence_model import official, swiglu_size
 from trmsolve.model.trm import TRM
+from trmsolve.text_io import printable
 
-VOCAB_SIZES = {"sudoku": 11, "maze": 6, "arc": 12}
-CELLS = {"sudoku": 81, "maze": 900, "arc": 900}
+
+class Reading(NamedTuple):
+    """What a network with so many token ids may be for."""
+
+    task: str
+    token_ids: int
+    cells: int  # of a puzzle
+    shift: int  # of its token ids against the published ones
+    name: str
+
+
+READINGS = (
+    Reading("sudoku", 11, 81, 0, "9x9 Sudoku"),
+    Reading("sudoku", 12, 81, 1, "9x9 Sudoku of nano-trm"),  # pad 0, end 1, blank 2, digits from 3
+    Reading("sudoku", 6, 16, 0, "4x4 Sudoku"),
+    Reading("maze", 6, 900, 0, "mazes"),
+    Reading("arc", 12, 900, 0, "ARC"),
+)
+TASKS = ("sudoku", "maze", "arc")
 MAX_NAMES = 10  # names in a message
 _REQUIRED = ("embed_tokens.embedding_weight", "L_level.layers.0.mlp.down_proj.weight")  # the sizes follow from these
 _ALWAYS = ("L_level.layers.0.mlp.gate_up_proj.weight", "lm_head.weight", "q_head.weight", "q_head.bias")
@@ -31,51 +55,63 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """Settings of the user, which override the yaml."""
+    """What the user says, which goes before all settings."""
 
     task: str | None = None
     cycles: tuple[int, int] | None = None  # T, n
     heads: int | None = None
     prefix: int | None = None
+    averaged: bool | None = None  # which weights, where a file has both; None: the averaged ones
 
     def __post_init__(self) -> None:
         """Raises TrmsolveError for a task that there is not."""
-        if self.task is not None and self.task not in VOCAB_SIZES:
-            raise TrmsolveError(f"unknown task '{self.task}'", did_you_mean(self.task, tuple(VOCAB_SIZES)))
+        if self.task is not None and self.task not in TASKS:
+            raise TrmsolveError(f"unknown task '{self.task}'", did_you_mean(self.task, TASKS))
 
 
-def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], options: ImportOptions) -> tuple[str, TRMConfig]:
+def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions) -> tuple[str, TRMConfig]:
     """The task and the configuration of a network, by its tensors under their published names.
 
-    Raises TrmsolveError: a tensor without which nothing is known is missing or no matrix, the task is another, yaml and
-    tensors contradict each other, or something that only the user can know is not said.
+    Raises TrmsolveError: a tensor without which nothing is known is missing or no matrix, the task is another, settings
+    and tensors contradict each other, or something that only the user can know is not said.
     """
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.tensors.items()}
     if not set(_REQUIRED) <= shapes.keys():
         missing = [name for name in (*_REQUIRED, *_ALWAYS) if name not in shapes]
         raise TrmsolveError(f"{_counted(len(missing))} missing that every TRM and HRM has: {_some(missing)}")
     vocabulary, width = _matrix(shapes, "embed_tokens.embedding_weight")
-    task = _task(vocabulary, options.task)
     layers, y_layers = (_layers(shapes, level) for level in ("L_level", "H_level"))
     first = "L_level.layers.0."
     mixes = any(name.startswith(f"{first}mlp_t.") for name in shapes)
     places, place_hidden = _matrix(shapes, f"{first}mlp_t.down_proj.weight") if mixes else (0, 0)
     hidden = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
-    puzzles, named = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
+    puzzles, puzzle_width = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
     learned = _matrix(shapes, "embed_pos.embedding_weight")[0] if "embed_pos.embedding_weight" in shapes else 0
     T, n = _cycles(settings, options)
-    length = places or learned
-    prefix = _prefix(settings, options, -(-named // width), length - CELLS[task] if length else None, bool(y_layers))
-    if length and (prefix >= length or (task == "sudoku" and length - prefix != CELLS[task])):
-        left = f"{max(0, length - prefix) or 'no'} cells"
-        raise TrmsolveError(f"a prefix of {prefix} leaves {left} of {length} tokens", "say how long it is: --prefix N")
+    length = places or learned  # prefix included; 0 where the tensors do not tell
+    puzzle_tokens = -(-puzzle_width // width)  # that an embedding fills, the last one with zeros at its end
+    prefix = _prefix(settings, options, puzzle_tokens, bool(y_layers))
+    cells = _whole(settings, "seq_len") or (length - (prefix or 0) if length and prefix is not None else None)
+    reading = _reading(network, settings, options, vocabulary, cells, puzzles)
+    if prefix is None and length > reading.cells:
+        prefix = length - reading.cells
+    if prefix is None:
+        hint = "say it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
+        raise TrmsolveError("nothing says how many tokens stand before the cells", hint)
+    if length:
+        cells = length - prefix
+        if cells < 1 or (reading.task == "sudoku" and cells != reading.cells):
+            message = f"a prefix of {prefix} leaves {max(0, cells) or 'no'} cells of {length} tokens"
+            raise TrmsolveError(message, "say how long it is: --prefix N")
     config = official(
         "mlp" if mixes else "attention",
         vocabulary,
-        (length or prefix + CELLS[task]) - prefix,
+        cells or reading.cells,
         width,
         prefix,
         puzzles,
+        puzzle_tokens=puzzle_tokens or 1,
+        token_shift=reading.shift,
         num_layers=layers,
         num_y_layers=y_layers,
         grad_steps=1 if y_layers else 0,
@@ -87,20 +123,20 @@ def infer(tensors: Mapping[str, Tensor], settings: Mapping[str, Any], options: I
         n=n,
         N_sup=_whole(settings, "halt_max_steps") or 16,
     )
-    if contradictions := list(_contradictions(settings, config, named)):
+    if contradictions := list(_contradictions(settings, config, puzzle_width)):
         raise TrmsolveError(
-            f"the yaml contradicts the tensors: {'; '.join(contradictions)}", "is it the yaml of this file?"
+            f"the settings contradict the tensors: {'; '.join(contradictions)}", "are they those of this file?"
         )
-    return task, config
+    return reading.task, config
 
 
 def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
     """The tensors by our names. Raises TrmsolveError when they are not exactly those of the configuration."""
     expected = _expected(config)
-    named = {our_name(name) or name: tensor for name, tensor in tensors.items()}
+    named = {our_name(name) or name: _padded(name, tensor, config) for name, tensor in tensors.items()}
     wrong = [
         ("missing", [published_name(name) for name in expected if name not in named]),
-        ("unknown", [*strange, *(published_name(name) for name in named if name not in expected)]),
+        ("unknown", [*map(printable, strange), *(published_name(name) for name in named if name not in expected)]),
         (
             "of another shape",
             [
@@ -111,6 +147,8 @@ def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) ->
         ),
         ("of another kind", [f"{published_name(n)} ({_kind(t)})" for n, t in named.items() if not _plain(t)]),
     ]
+    if not any(names for _, names in wrong):
+        wrong.append(("with NaN or infinite weights", [published_name(name) for name in not_finite(named)]))
     problems = [f"{_counted(len(names))} {what}: {_some(names)}" for what, names in wrong if names]
     if problems:
         hint = _NO_START if set(wrong[0][1]) == {"H_init", "L_init"} else ""
@@ -119,13 +157,27 @@ def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) ->
 
 
 def _expected(config: TRMConfig) -> dict[str, tuple[int, ...]]:
-    """The shapes of the network's tensors by our names. It is built for that, but for its table of puzzles."""
-    mixing = 3 * config.seq_len * config.seq_intermediate_size if config.mixer == "mlp" else 4 * config.hidden_size**2
-    numbers = (config.num_layers + config.num_y_layers) * (3 * config.hidden_size * config.intermediate_size + mixing)
-    require(4 * numbers, "the network that the tensors describe", "is it a TRM or HRM?")
-    model = TRM(replace(config, num_puzzles=min(config.num_puzzles, 1)))
+    """The shapes of the network's tensors by our names, without memory for a single one."""
+    with torch.device("meta"):
+        model = TRM(replace(config, num_puzzles=min(config.num_puzzles, 1)))
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    return shapes | ({"embed.puzzle_table": (config.num_puzzles, config.hidden_size)} if config.num_puzzles else {})
+    if config.num_puzzles:
+        shapes["embed.puzzle_table"] = (config.num_puzzles, config.puzzle_tokens * config.hidden_size)
+    return shapes
+
+
+def _padded(name: str, tensor: Tensor, config: TRMConfig) -> Tensor:
+    """Zeros where the published code has them too, or never looks.
+
+    A puzzle embedding narrower than the tokens that it fills, (rows, width), and a q_head with the halting logit only.
+    """
+    width = config.puzzle_tokens * config.hidden_size
+    if name == "puzzle_emb.weights" and tensor.dim() == 2 and 0 < tensor.shape[1] < width:
+        require_memory(len(tensor) * width * tensor.element_size(), "a wider table", "use --drop-embeddings elsewhere")
+        return torch.nn.functional.pad(tensor, (0, width - tensor.shape[1]))
+    if name in ("q_head.weight", "q_head.bias") and tensor.dim() and len(tensor) == 1:
+        return torch.cat([tensor, torch.zeros_like(tensor)])
+    return tensor
 
 
 # -- one question each --------------------------------------------------------------------------------------------
@@ -145,26 +197,41 @@ def _layers(shapes: Shapes, level: str) -> int:
     return len(set(indices))  # a gap then shows as a missing layer and an unknown one
 
 
-def _task(vocabulary: int, requested: str | None) -> str:
-    if requested is None:
-        for task, size in VOCAB_SIZES.items():
-            if size == vocabulary:
-                return task
-        known = ", ".join(f"{task} {size}" for task, size in VOCAB_SIZES.items())
-        raise TrmsolveError(f"no task of trmsolve has {vocabulary} token ids", f"known: {known}")
-    if VOCAB_SIZES[requested] != vocabulary:
-        raise TrmsolveError(
-            f"no {requested} checkpoint: {requested} has {VOCAB_SIZES[requested]} token ids, this network {vocabulary}",
-            "leave out --task to see what it is for",
-        )
-    return requested
+def _reading(
+    network: Network,
+    settings: Mapping[str, Any],
+    options: ImportOptions,
+    vocabulary: int,
+    cells: int | None,
+    puzzles: int,
+) -> Reading:
+    """What the network is for. cells: of a puzzle, None where nothing tells; puzzles: rows of its table."""
+    described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
+    readings = [r for r in READINGS if r.token_ids == vocabulary and options.task in (None, r.task)]
+    if cells is not None:  # mazes and ARC have other sizes too; where nobody names them, none so small
+        large_enough = options.task is not None or cells >= 100
+        readings = [r for r in readings if r.cells == cells or (r.task != "sudoku" and large_enough)]
+    if not readings:
+        known = ", ".join(f"{r.name} {r.token_ids} and {r.cells}" for r in READINGS)
+        what = f"no {options.task} checkpoint" if options.task else "no task of trmsolve"
+        raise TrmsolveError(f"{what}: this network has {described}", f"token ids and cells known: {known}")
+    data = re.findall(r"(?<![a-z])(sudoku|maze|arc)(?![a-z])", str(settings.get("data_paths", "")).lower())
+    readings = [r for r in readings if r.task in data] or readings
+    if puzzles > 1 and not network.nano_trm:  # published networks for Sudoku and mazes have one puzzle embedding
+        readings = [r for r in readings if r.task == "arc"] or readings
+    if len(readings) > 1:
+        names = " or ".join(r.name for r in readings)
+        raise TrmsolveError(f"nothing says what the network is for: {described} fit {names}", "say it: --task TASK")
+    if readings[0].cells == 16:
+        raise TrmsolveError(f"a 4x4 Sudoku network ({described})", "published networks are run on 9x9 only")
+    return readings[0]
 
 
 def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, int]:
     T, n = options.cycles or (_whole(settings, "H_cycles"), _whole(settings, "L_cycles"))
     if T is None or n is None:
         raise TrmsolveError(
-            "no yaml says how often the network recurs",
+            "nothing says how often the network recurs",
             "say it: --cycles T,n (TRM: 3,6 for Sudoku, 3,4 for mazes and ARC; HRM: 2,2)",
         )
     return T, n
@@ -173,26 +240,22 @@ def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, i
 def _heads(settings: Mapping[str, Any], options: ImportOptions, width: int) -> int:
     heads = options.heads or _whole(settings, "num_heads")
     if heads is None:
-        raise TrmsolveError("no yaml says how many heads attend", "say it: --heads N (8 in the published networks)")
+        raise TrmsolveError("nothing says how many heads attend", "say it: --heads N (8 in the published networks)")
     if width % (2 * heads):
         raise TrmsolveError(f"{heads} heads cannot share a width of {width}", "say how many there are: --heads N")
     return heads
 
 
-def _prefix(
-    settings: Mapping[str, Any], options: ImportOptions, needed: int, by_length: int | None, hierarchical: bool
-) -> int:
-    """Tokens before the cells. `needed`: those that an embedding fills, 0 where no puzzle has one."""
+def _prefix(settings: Mapping[str, Any], options: ImportOptions, needed: int, hierarchical: bool) -> int | None:
+    """Tokens before the cells, None where nothing says it. needed: those that an embedding fills."""
     if options.prefix is not None:
         return options.prefix
     if not needed:  # the published code then adds no prefix either
         return 0
-    if settings:
-        said = _whole(settings, "puzzle_emb_len", least=0)
-        return (16 if said is None and not hierarchical else said) or needed
-    if by_length is not None:
-        return by_length
-    return needed if hierarchical else 16
+    stated = _whole(settings, "puzzle_emb_len", least=0)
+    if stated is None:
+        return needed if hierarchical else None  # HRM's code has no such setting
+    return stated or needed
 
 
 def _positions(settings: Mapping[str, Any], learned: bool, mixes: bool) -> str:
@@ -203,41 +266,45 @@ def _positions(settings: Mapping[str, Any], learned: bool, mixes: bool) -> str:
     return "rope"
 
 
-def _contradictions(settings: Mapping[str, Any], config: TRMConfig, named: int) -> Iterator[str]:
-    """What the yaml says against what was found, one sentence each."""
+def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width: int) -> Iterator[str]:
+    """What the settings say against what the tensors are, one sentence each."""
     mlp, hrm = config.mixer == "mlp", bool(config.num_y_layers)
     facts: dict[str, tuple[Any, Any]] = {  # what is in the file, what the published code does unless told
         "hidden_size": (config.hidden_size, config.hidden_size),
         "L_layers": (config.num_layers, config.num_layers),
         "mlp_t": (mlp, False),
-        "puzzle_emb_ndim": (named, 0),
+        "puzzle_emb_ndim": (puzzle_width, 0),
         "rms_norm_eps": (EPS, EPS),
         "rope_theta": (THETA, THETA),
     }
     if hrm:
         facts["H_layers"] = (config.num_y_layers, config.num_y_layers)
     for key, (found, default) in facts.items():
-        said = settings.get(key)
-        if settings and (said := default if said is None else said) != found:
-            yield f"{key} {said}, found {found}"
+        stated = settings.get(key)
+        if settings and (stated := default if stated is None else stated) != found:
+            yield f"{key} {printable(stated, 50)}, found {found}"
     if isinstance(expansion := settings.get("expansion"), int | float):
-        made = swiglu_size(config.hidden_size, expansion) if abs(expansion) < 1e6 else "countless"
-        if made != config.intermediate_size:
-            yield f"expansion {expansion} makes {made} inner features, found {config.intermediate_size}"
-    said = settings.get("pos_encodings", "rope")
-    if settings and (said == "learned") != (config.positions == "learned"):
-        yield f"pos_encodings {said}, found {config.positions}"
-    elif not mlp and said not in ("rope", "learned", "none", None):
-        yield f"pos_encodings {said}, known rope, learned and none"
+        size = swiglu_size(config.hidden_size, expansion) if abs(expansion) < 1e6 else "countless"
+        if size != config.intermediate_size:
+            yield f"expansion {expansion} makes {size} inner features, found {config.intermediate_size}"
+    positions = printable(settings.get("pos_encodings", "rope"), 50)
+    if settings and (positions == "learned") != (config.positions == "learned"):
+        yield f"pos_encodings {positions}, found {config.positions}"
+    elif not mlp and positions not in ("rope", "learned", "none", "None"):
+        yield f"pos_encodings {positions}, known rope, learned and none"
+    cells = config.seq_len - config.prefix_len
+    if settings.get("seq_len", cells) != cells:
+        yield f"seq_len {settings['seq_len']}, found {cells}"
     if (kind := str(settings.get("name", "")).lower()) and hrm != ("hrm" in kind or "hierarchical" in kind):
-        yield f"name {settings['name']}, found {'two networks' if hrm else 'one network'}"
+        yield f"name {printable(settings['name'], 80)}, found {'two networks' if hrm else 'one network'}"
 
 
 def _whole(settings: Mapping[str, Any], key: str, least: int = 1) -> int | None:
-    """A whole number of the yaml, None where it says nothing."""
+    """A whole number of the settings, None where they say nothing."""
     value = settings.get(key)
     if value is not None and (type(value) is not int or value < least):
-        raise TrmsolveError(f"the yaml says {key}: {value!r}, a whole number from {least} on needed")
+        shown = printable(repr(value), 50)
+        raise TrmsolveError(f"the settings say {key}: {shown}, a whole number from {least} on needed")
     return value
 
 

@@ -1,7 +1,8 @@
 """Tensor names of the published code, and ours.
 
 Published names stand behind a prefix that tells how the model was wrapped when it was saved (`_orig_mod.` by the
-compiler, `module.` by a parallel run, `model.inner.` by the published training loop); any prefix will do.
+compiler, `module.` by a parallel run, `model.inner.` by the published training loop); any prefix will do. Wrappers of
+single layers, inside a name, are left out. nano-trm's own names count as the published ones that they stand for.
 """
 
 from __future__ import annotations
@@ -27,9 +28,17 @@ _PARTS = {
     "mlp.gate_up_proj": "mlp.gate_up",
     "mlp.down_proj": "mlp.down",
 }
-_LAYER = re.compile(r"(?P<level>[LH]_level)\.layers\.(?P<index>\d+)\.(?P<part>.+)\.weight")
-_ROOTS = "embed_tokens|embed_pos|puzzle_emb|rotary_emb|lm_head|q_head|H_level|L_level|H_init|L_init"
-_WRAPPED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<name>(?:{_ROOTS})(?:\..+)?)")
+_LAYER = re.compile(r"(?P<level>[LH]_level)\.layers\.(?P<index>\d{1,6})\.(?P<part>.+)\.weight")
+_NANO = {
+    "lenet": "L_level",
+    "input_embedding": "embed_tokens",
+    "pos_embedding": "rotary_emb",
+    "z_H_init": "H_init",
+    "z_L_init": "L_init",
+}
+_ROOTS = "|".join(("embed_tokens|embed_pos|puzzle_emb|rotary_emb|lm_head|q_head|H_level|L_level|H_init|L_init", *_NANO))
+_WRAPPED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<root>{_ROOTS})(?P<rest>(?:\..+)?)", re.DOTALL)
+_WRAPPERS = re.compile(r"\._(?:orig_mod|fsdp_wrapped_module|checkpoint_wrapped_module)(?=\.)")
 # Saved by some versions although it follows from the weights, or is scratch memory.
 REDUNDANT = ("rotary_emb.cos_cached", "rotary_emb.sin_cached", "puzzle_emb.local_weights", "puzzle_emb.local_ids")
 
@@ -37,7 +46,15 @@ REDUNDANT = ("rotary_emb.cos_cached", "rotary_emb.sin_cached", "puzzle_emb.local
 def split(name: str) -> tuple[str, str] | None:
     """The prefix and the published name of a tensor; None when it belongs to no published network."""
     match = _WRAPPED.fullmatch(name)
-    return (match["prefix"], match["name"]) if match else None
+    if match is None:
+        return None
+    return match["prefix"], _NANO.get(match["root"], match["root"]) + _WRAPPERS.sub("", match["rest"])
+
+
+def is_of_nano_trm(name: str) -> bool:
+    """Whether a tensor has a name that only nano-trm gives."""
+    match = _WRAPPED.fullmatch(name)
+    return match is not None and match["root"] in _NANO
 
 
 def our_name(name: str) -> str | None:
@@ -53,9 +70,9 @@ def published_name(name: str) -> str:
     for level, own in _LEVELS.items():
         if name.startswith(f"{own}."):
             index, part = name.removeprefix(f"{own}.").removesuffix(".weight").split(".", 1)
-            return f"{level}.layers.{index}.{_back(_PARTS, part)}.weight"
-    return _back(_WHOLE, name)
+            return f"{level}.layers.{index}.{_inverse(_PARTS, part)}.weight"
+    return _inverse(_WHOLE, name)
 
 
-def _back(table: dict[str, str], name: str) -> str:
+def _inverse(table: dict[str, str], name: str) -> str:
     return next((published for published, own in table.items() if own == name), name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trmsolve.errors import TrmsolveError, did_you_mean
+from trmsolve.text_io import printable
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class TRMConfig:
 
     # Sequence models, as published: seq_len > 0 means that tokens have fixed positions.
     seq_len: int = 0  # tokens of a puzzle, prefix included
-    prefix_len: int = 0  # tokens before the question; the first one holds the puzzle embedding
+    prefix_len: int = 0  # tokens before the question; the first puzzle_tokens of them hold the puzzle embedding
+    puzzle_tokens: int = 1  # tokens that a puzzle embedding fills; its rows have puzzle_tokens D numbers
     num_puzzles: int = 0  # rows of the table of puzzle embeddings
+    token_shift: int = 0  # what the network's token ids have more than those of the task (nano-trm: 1)
     positions: str = "none"  # position encoding: `rope`, `learned` or `none`
     num_heads: int = 8  # mixer `attention`
     seq_intermediate_size: int = 0  # inner size of the mixer `mlp`
@@ -52,18 +55,39 @@ class TRMConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name), getattr(type(self), field.name))
+        if problem := self._contradiction():
+            raise TrmsolveError(f"model.{problem}")
+
+    def _contradiction(self) -> str:
+        """Why fields that are valid alone do not go together; "" when they do."""
+        sequence = self.mixer in ("mlp", "attention")
+        calls = self.T * (self.n * self.num_layers + (self.num_y_layers or self.num_layers))
+        if calls > MAX_LAYER_CALLS:
+            return f"T: {self.T} times n {self.n} are {calls:,} layers a step, at most {MAX_LAYER_CALLS:,} allowed"
+        if self.grad_steps > self.n:
+            return f"grad_steps: {self.grad_steps} of n {self.n}"
+        if sequence != (self.seq_len > 0):
+            return f"seq_len: {self.seq_len} does not go with the mixer '{self.mixer}'"
         if self.seq_len and self.prefix_len >= self.seq_len:
-            raise TrmsolveError(f"model.prefix_len: {self.prefix_len} leaves no tokens of seq_len {self.seq_len}")
-        if self.mixer == "units" and not self.weight_sharing:
-            raise TrmsolveError("model.weight_sharing: the mixer 'units' needs one number for each kind of unit")
-        if self.embedding == "color" and (len(self.feature_sizes) < 1 or self.feature_sizes[0] < 3):
-            raise TrmsolveError(
-                "model.feature_sizes: the embedding 'color' needs at least two colours and a pad colour"
-            )
+            return f"prefix_len: {self.prefix_len} leaves no tokens of seq_len {self.seq_len}"
+        if self.positions != "none" and not sequence:
+            return f"positions: '{self.positions}' does not go with the mixer '{self.mixer}'"
+        if self.mixer == "mlp" and not self.seq_intermediate_size:
+            return "seq_intermediate_size: the mixer 'mlp' needs at least 1"
         if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
-            raise TrmsolveError(
-                f"model.num_heads: {self.num_heads} do not divide hidden_size {self.hidden_size} evenly"
-            )
+            return f"num_heads: {self.num_heads} do not divide hidden_size {self.hidden_size} evenly"
+        if self.mixer == "units" and not self.weight_sharing:
+            return "weight_sharing: the mixer 'units' needs one number for each kind of unit"
+        if self.embedding == "token":
+            if sequence and self.num_puzzles and self.prefix_len < self.puzzle_tokens:
+                return f"prefix_len: {self.prefix_len} tokens do not hold a puzzle embedding of {self.puzzle_tokens}"
+        elif self.mixer != "relational":
+            return f"embedding: 'color' does not go with the mixer '{self.mixer}'"
+        elif not self.feature_sizes or self.feature_sizes[0] < 3:
+            return "feature_sizes: the embedding 'color' needs at least two colours and a pad colour"
+        elif math.prod(self.feature_sizes) > BOUNDS["vocab_size"].high:
+            return "feature_sizes: more than 2^24 token ids"
+        return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a JSON header."""
@@ -75,8 +99,10 @@ class TRMConfig:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise TrmsolveError(f"model.{name}: unknown setting", f"{did_you_mean(str(name), names)}, or upgrade")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+                message = f"model.{printable(name, 50)}: unknown setting"
+                raise TrmsolveError(message, f"{did_you_mean(str(name)[:50], names)}, or upgrade")
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**fields)
 
 
 class Bound(NamedTuple):
@@ -86,6 +112,7 @@ class Bound(NamedTuple):
     high: float
 
 
+MAX_LAYER_CALLS = 5_000  # in one supervision step: time limits are looked at between steps
 BOUNDS: dict[str, Bound] = {
     "hidden_size": Bound(1, 1 << 14),
     "intermediate_size": Bound(1, 1 << 16),
@@ -101,7 +128,9 @@ BOUNDS: dict[str, Bound] = {
     "feature_sizes": Bound(1, 1 << 16),
     "seq_len": Bound(0, 1 << 16),
     "prefix_len": Bound(0, 1 << 16),
+    "puzzle_tokens": Bound(1, 1 << 10),
     "num_puzzles": Bound(0, 1 << 26),
+    "token_shift": Bound(0, 1000),
     "num_heads": Bound(1, 1024),
     "seq_intermediate_size": Bound(0, 1 << 18),
     "num_y_layers": Bound(0, 256),
@@ -121,23 +150,30 @@ def _check(name: str, value: Any, default: Any) -> None:
     """Raise TrmsolveError unless the value has the type of the default and lies within its bounds."""
     if name in CHOICES:
         if not isinstance(value, str) or value not in CHOICES[name]:
-            raise TrmsolveError(f"model.{name}: unknown value {value!r}", f"one of: {', '.join(CHOICES[name])}")
+            raise TrmsolveError(f"model.{name}: unknown value {_shown(value)}", f"one of: {', '.join(CHOICES[name])}")
         return
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise TrmsolveError(f"model.{name}: true or false expected, found {value!r}")
+            raise TrmsolveError(f"model.{name}: true or false expected, found {_shown(value)}")
         return
     if isinstance(default, tuple):
         if not isinstance(value, tuple) or len(value) > 1000 or not all(type(number) is int for number in value):
-            raise TrmsolveError(f"model.{name}: a list of integers expected, found {value!r}")
+            raise TrmsolveError(f"model.{name}: a list of integers expected, found {_shown(value)}")
         numbers: tuple[float, ...] = value
     else:
         kinds = (int, float) if isinstance(default, float) else (int,)
         if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
             kind = "a number" if float in kinds else "an integer"
-            raise TrmsolveError(f"model.{name}: {kind} expected, found {value!r}")
+            raise TrmsolveError(f"model.{name}: {kind} expected, found {_shown(value)}")
         numbers = (value,)
     low, high = BOUNDS[name]
     for number in numbers:
         if not low <= number <= high:
-            raise TrmsolveError(f"model.{name}: {number} is outside of {low:g} to {high:g}")
+            raise TrmsolveError(f"model.{name}: {_shown(number)} is outside of {low:g} to {high:g}")
+
+
+def _shown(value: Any) -> str:
+    """A value of any kind and size for a message."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python refuses to print what has thousands of digits
+        return "an integer of more than 64 bits"
+    return printable(repr(value[:10]) if isinstance(value, list | tuple | str) else repr(value), 100)

@@ -1,7 +1,8 @@
 """The question x as the network takes it, one vector per token; an embedding also owns the head that reads answers.
 
 `token`: ids below vocab_size V say what stands in a cell. Where there is a table of puzzle embeddings, the first
-token of each puzzle has id V + p and becomes row p. Id -1 becomes zeros. So the prefix of the published networks, a
+token of each puzzle has id V + p; row p of the table becomes it and, where the row is wider, the tokens after it. Id -1
+becomes zeros. So the prefix of the published networks, a
 puzzle embedding and fifteen empty tokens, consists of ordinary tokens.
 
 `color` (few-shot tasks): see ColorEmbedding.
@@ -9,6 +10,7 @@ puzzle embedding and fifteen empty tokens, consists of ordinary tokens.
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -32,12 +34,14 @@ class TokenEmbedding(nn.Embedding):
     def __init__(self, config: TRMConfig) -> None:
         super().__init__(config.vocab_size, config.hidden_size)
         self.scale, self.has_prefix = config.embed_scale, config.prefix_len > 0
+        self.puzzle_tokens = config.puzzle_tokens  # k, tokens that a row of the table fills
         with torch.no_grad():
             self.weight /= self.scale  # x has unit variance at first
         # The table may have a million rows of which a batch uses a few: a buffer, as no optimizer should sweep it.
         # Zeros of numpy take no memory until they are written, and a loaded table takes their place.
-        table = np.zeros((config.num_puzzles, config.hidden_size), np.float32) if config.num_puzzles else None
-        self.register_buffer("puzzle_table", None if table is None else torch.from_numpy(table))
+        shape = (config.num_puzzles, config.puzzle_tokens * config.hidden_size)
+        table = torch.from_numpy(np.zeros(shape, np.float32)) if config.num_puzzles else None
+        self.register_buffer("puzzle_table", table)
         learned = config.positions == "learned"
         shape = (config.seq_len, config.hidden_size)
         self.position_table = nn.Parameter(truncated_normal(shape, 1 / self.scale)) if learned else None
@@ -48,7 +52,7 @@ class TokenEmbedding(nn.Embedding):
         return nn.Linear(config.hidden_size, config.num_classes, bias=config.answer_bias)
 
     def lookup_puzzles(self, tokens: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-        """The table rows that the B puzzles of a batch use, int64 (B,), and a copy of them, (B, D)."""
+        """The table rows that the B puzzles of a batch use, int64 (B,), and a copy of them, (B, k D)."""
         assert self.puzzle_table is not None
         ids = self.puzzle_ids(tokens[batch.first_tokens])
         return ids, self.puzzle_table[ids]
@@ -58,13 +62,17 @@ class TokenEmbedding(nn.Embedding):
         return first_tokens - self.num_embeddings
 
     def forward(self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
-        """puzzle_embeddings: (B, D) in place of the table's rows, so that a gradient can reach them alone."""
+        """puzzle_embeddings: (B, k D) in place of the table's rows, so that a gradient can reach them alone."""
         if self.puzzle_table is None:
             x = self._embed(tokens) if self.has_prefix else super().forward(tokens)
         else:
             rows = self.lookup_puzzles(tokens, batch)[1] if puzzle_embeddings is None else puzzle_embeddings
             x = self._embed(tokens)
-            x = x.index_copy(0, batch.first_tokens.long(), rows.to(x.dtype))
+            first = batch.first_tokens.long()
+            if self.puzzle_tokens > 1:
+                first = (first[:, None] + torch.arange(self.puzzle_tokens, device=first.device)).flatten()  # (B k,)
+                rows = rows.view(len(first), -1)  # (B k, D)
+            x = x.index_copy(0, first, rows.to(x.dtype))
         if self.position_table is not None:  # the sum of two independent vectors has twice the variance
             by_puzzle = batch.edges.rows(x)  # (B, L, D)
             x = (0.5**0.5 * (by_puzzle + self.position_table[: by_puzzle.shape[1]])).view(x.shape)
@@ -104,8 +112,7 @@ class ColorEmbedding(nn.Module):
             assert isinstance(feature, nn.Embedding)
             nn.init.normal_(feature.weight, std=0.5)
         # A buffer, as no optimizer should sweep a table of which a batch uses a few rows (training/optim.py).
-        table = np.zeros((config.num_puzzles, self.row_size), np.float32)
-        self.register_buffer("puzzle_table", torch.from_numpy(table))
+        self.register_buffer("puzzle_table", torch.zeros(config.num_puzzles, self.row_size))
         if config.num_puzzles:
             task, colors = torch.randn(config.hidden_size) / 3, torch.randn(self.num_colors * config.hidden_size)
             self.reset_table(torch.cat([task, colors]))
@@ -220,8 +227,9 @@ def color_permutations(num_rows: int, num_colors: int) -> Tensor:
     The first colour, the background of most tasks, stays.
     """
     generator = torch.Generator().manual_seed(0)
-    orders = [1 + torch.randperm(num_colors - 1, generator=generator) for _ in range(num_rows)]
-    return torch.stack([torch.cat([torch.zeros(1, dtype=torch.long), order]) for order in orders])
+    permute = partial(torch.randperm, num_colors - 1, generator=generator, device="cpu")  # even in a meta context
+    first = torch.zeros(1, dtype=torch.long, device="cpu")
+    return torch.stack([torch.cat([first, 1 + permute()]) for _ in range(num_rows)])
 
 
 def _puzzle_of_token(batch: PackedBatch, num_tokens: int) -> Tensor:

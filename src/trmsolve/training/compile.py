@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trmsolve.checkpoint.folders import cache_dir
+from trmsolve.checkpoint import cache_dir
 from trmsolve.errors import TrmsolveError
 
 # Functions in our graphs that the compiler refuses to cache a graph for. Their arguments are part of the graph, so a

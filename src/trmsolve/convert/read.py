@@ -1,0 +1,286 @@
+"""Reading weights, whatever they were saved with: safetensors (also in shards), or a pickle of torch.save.
+
+No code of a file is ever run. Pickles go through torch's own weights_only reader; other classes that one names (paths,
+numpy scalars, configuration objects) are replaced by inert stand-ins that keep nothing but their state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trmsolve.convert.names import REDUNDANT, is_of_nano_trm, split
+from trmsolve.errors import TrmsolveError
+from trmsolve.text_io import printable
+
+INDEX = ".index.json"  # ending of the file that lists the shards of a network
+MAX_INDEX = 1 << 24  # bytes
+MAX_DEPTH = 32  # of dicts in dicts
+MAX_STAND_INS = 200
+_AGAIN = "fetch it again, or copy it anew"
+_UNZIP = "unpack it, and name the file of weights inside"
+# Running these is what a harmful pickle wants; all others are stood in for, and run as little.
+_HARMFUL = re.compile(
+    r"(builtins|os|posix|nt|sys|subprocess|shutil|socket|runpy|importlib|imp|pickle|dill|cloudpickle|joblib|code|ctypes"
+    r"|pty|webbrowser|operator|types|commands|multiprocessing|threading|asyncio|http|urllib|requests)\..*"
+)
+_BUILTINS = ("slice", "range", "frozenset", "object")
+
+
+@dataclass(slots=True)
+class Network:
+    """The tensors of one network under one prefix, by their published names."""
+
+    where: str  # parts of the file down to them, and their prefix: "ema._orig_mod.model.inner."
+    averaged: bool = False  # an exponential moving average of the weights
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    strange: list[str] = field(default_factory=list)  # names beside them that belong to no published network
+    settings: Mapping[Any, Any] = field(default_factory=dict)  # hyper_parameters, where the file has them
+    nano_trm: bool = False  # named as nano-trm names them
+
+
+def read_network(path: Path, averaged: bool | None = None) -> Network:
+    """The one network in a file. averaged: which to take where it has two; None: the averaged weights if there are.
+
+    What averaged weights lack (only parameters are averaged) is taken from the others. Tensors of an uncompressed zip
+    file stay on the disk until they are used. Raises TrmsolveError when the file is truncated, needs code to load,
+    holds no published network, several, or not the one wanted.
+    """
+    tree = read_tree(path)
+    networks, unnamed = _find_networks(tree)
+    kinds = {kind: [n for n in networks if n.averaged is kind] for kind in (True, False)}
+    if not networks:
+        hint = "a state dict with embed_tokens and lm_head is needed"
+        raise TrmsolveError(f"{path} holds no published TRM or HRM", hint)
+    if any(len(kind) > 1 for kind in kinds.values()):
+        prefixes = ", ".join(repr(printable(n.where, 80)) for n in networks[:10])
+        raise TrmsolveError(f"{path} holds {len(networks)} networks: {prefixes}", "save the wanted one alone")
+    if averaged is not False and not kinds[True] and unnamed:
+        message = f"{path} holds averaged weights without names ({printable(unnamed[0], 80)}), which cannot be read"
+        raise TrmsolveError(message, "take the others: --no-ema")
+    if averaged is not None and not kinds[averaged]:
+        held = "no averaged weights" if averaged else "averaged weights only"
+        raise TrmsolveError(f"{path} holds {held}", "leave out --ema" if averaged else "leave out --no-ema")
+    chosen = (kinds[averaged] if averaged is not None else kinds[True] or kinds[False])[0]
+    if chosen.averaged and kinds[False]:
+        chosen.tensors = {**kinds[False][0].tensors, **chosen.tensors}
+    hyper_parameters = tree.get("hyper_parameters")
+    chosen.settings = hyper_parameters if isinstance(hyper_parameters, Mapping) else {}
+    return chosen
+
+
+def read_tree(path: Path) -> Mapping[Any, Any]:
+    """What the file holds, as dicts of dicts with tensors at the ends; nothing in it is ever run."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(300)
+    except OSError as error:
+        raise TrmsolveError(f"cannot read {path}: {error.strerror or error}") from None
+    if not start:
+        raise TrmsolveError(f"{path} is empty", _AGAIN)
+    if start.startswith(b"version https://git-lfs"):
+        raise TrmsolveError(f"{path} is only a Git LFS pointer, not the weights", "run: git lfs pull")
+    if start[257:262] == b"ustar":
+        raise TrmsolveError(f"{path} is a tar archive, not weights", _UNZIP)
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        raise TrmsolveError(f"{path} is compressed, not weights", _UNZIP)
+    if path.name.endswith(INDEX):
+        return {name: tensor for shard in shards(path) for name, tensor in read_tree(path.with_name(shard)).items()}
+    tree = _safetensors(path) if start[8:9] == b"{" else _pickle(path, start.startswith(b"PK"))
+    if not isinstance(tree, Mapping):
+        raise TrmsolveError(f"{path} holds a {type(tree).__name__}, a state dict needed")
+    return tree
+
+
+def shards(index: Path) -> list[str]:
+    """The names of the files that an index lists, all in its own folder. Raises TrmsolveError."""
+    try:
+        if index.stat().st_size > MAX_INDEX:
+            raise ValueError("too large")
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        if not names or any(Path(name).name != name or name.endswith(INDEX) for name in names):
+            raise ValueError("bad file names")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "expected a weight_map from tensors to files beside it"
+        raise TrmsolveError(f"cannot read {index} as an index of shards: {reason}", _AGAIN) from None
+    return names
+
+
+# -- formats ------------------------------------------------------------------------------------------------------
+
+
+def _safetensors(path: Path) -> Mapping[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if "trmsolve" in (metadata.get("format"), *metadata):  # format 1, format 2
+                raise TrmsolveError(f"{path} is a checkpoint of trmsolve already", "use it as it is: --checkpoint")
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise TrmsolveError(f"{path} is truncated or damaged: {error}", _AGAIN) from None
+
+
+def _pickle(path: Path, zipped: bool) -> Any:
+    mapped, size = zipped, path.stat().st_size
+    if zipped:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            raise TrmsolveError(f"{path} is truncated or no file of weights", _AGAIN) from None
+        names = [entry.filename for entry in entries]
+        if any(name.endswith("/constants.pkl") for name in names):
+            hint = "in Python: torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE)"
+            raise TrmsolveError(f"{path} is a TorchScript program, not weights alone", hint)
+        if not any(name.endswith("data.pkl") for name in names):
+            raise TrmsolveError(f"{path} is a zip archive, not weights", _UNZIP)
+        mapped = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        size = sum(entry.file_size for entry in entries)
+    if not mapped:  # compressed, or of torch before 1.6
+        again = "save it again with torch.save, whose files stay on the disk, or use a machine with more"
+        require_memory(size, f"reading {path}", again)
+    stand_ins: dict[str, type] = {}  # by the full name of what they stand for
+    while True:
+        try:
+            with warnings.catch_warnings(), torch.serialization.safe_globals([(s, n) for n, s in stand_ins.items()]):
+                warnings.simplefilter("ignore")  # torch warns of damage before it fails
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except Exception as error:  # what a damaged pickle raises depends on where it is damaged
+            name, stand_in = _stand_in(path, str(error), stand_ins)
+            if not name or len(stand_ins) > MAX_STAND_INS:
+                reason = re.split(r"\. |\n", str(error).strip())[0][:200].removeprefix("Weights only load failed")
+                message = f"{path} is truncated or no file of weights{reason and f': {printable(reason)}'}"
+                raise TrmsolveError(message, _AGAIN) from None
+            stand_ins[name] = stand_in
+
+
+class _StandIn:
+    """Stands for an object of a pickle, whose code is never run: keeps its state and nothing else."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _EmptyDict(_StandIn):
+    """Stands for a class derived from dict: what is put into it stays readable."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return {}
+
+
+class _EmptyList(_StandIn):
+    """Stands for a class derived from list."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return []
+
+
+def _stand_in(path: Path, message: str, stand_ins: Mapping[str, type]) -> tuple[str, type]:
+    """The name that torch's reader refused, by its message, and what will stand for it; ("", _) for other errors."""
+    if match := re.search(r"GLOBAL ([\w.]+)", message):
+        name = match[1] if "." in match[1] else f"builtins.{match[1]}"
+        if _HARMFUL.fullmatch(name) and name not in {f"builtins.{harmless}" for harmless in _BUILTINS}:
+            hint = "where you trust it, save its weights alone: torch.save(model.state_dict(), FILE)"
+            raise TrmsolveError(f"{path} holds more than weights: loading it would run {match[1]}", hint)
+        return ("" if name in stand_ins else name), type(name, (_StandIn,), {})
+    if match := re.search(r"Can only (SETITEM|append|extend).* got <class '[\w.]*?convert\.read\.([\w.]+)'>", message):
+        return match[2], type(match[2], (_EmptyDict if match[1] == "SETITEM" else _EmptyList,), {})
+    return "", _StandIn
+
+
+# -- networks in a tree -------------------------------------------------------------------------------------------
+
+
+def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
+    """Every network in the tree, each dict looked at once; and where averaged tensors lie in lists, without names."""
+    networks: list[Network] = []
+    unnamed: list[str] = []
+    pending: list[tuple[str, Mapping[Any, Any], int]] = [("", tree, 0)]
+    seen = set()
+    while pending:
+        where, node, depth = pending.pop()
+        if id(node) in seen or depth > MAX_DEPTH:
+            continue
+        seen.add(id(node))
+        networks += _networks_of(node, where)
+        for key, value in node.items():
+            inner = f"{where}{key if isinstance(key, str) else '?'}."
+            if isinstance(value, Mapping):
+                pending.append((inner, value, depth + 1))
+            elif isinstance(value, list) and value and all(isinstance(t, Tensor) for t in value) and _is_average(inner):
+                unnamed.append(inner)
+    networks = [n for n in networks if {"lm_head.weight", "embed_tokens.embedding_weight"} & set(n.tensors)]
+    for network in networks:
+        network.averaged = _is_average(network.where)
+    # Lightning's WeightAveraging saves the averaged weights as the state_dict, the others beside it.
+    if any(network.where.startswith("current_model_state.") for network in networks):
+        for network in networks:
+            network.averaged |= network.where.startswith("state_dict.")
+    return networks, unnamed
+
+
+def _networks_of(node: Mapping[Any, Any], where: str) -> list[Network]:
+    """The networks whose tensors lie in this dict itself, by their prefixes."""
+    networks: dict[str, Network] = {}
+    tensors = {key: value for key, value in node.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    for key, value in tensors.items():
+        if parts := split(key):
+            prefix, name = parts
+            network = networks.setdefault(prefix, Network(where + prefix))
+            network.nano_trm |= is_of_nano_trm(key)
+            if name not in REDUNDANT:
+                network.tensors[name] = value
+    for prefix, network in networks.items():
+        network.strange = [key for key in tensors if key.startswith(prefix) and not split(key)]
+    return list(networks.values())
+
+
+def _is_average(where: str) -> bool:
+    """Whether a path in a file speaks of averaged weights: model_ema, EMACallback.shadow, swa_model, ..."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower()
+    return bool(re.search(r"(?<![a-z])(ema|swa|shadow|averag|avg)", words))
+
+
+# -- memory -------------------------------------------------------------------------------------------------------
+
+
+def require_memory(size: int, what: str, hint: str) -> None:
+    """Raises TrmsolveError when `what` needs more bytes than are left; where that is not known, it passes."""
+    left = available_memory()
+    if left is not None and size > left:
+        raise TrmsolveError(f"{what} needs {size / 1e6:,.1f} MB of memory, {left / 1e6:,.1f} are free", hint)
+
+
+def available_memory() -> int | None:
+    """Bytes of memory and swap that are left; what the machine has in all where it says no more than that (macOS)."""
+    try:
+        rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        kilobytes = {row[0].rstrip(":"): int(row[1]) for row in rows}
+        left = 1024 * (kilobytes["MemAvailable"] + kilobytes["SwapFree"])
+    except (OSError, KeyError, ValueError, IndexError):
+        try:
+            left = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, OSError, ValueError):  # Windows
+            return None
+    try:  # a container may be given less than the machine has
+        return min(left, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return left
