@@ -144,7 +144,7 @@ def _last_member(text: str, end: int) -> tuple[int, str, int | None]:
         position = mark.end()
         if mark[0] == '"':
             try:
-                _, position = json.decoder.scanstring(text, position)
+                _, position = _decoder.raw_decode(text, mark.start())
             except json.JSONDecodeError:
                 break
         elif mark[0] in "[{":

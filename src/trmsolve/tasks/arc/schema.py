@@ -22,8 +22,10 @@ from trmsolve.tasks.text import describe, shorten
 MAX_PAIRS = 10_000  # of a task, ten times what RE-ARC generates
 MAX_WRAPPERS = 6  # objects and lists around a task
 # Keys of the parts of a task; the first of each is ARC's own.
-TRAIN_KEYS = ("train", "training", "fewshots", "few_shots", "demonstrations", "demos", "support", "examples")
-TRAIN_KEYS += ("train_pairs", "train_examples")
+TRAIN_KEYS = (
+    *("train", "training", "fewshots", "few_shots", "demonstrations", "demos", "support", "examples"),
+    *("train_pairs", "train_examples"),
+)
 TEST_KEYS = ("test", "tests", "testing", "question", "query", "queries", "test_pairs", "test_examples")
 INPUT_KEYS, OUTPUT_KEYS = ("input", "in", "input_grid"), ("output", "out", "output_grid")
 ANSWER_KEYS = ("answer", "answers", "solution", "solutions")  # beside the parts of a task, or of a collection
