@@ -21,6 +21,7 @@ from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
 from trmsolve.tasks.text import shorten
 
 MAX_ARRAY_BYTES = 1 << 28  # of all arrays of a file; 250 pairs for each of ARC's training tasks have a fifth of it
+MAX_GRIDS = 2_000_000  # of a file: 400 tasks of ARC with 2,500 pairs each
 PAIR_ARRAYS = ("task_ids", "task_index", "shapes", "cells")
 EXPECTED = (
     f"expected an .npz with {', '.join(PAIR_ARRAYS[:3])} and {PAIR_ARRAYS[3]}, or with train_inputs, train_outputs and "
@@ -63,6 +64,8 @@ def _check_size(path: Path, size: int) -> None:
 
 def value_from_arrays(arrays: dict[str, np.ndarray], source: str) -> Any:
     """The value that schema.py understands. Raises InputError for arrays of other names or shapes."""
+    if sum(len(array) for array in arrays.values() if array.ndim > 2) > MAX_GRIDS:
+        raise InputError(source, f"more than {MAX_GRIDS:,} grids", "split it into several files")
     if any(name in arrays for name in PAIR_ARRAYS):
         return {name: [{"input": a, "output": b} for a, b in pairs] for name, pairs in tasks_of_pairs(arrays, source)}
     if "" in arrays and arrays[""].ndim == 4 and arrays[""].shape[1] == 2:
@@ -97,6 +100,8 @@ def tasks_of_pairs(arrays: dict[str, np.ndarray], source: str) -> list[tuple[str
         if name not in arrays:
             raise InputError(source, f"no array '{name}' in it", EXPECTED)
     names, index, shapes, cells = (arrays[name] for name in PAIR_ARRAYS)
+    if 2 * index.size > MAX_GRIDS:
+        raise InputError(source, f"more than {MAX_GRIDS:,} grids", "split it into several files")
     check(names.ndim == 1 and names.dtype.kind == "U" and len(set(names.tolist())) == len(names), "task_ids")
     check(index.ndim == 1 and index.dtype.kind in "iu" and ((index >= 0) & (index < len(names))).all(), "task_index")
     sides = shapes.shape == (len(index), 4) and shapes.dtype.kind in "iu"

@@ -36,6 +36,7 @@ from trmsolve.tasks.arc.schema import (
     kind,
     name_in,
     num_tests,
+    solutions_beside,
     task_from_json,
     with_answers,
 )
@@ -187,8 +188,7 @@ class _Reader:
             is_part = is_task(value)  # the beginning of a task, whose other parts are damaged
             yield InvalidTask(record.source, record.message, fault.text, name, num_tests(value)) if is_part else record
             return
-        if holds_tasks(value) and not is_task(value):
-            self.solutions |= find_solutions(value, "")
+        self.solutions |= solutions_beside(value)
         for key, task in find_tasks(value, name):
             yield self._task(key, source if is_task(value) else f"{source}:{shorten(key)}", task)
         if fault is not None:

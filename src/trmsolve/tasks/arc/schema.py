@@ -66,15 +66,17 @@ def _is_part(value: Any) -> bool:
     """Whether a value is a part of a task, well-formed or not, and no part of a collection of tasks."""
     if isinstance(value, list):
         return not any(first_key(inner, TRAIN_KEYS) and not is_pair(inner) for inner in value)
-    return bool(first_key(value, INPUT_KEYS)) if isinstance(value, dict) else value is not None
+    return bool(first_key(value, INPUT_KEYS)) or _is_json_text(value)
 
 
 def unwrapped(value: Any) -> Any:
     """The task in an object around it, {"challenge": task, "solution": grids}, with the solution; else the value."""
-    key = first_key(value, WRAPPER_KEYS)
-    if not key or _has_parts(value) or not _has_parts(value[key]) or sum(map(_has_parts, value.values())) > 1:
+    if not isinstance(value, dict) or _has_parts(value):
         return value
-    return value[key] | {answer: value[answer] for answer in ANSWER_KEYS if answer in value}
+    keys = [key for key, part in value.items() if _has_parts(part)]
+    if len(keys) != 1 or keys[0] not in WRAPPER_KEYS:
+        return value
+    return value[keys[0]] | {answer: value[answer] for answer in ANSWER_KEYS if answer in value}
 
 
 def holds_tasks(value: Any, depth: int = 0) -> bool:
@@ -108,7 +110,7 @@ def find_tasks(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def name_in(value: Any) -> str:
     """The name that a task, or an object around it, states itself; "" if there is none."""
-    for part in (value, value.get(first_key(value, WRAPPER_KEYS)) if isinstance(value, dict) else None):
+    for part in (value, unwrapped(value)):
         names = [part[key] for key in NAME_KEYS if key in part] if isinstance(part, dict) else []
         if name := next((str(name) for name in names if type(name) in (str, int) and str(name)), ""):
             return name
@@ -137,30 +139,37 @@ def content_type(value: Any) -> str:
     parts = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     if is_answer_record(value) or any(map(is_answer_record, parts)):
         return "answers of trmsolve arc"
-    if not parts or not all(isinstance(part, list) for part in parts):
-        return "solutions" if find_solutions(value, "") else ""
-    first = next((part[0] for part in parts if part), None)
-    if isinstance(first, dict):
-        return "a submission" if first_key(first, ATTEMPTS) else "solutions" if first_key(first, OUTPUT_KEYS) else ""
-    return "solutions" if _depth(parts) > 2 else ""
+    if any(isinstance(part, list) and part and first_key(part[0], ATTEMPTS) for part in parts):
+        return "a submission"
+    name, grids = next(iter(find_solutions(value, "").items()), ("", None))
+    are_objects = isinstance(grids, list) and any(first_key(part, OUTPUT_KEYS) for part in grids)
+    return "solutions" if are_objects or _depth(grids) > (1 if name else 2) else ""
 
 
-def find_solutions(value: Any, name: str, depth: int = 0) -> dict[str, Any]:
-    """The solutions by task in a value: {name: grids}, [{"id": name, "solution": grids}], or grids of the task `name`.
+def find_solutions(value: Any, name: str) -> dict[str, Any]:
+    """The solutions by task in a file's value; {} if it holds none. name: of the task, where the value is its grids.
 
-    Also those beside tasks, {"challenges": ..., "solutions": ...}. Anything else gives {}.
+    {name: grids}, [{"id": name, "solution": grids}], or beside tasks.
     """
     if isinstance(value, list):
         keys = [(name_in(part), first_key(part, (*ANSWER_KEYS, *OUTPUT_KEYS))) for part in value]
         if value and all(label and key for label, key in keys):
             return {label: part[key] for (label, key), part in zip(keys, value, strict=True)}
         return {name: value} if _depth(value) in (2, 3) else {}
-    if not isinstance(value, dict) or depth > MAX_WRAPPERS:
-        return {}
-    if all(isinstance(part, list) for part in value.values()) and not holds_tasks(value):
+    if isinstance(value, dict) and all(isinstance(part, list) for part in value.values()) and not holds_tasks(value):
         return dict(value)
-    parts = [part for key, part in value.items() if isinstance(part, dict) and not is_task(part)]
-    return {label: grids for part in parts for label, grids in find_solutions(part, name, depth + 1).items()}
+    return solutions_beside(value)
+
+
+def solutions_beside(value: Any, depth: int = 0) -> dict[str, Any]:
+    """The solutions by task that are kept beside tasks: {"challenges": tasks, "solutions": {name: grids}}."""
+    solutions: dict[str, Any] = {}
+    if isinstance(value, dict) and depth <= MAX_WRAPPERS and not is_task(value):
+        for key, part in value.items():
+            if isinstance(part, dict):
+                is_whole = key.lower().endswith(ANSWER_KEYS) and not holds_tasks(part)
+                solutions |= part if is_whole else solutions_beside(part, depth + 1)
+    return solutions
 
 
 def grids_from_json(value: Any, where: str, number: int) -> list[Grid]:
@@ -251,10 +260,12 @@ def _pairs(value: Any, path: str) -> list[Located]:
 
 def _from_text(value: Any) -> Any:
     """The JSON value that a text holds; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        document = parse(value)
-        return value if document.fault else document.value
-    return value
+    document = parse(value) if _is_json_text(value) else None
+    return value if document is None or document.fault else document.value
+
+
+def _is_json_text(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{")
 
 
 def _grid_in(pair: Located, keys: Sequence[str]) -> Grid:
@@ -300,7 +311,11 @@ def grid_from_json(value: Any, path: str) -> Grid:
 
     A row may also be a text of digits, apart or not, and a grid a text of such rows.
     """
-    value = _from_text(value.tolist() if isinstance(value, np.ndarray) else value)
+    if isinstance(value, np.ndarray):
+        for side, what in zip(value.shape, ("row", "cell"), strict=False):
+            _check_side(side, path, what)
+        value = value.tolist()
+    value = _from_text(value)
     rows = _row_end.split(value.strip()) if isinstance(value, str) and value.strip() else value
     _check_list(rows, path, "a list of rows")
     _check_side(len(rows), path, "row")
