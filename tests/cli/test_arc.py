@@ -138,6 +138,10 @@ def test_solutions_tell_what_is_solved(arc, tmp_path):
     solutions.write_text(json.dumps({"flip": given, "same": [[[0]], [[0]]]}))
     done = arc(challenges, "--solutions", solutions, "-q")
     assert done.exit_code == 1 and done.stderr == ""
+    solutions.write_text(json.dumps({"flip": given, "same": given[:1]}))  # does not fit: a warning
+    done = arc(challenges, "--solutions", solutions)
+    assert done.exit_code != 2 and "same: warning: solution: found 1 grids, expected 2" in done.stderr
+    assert "same, test 2, attempt 1" in done.stdout
 
 
 def test_a_folder_in_which_one_task_is_bad(arc, folder, tmp_path):
@@ -147,7 +151,7 @@ def test_a_folder_in_which_one_task_is_bad(arc, folder, tmp_path):
     good, bad, open_one = json.loads(path.read_text())
     assert [record["name"] for record in (good, bad, open_one)] == ["a", None, "c"]
     assert list(good) == list(bad) and good["error"] is open_one["error"] is None
-    assert bad["error"] == "train pair 1, input: row 2 has 1 cell, row 1 has 2; expected rows alike"
+    assert bad["error"] == "train[0].input row 2: found 1 cell, expected 2 as in row 1"
     assert bad["source"] == str(folder / "b.json") and f"{bad['source']}: {bad['error']}" in done.stderr
     assert bad["tests"] == [] and bad["solved"] is bad["demonstrations_reproduced"] is None
     assert "2 new tasks: adapting to each" in done.stderr and "1 failed or not readable" in done.stderr
@@ -241,8 +245,8 @@ def test_pictures_and_steps(arc, folder, tmp_path):
         ("[1, 2]", "holds no task"),
         ('{"train": [', "malformed JSON"),
         (tasks.text(test=None), 'no "test"'),
-        (tasks.text(train=[]), "train is empty, so there is no demonstration"),
-        (tasks.text(test=[{"input": [[10]]}]), "test pair 1, input, row 1, column 1: 10, expected a colour, 0 to 9"),
+        (tasks.text(train=[]), "train: found no pairs"),
+        (tasks.text(test=[{"input": [[10]]}]), "test[0].input row 1 column 1: found 10, expected a colour from 0 to 9"),
         (tasks.text(test=[{"input": [[1] * 101]}]), "101 cells, expected 1 to 100"),
     ],
 )

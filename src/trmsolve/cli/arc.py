@@ -172,6 +172,9 @@ def _records(files: Sequence[str], solutions: Path | None, limit: int | None, de
     records = list(source if is_seekable(files) else with_deadline(source, deadline))
     if not records:
         raise TrmsolveError(f"{', '.join(files)}: no task in there", EXPECTED)
+    for record in records:
+        for warning in record.warnings if isinstance(record, FewShotTask) else ():
+            echo_err(f"{record.source}: warning: {warning}")
     return records
 
 

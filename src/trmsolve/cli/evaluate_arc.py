@@ -61,6 +61,9 @@ def measure(asked: Asked, group: ProcessGroup | None = None) -> int:
     bad = [record for record in records if not isinstance(record, FewShotTask)]
     for record in bad:
         echo_err(f"{record.source}: {record.message}")
+    for record in records:
+        for warning in record.warnings if isinstance(record, FewShotTask) else ():
+            echo_err(f"{record.source}: warning: {warning}")
     subset = choose([record for record in records if isinstance(record, FewShotTask)], asked)
     _check_answers(subset.tasks)
     from trmsolve.api import load

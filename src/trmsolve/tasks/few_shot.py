@@ -39,6 +39,7 @@ class FewShotTask:
     demonstrations: tuple[Pair, ...]  # one or more
     tests: tuple[Grid, ...]  # one input or more
     answers: tuple[Grid, ...] | None = None  # an output for each test, None if unknown; for scoring, never for solving
+    warnings: tuple[str, ...] = ()  # of the reader, such as answers that do not fit the task and are left out
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

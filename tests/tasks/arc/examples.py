@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from trmsolve.tasks.few_shot import FewShotTask, Pair
+from trmsolve.tasks.arc.augmentations import Augmentation
+from trmsolve.tasks.few_shot import FewShotTask, Grid, Pair
+from trmsolve.tasks.symmetries import SYMMETRIES, transform
 
 
 def value(answers: bool = True) -> dict[str, Any]:
@@ -63,3 +65,23 @@ def read_submission(path: Path) -> dict[str, list[list[np.ndarray]]]:
     """The attempts in a submission by task: for each test two grids."""
     tests_of = json.loads(path.read_text()).items()
     return {name: [[np.array(a, np.uint8) for a in test.values()] for test in tests] for name, tests in tests_of}
+
+
+def random_augmentation(rng: np.random.Generator, keep_black: bool = True) -> Augmentation:
+    """Uniform over all; with `keep_black` colour 0, the background of most tasks, stays."""
+    kept = int(keep_black)
+    symmetry = int(rng.integers(SYMMETRIES))
+    return Augmentation(symmetry, (*range(kept), *(int(k) + kept for k in rng.permutation(10 - kept))))
+
+
+def canonical(pair: Pair) -> bytes:
+    """A key that is equal for all augmentations of a pair, and different for any other pair."""
+    return min(_by_first_use(transform(pair.input, k), transform(pair.output, k)) for k in range(SYMMETRIES))
+
+
+def _by_first_use(before: Grid, after: Grid) -> bytes:
+    """The sizes of both grids, then their cells with colours numbered in the order of their first use."""
+    cells = np.concatenate([before.ravel(), after.ravel()])
+    _, first, which = np.unique(cells, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first)).astype(np.uint8)
+    return bytes([*before.shape, *after.shape]) + rank[which].tobytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.arc.augmentations import Augmentation, canonical
-from trmsolve.tasks.arc.dataset import Collection, JsonCollection, NpzCollection, collection
+from trmsolve.tasks.arc.dataset import ArcSource, load_pairs
 from trmsolve.tasks.few_shot import Pair
 
-from .examples import grid, plain, task, value
+from .examples import canonical, grid, random_augmentation, task, value
 
 A, B, C = (Pair(grid("12"), grid("1", "2")), Pair(grid("0"), grid("345")), Pair(grid("9", "8"), grid("7")))
 
@@ -39,65 +38,52 @@ def same(one: Pair, other: Pair) -> bool:
 
 
 # -- what they hold -------------------------------------------------------------------------------------------------
-def test_a_json_collection(tmp_path):
+def test_json(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({"a": value(), "b": value(answers=False)}))
-    loaded = collection(path)
-    assert isinstance(loaded, JsonCollection) and loaded.name == "arc.json"
-    assert list(loaded.names) == ["a", "b"] and loaded.counts.tolist() == [4, 2]
-    assert all(same(loaded.pair(0, k), pair) for k, pair in enumerate(task().pairs))
-    assert loaded.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert plain(loaded.tasks[0]) == plain(task("a"))
+    pairs = load_pairs(path)
+    assert {name: len(some) for name, some in pairs.items()} == {"a": 4, "b": 2}
+    assert all(map(same, pairs["a"], task().pairs))
+    source = ArcSource(path, True, 0)
+    assert (source.name, source.digest) == ("arc.json", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_without_the_answers_only_demonstrations_are_pairs(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({"a": value()}))
-    loaded = collection(path, answers=False)
-    assert loaded.counts.tolist() == [2]
-    with pytest.raises(IndexError):
-        loaded.pair(0, 2)
+    pairs = load_pairs(path, answers=False)["a"]
+    assert len(pairs) == 2 and all(map(same, pairs, task().demonstrations))
 
 
 def test_a_folder_is_a_collection_and_its_digest_that_of_its_files(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps(value()))
-    first = collection(tmp_path)
-    assert list(first.names) == ["a", "b"] and first.counts.sum() == 8
+    assert {name: len(some) for name, some in load_pairs(tmp_path).items()} == {"a": 4, "b": 4}
+    first = ArcSource(tmp_path, True, 0).digest
     (tmp_path / "b.json").write_text(json.dumps(value(answers=False)))
-    second = collection(tmp_path)
-    assert len(first.digest) == 64 and first.digest != second.digest
+    second = ArcSource(tmp_path, True, 0).digest
+    assert len(first) == 64 and first != second
 
 
 def test_generated_pairs(tmp_path):
-    loaded = collection(save(tmp_path / "re.npz"))
-    assert isinstance(loaded, NpzCollection) and list(loaded.names) == ["x", "y"] and loaded.counts.tolist() == [2, 1]
-    assert same(loaded.pair(0, 0), C) and same(loaded.pair(0, 1), B) and same(loaded.pair(1, 0), A)
-    assert loaded.pair(0, 1).output.dtype == np.uint8
-    loaded.pair(0, 0).input[:] = 5
-    assert same(loaded.pair(0, 0), C)
-    for number in (-1, 2):
-        with pytest.raises(IndexError):
-            loaded.pair(0, number)
-
-
-def test_opening_decodes_nothing(tmp_path):
-    (tmp_path / "bad.json").write_text("{")
-    (tmp_path / "bad.npz").write_bytes(b"PK")
-    for name in ("bad.json", "bad.npz"):
-        loaded = collection(tmp_path / name)
-        assert len(loaded.digest) == 64
-        with pytest.raises(TrmsolveError):
-            _ = loaded.names
+    """In the order in which the file has them, task by task."""
+    pairs = load_pairs(save(tmp_path / "re.npz"))
+    assert {name: len(some) for name, some in pairs.items()} == {"x": 2, "y": 1}
+    assert same(pairs["x"][0], C) and same(pairs["x"][1], B) and same(pairs["y"][0], A)
+    assert pairs["x"][1].output.dtype == np.uint8
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------
 def test_training_data_must_be_free_of_errors(tmp_path):
-    (tmp_path / "arc.json").write_text(json.dumps({"a": value(), "b": {"train": []}}))
-    with pytest.raises(TrmsolveError, match=r'arc\.json:b: no "test"'):
-        _ = collection(tmp_path / "arc.json").names
+    path = tmp_path / "arc.json"
+    path.write_text(json.dumps({"a": value(), "b": {"train": []}}))
+    with pytest.raises(TrmsolveError, match=r'arc\.json:b: found no "test"'):
+        load_pairs(path)
+    path.write_text(json.dumps({"a": {**value(), "test": [{"input": [[1]], "output": [[1, 2], [3]]}]}}))
+    with pytest.raises(TrmsolveError, match=r"arc\.json:a: test\[0\]\.output row 2: found 1 cell"):
+        load_pairs(path)
     with pytest.raises(TrmsolveError, match="no such file"):
-        collection(tmp_path / "missing.json")
+        load_pairs(tmp_path / "missing.json")
 
 
 @pytest.mark.parametrize(
@@ -121,15 +107,15 @@ def test_training_data_must_be_free_of_errors(tmp_path):
 def test_arrays_that_do_not_fit(tmp_path, changed):
     assert (C.input.size + C.output.size + A.input.size + A.output.size + B.input.size + B.output.size) == 11
     with pytest.raises(TrmsolveError, match="array") as error:
-        collection(save(tmp_path / "re.npz", **changed)).pair(0, 0)
+        load_pairs(save(tmp_path / "re.npz", **changed))
     assert "task_ids, task_index, shapes and cells" in error.value.hint
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"\x93NUMPY"])
 def test_files_that_are_no_npz(tmp_path, damage):
     (tmp_path / "re.npz").write_bytes(damage)
-    with pytest.raises(TrmsolveError, match="no array 'task_index' can be read"):
-        collection(tmp_path / "re.npz").pair(0, 0)
+    with pytest.raises(TrmsolveError, match="cannot be read"):
+        load_pairs(tmp_path / "re.npz")
 
 
 def test_an_npz_with_a_damaged_middle(tmp_path):
@@ -138,8 +124,8 @@ def test_an_npz_with_a_damaged_middle(tmp_path):
     at = data.rindex(b"cells.npy", 0, len(data) // 2 + 500) + 60
     data[at : at + 400] = bytes(400)
     path.write_bytes(data)
-    with pytest.raises(TrmsolveError, match="array 'cells'"):
-        collection(path).pair(0, 0)
+    with pytest.raises(TrmsolveError, match="array 'cells' cannot be read"):
+        load_pairs(path)
 
 
 # -- the real ones --------------------------------------------------------------------------------------------------
@@ -151,9 +137,9 @@ KNOWN = {  # ARC has this pair in both of its public halves, as a demonstration 
 
 
 @cache
-def opened(path: Path) -> Collection:
+def opened(path: Path) -> dict[str, Sequence[Pair]]:
     """A collection that more than one test reads."""
-    return collection(path)
+    return load_pairs(path)
 
 
 @pytest.mark.parametrize(
@@ -168,13 +154,13 @@ def opened(path: Path) -> Collection:
 )
 def test_what_there_is_to_train_on(shared, name, tasks, pairs):
     loaded = opened(shared / "data" / "arc" / name)
-    assert (len(loaded.names), loaded.counts.sum()) == (tasks, pairs)
+    assert (len(loaded), sum(map(len, loaded.values()))) == (tasks, pairs)
 
 
 def test_re_arc_has_one_task_that_the_training_set_has_not(shared):
     training, generated = (opened(shared / "data" / "arc" / name) for name in (TRAINING[0], TRAINING[-1]))
-    assert set(training.names) < set(generated.names)
-    assert set(generated.names) - set(training.names) == {"40853293"}
+    assert set(training) < set(generated)
+    assert set(generated) - set(training) == {"40853293"}
 
 
 def traits(pairs: list[Pair]) -> list[bytes]:
@@ -189,30 +175,29 @@ def traits(pairs: list[Pair]) -> list[bytes]:
     return [side + code.tobytes() for side, code in zip(sides, codes, strict=True)]
 
 
-def each(collections: list[Collection]) -> Iterator[tuple[str, str, bytes, Pair]]:
+def each(paths: list[Path]) -> Iterator[tuple[str, str, bytes, Pair]]:
     """Every pair with its file, its task's name, and its traits."""
-    for loaded in collections:
-        for number, name in enumerate(loaded.names):
-            pairs = [loaded.pair(number, k) for k in range(loaded.counts[number])]
+    for path in paths:
+        for name, pairs in opened(path).items():
             for trait, pair in zip(traits(pairs), pairs, strict=True):
-                yield loaded.name, name, trait, pair
+                yield path.name, name, trait, pair
 
 
-def common(one: list[Collection], others: list[Collection]) -> set[tuple[str, str, str, str]]:
-    """The tasks of both sides (file and name, file and name) that have a pair in common, up to its views."""
+def common(one: list[Path], others: list[Path]) -> set[tuple[str, str, str, str]]:
+    """The tasks of both sides (file and name, file and name) that have a pair in common, up to augmentations."""
     alike: dict[bytes, list[tuple[str, str, Pair]]] = defaultdict(list)
-    for loaded, name, trait, pair in each(one):
-        alike[trait].append((loaded, name, pair))
+    for file, name, trait, pair in each(one):
+        alike[trait].append((file, name, pair))
     return {
-        (loaded, name, other, other_name)
-        for loaded, name, trait, pair in each(others)
+        (file, name, other, other_name)
+        for file, name, trait, pair in each(others)
         for other, other_name, candidate in alike.get(trait, ())
         if canonical(pair) == canonical(candidate)
     }
 
 
 def test_a_pair_in_common_is_found_from_any_side(tmp_path):
-    augmentation = Augmentation.random(np.random.default_rng(0), keep_black=False)
+    augmentation = random_augmentation(np.random.default_rng(0), keep_black=False)
     seen = augmentation.pair(task().demonstrations[1])
     hidden = {
         "y": {"train": [{"input": seen.input.tolist(), "output": seen.output.tolist()}], "test": [{"input": [[1]]}]},
@@ -220,18 +205,17 @@ def test_a_pair_in_common_is_found_from_any_side(tmp_path):
     }
     (tmp_path / "a.json").write_text(json.dumps({"a": value()}))
     (tmp_path / "b.json").write_text(json.dumps(hidden))
-    loaded = common([collection(tmp_path / "a.json")], [collection(tmp_path / "b.json")])
-    assert loaded == {("b.json", "y", "a.json", "a")}
+    assert common([tmp_path / "a.json"], [tmp_path / "b.json"]) == {("b.json", "y", "a.json", "a")}
 
 
 def test_no_evaluation_task_is_trained_on(shared):
     folder = shared / "data" / "arc"
-    evaluation = [opened(folder / name) for name in EVALUATION]
-    assert sum(int(loaded.counts.sum()) for loaded in evaluation) > 1500
-    assert common(evaluation, [opened(folder / name) for name in TRAINING]) == KNOWN
+    evaluation = [folder / name for name in EVALUATION]
+    assert sum(len(pairs) for path in evaluation for pairs in opened(path).values()) > 1500
+    assert common(evaluation, [folder / name for name in TRAINING]) == KNOWN
 
 
 def test_no_example_is_taken_from_a_collection(shared):
     folder = shared / "data" / "arc"
-    examples = collection(Path(__file__).parents[3] / "examples" / "arc")
-    assert common([examples], [opened(folder / name) for name in (*TRAINING[:-1], *EVALUATION)]) == set()
+    examples = Path(__file__).parents[3] / "examples" / "arc"
+    assert common([examples], [folder / name for name in (*TRAINING[:-1], *EVALUATION)]) == set()

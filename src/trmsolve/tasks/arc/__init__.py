@@ -16,7 +16,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOCAB_SIZE
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
-from trmsolve.tasks.arc.json_io import format_grid, parse
+from trmsolve.tasks.arc.json_io import format_grid, parse_lines
 from trmsolve.tasks.arc.picture import grid_picture
 from trmsolve.tasks.arc.read import read, read_documents
 from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
@@ -65,8 +65,8 @@ class Arc(Task):
 
     # -- text and pictures ----------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[FewShotTask | InvalidPuzzle]:  # type: ignore[override]
-        """The tasks of one JSON text."""
-        yield from read_documents([(1, parse("\n".join(line.text for line in lines)))], source)
+        """The tasks of one text, JSON or JSON Lines."""
+        yield from read_documents(parse_lines("\n".join(line.text for line in lines)), source)
 
     def read_files(
         self, paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True

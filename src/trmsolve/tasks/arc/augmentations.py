@@ -21,8 +21,6 @@ from trmsolve.tasks.few_shot import FewShotTask, Grid, LazySample, Pair, Query
 from trmsolve.tasks.symmetries import SYMMETRIES, inverse, transform
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from trmsolve.model.inputs import Encoded
 
 IDENTITY = tuple(range(COLORS))
@@ -43,13 +41,6 @@ class Augmentation:
         if self.symmetry not in range(SYMMETRIES) or sorted(self.colors) != list(IDENTITY):
             raise ValueError(f"not an augmentation: symmetry {self.symmetry}, colours {self.colors}")
 
-    @classmethod
-    def random(cls, rng: np.random.Generator, keep_black: bool = True) -> Self:
-        """Uniform over all; with `keep_black` colour 0, the background of most tasks, stays."""
-        kept = int(keep_black)
-        symmetry = int(rng.integers(SYMMETRIES))
-        return cls(symmetry, (*range(kept), *(int(k) + kept for k in rng.permutation(COLORS - kept))))
-
     def apply(self, grid: Grid) -> Grid:
         """An augmented copy of a grid, uint8 (height, width)."""
         return np.array(self.colors, np.uint8)[transform(grid, self.symmetry)]
@@ -61,19 +52,6 @@ class Augmentation:
     def pair(self, pair: Pair) -> Pair:
         """Both grids of a pair."""
         return Pair(self.apply(pair.input), self.apply(pair.output))
-
-
-def canonical(pair: Pair) -> bytes:
-    """A key that is equal for all augmentations of a pair, and different for any other pair."""
-    return min(_by_first_use(transform(pair.input, k), transform(pair.output, k)) for k in range(SYMMETRIES))
-
-
-def _by_first_use(before: Grid, after: Grid) -> bytes:
-    """The sizes of both grids, then their cells with colours numbered in the order of their first use."""
-    cells = np.concatenate([before.ravel(), after.ravel()])
-    _, first, which = np.unique(cells, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first)).astype(np.uint8)
-    return bytes([*before.shape, *after.shape]) + rank[which].tobytes()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
-"""ARC's JSON: damaged texts as far as they can be read, values as grids and tasks, and submissions.
+"""Files as JSON values, whatever contains them, and answers as text.
 
-Python's own parser reads one member of the outermost object or list after the other, so that what comes before some
-damage is kept. It is set up to survive numbers of a million digits, lists nested a million deep, and repeated names.
+    file --load--> Document(value) --find_tasks, task_from_json (schema.py)--> FewShotTask
+
+A document is all of a file, one line of JSON Lines, or the arrays of an .npz or .npy (arrays.py). What comes before
+some damage is kept. Sizes and nesting are bounded before memory is taken.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,28 @@ from typing import Any
 import numpy as np
 
 from trmsolve.errors import InputError
-from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
-from trmsolve.tasks.few_shot import Attempts, FewShotTask, Grid, Pair
-from trmsolve.tasks.text import describe, shorten
+from trmsolve.tasks.arc.arrays import NPY, ZIP, load_arrays, value_from_arrays
+from trmsolve.tasks.few_shot import Attempts, Grid
+from trmsolve.tasks.text import shorten
 from trmsolve.text_io import read_text, source_name
 
-MAX_BYTES = 1 << 25  # of a file; the largest collections of tasks have a fifth of it
-MAX_MEMBERS = 100_000  # of the outermost object or list; no collection has as many tasks
-MAX_PAIRS = 10_000  # of a task, ten times what RE-ARC generates
-MAX_DIGITS = 12  # of a number that are parsed: colours have one
-SIDES = f"1 to {MAX_READABLE_SIDE}"
-
-# -- texts as documents ---------------------------------------------------------------------------------------------
+MAX_BYTES = 1 << 25  # of a text; the largest collections of tasks have a fifth of it
+MAX_LISTS = 2_000_000  # of a text, where an object counts as four lists: about 250 MB of memory
+MAX_DEPTH = 32  # of lists and objects in damaged texts
+MAX_LINES = 100_000  # of JSON Lines; no collection has as many tasks
+MAX_DIGITS = 1000  # of a number; Python takes very long over longer ones, or refuses them
 
 
 class RepeatedKeys(dict[str, Any]):
-    """An object in which the name `repeated` occurs more than once; it holds the last value."""
+    """An object in which a key occurs more than once. It holds the last value of each; `pairs` holds all."""
 
-    repeated: str = ""
+    pairs: list[tuple[str, Any]]
+
+    @property
+    def repeated(self) -> str:
+        """A key that occurs more than once."""
+        counts = Counter(key for key, _ in self.pairs)
+        return next(key for key in self if counts[key] > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,327 +56,128 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The members of an outermost object, or list, in order, up to the fault if there is one.
+    """A JSON value. With a fault: the members of the outermost object or list that are complete before it."""
 
-    Names may recur. In a list all names are "".
-    """
-
-    members: list[tuple[str, Any]]
+    value: Any
     fault: Fault | None = None
-    is_list: bool = False
+    line: int = 1  # at which it starts
+    container: str = "JSON"  # as users know it
 
 
-def load(path: str | Path) -> list[tuple[int, Document]]:
-    """A file's documents, or those of stdin for `-`, each with the line at which it starts, from 1.
+def load(path: str | Path) -> list[Document]:
+    """A file's documents, or those of stdin for `-`, at least one.
 
-    One document, or in JSON Lines one for each line. Raises InputError for binary data and more than MAX_BYTES.
+    Raises InputError for a file that is missing, not readable, empty, too large, neither text nor arrays, or damaged
+    as an archive.
     """
-    text = _read(path)
-    head, newline, rest = text.lstrip(" \t\r\n").partition("\n")
-    if not (newline and rest.lstrip()[:1] == "{" and head[:1] == "{") or parse(head).fault:
-        return [(1, parse(text))]
-    documents = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            document = parse(line)
-            fault = document.fault
-            documents.append((number, replace(document, fault=fault and replace(fault, line=number))))
-    return documents
+    start = b""
+    try:
+        if str(path) != "-" and Path(path).is_file():  # a pipe can be read only once
+            with Path(path).open("rb") as file:
+                start = file.read(6)
+    except (OSError, ValueError):
+        pass  # read_text reports it
+    if start.startswith((ZIP, NPY)):
+        container = "NumPy .npz" if start.startswith(ZIP) else "NumPy .npy"
+        return [Document(value_from_arrays(load_arrays(Path(path)), str(path)), container=container)]
+    if not start.startswith(b"\x1f\x8b"):
+        return parse_lines(read_text(path, MAX_BYTES))
+    text = _decompress(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
+    return [replace(document, container=f"{document.container}, gzip") for document in parse_lines(text)]
 
 
-def _read(path: str | Path) -> str:
-    """The text of a file, or of a .gz that is one."""
-    with suppress(OSError, ValueError), Path(path).open("rb") as file:  # read_text reports these
-        if file.read(2) == b"\x1f\x8b":
-            file.seek(0)
+def _decompress(path: str | Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(source_name(path), f"cannot be decompressed: {error}", "fetch or compress it again") from error
+    if len(data) > MAX_BYTES:
+        raise InputError(source_name(path), f"more than {MAX_BYTES:,} bytes", "split it into several files")
+    return data
+
+
+def parse_lines(text: str) -> list[Document]:
+    """One document, or one for each line if the first line is a document and others follow it (JSON Lines)."""
+    first, _, rest = text.lstrip(" \t\r\n").partition("\n")
+    if not rest.strip() or first[:1] not in ("{", "[") or _too_many_lists(text) or parse(first).fault is not None:
+        return [parse(text)]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    documents = [parse(line, number) for number, line in lines[:MAX_LINES]]
+    if len(lines) > MAX_LINES:
+        number = lines[MAX_LINES][0]
+        documents.append(Document(None, Fault(number, f"more than {MAX_LINES:,} lines; split the file", ""), number))
+    return [replace(document, container="JSON Lines") for document in documents]
+
+
+def parse(text: str, line: int = 1) -> Document:
+    """A text as JSON. Nothing is raised: anything else has a fault. line: number of the text's first line."""
+    if _too_many_lists(text):
+        return Document(None, Fault(line, f"more than {MAX_LISTS:,} lists; split it into several files", ""), line)
+    try:
+        return Document(_decoder.decode(text), line=line)
+    except json.JSONDecodeError as error:
+        is_comma = "trailing comma" in error.msg  # in Python 3.13 the comma's position, before it that of what follows
+        position, message = error.pos + is_comma, f"malformed JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+    except RecursionError:
+        position, message = len(text), ""
+    end, closing, too_deep = _last_member(text, position)
+    if too_deep is not None:
+        position, message = too_deep, "nested too deeply to be a task"
+    column = position - text.rfind("\n", 0, position)
+    number = line + text.count("\n", 0, position)
+    fault = Fault(number, f"column {column}: {message}", shorten(text[position : position + 100], 40))
+    return Document(_decoder.decode(text[:end] + closing) if closing else None, fault, line)
+
+
+def _too_many_lists(text: str) -> bool:
+    return text.count("[") + 4 * text.count("{") > MAX_LISTS
+
+
+def _last_member(text: str, end: int) -> tuple[int, str, int | None]:
+    """Where the last member of the outermost object or list ends, before the position `end`, and the closing bracket.
+
+    "" for the bracket if no member is complete. Third, where brackets are nested deeper than MAX_DEPTH, else None.
+    """
+    depth, position, last, closing = 0, 0, 0, ""
+    while (mark := _structure.search(text, position, end)) is not None:
+        position = mark.end()
+        if mark[0] == '"':
             try:
-                data = gzip.GzipFile(fileobj=file).read(MAX_BYTES + 1)
-            except (OSError, EOFError, zlib.error) as error:
-                raise InputError(source_name(path), f"cannot be decompressed: {error}") from error
-            if len(data) > MAX_BYTES:
-                raise InputError(source_name(path), f"more than {MAX_BYTES:,} bytes", "split it into several files")
-            return data.decode("utf-8", errors="replace")
-    return read_text(path, MAX_BYTES)
+                _, position = _decoder.raw_decode(text, mark.start())
+            except json.JSONDecodeError:
+                break
+        elif mark[0] in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return last, closing if last else "", mark.start()
+            if depth == 1:
+                closing = "]" if mark[0] == "[" else "}"
+        elif mark[0] in "]}":
+            depth -= 1
+            if depth <= 0:  # the value is complete, and something follows it
+                return position - 1, closing, None
+        elif depth == 1:
+            last = mark.start()
+    return last, closing if last else "", None
 
 
-def as_object(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The members as one object, as RepeatedKeys if a name recurs."""
-    members = list(members)
-    result = dict(members)
-    if len(result) < len(members):
+_structure = re.compile(r'["\[\]{},]')
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
         result = RepeatedKeys(result)
-        counts = Counter(name for name, _ in members)
-        result.repeated = next(name for name, count in counts.items() if count > 1)
+        result.pairs = pairs
     return result
 
 
-def parse(text: str) -> Document:
-    """A text that is one object or list. Nothing is raised: anything else has a fault."""
-    members: list[tuple[str, Any]] = []
-    start = _skip(text, 0)
-    is_list = text.startswith("[", start)
-    fault = None
-    try:
-        _parse(text, start, members)
-    except json.JSONDecodeError as error:
-        fault = _fault(text, error.pos, f"malformed JSON: {error.msg[0].lower()}{error.msg[1:]}")
-    return Document(members, fault, is_list)
-
-
-def _parse(text: str, at: int, members: list[tuple[str, Any]]) -> None:
-    """Append the members of the object or list at this position."""
-    if text.startswith('"', at):
-        raise json.JSONDecodeError("a text, expected an object", text, at)
-    is_list = text.startswith("[", at)
-    at = _skip(text, at + 1) if is_list else _expect(text, at, "{")
-    end = "]" if is_list else "}"
-    while not (text.startswith(end, at) and not members):
-        if not is_list and not text.startswith('"', at):
-            raise json.JSONDecodeError("expected a name in double quotes", text, at)
-        if len(members) == MAX_MEMBERS:
-            raise json.JSONDecodeError(f"more than {MAX_MEMBERS:,} members", text, at)
-        name = ""
-        if not is_list:
-            name, at = _value(text, at)
-            at = _expect(text, _skip(text, at), ":")
-        value, at = _value(text, at)
-        members.append((name, value))
-        at = _skip(text, at)
-        if text.startswith(end, at):
-            break
-        at = _expect(text, at, ",")
-    at = _skip(text, at + 1)
-    if at < len(text):
-        raise json.JSONDecodeError(f"expected nothing after the last {'bracket' if is_list else 'brace'}", text, at)
-
-
-def _expect(text: str, at: int, mark: str) -> int:
-    """The position after the mark and the blanks that follow it."""
-    if not text.startswith(mark, at):
-        raise json.JSONDecodeError(f"expected {mark}", text, at)
-    return _skip(text, at + 1)
-
-
-_blanks = re.compile(r"[ \t\n\r]*").match
-
-
-def _skip(text: str, at: int) -> int:
-    match = _blanks(text, at)
-    return match.end() if match else at
-
-
-def _value(text: str, at: int) -> tuple[Any, int]:
-    try:
-        return _decoder.raw_decode(text, at)
-    except RecursionError:
-        raise json.JSONDecodeError("nested too deeply to be a task", text, at) from None
-
-
-# Python refuses integers of thousands of digits, or takes very long over them: the first few digits are enough.
 _decoder = json.JSONDecoder(
-    object_pairs_hook=as_object,
-    parse_int=lambda digits: int(digits[:MAX_DIGITS]),
-    parse_float=lambda digits: float(digits[:MAX_DIGITS].rstrip("eE+-.") or "nan"),
+    object_pairs_hook=_object,
+    parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float("inf"),
+    parse_float=lambda digits: float(digits if len(digits) <= MAX_DIGITS else "nan"),
 )
-
-
-def _fault(text: str, at: int, message: str) -> Fault:
-    line, start = text.count("\n", 0, at) + 1, text.rfind("\n", 0, at) + 1
-    return Fault(line, f"column {at - start + 1}: {message}", shorten(text[at : at + 100], 40))
-
-
-# -- values as tasks ------------------------------------------------------------------------------------------------
-
-# Names that collections give to the parts of a task; the first of each is ARC's own.
-TRAIN_KEYS = ("train", "fewshots", "examples")
-TEST_KEYS = ("test", "question")
-NAME_KEYS = ("id", "name", "task_id", "uid")
-
-
-class Malformed(Exception):
-    """Why a value is not the expected one; where in it, and what was expected."""
-
-
-def is_task(value: Any) -> bool:
-    """Whether a value looks like a task, well-formed or not: it has a part that is no collection of tasks by name."""
-    if not isinstance(value, dict):
-        return False
-    test = next((value[key] for key in TEST_KEYS if key in value), None)
-    return ("input" in test if isinstance(test, dict) else test is not None) or any(
-        key in value and not isinstance(value[key], dict) for key in TRAIN_KEYS
-    )
-
-
-def is_pair(value: Any) -> bool:
-    """Whether a value looks like a pair of grids, well-formed or not."""
-    return isinstance(value, dict) and "input" in value and "output" in value
-
-
-def name_in(value: Any) -> str:
-    """The name that a task states itself, "" if it has none."""
-    names = (value.get(key) for key in NAME_KEYS) if isinstance(value, dict) else ()
-    return next((str(name) for name in names if isinstance(name, str | int) and str(name)), "")
-
-
-def num_tests(value: Any) -> int:
-    """How many tests a malformed task seems to have, at least 1."""
-    tests = next((value[key] for key in TEST_KEYS if key in value), None) if isinstance(value, dict) else None
-    return min(max(1, len(tests)), MAX_PAIRS) if isinstance(tests, list) else 1
-
-
-def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
-    """A task from `{"train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid}, ...]}`.
-
-    Other forms: `fewshots` with `question` and `answer`; `examples` alone, a list of pairs, where the last one is the
-    test. An output of a test that is absent, null or empty is unknown; then so are the task's answers. Raises
-    Malformed.
-    """
-    _check_name(name)
-    train, test = _parts(value)
-    demonstrations = tuple(
-        Pair(grid_from_json(pair["input"], f"{where}, input"), grid_from_json(pair["output"], f"{where}, output"))
-        for where, pair in _pairs(train, "train", ("input", "output"), "demonstration")
-    )
-    tests, answers = [], []
-    for where, pair in _pairs(test, "test", ("input",), "test input"):
-        tests.append(grid_from_json(pair["input"], f"{where}, input"))
-        if pair.get("output") not in (None, [], [[]]):
-            answers.append(grid_from_json(pair["output"], f"{where}, output"))
-    complete = len(answers) == len(tests)
-    return FewShotTask(name, source, demonstrations, tuple(tests), tuple(answers) if complete else None)
-
-
-def _parts(value: Any) -> tuple[Any, Any]:
-    """The JSON of demonstrations and tests."""
-    if isinstance(value, list):  # of pairs
-        value = {"examples": value}
-    has_tests = isinstance(value, dict) and any(key in value for key in TEST_KEYS)
-    if isinstance(value, dict) and "examples" in value and not has_tests:
-        pairs = [_as_pair(pair) for pair in value["examples"]] if isinstance(value["examples"], list) else []
-        if len(pairs) < 2:
-            raise Malformed("fewer than two pairs; expected demonstrations and, as the last pair, a test")
-        return pairs[:-1], pairs[-1:]
-    names = {key: key for key in ("train", "test")}
-    if isinstance(value, dict):
-        for part, keys in (("train", TRAIN_KEYS), ("test", TEST_KEYS)):
-            names[part] = next((key for key in keys if key in value), part)
-    _check_object(value, "", tuple(names.values()))
-    train, test = value[names["train"]], value[names["test"]]
-    if isinstance(train, list):
-        train = [_as_pair(pair) for pair in train]
-    if names["test"] == "question" and isinstance(test, list):
-        test = {"input": test}
-    if isinstance(test, dict):  # a single one
-        test = [{"output": value.get("answer")} | test]
-    return train, test
-
-
-def _as_pair(value: Any) -> Any:
-    """[input, output] as an object; anything else as it is."""
-    if isinstance(value, list) and len(value) == 2 and _depth(value) == 3:
-        return {"input": value[0], "output": value[1]}
-    return value
-
-
-def _depth(value: Any) -> int:
-    depth = 0
-    while isinstance(value, list) and depth < 4:
-        value, depth = value[0] if value else None, depth + 1
-    return depth
-
-
-def grids_from_json(value: Any, where: str, number: int) -> list[Grid]:
-    """This many grids from a list of them; of one, the grid alone will do. Raises Malformed."""
-    _check_list(value, where, "a list of grids")
-    if number == 1 and _depth(value) == 2:
-        value = [value]
-    if len(value) != number:
-        raise Malformed(f"{where}: {len(value)} grids, expected {number}: one for each test input")
-    return [grid_from_json(each, f"{where} {i}") for i, each in enumerate(value, 1)]
-
-
-def grid_from_json(value: Any, where: str) -> Grid:
-    """A grid, uint8 (height, width), from a list of rows of colours. Raises Malformed, naming `where`.
-
-    A row may also be a text of digits, and a grid a text of such rows.
-    """
-    rows = value.split("\n") if isinstance(value, str) and re.fullmatch(r"[0-9\n]+", value) else value
-    _check_list(rows, where, "a list of rows")
-    _check_side(len(rows), where, "rows")
-    cells: list[list[Any]] = []
-    for r, row in enumerate(rows, 1):
-        if isinstance(row, str) and re.fullmatch(r"[0-9]+", row):
-            row = [int(digit) for digit in row]
-        _check_list(row, f"{where}, row {r}", "a list of colours")
-        _check_side(len(row), f"{where}, row {r}", "cells")
-        if cells and len(row) != len(cells[0]):
-            length = f"{len(row)} cell{'s' * (len(row) != 1)}"
-            raise Malformed(f"{where}: row {r} has {length}, row 1 has {len(cells[0])}; expected rows alike")
-        for c, color in enumerate(row, 1):
-            # bool is an int to Python, and true is no colour; NaN fails both comparisons
-            if type(color) not in (int, float) or color not in _COLORS:
-                raise Malformed(f"{where}, row {r}, column {c}: {kind(color)}, expected a colour, 0 to {COLORS - 1}")
-        cells.append(row)
-    return np.array(cells, np.uint8)
-
-
-_COLORS = frozenset(range(COLORS))  # 1.0 is among them
-
-
-def kind(value: Any) -> str:
-    """A JSON value for a message: short ones as they are, others by what they are."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, str):
-        return f"the text '{shorten(value, 20)}'"
-    if not value:
-        return "an empty list" if isinstance(value, list) else "an empty object"
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _pairs(value: Any, part: str, keys: Sequence[str], what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The pairs of a part, train or test, each with its name for messages."""
-    _check_list(value, part, "a list of pairs")
-    if not value:
-        raise Malformed(f"{part} is empty, so there is no {what}; expected one pair or more")
-    if len(value) > MAX_PAIRS:
-        raise Malformed(f"{part}: {len(value):,} pairs, expected {MAX_PAIRS:,} at most")
-    for i, pair in enumerate(value, 1):
-        _check_object(pair, f"{part} pair {i}", keys)
-        yield f"{part} pair {i}", pair
-
-
-def _check_name(name: str) -> None:
-    if not name:
-        raise Malformed("has an empty name; expected a name to answer it under")
-    unprintable = next((mark for mark in name if not mark.isprintable()), "")
-    if unprintable:
-        raise Malformed(f"its name holds {describe(unprintable)}; expected characters that can be printed")
-
-
-def _check_side(number: int, where: str, what: str) -> None:
-    if not 1 <= number <= MAX_READABLE_SIDE:
-        raise Malformed(f"{where}: {'no' if not number else f'{number:,}'} {what}, expected {SIDES}")
-
-
-def _check_list(value: Any, where: str, what: str) -> None:
-    if not isinstance(value, list):
-        raise Malformed(f"{where}: {kind(value)}, expected {what}")
-
-
-def _check_object(value: Any, where: str, keys: Sequence[str]) -> None:
-    prefix = f"{where}: " if where else ""
-    named = " and ".join(f'"{key}"' for key in keys)
-    if not isinstance(value, dict):
-        raise Malformed(f"{prefix}{kind(value)}, expected an object with {named}")
-    if isinstance(value, RepeatedKeys):
-        raise Malformed(f'{prefix}"{shorten(value.repeated, 20)}" occurs twice')
-    for key in keys:
-        if key not in value:
-            raise Malformed(f'{prefix}no "{key}"; expected an object with {named}')
-
 
 # -- answers as text ------------------------------------------------------------------------------------------------
 

