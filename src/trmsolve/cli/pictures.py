@@ -72,7 +72,7 @@ def frames(
                 run=event.run,
                 halt_probability=event.halt_prob,
                 violations=len(task.check(puzzle.question, event.prediction.answer)),
-                open_guess=event.description,
+                assumption=event.description,
                 seconds=time.monotonic() - started,
                 solved=event.solved,
             )
