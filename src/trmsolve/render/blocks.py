@@ -16,8 +16,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from trmsolve.render.console import Corners, Glyphs
-from trmsolve.render.theme import CHANGES, INK, ROLES, SHADE_STYLES, SOLID_ROLES, Role, terminal_style
-from trmsolve.tasks.base import Cell, Picture
+from trmsolve.render.theme import CHANGES, INK, ROLES, SHADE_STYLES, SOLID_ROLES, terminal_style
+from trmsolve.tasks.base import UNSURE, Cell, Picture
 
 Cells = Sequence[Sequence[Cell]]
 Piece = tuple[str, str]  # characters and their style
@@ -50,16 +50,16 @@ def draw_grid(
     candidates: cells without a confident answer show their candidates, as pencil marks.
     shades: the background (without colour: the mark) of a cell darkens as its confidence falls.
     """
-    rows, columns = len(picture.cells), len(picture.cells[0]) if picture.cells else 0
+    cells = [[_pencil_mark(cell) for cell in row] for row in picture.cells] if candidates else picture.cells
+    rows, columns = len(cells), len(cells[0]) if cells else 0
     box_rows, box_columns = picture.box or (rows, columns)
-    texts = [[_text(cell, glyphs, candidates) for cell in row] for row in picture.cells]
-    symbol = max((cell_len(text) for row in texts for text in row), default=1) or 1
+    symbol = max((cell_len(cell.text) for row in cells for cell in row), default=1) or 1
     width = size.before + symbol + size.after
     # Columns of each box; boxes need not divide the grid evenly.
     widths = [width * min(box_columns, columns - start) for start in range(0, columns, box_columns)]
 
     lines = [_rule(glyphs.top, widths)] if size.framed else []
-    for r, row in enumerate(picture.cells):
+    for r, row in enumerate(cells):
         if r and r % box_rows == 0 and size.framed:
             lines.append(_rule(glyphs.middle, widths))
         line = Text(no_wrap=True, end="")
@@ -68,24 +68,25 @@ def draw_grid(
                 line.append(glyphs.upright, style="dim")
             elif c and c % box_columns == 0:
                 line.append(" ")
-            _append_cell(line, cell, texts[r][c], size, symbol, glyphs, color, shades)
+            _append_cell(line, cell, size, symbol, glyphs, color, shades)
         if size.framed:
             line.append(glyphs.upright, style="dim")
         lines.append(line)
     return [*lines, _rule(glyphs.bottom, widths)] if size.framed else lines
 
 
-def _text(cell: Cell, glyphs: Glyphs, candidates: bool) -> str:
-    if candidates and cell.candidates and cell.role in ("blank", "unsure", "conflict", "changed"):
-        return cell.candidates
-    return glyphs.blank if cell.role == "blank" and not cell.text.strip() else cell.text
+def _pencil_mark(cell: Cell) -> Cell:
+    """The cell itself or, without a confident answer, one that shows its candidates."""
+    is_open = cell.candidates and (cell.role == "blank" or cell.confidence < UNSURE)
+    return Cell(cell.candidates, "blank", cell.confidence) if is_open else cell
 
 
 def _append_cell(
-    line: Text, cell: Cell, text: str, size: GridSize, symbol: int, glyphs: Glyphs, color: bool, shades: bool
+    line: Text, cell: Cell, size: GridSize, symbol: int, glyphs: Glyphs, color: bool, shades: bool
 ) -> None:
     level = round((len(SHADE_STYLES) - 1) * (1 - min(max(cell.confidence, 0.0), 1.0))) if shades else 0
-    style = "dim" if text == cell.candidates and text else terminal_style(cell, color)
+    text = glyphs.blank if cell.role == "blank" and not cell.text.strip() else cell.text
+    style = terminal_style(cell, color)
     if color and shades:
         style = f"{ROLES[cell.role].color.split(' on ')[0]} {SHADE_STYLES[level]}".strip()
     around = " ".join(word for word in style.split() if word != "underline")  # lines under symbols only
@@ -153,7 +154,10 @@ def draw(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> list[Text]:
 
 def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterable[list[Piece]]:
     # A blank's style is invisible; styled as walls are, blanks and walls become one span.
-    looks = {name: (_symbol_style(role, color) or INK, role.mark.strip()) for name, role in SOLID_ROLES.items()}
+    looks = {
+        name: (symbol_style(Cell("", name), True, color) or INK, role.mark.strip())
+        for name, role in SOLID_ROLES.items()
+    }
     edge = [(glyphs.upright, "dim")] if scale.edged else []
 
     def rule(corners: Corners) -> list[list[Piece]]:
@@ -165,8 +169,11 @@ def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterabl
     yield from rule(glyphs.bottom)
 
 
-def _symbol_style(role: Role, color: bool) -> str:
-    """A symbol's style. A tile's colour may be as dark as the terminal, so it becomes the symbol's background."""
+def symbol_style(cell: Cell, solid: bool, color: bool) -> str:
+    """The style of a cell drawn as a symbol. A tile's colour may be as dark as the terminal: it is the background."""
+    if not solid:
+        return terminal_style(cell, color)
+    role = SOLID_ROLES[cell.role]
     if not color:
         return role.plain
     return f"{role.light.ink} on {role.color}" if role.tile else role.color

@@ -23,6 +23,7 @@ SIDE = LABEL + 15  # least columns of the text: "7 of at most 64"
 BAR = 10  # columns of the meter
 STATS = 6  # least lines of the text beside a picture
 TALL = 15  # lines of a window from which on all text is below a part of a picture, not only the state
+MAX_RECORDED = 4096  # frames that are kept at least
 LOG_WIDTH = 80  # columns that a solid picture in a log should not exceed
 
 
@@ -39,29 +40,27 @@ class PuzzlePanel:
 
     def __init__(self, console: Console) -> None:
         self.glyphs, self.color, self.encoding = glyphs_for(console), has_color(console), console.encoding
-        self.remaining: list[int] = []  # Frame.remaining of each step
+        self.frames: list[Frame] = []  # the latest ones
+        self.index = 0  # of the frame that is drawn
         self.roles: set[str] = set()  # of all frames: a legend that only grows does not jump
         self.candidates = self.shades = False  # pencil marks; confidence as shade
         self.footer = ""  # a line below everything
-        self._frame: Frame | None = None
+        self.help: tuple[str, ...] = ()  # lines that are shown in place of the picture
         self._viewport = Viewport()
-        self._times = (0.0, 0.0)  # seconds of the two newest frames
 
     @property
     def frame(self) -> Frame:
-        """The newest frame. Raises ValueError before there is one."""
-        if self._frame is None:
-            raise ValueError("no frame to draw")
-        return self._frame
+        """The frame that is drawn."""
+        return self.frames[self.index]
 
     def add(self, frame: Frame) -> None:
-        """Make this the newest frame."""
-        self._frame = frame
-        if frame.step:  # the question breaks no rule, which would look like a perfect start
-            self.remaining.append(frame.remaining)
+        """Record this frame as the newest one and draw it."""
+        if len(self.frames) >= 2 * MAX_RECORDED:
+            del self.frames[:-MAX_RECORDED]
+        self.frames.append(frame)
+        self.index = len(self.frames) - 1
         is_end = frame.done and frame.status  # without the change map there is nothing to explain
         self.roles = frame.roles if is_end else self.roles | frame.roles
-        self._times = (self._times[1], frame.seconds)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # One row stays free for the cursor when the drawing ends: the final frame must not scroll itself away.
@@ -73,7 +72,8 @@ class PuzzlePanel:
     def lines(self, width: int, height: int) -> list[Text]:
         """The drawing in at most `width` columns and `height` rows: the largest arrangement that fits."""
         footer = [styled(self._encodable(self.footer), "dim")] if self.footer and height > 3 else []
-        lines = [*self._lines(width, height - len(footer)), *footer]
+        content = [styled(self._encodable(line)) for line in self.help[: height - len(footer)]]
+        lines = [*(content or self._lines(width, height - len(footer))), *footer]
         return [fit(line, width, self.glyphs) for line in lines]
 
     def _lines(self, width: int, height: int) -> list[Text]:
@@ -261,16 +261,19 @@ class PuzzlePanel:
 
     def _history(self, room: int) -> str:
         """What remained at the latest steps as a row of bars; "" where bars cannot be drawn."""
-        heights, most = self.glyphs.spark, max(self.remaining, default=0)
+        # The question breaks no rule, which would look like a perfect start.
+        remaining = [frame.remaining for frame in self.frames[: self.index + 1] if frame.step]
+        heights, most = self.glyphs.spark, max(remaining, default=0)
         if not heights or not most:
             return ""
-        return "".join(heights[round(n / most * (len(heights) - 1))] for n in self.remaining[-max(min(room, 28), 1) :])
+        return "".join(heights[round(n / most * (len(heights) - 1))] for n in remaining[-max(min(room, 28), 1) :])
 
     def _time_text(self, room: int) -> str:
-        before, now = self._times
-        total = caption.duration(self.frame.seconds)
-        text = f"{total}, step {caption.duration(now - before)}"
-        return text if len(self.remaining) > 1 and now >= before and len(text) <= room else total
+        now = self.frame.seconds
+        before = self.frames[self.index - 1] if self.index else None
+        text = f"{caption.duration(now)}, step {caption.duration(now - (before.seconds if before else 0))}"
+        is_step = before is not None and before.step and now >= before.seconds
+        return text if is_step and len(text) <= room else caption.duration(now)
 
     def _verdict_style(self) -> str:
         color = {"good": " green", "bad": " red"}.get(self.frame.outcome, "")
