@@ -13,7 +13,6 @@ from tasks.arc.examples import grid, task
 from trmsolve.cli.arc_pictures import frames
 from trmsolve.cli.pictures import MAX_INITIAL_FRAMES, PictureFiles, show
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
-from trmsolve.render import caption
 from trmsolve.tasks.base import Prediction
 
 OPTIONS = AdaptOptions(max_steps=4)
@@ -52,7 +51,7 @@ def drawn(events=EVENTS, it=None, options=OPTIONS):
 
 
 def words(frame) -> str:
-    return caption.sentence(frame)
+    return frame.sentence()
 
 
 def rows(picture) -> list[str]:
@@ -64,7 +63,7 @@ def test_a_frame_for_the_task_one_for_every_event_and_the_result():
     made, last = drawn()
     assert len(made) == 1 + len(EVENTS) and last is EVENTS[-1]
     assert [frame.done for frame in made] == [False] * len(EVENTS) + [True]
-    assert all(caption.heading(frame) == "arc flip.json" for frame in made)
+    assert all(frame.heading == "arc flip.json" for frame in made)
     assert len({(len(frame.picture.cells), len(frame.picture.cells[0])) for frame in made}) == 1
 
 
@@ -86,7 +85,7 @@ def test_before_the_last_frame_nothing_is_drawn_that_a_solver_does_not_know():
     known, _ = drawn()
     unknown, _ = drawn([*EVENTS[:-1], result(it=task(answers=False))], task(answers=False))
     assert [rows(a.picture) for a in known] == [rows(b.picture) for b in unknown]
-    assert [a.closer for a in known] == [b.closer for b in unknown]
+    assert [a.zoom_levels for a in known] == [b.zoom_levels for b in unknown]
 
 
 def test_refining_draws_the_grid_and_what_changed_in_it():
@@ -96,7 +95,7 @@ def test_refining_draws_the_grid_and_what_changed_in_it():
     assert "unsure 0 of 4 cells · changed 1 cell ·" in words(second)
     assert {"90      99  ??", "00   >  00  ??"} <= {row.strip() for row in rows(first.picture)}
     assert {"90      09  *.", "00   >  00  .."} <= {row.strip() for row in rows(second.picture)}
-    assert first.words.unsure == 4 and second.words.unsure == 0
+    assert first.status.unsure == 4 and second.status.unsure == 0
 
 
 def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():
@@ -105,8 +104,8 @@ def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():
     assert "test 2 of 2" in words(third) and "changed 0 cells" in words(third)
     shown = rows(third.picture)
     assert any("90      09" in row for row in shown) and not any("*" in row for row in shown)
-    assert all("90" not in row for row in rows(third.closer[0]))  # nearer to what is refined now
-    assert any("678   >   8" in row for row in rows(third.closer[0]))
+    assert all("90" not in row for row in rows(third.zoom_levels[0]))  # nearer to what is refined now
+    assert any("678   >   8" in row for row in rows(third.zoom_levels[0]))
 
 
 def test_in_the_end_both_attempts_stand_beside_their_test():
@@ -118,7 +117,7 @@ def test_in_the_end_both_attempts_stand_beside_their_test():
 # -- how it ended ---------------------------------------------------------------------------------------------------
 def test_solved():
     last = drawn()[0][-1]
-    assert caption.tone(last) == "good" and caption.state(last) == "solved"
+    assert last.outcome == "good" and last.state == "solved"
     for part in ("sure 60 %", "test 1: 11 and 4 of 16, first right", "test 2: 16 of 16, first right", "43.2 s"):
         assert part in words(last), part
     assert "pairs 97 % right · unseen 50 % right · steps 70" in words(last)
@@ -126,13 +125,13 @@ def test_solved():
 
 def test_the_second_attempt_counts_and_a_wrong_answer_is_said_to_be_wrong():
     last = drawn([result(((WRONG, RIGHT), (RankedAnswer(grid("1"), 16, 1.0),)))])[0][-1]
-    assert caption.tone(last) == "bad" and caption.state(last) == "not solved"
+    assert last.outcome == "bad" and last.state == "not solved"
     assert "test 1: 4 and 11 of 16, second right · test 2: 16 of 16, none right" in words(last)
 
 
 def test_a_third_grid_does_not_count():
     last = drawn([result(((WRONG, RankedAnswer(grid("2"), 3, 0.1), RIGHT), (SECOND,)))])[0][-1]
-    assert "test 1: 4 and 3 of 16, none right" in words(last) and caption.tone(last) == "bad"
+    assert "test 1: 4 and 3 of 16, none right" in words(last) and last.outcome == "bad"
 
 
 def test_a_grid_that_no_view_answered_is_their_consensus():
@@ -143,13 +142,13 @@ def test_a_grid_that_no_view_answered_is_their_consensus():
 def test_where_the_answers_are_not_known_nobody_says_solved():
     it = task(answers=False)
     last = drawn([result(it=it)], it)[0][-1]
-    assert caption.state(last) == "answered, not checked" and caption.tone(last) == ""
+    assert last.state == "answered, not checked" and last.outcome == ""
     assert "right" not in words(last).split("pairs")[0]
 
 
 def test_a_task_that_came_to_nothing():
     last = drawn([FewShotResult(task(), error="too large for this machine")])[0][-1]
-    assert last.done and caption.state(last) == "not answered" and caption.tone(last) == "bad"
+    assert last.done and last.state == "not answered" and last.outcome == "bad"
     assert "too large for this machine" in words(last)
     nothing = drawn([result(((), ()))])[0][-1]
     assert "test 1: none of 16, none right" in words(nothing)

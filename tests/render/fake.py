@@ -42,7 +42,7 @@ def refinement(side: int = 9, steps: int = 6, solved: bool = True, seed: int = 0
                 run=0 if k < 3 else 1,
                 halt_probability=0.999 if done and solved else 0.9 * (1 - left) ** 2,
                 violations=int(wrong.sum()),
-                open_guess="" if k < 3 else "assuming r3c5=7",
+                assumption="" if k < 3 else "assuming r3c5=7",
                 seconds=0.021 * k,
                 solved=done and solved,
                 done=done,

@@ -14,14 +14,13 @@ from rich.style import Style
 
 from tasks.arc.examples import grid, task
 from trmsolve.render import blocks, theme
-from trmsolve.render.areas import OUTLINE
 from trmsolve.render.console import ASCII
 from trmsolve.render.frame import Frame
 from trmsolve.render.gif import MARGIN, TITLE, cell_size, save_gif
 from trmsolve.render.html import html
-from trmsolve.render.scene import Scene
+from trmsolve.render.panel import PuzzlePanel
+from trmsolve.render.svg import OUTLINE, svg
 from trmsolve.render.svg import cell_size as svg_cell_size
-from trmsolve.render.svg import svg
 from trmsolve.tasks.arc.picture import above, beside, grid_picture, task_picture
 from trmsolve.tasks.base import Picture
 
@@ -92,11 +91,11 @@ def test_gif_shows_every_cell_in_its_colour(tmp_path):
     assert left >= MARGIN
     for (r, c), role in as_dict(SHOWN).items():
         pixel = image.getpixel((left + c * size + size // 2, TITLE + r * size + size // 2))
-        assert "#{:02x}{:02x}{:02x}".format(*pixel) == theme.AREAS[role].light.fill, (r, c, role)
+        assert "#{:02x}{:02x}{:02x}".format(*pixel) == theme.SOLID_ROLES[role].light.fill, (r, c, role)
 
 
 def scene_lines(shown: Picture, width: int = 120, height: int = 50, **console) -> list:
-    scene = Scene(Console(width=width, height=height, force_terminal=True, **console))
+    scene = PuzzlePanel(Console(width=width, height=height, force_terminal=True, **console))
     scene.add(frame(shown))
     return scene.lines(width, height)
 
@@ -120,11 +119,11 @@ def test_with_colour_a_terminal_shows_the_colours():
             if character in halves:
                 seen[2 * i][c], seen[2 * i + 1][c] = halves[character]
     inside = [row[1:-1] for row in seen[2 : 2 + height]]
-    assert inside == [[theme.AREAS[role].colour for role in row] for row in roles(SHOWN)]
+    assert inside == [[theme.SOLID_ROLES[role].color for role in row] for row in roles(SHOWN)]
 
 
 def test_an_old_windows_pipe_with_colours_shows_digits_on_their_colours():
-    for line in blocks.draw(SHOWN.cells, blocks.SYMBOLS[0], ASCII, colour=True):
+    for line in blocks.draw(SHOWN.cells, blocks.SYMBOLS[0], ASCII, color=True):
         line.plain.encode("cp1252")
         for span in line.spans:
             if line.plain[span.start : span.end].isdigit():

@@ -62,7 +62,7 @@ def test_gif_shows_every_cell_in_its_very_colour(tmp_path):
         pixels = image.convert("RGB")
         for r, row in enumerate(roles(frame)):
             for c, role in enumerate(row):
-                colour = theme.AREAS[role].light.fill
+                colour = theme.SOLID_ROLES[role].light.fill
                 corner = pixels.getpixel((MARGIN + c * size + 2, TITLE + r * size + 2))  # beside the letter
                 assert "#{:02x}{:02x}{:02x}".format(*corner) == colour, (k, r, c, role)
 
@@ -107,7 +107,7 @@ TILES = [name for name, role in theme.ARC.items() if role.tile]
 @pytest.mark.parametrize("names", [list(theme.MAZE), TILES], ids=["maze", "arc"])
 def test_any_two_areas_can_be_told_apart(page, sight, names):
     """2 is a just noticeable difference between large fields; `former` is meant to be faint."""
-    fills = {name: theme.paint(name, page, theme.AREAS).fill for name in names}
+    fills = {name: theme.page_colors(name, page, theme.SOLID_ROLES).fill for name in names}
     for a, b in itertools.combinations(fills, 2):
         least = 8 if {a, b} == {"floor", "former"} else 16
         assert np.linalg.norm(lab(fills[a], sight) - lab(fills[b], sight)) >= least, (a, b)
@@ -116,7 +116,7 @@ def test_any_two_areas_can_be_told_apart(page, sight, names):
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 def test_what_must_be_seen_is_seen(page):
     """WCAG AA: 4.5 for letters, 3 for the shapes that carry the meaning."""
-    look = {name: theme.paint(name, page, theme.MAZE) for name in theme.MAZE}
+    look = {name: theme.page_colors(name, page, theme.MAZE) for name in theme.MAZE}
     assert sum(role.letter for role in theme.MAZE.values()) == 2
     for name, role in theme.MAZE.items():
         assert not role.letter or contrast(look[name].ink, look[name].fill) >= 4.5, name
@@ -125,9 +125,9 @@ def test_what_must_be_seen_is_seen(page):
 
 
 def test_areas_differ_in_a_terminal():
-    named = [role.colour for role in theme.MAZE.values() if role.colour]
+    named = [role.color for role in theme.MAZE.values() if role.color]
     assert len(set(named)) == len(named)
-    marks = [role.mark for role in theme.MAZE.values() if role.word and role.colour]
+    marks = [role.mark for role in theme.MAZE.values() if role.word and role.color]
     assert len(set(marks)) == len(marks) and " " not in marks
 
 
@@ -150,5 +150,5 @@ def test_each_of_arcs_colours_is_nearest_to_the_one_it_is_known_by(colour):
 
 @pytest.mark.parametrize("system", [ColorSystem.STANDARD, ColorSystem.EIGHT_BIT], ids=["16 colours", "256 colours"])
 def test_arcs_colours_and_what_is_around_them_differ_in_a_terminal_of_few_colours(system):
-    shown = {Color.parse(theme.ARC[name].colour).downgrade(system).number for name in (*TILES, "mat")}
+    shown = {Color.parse(theme.ARC[name].color).downgrade(system).number for name in (*TILES, "mat")}
     assert len(shown) == 11

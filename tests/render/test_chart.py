@@ -93,9 +93,9 @@ def test_names_are_escaped_and_never_cut_off():
     assert "<script" not in text and "\x1b" not in text
 
 
-def test_a_head_that_was_never_asked_has_no_error():
+def test_without_halting_probabilities_there_is_no_calibration_error():
     text = chart("h", 16, [curves(spots=[], error=0.0)])
-    assert "the halting head was not asked" in text and "calibration error" not in text
+    assert "calibration not measured" in text and "calibration error" not in text
 
 
 def test_colours_are_told_apart_by_the_colour_blind():

@@ -53,7 +53,7 @@ def test_svg_says_how_it_ended_and_loads_nothing():
 
 
 def test_svg_escapes_names():
-    frame = dataclasses.replace(refinement(4)[-1], source=NASTY, open_guess=NASTY)
+    frame = dataclasses.replace(refinement(4)[-1], source=NASTY, assumption=NASTY)
     root = ElementTree.fromstring(svg(frame))
     assert "</script>" in root.find(f"{SVG}title").text
     assert not list(root.iter(f"{SVG}script"))
@@ -76,11 +76,11 @@ def test_gif_has_every_frame_and_holds_the_last(tmp_path):
 def test_gif_of_a_long_run_is_thinned_and_hastened(tmp_path):
     frames = refinement(4, steps=300)
     few = gif.thinned(frames)
-    assert len(few) == gif.MOST_FRAMES and few[0] is frames[0] and few[-1] is frames[-1]
+    assert len(few) == gif.MAX_FRAMES and few[0] is frames[0] and few[-1] is frames[-1]
     assert [f.step for f in few] == sorted({f.step for f in few})
     image = Image.open(save_gif(refinement(4, steps=100), tmp_path / "long.gif"))
     assert image.n_frames == 101
-    assert 0 < image.info["duration"] * 100 <= gif.WHOLE_MS
+    assert 0 < image.info["duration"] * 100 <= gif.TOTAL_MS
 
 
 def test_gif_of_one_frame(tmp_path):
@@ -139,7 +139,7 @@ def test_html_loads_nothing():
 
 
 def test_html_escapes_names():
-    frames = [dataclasses.replace(frame, source=NASTY, open_guess=NASTY) for frame in refinement(4)]
+    frames = [dataclasses.replace(frame, source=NASTY, assumption=NASTY) for frame in refinement(4)]
     page = Page(html(frames))
     assert len(page.scripts) == 2 and not any(script.strip() == "alert(1)" for script in page.scripts)
     assert "</script><script>alert(1)</script>" in json.loads(page.scripts[0])[-1]["details"]
@@ -160,8 +160,8 @@ def contrast(a, b):
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 def test_every_role_is_readable(page):
     for name, role in theme.ROLES.items():
-        colours = theme.paint(name, page)
-        grounds = [colours.fill or page.paper] + [page.haze] * role.doubtful
+        colours = theme.page_colors(name, page)
+        grounds = [colours.fill or page.paper] + [page.shade] * role.shaded
         for ground in grounds:
             assert contrast(colours.ink, ground) >= 4.5, (name, ground)
     for ink in (page.ink, page.faint, page.good, page.bad):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from rich.style import Style
 
+from trmsolve.render.blocks import Viewport
 from trmsolve.render.frame import Frame
-from trmsolve.render.scene import Scene
+from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import LiveView
-from trmsolve.render.theme import AREAS
-from trmsolve.render.window import Window
+from trmsolve.render.theme import SOLID_ROLES
 from trmsolve.tasks.base import Prediction
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START
 from trmsolve.tasks.maze.picture import picture
@@ -22,7 +22,7 @@ HALVES = {" ": "bb", "█": "ff", "▀": "fb", "▄": "bf"}  # upper and lower h
 
 
 def scene(frames, color="auto", encoding="utf-8"):
-    drawn = Scene(LiveView(Stream(terminal=True, encoding=encoding), color).console)
+    drawn = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
     for frame in frames:
         drawn.add(frame)
     return drawn
@@ -41,7 +41,7 @@ def seen(line, columns):
 
 
 def expected(frame):
-    return [[AREAS[cell.role].colour for cell in row] for row in frame.picture.cells]
+    return [[SOLID_ROLES[cell.role].color for cell in row] for row in frame.picture.cells]
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 30), (33, 40), (40, 15), (31, 31), (15, 40)])
@@ -148,7 +148,7 @@ def test_the_window_shows_what_changed_and_says_where_it_is():
 
 
 def test_the_window_stays_until_most_changes_are_outside():
-    window = Window()
+    window = Viewport()
     first = window.follow(open_field(101, 101, [(50, 50)]), 20, 40)
     assert first[0][0] <= 50 < first[0][1] and first[1][0] <= 50 < first[1][1]
     near, far = [(52, 50 + i) for i in range(6)], [(2, i) for i in range(5)]
@@ -160,7 +160,7 @@ def test_the_window_stays_until_most_changes_are_outside():
 
 
 def test_the_window_begins_at_the_start_and_survives_a_resize():
-    window = Window()
+    window = Viewport()
     assert window.follow(open_field(61, 61, []), 20, 30) == ((0, 20), (0, 30))
     window.follow(open_field(61, 61, [(59, 60)]), 20, 30)
     assert window.follow(open_field(61, 61, []), 40, 50) == ((22, 61), (11, 61))
@@ -171,7 +171,7 @@ def test_the_window_begins_at_the_start_and_survives_a_resize():
 def test_the_window_always_lies_inside():
     random = np.random.default_rng(0)
     for height, width in ((61, 61), (5, 200), (200, 5), (101, 30)):
-        window = Window()
+        window = Viewport()
         for _ in range(30):
             cells = [tuple(map(int, random.integers((height, width)))) for _ in range(3)]
             rows, columns = 2 * int(random.integers(1, 40)), int(random.integers(1, 90))

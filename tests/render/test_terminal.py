@@ -7,7 +7,7 @@ import re
 import pytest
 
 from trmsolve.render.console import COLORS
-from trmsolve.render.scene import Scene
+from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import LiveView
 from trmsolve.render.theme import ROLES
 
@@ -47,7 +47,7 @@ def test_the_final_frame_stays(side):
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (80, 12), (30, 10), (20, 5), (10, 3), (200, 60)])
 def test_fits_every_window(side, width, height, monkeypatch):
     view = LiveView(Stream(terminal=True))
-    scene = Scene(view.console)
+    scene = PuzzlePanel(view.console)
     for frame in refinement(side, solved=False):
         scene.add(frame)
         lines = scene.lines(width, height)
@@ -61,7 +61,7 @@ def test_fits_every_window(side, width, height, monkeypatch):
 def test_80_by_24_says_everything():
     for side in (4, 9, 16):
         frame = dataclasses.replace(refinement(side)[4], violations=7)
-        scene = Scene(LiveView(Stream(terminal=True)).console)
+        scene = PuzzlePanel(LiveView(Stream(terminal=True)).console)
         scene.add(frame)
         text = "\n".join(line.plain for line in scene.lines(80, 23))
         for words in ("step    4 of at most 64", "40 %", "7 still broken", "84 ms", "restart 1", "assuming r3c5=7"):
@@ -70,7 +70,7 @@ def test_80_by_24_says_everything():
 
 
 def test_a_tiny_window_still_says_how_it_ended():
-    scene = Scene(LiveView(Stream(terminal=True)).console)
+    scene = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     scene.add(refinement(16)[-1])
     lines = [line.plain for line in scene.lines(34, 8)]
     assert lines[0] == "sudoku puzzle.txt:1" and lines[1] == "1234 5678 9ABC DEFG"
@@ -127,7 +127,7 @@ def test_every_encoding_can_take_it(encoding, terminal):
 
 
 def test_control_characters_in_names_do_nothing():
-    frames = [dataclasses.replace(f, source="\x1b[2J\rx:1", open_guess="\x1b]0;hm\x07") for f in refinement(4)]
+    frames = [dataclasses.replace(f, source="\x1b[2J\rx:1", assumption="\x1b]0;hm\x07") for f in refinement(4)]
     for terminal in (True, False):
         text = shown(frames, terminal=terminal).text
         assert "\x1b[2J" not in text and "\x1b]" not in text and "\x07" not in text

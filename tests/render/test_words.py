@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from PIL import Image
 
-from trmsolve.render import caption, theme
-from trmsolve.render.frame import Fact, Frame, Words
+from trmsolve.render import theme
+from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.render.gif import save_gif
 from trmsolve.render.html import html
-from trmsolve.render.scene import Scene
+from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.svg import svg
 from trmsolve.render.terminal import LiveView
 from trmsolve.tasks.base import Cell, Picture
@@ -22,7 +22,7 @@ from .fake import refinement
 from .streams import Stream
 from .test_files import SVG
 
-FACTS = (Fact("unsure", "7 cells"), Fact("loss", "0.125"), Fact("error", "too much", False), Fact("time", "3 s of 9 s"))
+FACTS = (Stat("unsure", "7 cells"), Stat("loss", "0.125"), Stat("error", "too much", False), Stat("time", "3 s of 9 s"))
 PUZZLING = ("rule", "plain recursion", "restart", "guess", "broken")
 
 
@@ -33,12 +33,12 @@ def area(height: int, width: int, role: str = "arc0", other: str = "arc0") -> Pi
 
 
 def frame(facts=FACTS, state="adapting everything", picture=None, **more) -> Frame:
-    words = Words(state, ("budget", 0.4), tuple(facts), more.pop("unsure", 0))
-    return Frame(picture or area(6, 10), "arc", "a.json", more.pop("step", 1), 16, words=words, **more)
+    status = StatusText(state, ("budget", 0.4), tuple(facts), more.pop("unsure", 0))
+    return Frame(picture or area(6, 10), "arc", "a.json", more.pop("step", 1), 16, status=status, **more)
 
 
-def scene(*frames, color="auto", encoding="utf-8") -> Scene:
-    drawn = Scene(LiveView(Stream(terminal=True, encoding=encoding), color).console)
+def scene(*frames, color="auto", encoding="utf-8") -> PuzzlePanel:
+    drawn = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
     for it in frames:
         drawn.add(it)
     return drawn
@@ -50,7 +50,7 @@ def text(lines) -> str:
 
 # -- what is said ---------------------------------------------------------------------------------------------------
 def test_one_line_says_everything():
-    said = caption.sentence(frame())
+    said = frame().sentence()
     assert said == (
         "adapting everything · budget 40 % · unsure 7 cells · loss 0.125 · error too much · time 3 s of 9 s"
     )
@@ -69,7 +69,7 @@ def test_a_terminal_says_it_beside_the_picture_or_below(width, height):
 @pytest.mark.parametrize("size", [(3, 3), (30, 30), (60, 100)])
 def test_fits_every_window(size, window, color, encoding):
     near = area(size[0] // 2 + 1, size[1] // 2 + 1, other="redrawn")
-    drawn = scene(frame(picture=area(*size), closer=(near,)), color=color, encoding=encoding)
+    drawn = scene(frame(picture=area(*size), zoom_levels=(near,)), color=color, encoding=encoding)
     lines = drawn.lines(*window)
     assert len(lines) <= window[1] and max(line.cell_len for line in lines) <= window[0]
     text(lines).encode(encoding)
@@ -78,7 +78,7 @@ def test_fits_every_window(size, window, color, encoding):
 @pytest.mark.parametrize(("solved", "tone"), [(True, "good"), (False, "bad"), (None, "")])
 def test_how_it_ended_is_coloured_where_somebody_can_tell(solved, tone, tmp_path):
     last = frame(state="over and out", solved=solved, done=True)
-    assert caption.tone(last) == tone and caption.tone(frame(solved=solved)) == ""
+    assert last.outcome == tone and frame(solved=solved).outcome == ""
     verdict = next(it for it in ElementTree.fromstring(svg(last)).iter(f"{SVG}text") if it.text == "over and out")
     assert verdict.get("class") == f"verdict {tone}".strip()
     assert json.loads(re.search(r'id="frames">(.*?)</script>', html([last]), re.S)[1])[0]["end"] == tone
@@ -90,7 +90,7 @@ def test_how_it_ended_is_coloured_where_somebody_can_tell(solved, tone, tmp_path
 
 
 def test_svg_says_it_in_as_many_lines_as_it_takes():
-    many = [Fact(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
+    many = [Stat(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
     short, long = (ElementTree.fromstring(svg(frame(facts))) for facts in (FACTS[:1], many))
     said = [it.text for it in long.iter(f"{SVG}text")]
     assert all(any(f"test {i}: 12 and 3 of 16, first right" in line for line in said) for i in range(1, 9))
@@ -110,14 +110,14 @@ def test_html_says_it_and_shows_how_much_is_left():
 
 
 def test_gifs_of_changing_words_are_of_one_size(tmp_path):
-    many = [Fact(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
+    many = [Stat(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
     image = Image.open(save_gif([frame(FACTS[:1]), frame(many), frame()], tmp_path / "a.gif"))
     alone = Image.open(save_gif([frame(FACTS[:1])], tmp_path / "b.gif"))
     assert image.n_frames == 3 and image.height > alone.height and image.width == alone.width
 
 
 def test_user_text_cannot_steer_the_terminal_or_the_page():
-    nasty = frame([Fact("error", "\x1b[2J</script>")], state="\x1b]0;hm\x07<b>")
+    nasty = frame([Stat("error", "\x1b[2J</script>")], state="\x1b]0;hm\x07<b>")
     for said in (text(scene(nasty).lines(80, 23)), svg(nasty), html([nasty])):
         assert "\x1b" not in said and "\x07" not in said
     assert (
@@ -130,11 +130,11 @@ def test_user_text_cannot_steer_the_terminal_or_the_page():
 # -- pictures -------------------------------------------------------------------------------------------------------
 def test_a_window_too_small_for_the_whole_shows_what_is_closer():
     whole, near, nearest = area(60, 100, "arc1"), area(20, 70, "arc2"), area(12, 30, "arc3")
-    it = frame(picture=whole, closer=(near, nearest))
+    it = frame(picture=whole, zoom_levels=(near, nearest))
 
     def seen(width, height):
         styles = {str(span.style) for line in scene(it, color="always").lines(width, height) for span in line.spans}
-        return [name for name in ("arc1", "arc2", "arc3") if any(theme.ARC[name].colour in style for style in styles)]
+        return [name for name in ("arc1", "arc2", "arc3") if any(theme.ARC[name].color in style for style in styles)]
 
     assert seen(140, 45) == ["arc1"]
     assert seen(80, 23) == ["arc2"]
@@ -153,7 +153,7 @@ def test_the_window_follows_what_was_redrawn():
 def test_a_gif_keeps_a_colour_that_few_cells_of_one_frame_have(tmp_path):
     # Told apart by their words: equal frames would become one.
     frames = [
-        frame([Fact("test", str(k))], picture=area(30, 30, other="arc9" if k == 5 else "arc0")) for k in range(12)
+        frame([Stat("test", str(k))], picture=area(30, 30, other="arc9" if k == 5 else "arc0")) for k in range(12)
     ]
     image = Image.open(save_gif(frames, tmp_path / "a.gif"))
     image.seek(5)

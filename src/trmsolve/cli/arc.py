@@ -249,7 +249,7 @@ def _watched(
     from trmsolve.cli.arc_pictures import frames
 
     drawn = frames(events, task, options)
-    seen, result = show(drawn, asked.color, asked.pace, visible, keep=bool(asked.pictures))
+    seen, result = show(drawn, asked.color, asked.pace, visible, bool(asked.pictures), asked.show_steps is True)
     if asked.pictures:
         asked.pictures.write(seen)
     return result

@@ -9,7 +9,7 @@ import numpy as np
 
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
 from trmsolve.render.caption import duration, percent
-from trmsolve.render.frame import Fact, Frame, Words
+from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.tasks.arc.picture import (
     CHANGED,
     Attempts,
@@ -41,7 +41,7 @@ def frames(
     sizes = attempt_sizes(record)
     width = screen_width(record, sizes)
 
-    def frame(words: Words, shown: Attempts, tests: Sequence[int], step: int = 0, **how: bool | None) -> Frame:
+    def frame(status: StatusText, shown: Attempts, tests: Sequence[int], step: int = 0, **how: bool | None) -> Frame:
         return Frame(
             task_picture(record, shown, width, sizes),
             "arc",
@@ -49,8 +49,8 @@ def frames(
             step,
             options.max_steps,
             seconds=time.monotonic() - began,
-            words=words,
-            closer=zoom_levels(record, shown, tests, width, sizes),
+            status=status,
+            zoom_levels=zoom_levels(record, shown, tests, width, sizes),
             **how,
         )
 
@@ -76,68 +76,70 @@ def frames(
 
 
 # -- words --------------------------------------------------------------------------------------------------------
-def _ready(options: AdaptOptions) -> Words:
-    return Words("adapting to a new task", ("budget", 0.0), (_steps(0, options), _time(0.0, options)))
+def _ready(options: AdaptOptions) -> StatusText:
+    return StatusText("adapting to a new task", ("budget", 0.0), (_steps(0, options), _time(0.0, options)))
 
 
-def _adapting(event: AdaptEvent, options: AdaptOptions) -> Words:
+def _adapting(event: AdaptEvent, options: AdaptOptions) -> StatusText:
     facts = [
         _steps(event.step, options),
-        Fact("loss", f"{event.loss:.3f}"),
-        Fact("pairs", f"{percent(event.accuracy)} right"),
+        Stat("loss", f"{event.loss:.3f}"),
+        Stat("pairs", f"{percent(event.accuracy)} right"),
         *_unseen(event.holdout_accuracy),
         _time(event.seconds, options),
     ]
-    return Words(PHASES[event.phase], ("budget", event.progress), tuple(facts))
+    return StatusText(PHASES[event.phase], ("budget", event.progress), tuple(facts))
 
 
-def _refining(event: RefineEvent, drawn: np.ndarray, tests: int, seconds: float) -> Words:
+def _refining(event: RefineEvent, drawn: np.ndarray, tests: int, seconds: float) -> StatusText:
     unsure, changed = int((event.prediction.confidence < UNSURE).sum()), int((drawn == CHANGED).sum())
     facts = [
-        Fact("unsure", f"{unsure} of {event.prediction.answer.size} cells"),
-        Fact("changed", f"{changed} cell{'' if changed == 1 else 's'}"),
-        *([Fact("test", f"{event.test + 1} of {tests}")] if tests > 1 else []),
-        Fact("time", duration(seconds)),
+        Stat("unsure", f"{unsure} of {event.prediction.answer.size} cells"),
+        Stat("changed", f"{changed} cell{'' if changed == 1 else 's'}"),
+        *([Stat("test", f"{event.test + 1} of {tests}")] if tests > 1 else []),
+        Stat("time", duration(seconds)),
     ]
-    return Words(f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_prob), tuple(facts), unsure)
+    return StatusText(
+        f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_prob), tuple(facts), unsure
+    )
 
 
-def _ended(result: FewShotResult) -> Words:
+def _ended(result: FewShotResult) -> StatusText:
     if result.error:
-        return Words("not answered", ("sure", 0.0), (Fact("error", result.error, False),))
+        return StatusText("not answered", ("sure", 0.0), (Stat("error", result.error, False),))
     answers = getattr(result.task, "answers", None) or [None] * len(result.ranked)
     names = ["votes"] if len(answers) == 1 else [f"test {i}:" for i in range(1, len(answers) + 1)]
     facts = [
         *(_votes(*it, result.num_augmentations) for it in zip(names, result.ranked, answers, strict=False)),
-        Fact("pairs", f"{percent(result.reproduced)} right"),
+        Stat("pairs", f"{percent(result.reproduced)} right"),
         *_unseen(result.holdout_accuracy),
-        Fact("steps", str(result.steps)),
-        Fact("time", duration(result.seconds)),
+        Stat("steps", str(result.steps)),
+        Stat("time", duration(result.seconds)),
     ]
     sure = min((votes[0].confidence for votes in result.ranked if votes), default=0.0)
-    return Words(ENDS[result.solved], ("sure", sure), tuple(facts))
+    return StatusText(ENDS[result.solved], ("sure", sure), tuple(facts))
 
 
-def _votes(name: str, ranked: Sequence[RankedAnswer], answer: Grid | None, views: int) -> Fact:
+def _votes(name: str, ranked: Sequence[RankedAnswer], answer: Grid | None, views: int) -> Stat:
     """How the two attempts at a test came to be, and what they are worth where that is known."""
     counts = [str(vote.votes or "consensus") for vote in ranked[:2]]
     said = f"{' and '.join(counts) or 'none'} of {views}"
     if answer is None:
-        return Fact(name, said)
+        return Stat(name, said)
     which = next(
         (nth for nth, vote in zip(("first", "second"), ranked, strict=False) if is_correct(vote.grid, answer)), ""
     )
-    return Fact(name, f"{said}, {which or 'none'} right", bool(which))
+    return Stat(name, f"{said}, {which or 'none'} right", bool(which))
 
 
-def _steps(steps: int, options: AdaptOptions) -> Fact:
-    return Fact("steps", f"{steps} of {options.steps}" if options.steps else str(steps))
+def _steps(steps: int, options: AdaptOptions) -> Stat:
+    return Stat("steps", f"{steps} of {options.steps}" if options.steps else str(steps))
 
 
-def _time(seconds: float, options: AdaptOptions) -> Fact:
-    return Fact("time", duration(seconds) + (f" of {duration(options.budget)}" if options.budget else ""))
+def _time(seconds: float, options: AdaptOptions) -> Stat:
+    return Stat("time", duration(seconds) + (f" of {duration(options.budget)}" if options.budget else ""))
 
 
-def _unseen(share: float | None) -> list[Fact]:
+def _unseen(share: float | None) -> list[Stat]:
     """Of the demonstration that is left out at first: it tells what an answer is worth."""
-    return [] if share is None else [Fact("unseen", f"{percent(share)} right")]
+    return [] if share is None else [Stat("unseen", f"{percent(share)} right")]

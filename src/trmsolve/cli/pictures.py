@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from trmsolve.inference.options import Result, StepEvent
+from trmsolve.render.console import is_terminal
 from trmsolve.render.frame import Frame
 from trmsolve.tasks.base import Prediction, Puzzle, Task
 from trmsolve.text_io import atomic_write, check_writable
 
+Event = TypeVar("Event")
 Outcome = TypeVar("Outcome")
 MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
@@ -57,10 +60,9 @@ def frames(
     task: Task, events: Iterator[StepEvent | Result], puzzle: Puzzle, max_steps: int
 ) -> Iterator[Frame | Result]:
     """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
-    started = time.monotonic()
     previous: Prediction | None = None
     pending = Frame(task.picture(puzzle.question, None, None), task.name, puzzle.source, 0, max_steps)
-    for event in events:
+    for event, seconds in timed(events):
         if isinstance(event, StepEvent):
             yield pending
             pending = Frame(
@@ -72,31 +74,47 @@ def frames(
                 run=event.run,
                 halt_probability=event.halt_prob,
                 violations=len(task.check(puzzle.question, event.prediction.answer)),
-                open_guess=event.description,
-                seconds=time.monotonic() - started,
+                assumption=event.description,
+                seconds=seconds,
                 solved=event.solved,
             )
             previous = event.prediction
         else:
-            from dataclasses import replace
-
             yield replace(pending, done=True, solved=event.solved)
             yield event
 
 
+def timed(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
+    """Each event with the seconds that computing it and all before it took, without the time they are shown for."""
+    seconds, resumed = 0.0, time.monotonic()
+    for event in events:
+        seconds += time.monotonic() - resumed
+        yield event, seconds
+        resumed = time.monotonic()
+
+
 def show(
-    stream: Iterator[Frame | Outcome], color: str, pace: float, visible: bool, keep: bool
+    stream: Iterator[Frame | Outcome], color: str, pace: float, visible: bool, keep: bool, stay: bool = False
 ) -> tuple[list[Frame], Outcome]:
-    """Play frames on stderr (when visible); returns those to keep, all or none, and what ended them: a result."""
+    """Play frames on stderr (when visible); returns those to keep, all or none, and the result that ended them.
+
+    When stdout is a terminal too, the drawing is removed at its end, because the answer is printed there.
+    stay: with a keyboard, wait at the end until the user ends the view.
+    """
+    from trmsolve.render.keys import Keyboard
     from trmsolve.render.terminal import LiveView
 
-    seen: list[Frame] = []
-    with LiveView(sys.stderr, color, pace) as view:
+    kept: list[Frame] = []
+    transient = sys.stdout is not None and is_terminal(sys.stdout)
+    with (
+        Keyboard() if visible else nullcontext() as keyboard,
+        LiveView(sys.stderr, color, pace, keyboard, transient, stay) as view,
+    ):
         for item in stream:
             if not isinstance(item, Frame):
-                return seen, item
+                return kept, item
             if keep:
-                seen.append(item)
+                kept.append(item)
             if visible:
                 view.show(item)
     raise AssertionError("frames end with a result")

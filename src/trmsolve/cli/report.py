@@ -8,6 +8,8 @@ from typing import Any, TextIO
 from trmsolve.cli.output import JSON_STYLES, JsonRecords, emit, encoded_for
 from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED, echo_err
 from trmsolve.inference.options import Result
+from trmsolve.render.console import console_for, is_terminal
+from trmsolve.render.terminal import colored_answer
 from trmsolve.tasks.base import InvalidPuzzle, Task
 
 MAX_LINES = 64  # lines of a failed grid that a message shows
@@ -16,8 +18,9 @@ MAX_LINES = 64  # lines of a failed grid that a message shows
 class Report:
     """Writes results in one style; without one, in the shape of the input, or as grids on a terminal."""
 
-    def __init__(self, task: Task, style: str | None, stream: TextIO) -> None:
+    def __init__(self, task: Task, style: str | None, stream: TextIO, color: str = "auto") -> None:
         self.task, self.stream = task, stream
+        self.console = console_for(stream, color) if is_terminal(stream) else None
         self.model_fields: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
         self.style = "grid" if style is None and stream.isatty() else style
         self.records = JsonRecords(stream, style) if style is not None and style in JSON_STYLES else None
@@ -55,6 +58,9 @@ class Report:
         before = "\n" if style == "grid" and self.num_grids else ""
         self.num_grids += 1
         text = encoded_for(self.stream, lambda ascii_only: self._answer(result, style, ascii_only))
+        if self.console is not None and style == "grid":
+            assert result.prediction is not None and not isinstance(result.puzzle, InvalidPuzzle)
+            text = colored_answer(text, self.task.picture(result.puzzle.question, result.prediction), self.console)
         return f"{before}{text}\n"
 
     def _answer(self, result: Result, style: str, ascii_only: bool = False) -> str:

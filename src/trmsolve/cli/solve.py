@@ -169,7 +169,7 @@ def _solve(task: Task, args: Args, context: typer.Context, group: ProcessGroup |
     deadline = None if args.timeout is None else time.monotonic() + args.timeout
     summary = Summary()
     with destination(args.output, args.force) as stream:
-        report = Report(task, args.style, stream)
+        report = Report(task, args.style, stream, args.color)
         try:
             for result in _results(task, args, files, deadline, report, group):
                 summary.add(result)
@@ -254,7 +254,7 @@ def _watched(model: Model, source: Iterator[Record], args: Args, deadline: float
         events = model.watch(record, args.options, deadline=deadline)
         max_steps = args.options.max_steps or model.task.max_steps(record.question)
         drawn_frames = frames(model.task, events, record, max_steps)
-        kept, result = show(drawn_frames, args.color, args.pace, visible, keep=bool(args.pictures))
+        kept, result = show(drawn_frames, args.color, args.pace, visible, bool(args.pictures), args.show_steps is True)
         if args.pictures:
             args.pictures.write(kept)
         yield result

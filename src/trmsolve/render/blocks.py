@@ -1,4 +1,8 @@
-"""A solid picture as lines of text: cells as blocks of colour, or as symbols where there is no colour to see."""
+"""A picture as lines of text: cells as symbols between box lines or, for solid pictures, as blocks of colour.
+
+Each kind has several scales; the panel takes the largest that fits. A solid picture that fits at none is shown in part,
+through a Viewport.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +10,125 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from statistics import median_low
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from trmsolve.render.console import Glyphs
-from trmsolve.render.theme import AREAS, INK, Role
-from trmsolve.tasks.base import Cell
+from trmsolve.render.console import Corners, Glyphs
+from trmsolve.render.theme import CHANGES, INK, ROLES, SHADE_STYLES, SOLID_ROLES, terminal_style
+from trmsolve.tasks.base import UNSURE, Cell, Picture
 
 Cells = Sequence[Sequence[Cell]]
 Piece = tuple[str, str]  # characters and their style
+Span = tuple[int, int]  # first, and one past the last
 
 
+def styled(text: str, style: str = "") -> Text:
+    """One line of text. The style is a span, so that it does not extend to text that is appended."""
+    return Text.assemble((text, style), no_wrap=True, end="")
+
+
+# -- grids of symbols ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class GridSize:
+    """Columns before and after a cell's symbol, and whether lines are drawn around boxes."""
+
+    before: int
+    after: int
+    framed: bool
+
+
+GRID_SIZES = (GridSize(1, 1, True), GridSize(0, 1, True), GridSize(0, 1, False), GridSize(0, 0, False))  # largest first
+
+
+def draw_grid(
+    picture: Picture, size: GridSize, glyphs: Glyphs, color: bool, candidates: bool = False, shades: bool = False
+) -> list[Text]:
+    """The picture's lines. Without colour, roles also have their marks where there is a column for them.
+
+    candidates: cells without a confident answer show their candidates, as pencil marks.
+    shades: the background (without colour: the mark) of a cell darkens as its confidence falls.
+    """
+    cells = [[_pencil_mark(cell) for cell in row] for row in picture.cells] if candidates else picture.cells
+    rows, columns = len(cells), len(cells[0]) if cells else 0
+    box_rows, box_columns = picture.box or (rows, columns)
+    symbol = max((cell_len(cell.text) for row in cells for cell in row), default=1) or 1
+    width = size.before + symbol + size.after
+    # Columns of each box; boxes need not divide the grid evenly.
+    widths = [width * min(box_columns, columns - start) for start in range(0, columns, box_columns)]
+
+    lines = [_rule(glyphs.top, widths)] if size.framed else []
+    for r, row in enumerate(cells):
+        if r and r % box_rows == 0 and size.framed:
+            lines.append(_rule(glyphs.middle, widths))
+        line = Text(no_wrap=True, end="")
+        for c, cell in enumerate(row):
+            if c % box_columns == 0 and size.framed:
+                line.append(glyphs.upright, style="dim")
+            elif c and c % box_columns == 0:
+                line.append(" ")
+            _append_cell(line, cell, size, symbol, glyphs, color, shades)
+        if size.framed:
+            line.append(glyphs.upright, style="dim")
+        lines.append(line)
+    return [*lines, _rule(glyphs.bottom, widths)] if size.framed else lines
+
+
+def _pencil_mark(cell: Cell) -> Cell:
+    """The cell itself or, without a confident answer, one that shows its candidates."""
+    is_open = cell.candidates and (cell.role == "blank" or cell.confidence < UNSURE)
+    return Cell(cell.candidates, "blank", cell.confidence) if is_open else cell
+
+
+def _append_cell(
+    line: Text, cell: Cell, size: GridSize, symbol: int, glyphs: Glyphs, color: bool, shades: bool
+) -> None:
+    level = round((len(SHADE_STYLES) - 1) * (1 - min(max(cell.confidence, 0.0), 1.0))) if shades else 0
+    text = glyphs.blank if cell.role == "blank" and not cell.text.strip() else cell.text
+    style = terminal_style(cell, color)
+    if color and shades:
+        style = f"{ROLES[cell.role].color.split(' on ')[0]} {SHADE_STYLES[level]}".strip()
+    around = " ".join(word for word in style.split() if word != "underline")  # lines under symbols only
+    line.append(" " * (size.before + symbol - cell_len(text)), style=around)
+    line.append(text, style=style)
+    if size.after:
+        mark = " " if color else glyphs.shades[level] if shades else ROLES[cell.role].mark
+        line.append(mark + " " * (size.after - 1), style=around if mark == " " else style.replace("underline", ""))
+
+
+def _rule(corners: Corners, widths: list[int]) -> Text:
+    left, across, joint, right = corners
+    return styled(left + joint.join(across * width for width in widths) + right, "dim")
+
+
+def crop(lines: list[Text], width: int, height: int, glyphs: Glyphs) -> list[Text]:
+    """The upper left part of a drawing that fits; `more` at the edges stands for the rest."""
+    cropped = [line.copy() for line in lines[:height]]
+    if len(lines) > height:
+        cropped[-1] = styled(glyphs.more * min(width, cropped[-1].cell_len), "dim")
+    return [fit(line, width, glyphs) for line in cropped]
+
+
+def fit(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """The line itself, shortened in place to the width: a wrapped line would make Rich miscount and smear redraws."""
+    if line.cell_len > width:
+        line.truncate(max(width - 1, 0))
+        line.append(glyphs.more, style="dim")
+    return line
+
+
+# -- areas of colour ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much room a cell gets: columns of text, and how many cells share a line; and whether an edge is drawn.
+    """How a solid picture is drawn. A character is about twice as high as wide: 2 x 1 or 1 x 1/2 is a square."""
 
-    Characters are about twice as tall as wide: one column and half a line make a square, as do two columns and a line.
-    """
-
-    wide: int
-    per_line: int
-    edged: bool
+    wide: int  # columns per cell
+    per_line: int  # cells above each other that share a line
+    edged: bool  # whether an edge is drawn
 
     def extent(self, rows: int, columns: int) -> tuple[int, int]:
-        """Columns and lines of text that so many cells take."""
+        """Columns and lines of text for so many rows and columns of cells."""
         if self.edged:  # the last row of an odd number shares its line with the lower edge
             return columns * self.wide + 2, rows // self.per_line + 2
         return columns * self.wide, -(-rows // self.per_line)
@@ -39,86 +138,87 @@ SYMBOLS = (Scale(1, 1, True), Scale(1, 1, False))
 BLOCKS = (Scale(2, 1, True), Scale(1, 2, True), Scale(1, 2, False))
 
 
-def scales(glyphs: Glyphs, colour: bool) -> tuple[Scale, ...]:
-    """The sizes in which a picture can be drawn, the roomiest first."""
-    return BLOCKS if colour and glyphs.halves else SYMBOLS
+def scales(glyphs: Glyphs, color: bool) -> tuple[Scale, ...]:
+    """The scales at which a solid picture can be drawn, the largest first."""
+    return BLOCKS if color and glyphs.halves else SYMBOLS
 
 
-def draw(cells: Cells, scale: Scale, glyphs: Glyphs, colour: bool) -> list[Text]:
-    """The lines of these cells, as many as scale.extent says.
-
-    Outside a picture is wall, so that its edge, where drawn, is one more row of wall around it, or half of one.
-    """
+def draw(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> list[Text]:
+    """The lines of a solid picture, as many as scale.extent() gives. Its edge is drawn as wall."""
     if scale in SYMBOLS:
-        return [_line(row) for row in _symbols(cells, scale, glyphs, colour)]
-    return [_line(row) for row in (_halves if scale.per_line == 2 else _doubles)(cells, scale, glyphs)]
+        rows = _symbols(cells, scale, glyphs, color)
+    else:
+        rows = (_halves if scale.per_line == 2 else _doubles)(cells, scale, glyphs)
+    return [_line(row) for row in rows]
 
 
-def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, colour: bool) -> Iterable[list[Piece]]:
-    # A blank's style cannot be seen; styled as walls are, it joins them in one span.
-    look = {name: (_style(role, colour) or INK, role.mark.strip()) for name, role in AREAS.items()}
-    top, _, bottom, upright = glyphs.lines
-    edge = [(upright, "dim")] if scale.edged else []
-    across = len(cells[0])
-    if edge:
-        yield [(top[0] + top[1] * across + top[3], "dim")]
+def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterable[list[Piece]]:
+    # A blank's style is invisible; styled as walls are, blanks and walls become one span.
+    looks = {
+        name: (symbol_style(Cell("", name), True, color) or INK, role.mark.strip())
+        for name, role in SOLID_ROLES.items()
+    }
+    edge = [(glyphs.upright, "dim")] if scale.edged else []
+
+    def rule(corners: Corners) -> list[list[Piece]]:
+        return [[(corners[0] + corners[1] * len(cells[0]) + corners[3], "dim")]] if scale.edged else []
+
+    yield from rule(glyphs.top)
     for row in cells:
-        yield [*edge, *((look[cell.role][1] or cell.text, look[cell.role][0]) for cell in row), *edge]
-    if edge:
-        yield [(bottom[0] + bottom[1] * across + bottom[3], "dim")]
+        yield [*edge, *((looks[cell.role][1] or cell.text, looks[cell.role][0]) for cell in row), *edge]
+    yield from rule(glyphs.bottom)
 
 
-def _style(role: Role, colour: bool) -> str:
-    """A symbol's look. A tile's colour may be as dark as the terminal, so the symbol stands on it."""
-    if not colour:
+def symbol_style(cell: Cell, solid: bool, color: bool) -> str:
+    """The style of a cell drawn as a symbol. A tile's colour may be as dark as the terminal: it is the background."""
+    if not solid:
+        return terminal_style(cell, color)
+    role = SOLID_ROLES[cell.role]
+    if not color:
         return role.plain
-    return f"{role.light.ink} on {role.colour}" if role.tile else role.colour
+    return f"{role.light.ink} on {role.color}" if role.tile else role.color
 
 
 def _doubles(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]:
-    upper, lower = glyphs.halves
-    across = len(cells[0]) * scale.wide + 2
-    piece = {name: _area(role.colour, scale.wide, glyphs) for name, role in AREAS.items()}
-    edge = [_area(INK, 1, glyphs)]
-    yield [(lower * across, INK)]
+    upper, lower = glyphs.halves or ("", "")
+    columns = len(cells[0]) * scale.wide + 2
+    pieces = {name: _area(role.color, scale.wide, glyphs) for name, role in SOLID_ROLES.items()}
+    edge = _area(INK, 1, glyphs)
+
+    def piece(cell: Cell) -> Piece:
+        if SOLID_ROLES[cell.role].letter:
+            return f"{cell.text:^{scale.wide}}", f"bold black on {SOLID_ROLES[cell.role].color}"
+        return pieces[cell.role]
+
+    yield [(lower * columns, INK)]
     for row in cells:
-        yield [*edge, *(_lettered(cell, scale) if AREAS[cell.role].letter else piece[cell.role] for cell in row), *edge]
-    yield [(upper * across, INK)]
-
-
-def _lettered(cell: Cell, scale: Scale) -> Piece:
-    return f"{cell.text:^{scale.wide}}", f"bold black on {AREAS[cell.role].colour}"
+        yield [edge, *map(piece, row), edge]
+    yield [(upper * columns, INK)]
 
 
 def _halves(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]:
-    colour = {name: role.colour for name, role in AREAS.items()}
-    rows = [[colour[cell.role] for cell in row] for row in cells]
-    if scale.edged:
-        across = len(rows[0]) + 2
-        rows = [[""] * across, [INK] * across, *([INK, *row, INK] for row in rows), [INK] * across]
+    rows = [[SOLID_ROLES[cell.role].color for cell in row] for row in cells]
+    if scale.edged:  # one more row of wall around the picture, starting at the lower half of a line
+        columns = len(rows[0]) + 2
+        rows = [[""] * columns, [INK] * columns, *([INK, *row, INK] for row in rows), [INK] * columns]
     if len(rows) % 2:
         rows.append([""] * len(rows[0]))
-    pairs: dict[tuple[str, str], Piece] = {}
+    pieces: dict[tuple[str, str], Piece] = {}
     for above, below in zip(rows[::2], rows[1::2], strict=True):
-        line = []
         for pair in zip(above, below, strict=True):
-            if pair not in pairs:
-                pairs[pair] = _pair(*pair, glyphs)
-            line.append(pairs[pair])
-        yield line
+            if pair not in pieces:
+                pieces[pair] = _pair(*pair, glyphs)
+        yield [pieces[pair] for pair in zip(above, below, strict=True)]
 
 
-def _area(colour: str, wide: int, glyphs: Glyphs) -> Piece:
-    """Whole characters of one colour: as background, which leaves no gaps between lines, unless it is INK.
-
-    Blanks are styled as INK, which cannot be seen, and so join the walls around them in one span.
-    """
-    return (" " * wide, f"on {colour}") if colour not in ("", INK) else ((glyphs.full if colour else " ") * wide, INK)
+def _area(color: str, wide: int, glyphs: Glyphs) -> Piece:
+    """Whole characters of one colour: as background, which leaves no gaps between lines, unless it is INK."""
+    return (" " * wide, f"on {color}") if color not in ("", INK) else ((glyphs.full if color else " ") * wide, INK)
 
 
 def _pair(above: str, below: str, glyphs: Glyphs) -> Piece:
     """One character for two colours. INK exists only as a foreground, the page ("") only as a background."""
-    upper, lower = glyphs.halves
+    upper, lower = glyphs.halves or ("", "")
     if above == below:
         return _area(above, 1, glyphs)
     if INK in (above, below) and "" in (above, below):
@@ -130,5 +230,45 @@ def _pair(above: str, below: str, glyphs: Glyphs) -> Piece:
 
 def _line(pieces: Iterable[Piece]) -> Text:
     """Pieces of equal style become one: a span costs far more than a character."""
-    runs = ((style, "".join(text for text, _ in run)) for style, run in groupby(pieces, itemgetter(1)))
-    return Text.assemble(*((text, style) for style, text in runs), no_wrap=True, end="")
+    runs = (("".join(text for text, _ in run), style) for style, run in groupby(pieces, itemgetter(1)))
+    return Text.assemble(*runs, no_wrap=True, end="")
+
+
+# -- pictures larger than the window ------------------------------------------------------------------------------
+class Viewport:
+    """The part of a picture that is shown. It follows the changes, but not at every step.
+
+    It stays while it shows at least half of the changed cells. Otherwise it jumps so that their middle becomes its own:
+    small steps would move the whole screen each time.
+    """
+
+    def __init__(self) -> None:
+        self._top = self._left = -1  # nothing shown yet
+
+    def follow(self, picture: Picture, rows: int, columns: int) -> tuple[Span, Span]:
+        """The rows and the columns to show, at most so many of each. The first row is even, so that two rows that
+        share a line of text keep sharing it."""
+        height, width = len(picture.cells), len(picture.cells[0])
+        rows, columns = min(rows, height), min(columns, width)
+        changed = _positions(picture, CHANGES)
+        if self._top < 0:
+            ends = [name for name, role in SOLID_ROLES.items() if role.letter]
+            self._center(changed or _positions(picture, ends)[:1] or [(height // 2, width // 2)], rows, columns)
+        elif 2 * sum(self._shows(r, c, rows, columns) for r, c in changed) < len(changed):
+            self._center(changed, rows, columns)
+        # Clamped at the end, since the window may have been resized; odd heights are rounded up: the last row is shown.
+        self._top = max(min(self._top, height - rows + (height - rows) % 2), 0) // 2 * 2
+        self._left = max(min(self._left, width - columns), 0)
+        return (self._top, min(self._top + rows, height)), (self._left, self._left + columns)
+
+    def _shows(self, r: int, c: int, rows: int, columns: int) -> bool:
+        return self._top <= r < self._top + rows and self._left <= c < self._left + columns
+
+    def _center(self, positions: list[tuple[int, int]], rows: int, columns: int) -> None:
+        """The middle is a median: a few cells that changed far away do not move it."""
+        self._top = median_low([r for r, _ in positions]) - rows // 2
+        self._left = median_low([c for _, c in positions]) - columns // 2
+
+
+def _positions(picture: Picture, roles: Sequence[str]) -> list[tuple[int, int]]:
+    return [(r, c) for r, row in enumerate(picture.cells) for c, cell in enumerate(row) if cell.role in roles]

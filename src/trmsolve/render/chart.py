@@ -1,6 +1,6 @@
-"""What checkpoints reach, as one SVG of two panels: accuracy by steps, and how far to trust the halting head.
+"""The accuracy of checkpoints as one SVG of two panels: accuracy by steps, and calibration of the halting head.
 
-Each panel is a chart of pygal. It loads nothing, runs no script, and the same figures give the same bytes.
+Each panel is a pygal chart. The file loads nothing and has no script; equal figures give equal bytes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 
 PANEL, PLOT = 500, 400  # pixels: width and height of a panel
 HEADING, ROW, MARGIN = 44, 24, 24  # pixels: above the panels; a row of the legend below them; around all
-NAME = 90  # letters of a name that fit into the legend
-LEAST_DOT, MOST_DOT = 2.5, 12.0  # radius
+NAME = 90  # letters of a name that fit in the legend
+MIN_DOT, MAX_DOT = 2.5, 12.0  # radius
 PERCENT = [{"label": f"{20 * fifth} %", "value": fifth / 5} for fifth in range(6)]
 LOOK = "".join(
     (
@@ -46,7 +46,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Curves:
-    """What is drawn of one checkpoint."""
+    """The figures of one checkpoint."""
 
     name: str
     accepted: Mapping[int, float]  # by steps: share that the rules accept
@@ -55,12 +55,12 @@ class Curves:
     error: float  # expected calibration error; of no meaning without spots
 
 
-def chart(heading: str, step: int, several: Sequence[Curves]) -> str:
-    """The SVG, of one to as many checkpoints as there are COLOURS. step: after which the halting head was asked."""
-    panels = [_element(_accuracy(several)), _element(_trust(several, step))]
+def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
+    """The SVG of up to len(COLOURS) checkpoints. step: the supervision step whose halting probability is shown."""
+    panels = [_svg_element(_accuracy(curves)), _svg_element(_calibration(curves, step))]
     width, bottom = 2 * PANEL + 2 * MARGIN, HEADING + PLOT
-    height = bottom + ROW * len(several) + MARGIN
-    rows = zip(COLOURS, several, strict=False)
+    height = bottom + ROW * len(curves) + MARGIN
+    rows = zip(COLOURS, curves, strict=False)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' role="img" aria-labelledby="title">',
@@ -68,80 +68,80 @@ def chart(heading: str, step: int, several: Sequence[Curves]) -> str:
         f'<rect width="{width}" height="{height}" rx="12" fill="{LIGHT.paper}"/>',
         f'<g font-family="{FONT}" font-size="14" fill="{LIGHT.ink}">',
         _text(MARGIN, 34, shorten(printable(heading), 105), ' font-size="17" font-weight="600"'),
-        *(_row(bottom + ROW * i, *row) for i, row in enumerate(rows)),
+        *(_legend_row(bottom + ROW * i, *row) for i, row in enumerate(rows)),
         "</g>",
-        *(_placed(panel, MARGIN + PANEL * i) for i, panel in enumerate(panels)),
+        *(_positioned(panel, MARGIN + PANEL * i) for i, panel in enumerate(panels)),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _row(top: float, colour: str, one: Curves) -> str:
-    """Of the legend that both panels share."""
+def _legend_row(top: float, colour: str, curve: Curves) -> str:
+    """One row of the legend that both panels share."""
     swatch = f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>'
-    trust = f"expected calibration error {one.error:.3f}" if one.spots else "the halting head was not asked"
-    return swatch + _text(MARGIN + 34, top + 17, f"{shorten(printable(one.name), NAME)} ({trust})")
+    trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
+    return swatch + _text(MARGIN + 34, top + 17, f"{shorten(printable(curve.name), NAME)} ({trust})")
 
 
 def _text(x: float, y: float, text: str, look: str = "") -> str:
     return f'<text x="{x}" y="{y}"{look}>{escape(text)}</text>'
 
 
-def _placed(panel: str, x: float) -> str:
+def _positioned(panel: str, x: float) -> str:
     return f'<svg x="{x}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>'
 
 
-def _accuracy(several: Sequence[Curves]) -> pygal.XY:
-    dotted = any(one.exact is not None for one in several)
-    made = _plot(
+def _accuracy(curves: Sequence[Curves]) -> pygal.XY:
+    dotted = any(curve.exact is not None for curve in curves)
+    plot = _plot(
         "accuracy",
-        several,
+        curves,
         twice=dotted,
         title="Accuracy of the plain recursion",
         x_title="supervision steps" + (" (dotted: exact match)" if dotted else ""),
         y_title="accepted by the rules",
     )
-    steps = sorted({k for one in several for k in one.accepted})
-    made.x_labels = [{"label": str(k), "value": log2(k)} for k in steps]
-    for one in several:
-        made.add(None, [_at(log2(k), share, f"{k} steps") for k, share in sorted(one.accepted.items())])
+    steps = sorted({k for curve in curves for k in curve.accepted})
+    plot.x_labels = [{"label": str(k), "value": log2(k)} for k in steps]
+    for curve in curves:
+        plot.add(None, [_at(log2(k), share, f"{k} steps") for k, share in sorted(curve.accepted.items())])
         if dotted:
-            exact = sorted((one.exact or {}).items())
+            exact = sorted((curve.exact or {}).items())
             points = [_at(log2(k), share, f"{k} steps, exact match") for k, share in exact]
-            made.add(None, points, stroke_style={"dasharray": "2, 5"}, dots_size=2)
-    return made
+            plot.add(None, points, stroke_style={"dasharray": "2, 5"}, dots_size=2)
+    return plot
 
 
-def _trust(several: Sequence[Curves], step: int) -> pygal.XY:
-    made = _plot(
+def _calibration(curves: Sequence[Curves], step: int) -> pygal.XY:
+    plot = _plot(
         "trust",
-        several,
+        curves,
         before=(LIGHT.faint,),
         title=f"The halting head after {step} steps",
         x_title="predicted probability (dot's area: puzzles)",
         y_title="share that is right",
     )
-    made.x_labels = PERCENT
-    made.add(None, [(0, 0), (1, 1)], show_dots=False, stroke_style={"dasharray": "6, 4"})
-    most = max((spot.puzzles for one in several for spot in one.spots), default=1)
-    for one in several:
+    plot.x_labels = PERCENT
+    plot.add(None, [(0, 0), (1, 1)], show_dots=False, stroke_style={"dasharray": "6, 4"})
+    most = max((spot.puzzles for curve in curves for spot in curve.spots), default=1)
+    for curve in curves:
         points = []
-        for spot in one.spots:
-            radius = max(LEAST_DOT, MOST_DOT * sqrt(spot.puzzles / most))
+        for spot in curve.spots:
+            radius = max(MIN_DOT, MAX_DOT * sqrt(spot.puzzles / most))
             points.append(_at(spot.predicted, spot.right, f"{spot.puzzles} puzzles") | {"node": {"r": f"{radius:.1f}"}})
-        made.add(None, points)
-    return made
+        plot.add(None, points)
+    return plot
 
 
-def _at(x: float, y: float, says: str) -> dict[str, Any]:
-    return {"value": (x, y), "label": says}
+def _at(x: float, y: float, label: str) -> dict[str, Any]:
+    return {"value": (x, y), "label": label}
 
 
 def _plot(
-    name: str, several: Sequence[Curves], before: tuple[str, ...] = (), twice: bool = False, **words: str
+    name: str, curves: Sequence[Curves], before: tuple[str, ...] = (), twice: bool = False, **titles: str
 ) -> pygal.XY:
-    """An empty chart whose further series take the colours `before`, then one for each checkpoint, or one twice."""
-    own = [colour for colour in COLOURS[: len(several)] for _ in range(1 + twice)]
+    """An empty chart. Its series take the colours `before`, then one per checkpoint (`twice`: for two series)."""
+    own = [colour for colour in COLOURS[: len(curves)] for _ in range(1 + twice)]
     style = Style(
         colors=(*before, *own),
         background="transparent",
@@ -162,7 +162,7 @@ def _plot(
         stroke_width="2",
         dot_opacity="1",
     )
-    made = pygal.XY(
+    plot = pygal.XY(
         style=style,
         css=("file://style.css", "file://graph.css", f"inline:{LOOK.format(name=name)}"),
         js=(),
@@ -174,13 +174,13 @@ def _plot(
         show_legend=False,
         width=PANEL,
         height=PLOT,
-        **words,
+        **titles,
     )
-    made.uuid = name  # random otherwise
-    return made
+    plot.uuid = name  # random otherwise
+    return plot
 
 
-def _element(made: pygal.XY) -> str:
-    """The chart as part of another document, without the date, which is a comment, and the settings of a script."""
-    text = made.render(is_unicode=True, disable_xml_declaration=True)
+def _svg_element(plot: pygal.XY) -> str:
+    """The chart as an element of another document, without comments (a date) and scripts."""
+    text = plot.render(is_unicode=True, disable_xml_declaration=True)
     return re.sub(r"<!--.*?-->|<script.*?</script>", "", text, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""What a stream can show: colours, frames made of lines, a cursor that moves. Decided here for every terminal view."""
+"""What a stream can show: colours, box drawing, a cursor that moves. Decided here for every terminal view."""
 
 from __future__ import annotations
 
@@ -6,34 +6,42 @@ import os
 from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 
 COLORS = ("auto", "always", "never")
+Corners = tuple[str, str, str, str]  # left end, line, joint, right end
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The characters a drawing is made of. `lines`: top, middle, bottom as left, across, joint, right; then upright."""
+    """The characters a drawing is made of."""
 
-    lines: tuple[str, str, str, str]
+    top: Corners
+    middle: Corners
+    bottom: Corners
+    upright: str
     full: str
     empty: str
     blank: str
     dot: str  # between the parts of a line
     more: str  # something was left out
-    spark: str  # eight heights; "" where none can be shown
-    halves: str = "▀▄"  # upper and lower half of a character; "" where colour cannot fill half of one
+    spark: str  # eight heights; "" where there are none
+    shades: str = " ░▒▓"  # from certain to doubtful
+    halves: tuple[str, str] | None = ("▀", "▄")  # upper and lower half of a character; None: not available
 
 
-UNICODE = Glyphs(("┌─┬┐", "├─┼┤", "└─┴┘", "│"), "█", "░", "·", "·", "…", "▁▂▃▄▅▆▇█")
-OLD_DOS = Glyphs(("┌─┬┐", "├─┼┤", "└─┴┘", "│"), "█", "░", "·", "·", ">", "")  # cp437 and cp850 hold these
-ASCII = Glyphs(("+-++", "+-++", "+-++", "|"), "#", "-", ".", "-", ">", "", "")
+_BOX: tuple[Corners, Corners, Corners] = (("┌", "─", "┬", "┐"), ("├", "─", "┼", "┤"), ("└", "─", "┴", "┘"))
+_RULE: Corners = ("+", "-", "+", "+")
+UNICODE = Glyphs(*_BOX, "│", "█", "░", "·", "·", "…", "▁▂▃▄▅▆▇█")
+OLD_DOS = Glyphs(*_BOX, "│", "█", "░", "·", "·", ">", "")  # cp437 and cp850 hold these
+ASCII = Glyphs(_RULE, _RULE, _RULE, "|", "#", "-", ".", "-", ">", "", " .:%", None)
 
 
 def console_for(stream: TextIO, color: str = "auto") -> Console:
     """A Rich console that writes to `stream` as --color, NO_COLOR, FORCE_COLOR and TERM ask.
 
-    auto:   colours on a terminal; NO_COLOR takes the colours away (weight and underline stay), FORCE_COLOR adds them.
+    auto:   colours on a terminal; NO_COLOR removes them (weight and underline stay), FORCE_COLOR adds them.
     always: colours, also into a pipe.
     never:  no styling at all.
 
@@ -44,20 +52,23 @@ def console_for(stream: TextIO, color: str = "auto") -> Console:
         raise ValueError(f"color must be one of {', '.join(COLORS)}, not {color!r}")
     terminal = is_terminal(stream)
     no_color = color == "auto" and bool(os.environ.get("NO_COLOR"))
-    forced = color == "always" or (color == "auto" and not no_color and _wants_color())
-    if color == "never":
-        system = None
-    elif forced:
-        system = "standard"  # our colours are the sixteen named ones, so nothing richer is ever needed
-    else:
-        system = "auto" if terminal else None
+    forced = color == "always" or (
+        color == "auto" and not no_color and os.environ.get("FORCE_COLOR") not in (None, "", "0")
+    )
+    # Our colours are close to the sixteen named ones, so where colour is forced, "standard" is enough.
+    system = None if color == "never" else "standard" if forced else "auto" if terminal else None
     return Console(
-        file=stream, force_terminal=terminal, color_system=system, no_color=no_color, highlight=False, soft_wrap=False
+        file=stream,
+        force_terminal=terminal,
+        color_system=system,  # type: ignore[arg-type]  # a Literal
+        no_color=no_color,
+        highlight=False,
+        soft_wrap=False,
     )
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person is looking at the stream."""
+    """Whether the stream is a terminal."""
     try:
         return stream.isatty()
     except (AttributeError, ValueError):  # no file at all, or closed
@@ -69,23 +80,37 @@ def is_live(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal
 
 
+def start_live(renderable: RenderableType, console: Console, transient: bool = False) -> Live:
+    """Start to redraw in place on request. transient: stop() removes the drawing.
+
+    Rich would send the program's own print() to this stream too, unless both redirects are off.
+    """
+    live = Live(
+        renderable,
+        console=console,
+        auto_refresh=False,
+        transient=transient,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    try:
+        live.start(refresh=True)
+    except BaseException:  # Ctrl-C between hiding the cursor and returning
+        live.stop()
+        raise
+    return live
+
+
 def has_color(console: Console) -> bool:
-    """Whether colours reach the reader; if not, marks have to."""
+    """Whether the reader sees colours; if not, marks replace them."""
     return console.color_system is not None and not console.no_color
 
 
 def glyphs_for(console: Console) -> Glyphs:
-    """The best drawing characters that the stream's encoding can take (a Windows pipe is cp1252: none of them)."""
+    """The best drawing characters that the stream's encoding holds (a Windows pipe is cp1252: none of them)."""
     for glyphs in (UNICODE, OLD_DOS):
-        text = (
-            "".join(glyphs.lines)
-            + glyphs.full
-            + glyphs.empty
-            + glyphs.blank
-            + glyphs.more
-            + glyphs.spark
-            + glyphs.halves
-        )
+        text = "".join((*glyphs.top, *glyphs.middle, *glyphs.bottom, glyphs.upright, glyphs.full, glyphs.empty))
+        text += glyphs.blank + glyphs.more + glyphs.spark + glyphs.shades + "".join(glyphs.halves or ())
         if encodable(text, console.encoding) == text:
             return glyphs
     return ASCII
@@ -97,7 +122,3 @@ def encodable(text: str, encoding: str) -> str:
         return text.encode(encoding, "replace").decode(encoding)
     except LookupError:  # an encoding Python does not know
         return text.encode("ascii", "replace").decode("ascii")
-
-
-def _wants_color() -> bool:
-    return os.environ.get("FORCE_COLOR", "") not in ("", "0")

@@ -1,6 +1,7 @@
 """One moment of a solve, ready to be drawn: the only thing the views know.
 
-The command line turns the solver's steps into frames; the terminal, SVG, GIF and HTML views turn frames into pictures.
+The command line turns the solver's events into frames; the terminal, SVG, GIF and HTML views draw frames. A frame also
+words what is written beside its picture, so that every view has the same sentences.
 """
 
 from __future__ import annotations
@@ -8,51 +9,145 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from trmsolve.render.caption import count, duration, joined, percent, printable, shorten, wrapped
 from trmsolve.tasks.base import Picture
 
 
-class Fact(NamedTuple):
-    """One thing to know about a frame: a name of at most seven letters, and what is to be said under it."""
+class Stat(NamedTuple):
+    """One named value of a frame."""
 
-    name: str
+    name: str  # at most seven letters
     value: str
     good: bool | None = None  # good news, bad news, or neither
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What is said of a frame that is no step towards a grid without broken rules."""
+class StatusText:
+    """The text of a frame that is no step towards a grid without broken rules (test-time training)."""
 
-    state: str  # where in the solve we are; of the last frame, how it ended
-    meter: tuple[str, float]  # what the bar measures, at most seven letters, and how full it is, 0 .. 1
-    facts: tuple[Fact, ...]  # everything else, the weightiest first
-    unsure: int = 0  # cells; their number over the steps is drawn as a row of bars
+    state: str  # the phase of the solve; in the last frame, how it ended
+    meter: tuple[str, float]  # what the bar measures, at most seven letters, and its value, 0 .. 1
+    stats: tuple[Stat, ...]  # everything else, the most important first
+    unsure: int = 0  # cells; drawn over the steps as a row of bars
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The grid after one step and what is known about it."""
+    """The grid after one step, with its figures."""
 
     picture: Picture
     task: str
     source: str  # "file:line" of the puzzle
-    step: int  # k, counted from 1 within a run; 0 = the question before any step
+    step: int  # k, from 1 within a run; 0: the question before any step
     max_steps: int
-    run: int = 0  # 0 = plain recursion, i = i-th restart
-    halt_probability: float = 0.0  # the halting head: "the whole answer is right"
-    violations: int = 0  # rules still broken
-    open_guess: str = ""  # what this run takes as given without proof, e.g. "assuming r3c5=7"
+    run: int = 0  # 0: the first run, i: the i-th restart
+    halt_probability: float = 0.0  # of the halting head: "the whole answer is correct"
+    violations: int = 0  # broken rules
+    assumption: str = ""  # what this run takes as given without proof, for example "assuming r3c5=7"
     seconds: float = 0.0  # since the solve began
-    solved: bool | None = False  # the answer passes the rules; None: nobody can tell
+    solved: bool | None = False  # the answer passes the rules; None: unknown
     done: bool = False  # the last frame of this puzzle
-    words: Words | None = None  # None: what the numbers above say
-    closer: tuple[Picture, ...] = ()  # the same with ever less around it, for windows that the picture does not fit
+    status: StatusText | None = None  # None: text made from the figures above
+    zoom_levels: tuple[Picture, ...] = ()  # the picture with ever less context, for windows that it does not fit
 
     def count(self, role: str) -> int:
-        """How many cells of the picture have this role."""
+        """Number of cells with this role."""
         return sum(cell.role == role for row in self.picture.cells for cell in row)
 
     @property
     def roles(self) -> set[str]:
         """The roles that occur in the picture (for legends)."""
         return {cell.role for row in self.picture.cells for cell in row}
+
+    @property
+    def heading(self) -> str:
+        """Which puzzle this is."""
+        return " ".join(printable(part) for part in (self.task, self.source) if part)
+
+    @property
+    def state(self) -> str:
+        """How the solve ended or, before that, how far it is."""
+        return self.verdict() or (printable(self.status.state) if self.status else f"step {self._step_text}")
+
+    def verdict(self, brief: bool = False) -> str:
+        """How the solve ended, "" before that. brief: without the figures that stats() also has."""
+        if not self.done:
+            return ""
+        if self.status:
+            return printable(self.status.state)
+        if not self.solved:
+            broken = count(self.violations, "rule")
+            return "not solved" if brief or not self.violations else f"not solved: {broken} broken"
+        return f"solved at step {self.step}" + (f" of restart {self.run}" if self.run and not brief else "")
+
+    @property
+    def outcome(self) -> str:
+        """ "good" or "bad"; "" before the end and where the outcome is unknown."""
+        return "" if not self.done or self.solved is None else "good" if self.solved else "bad"
+
+    @property
+    def meter(self) -> tuple[str, float]:
+        """What the bar measures, and its value, 0 .. 1."""
+        name, share = self.status.meter if self.status else ("halting", self.halt_probability)
+        return name, min(max(share, 0.0), 1.0)
+
+    def stats(self) -> list[Stat]:
+        """Named values, for a column beside the picture."""
+        if self.status:
+            return [Stat(name, printable(value), good) for name, value, good in self.status.stats]
+        return [
+            Stat("step", self._step_text),
+            Stat("rules", self.rules_text, not self.violations),
+            Stat("run", self._run_text),
+            Stat("guess", printable(self.assumption) or "none"),
+            Stat("time", duration(self.seconds)),
+        ]
+
+    def details(self) -> list[str]:
+        """Everything except the state and the meter, in parts."""
+        if self.status:
+            return [f"{name} {value}" for name, value, _ in self.stats()]
+        broken = f"{count(self.violations, 'rule')} broken" if self.violations else "no rule broken"
+        return ["all rules hold" if self.solved and not self.violations else broken, self.run_text, self.stats()[-1][1]]
+
+    def paragraph(self, length: int) -> list[str]:
+        """The details in lines of at most `length` characters; without a StatusText in one line, shortened."""
+        if self.status is None:
+            return [shorten(joined(self.details()), length)]
+        return wrapped(self.details(), length)
+
+    def sentence(self) -> str:
+        """Everything on one line, for summaries and screen readers."""
+        name, share = self.meter
+        meter = f"{name if self.status else 'halting probability'} {percent(share)}"
+        return joined([self.state, meter, *self.details()])
+
+    @property
+    def remaining(self) -> int:
+        """Broken rules or unsure cells: the height of this step's bar in the history."""
+        return self.status.unsure if self.status else self.violations
+
+    @property
+    def history_title(self) -> str:
+        """What `remaining` counts."""
+        return "Unsure cells at each step" if self.status else "Rules broken at each step"
+
+    @property
+    def rules_text(self) -> str:
+        """The number of broken rules in words."""
+        if self.violations == 0:
+            return "all hold" if self.solved else "none broken"
+        return f"{self.violations} still broken"
+
+    @property
+    def run_text(self) -> str:
+        """Which run this is, and its assumption."""
+        return f"{self._run_text}, {printable(self.assumption)}" if self.assumption else self._run_text
+
+    @property
+    def _run_text(self) -> str:
+        return f"restart {self.run}" if self.run else "plain recursion"
+
+    @property
+    def _step_text(self) -> str:
+        return f"{self.step} of at most {self.max_steps}"

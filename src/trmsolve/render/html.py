@@ -1,8 +1,7 @@
-"""The refinement as one web page that needs nothing else: a step slider, a play button, the arrow keys.
+"""The refinement as one self-contained web page: a step slider, a play button, the arrow keys.
 
-The page holds its frames as data and redraws one table, or, for solid pictures, one SVG of a path per role; the last
-frame is already there when the page arrives, so that it shows the answer without scripts too. It loads nothing and can
-be opened from a disk or sent by mail.
+The page has its frames as data and redraws one table or, for solid pictures, one SVG with a path per role. The last
+frame is part of the page itself, so that it shows the answer without scripts too. It loads nothing.
 """
 
 from __future__ import annotations
@@ -13,58 +12,66 @@ from html import escape
 from importlib.resources import files
 
 from trmsolve.render import caption
-from trmsolve.render.areas import shapes
 from trmsolve.render.frame import Frame
-from trmsolve.render.theme import DARK, FONT, LIGHT, ROLES, Page, Role, haze, in_legend_order, looks, paint, sample
+from trmsolve.render.svg import shapes
+from trmsolve.render.theme import (
+    DARK,
+    FONT,
+    LIGHT,
+    ROLES,
+    PageColors,
+    Role,
+    confidence_shade,
+    legend_cell,
+    legend_roles,
+    page_colors,
+    role_table,
+)
 from trmsolve.tasks.base import Cell
 
 ABOUT = 'aria-label="The grid at the chosen step"'
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # as JavaScript's parseInt(digit, 36) reads them
-PIXELS = 10  # of a solid cell; the page scales them
+PIXELS = 10  # per cell of a solid picture; the page scales them
 
 
 def html(frames: Sequence[Frame]) -> str:
     """The frames as an HTML document."""
-    last, solid = frames[-1], frames[-1].picture.solid
-    layers = sorted(set().union(*(frame.roles for frame in frames)))
+    last = frames[-1]
+    roles = set().union(*(frame.roles for frame in frames))
+    layers = sorted(roles)
     parts = {
-        "TITLE": escape(caption.heading(last)),
+        "TITLE": escape(last.heading),
         "CSS": _css(last),
-        "GRID": _drawing(last, layers) if solid else _table(last),
-        "STATE": escape(caption.state(last)),
-        "DETAILS": escape(caption.joined(caption.details(last))),
-        "METER": caption.meter(last)[0],
-        "HISTORY": caption.history(last),
-        "LEGEND": _legend(frames),
+        "GRID": _svg(last, layers) if last.picture.solid else _table(last),
+        "STATE": escape(last.state),
+        "DETAILS": escape(caption.joined(last.details())),
+        "METER": last.meter[0],
+        "HISTORY": last.history_title,
+        "LEGEND": _legend(roles, role_table(last.picture)),
         "LAST": str(len(frames) - 1),
-        "PAINT": _part("paint_areas.js" if solid else "paint_table.js"),
         "DATA": _data(frames, layers),
     }
-    # One pass over the template: text that was put in is never searched for the next placeholder.
-    head, *rest = _part("page.html").split("{{")
-    out = [head]
+    # One pass over the template: inserted text is never searched for the next placeholder.
+    head, *rest = files("trmsolve.render").joinpath("page.html").read_text(encoding="utf-8").split("{{")
+    pieces = [head]
     for piece in rest:
         name, tail = piece.split("}}", 1)
-        out += [parts[name], tail]
-    return "".join(out)
-
-
-def _part(name: str) -> str:
-    return files("trmsolve.render").joinpath(name).read_text(encoding="utf-8")
+        pieces += [parts[name], tail]
+    return "".join(pieces)
 
 
 def _data(frames: Sequence[Frame], layers: list[str]) -> str:
     """The frames as JSON for the script; "<" is escaped so that no text can end the script element."""
     records = [
         {
-            "state": caption.state(frame),
-            "details": caption.joined(caption.details(frame)),
-            "end": caption.tone(frame),
-            "meter": caption.meter(frame)[0],
-            "share": round(caption.meter(frame)[1], 4),
-            "percent": caption.percent(caption.meter(frame)[1]),
-            "left": caption.left(frame),
-            "cells": _digits(frame, layers) if frame.picture.solid else _symbols(frame),
+            "state": frame.state,
+            "details": caption.joined(frame.details()),
+            "end": frame.outcome,
+            "meter": frame.meter[0],
+            "share": round(frame.meter[1], 4),
+            "percent": caption.percent(frame.meter[1]),
+            "left": frame.remaining,
+            "cells": _layer_digits(frame, layers) if frame.picture.solid else _cell_records(frame),
         }
         for frame in frames
     ]
@@ -72,44 +79,37 @@ def _data(frames: Sequence[Frame], layers: list[str]) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _symbols(frame: Frame) -> list[list[str | float]]:
+def _cell_records(frame: Frame) -> list[list[str | float]]:
     return [
-        [cell.text, cell.role, round(haze(cell), 2), label(cell, r, c)]
+        [cell.text, cell.role, round(confidence_shade(cell), 2), _label(cell, r, c)]
         for r, row in enumerate(frame.picture.cells)
         for c, cell in enumerate(row)
     ]
 
 
-def _digits(frame: Frame, layers: list[str]) -> str:
-    """Each cell's role as one digit, its place among the layers: a maze has thousands of cells, and many steps."""
-    digit = dict(zip(layers, DIGITS, strict=False))
-    return "".join(digit[cell.role] for row in frame.picture.cells for cell in row)
+def _layer_digits(frame: Frame, layers: list[str]) -> str:
+    """One digit per cell, the index of its role in `layers`: a maze has thousands of cells and many steps."""
+    digits = dict(zip(layers, DIGITS, strict=False))
+    return "".join(digits[cell.role] for row in frame.picture.cells for cell in row)
 
 
-def label(cell: Cell, row: int, column: int) -> str:
-    """What a cell is, in words: the tooltip, and what a screen reader says."""
-    said = [f"row {row + 1} column {column + 1}", cell.text or "open", ROLES[cell.role].word]
-    said += [caption.percent(cell.confidence)] if cell.confidence < 1 else []
-    return ", ".join(part for part in said if part)
+def _label(cell: Cell, row: int, column: int) -> str:
+    """A cell in words: the tooltip, and what a screen reader reads."""
+    parts = [f"row {row + 1} column {column + 1}", cell.text or "open", ROLES[cell.role].word]
+    parts += [caption.percent(cell.confidence)] if cell.confidence < 1 else []
+    return ", ".join(part for part in parts if part)
 
 
 def _table(frame: Frame) -> str:
     rows = []
     for r, row in enumerate(frame.picture.cells):
         cells = "".join(
-            f'<td class="{cell.role}{_edges(frame, r, c)}" title="{escape(label(cell, r, c))}"'
-            f' style="--haze:{haze(cell):.2f}">{escape(cell.text)}</td>'
+            f'<td class="{cell.role}{_edges(frame, r, c)}" title="{escape(_label(cell, r, c))}"'
+            f' style="--shade:{confidence_shade(cell):.2f}">{escape(cell.text)}</td>'
             for c, cell in enumerate(row)
         )
         rows.append(f"<tr>{cells}</tr>")
     return "\n".join([f'<table id="grid" {ABOUT}><tbody>', *rows, "</tbody></table>"])
-
-
-def _drawing(frame: Frame, layers: list[str]) -> str:
-    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
-    box = f"0 0 {columns * PIXELS} {rows * PIXELS}"
-    parts = shapes(frame.picture, layers, PIXELS)
-    return "\n".join([f'<svg id="grid" viewBox="{box}" role="img" {ABOUT}>', *parts, "</svg>"])
 
 
 def _edges(frame: Frame, r: int, c: int) -> str:
@@ -120,41 +120,45 @@ def _edges(frame: Frame, r: int, c: int) -> str:
     return (" top" if r % high == 0 else "") + (" left" if c % wide == 0 else "")
 
 
-def _legend(frames: Sequence[Frame]) -> str:
-    table = looks(frames[-1].picture)
-    samples = [(name, sample(name, table)) for name in in_legend_order(set().union(*(f.roles for f in frames)), table)]
+def _svg(frame: Frame, layers: list[str]) -> str:
+    rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
+    box = f"0 0 {columns * PIXELS} {rows * PIXELS}"
+    parts = shapes(frame.picture, layers, PIXELS)
+    return "\n".join([f'<svg id="grid" viewBox="{box}" role="img" {ABOUT}>', *parts, "</svg>"])
+
+
+def _legend(roles: set[str], table: dict[str, Role]) -> str:
+    cells = [legend_cell(name, table) for name in legend_roles(roles, table)]
     return "".join(
-        f'<li><span class="sample {name}" style="--haze:{haze(it, table):.2f}" aria-hidden="true">'
-        f"{it.text or '&nbsp;'}</span>{table[name].word}</li>"
-        for name, it in samples
+        f'<li><span class="sample {cell.role}" style="--shade:{confidence_shade(cell, table):.2f}" aria-hidden="true">'
+        f"{cell.text or '&nbsp;'}</span>{table[cell.role].word}</li>"
+        for cell in cells
     )
 
 
 def _css(frame: Frame) -> str:
-    rows, columns, table = len(frame.picture.cells), len(frame.picture.cells[0]), looks(frame.picture)
+    rows, columns, table = len(frame.picture.cells), len(frame.picture.cells[0]), role_table(frame.picture)
     accent = "changed-ground" if frame.picture.solid else "changed"
     sizes = f"--side:{max(rows, columns)};--rows:{rows};--columns:{columns};--accent:var(--{accent})"
-    out = [
+    rules = [
         f":root{{--font:{FONT};{sizes};{_variables(LIGHT, table)}}}",
         f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK, table)}}}}}",
     ]
     for name, role in table.items():
-        rules = [f"color:var(--{name})", f"--ground:var(--{name}-ground)"]
-        rules += ["font-weight:700"] if role.bold else []
-        rules += ["font-style:italic"] if role.italic else []
-        rules += ["text-decoration:underline", "text-underline-offset:.15em"] if role.underline else []
-        if role.corner:
-            rules.append("background-image:linear-gradient(45deg,transparent 82%,currentColor 82.5%)")
-        out.append(f".{name}{{{';'.join(rules)}}}")
+        styles = [f"color:var(--{name})", f"--ground:var(--{name}-ground)"]
+        styles += ["font-weight:700"] * role.bold + ["font-style:italic"] * role.italic
+        styles += ["text-decoration:underline", "text-underline-offset:.15em"] * role.underline
+        styles += ["background-image:linear-gradient(45deg,transparent 82%,currentColor 82.5%)"] * role.corner
+        rules.append(f".{name}{{{';'.join(styles)}}}")
         if frame.picture.solid:
-            out.append(f".{name}-ground{{fill:var(--{name}-ground)}}")
-    return "\n".join(out)
+            rules.append(f".{name}-ground{{fill:var(--{name}-ground)}}")
+    return "\n".join(rules)
 
 
-def _variables(page: Page, table: dict[str, Role]) -> str:
-    names = ("paper", "ink", "faint", "thin", "thick", "haze", "good", "bad", "track")
-    out = [f"--{'mist' if name == 'haze' else name}:{getattr(page, name)}" for name in names]
+def _variables(page: PageColors, table: dict[str, Role]) -> str:
+    names = ("paper", "ink", "faint", "thin", "thick", "shade", "good", "bad", "track")
+    pairs = [f"--{'doubt' if name == 'shade' else name}:{getattr(page, name)}" for name in names]
     for name in table:
-        colours = paint(name, page, table)
-        out += [f"--{name}:{colours.ink}", f"--{name}-ground:{colours.fill or page.paper}"]
-    return ";".join(out)
+        colors = page_colors(name, page, table)
+        pairs += [f"--{name}:{colors.ink}", f"--{name}-ground:{colors.fill or page.paper}"]
+    return ";".join(pairs)

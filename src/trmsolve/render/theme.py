@@ -1,13 +1,11 @@
-"""What a cell's role looks like, in every view: one table.
+"""What a cell's role looks like in every view: one table per kind of picture.
 
-A role is told apart twice: by colour, and by something that survives without it (weight, slant, a line, or, where not
-even those exist, a mark after the symbol). Terminals get the palette's own named colours, which their owner has chosen
-to suit the background; the pictures get hex colours for a light and a dark page, each readable there (WCAG AA, tested).
+A role is told apart twice: by colour, and by something that survives without colour (weight, slant, a line or, where
+these do not exist either, a mark after the symbol). Terminals get the named colours of their own palette; files get hex
+colours for a light and a dark page, each readable there (WCAG AA, tested).
 
-Pictures whose cells are areas of colour (mazes, ARC) have tables of their own: there the fill is what is seen, so any
-two fills can be told apart, also by the colour-blind (tested), and only a few cells keep their symbols.
-
-A new task adds its roles as rows here; the views need no change for them.
+Pictures whose cells are areas of colour (mazes, ARC) have tables of their own: any two fills can be told apart, also by
+the colour-blind (tested), and only a few cells keep their symbols. A new task adds its roles as rows here.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from trmsolve.tasks.base import Cell, Picture
 
 
 @dataclass(frozen=True, slots=True)
-class Paint:
-    """Colours of one role on one kind of page; `fill` "" lets the page shine through."""
+class Colors:
+    """Hex colours of one role on one kind of page; `fill` "": the page's own."""
 
     ink: str
     fill: str = ""
@@ -28,85 +26,85 @@ class Paint:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One row of the table."""
+    """One row of a table."""
 
-    word: str  # its name in legends; "": explains itself
-    colour: str  # Rich style on a terminal with colours
+    word: str  # its name in legends; "": needs no explanation
+    color: str  # Rich style on a terminal with colours
     plain: str  # Rich style without colours
     mark: str  # character after the symbol where there are no colours; " " for none
-    light: Paint
-    dark: Paint
+    light: Colors
+    dark: Colors
     bold: bool = False
     italic: bool = False
     underline: bool = False
     corner: bool = False  # a filled corner in the cell
-    doubtful: bool = False  # the less confidence, the deeper the haze behind the symbol
+    shaded: bool = False  # the less confidence, the darker the shade behind the symbol
     letter: bool = False  # solid pictures: the cell keeps its symbol
-    tile: bool = False  # solid pictures: every cell has an outline, so that they can be counted
+    tile: bool = False  # solid pictures: every cell has an outline, so that cells can be counted
 
 
 ROLES: dict[str, Role] = {
-    "given": Role("given", "bold", "bold", "'", Paint("#1f2328", "#eef0f3"), Paint("#f0f3f6", "#21272f"), bold=True),
-    "answer": Role("settled", "green", "", " ", Paint("#12653a"), Paint("#57d39a"), doubtful=True),
+    "given": Role("given", "bold", "bold", "'", Colors("#1f2328", "#eef0f3"), Colors("#f0f3f6", "#21272f"), bold=True),
+    "answer": Role("settled", "green", "", " ", Colors("#12653a"), Colors("#57d39a"), shaded=True),
     "changed": Role(
         "changed",
         "bold bright_white on blue",
         "reverse",
         "*",
-        Paint("#0b4fc4", "#d6e6ff"),
-        Paint("#a5cdff", "#173d73"),
+        Colors("#0b4fc4", "#d6e6ff"),
+        Colors("#a5cdff", "#173d73"),
         underline=True,
     ),
     "unsure": Role(
-        "unsure", "italic magenta", "dim italic", "?", Paint("#6b35b8"), Paint("#c9a8ff"), italic=True, doubtful=True
+        "unsure", "italic magenta", "dim italic", "?", Colors("#6b35b8"), Colors("#c9a8ff"), italic=True, shaded=True
     ),
     "conflict": Role(
         "conflict",
         "bold underline red",
         "bold underline",
         "!",
-        Paint("#b3141d", "#ffdcdc"),
-        Paint("#ff9c99", "#551c20"),
+        Colors("#b3141d", "#ffdcdc"),
+        Colors("#ff9c99", "#551c20"),
         bold=True,
         corner=True,  # not a line through the symbol: a struck 6 reads as an 8
     ),
-    "blank": Role("", "dim", "dim", " ", Paint("#6a737d"), Paint("#8b949e")),
+    "blank": Role("", "dim", "dim", " ", Colors("#6a737d"), Colors("#8b949e")),
 }
 
-# Solid pictures. `colour` is the area's colour on a terminal: a name, INK, or "" for the terminal's own background.
-# The light fills are steps of eight, which a GIF shows unchanged.
-INK = "dim"  # the terminal's own text colour, subdued: no name for grey is visible on every background
+# Solid pictures. `color` is the area's colour on a terminal: a name, INK, or "" for the terminal's own background.
+# The light fills are multiples of eight, which a GIF shows unchanged.
+INK = "dim"  # the terminal's own text colour, dimmed: no named grey is visible on every background
 
 MAZE: dict[str, Role] = {
-    "wall": Role("", INK, "dim", " ", Paint("#ffffff", "#485060"), Paint("#ffffff", "#5d6874")),
-    "floor": Role("", "", "", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
+    "wall": Role("", INK, "dim", " ", Colors("#ffffff", "#485060"), Colors("#ffffff", "#5d6874")),
+    "floor": Role("", "", "", " ", Colors("#1f2328", "#ffffff"), Colors("#f0f3f6", "#12181f")),
     "start": Role(
         "start",
         "yellow",
         "bold",
         "S",
-        Paint("#1f2328", "#f0b008"),
-        Paint("#1f2328", "#f0b429"),
+        Colors("#1f2328", "#f0b008"),
+        Colors("#1f2328", "#f0b429"),
         bold=True,
         letter=True,
     ),
     "goal": Role(
-        "goal", "red", "bold", "G", Paint("#ffffff", "#d03030"), Paint("#ffffff", "#d6363c"), bold=True, letter=True
+        "goal", "red", "bold", "G", Colors("#ffffff", "#d03030"), Colors("#ffffff", "#d6363c"), bold=True, letter=True
     ),
-    "path": Role("path", "blue", "bold", "o", Paint("#ffffff", "#1860c8"), Paint("#0f1419", "#2f7bea")),
-    "changed": Role("new", "cyan", "reverse", "*", Paint("#1f2328", "#88d0f8"), Paint("#0f1419", "#b4e6ff")),
-    "unsure": Role("unsure", "magenta", "italic", "?", Paint("#1f2328", "#b080e0"), Paint("#0f1419", "#bb92ee")),
-    "former": Role("former", "", "", " ", Paint("#1f2328", "#e0e8f0"), Paint("#f0f3f6", "#27303b")),
+    "path": Role("path", "blue", "bold", "o", Colors("#ffffff", "#1860c8"), Colors("#0f1419", "#2f7bea")),
+    "changed": Role("new", "cyan", "reverse", "*", Colors("#1f2328", "#88d0f8"), Colors("#0f1419", "#b4e6ff")),
+    "unsure": Role("unsure", "magenta", "italic", "?", Colors("#1f2328", "#b080e0"), Colors("#0f1419", "#bb92ee")),
+    "former": Role("former", "", "", " ", Colors("#1f2328", "#e0e8f0"), Colors("#f0f3f6", "#27303b")),
 }
 
 
 def _tile(fill: str, ink: str, terminal: str = "") -> Role:
-    """A colour that is the same everywhere: it is the question itself. `terminal`: what terminals get instead."""
-    return Role("", terminal or fill, "none", " ", Paint(ink, fill), Paint(ink, fill), tile=True)
+    """A colour that is part of the question, so the same on every page. terminal: what terminals get instead."""
+    return Role("", terminal or fill, "none", " ", Colors(ink, fill), Colors(ink, fill), tile=True)
 
 
-# The ten colours that ARC is known by, moved just so far that no two look alike to the colour-blind, nor on a terminal
-# of sixteen colours, to which Rich reduces them; and what lies between the grids of one picture.
+# ARC's ten usual colours, shifted just enough that no two look alike to the colour-blind or on a terminal of sixteen
+# colours, to which Rich reduces them; and the background between the grids of one picture.
 ARC: dict[str, Role] = {
     "arc0": _tile("#000000", "#ffffff"),
     "arc1": _tile("#0070e0", "#ffffff"),
@@ -118,20 +116,20 @@ ARC: dict[str, Role] = {
     "arc7": _tile("#f89818", "#000000", "#f08800"),
     "arc8": _tile("#80d8f8", "#000000"),
     "arc9": _tile("#800820", "#ffffff"),
-    "mat": Role("", "#404858", "none", " ", Paint("#1f2328", "#ffffff"), Paint("#f0f3f6", "#12181f")),
-    "rule": Role("", "#8890a0", "dim", " ", Paint("#ffffff", "#98a0b0"), Paint("#ffffff", "#58626e")),
-    # The map beside a grid that is being refined; none of these is like one of the ten.
-    "settled": Role("", "#282e38", "dim", " ", Paint("#1f2328", "#e0e0f0"), Paint("#f0f3f6", "#2b3440")),
-    "doubted": Role("unsure", "magenta", "italic", "?", Paint("#1f2328", "#b890e8"), Paint("#0f1419", "#9a6fd8")),
-    "redrawn": Role("changed", "bright_white", "bold", "*", Paint("#ffffff", "#301860"), Paint("#0f1419", "#f0f3f6")),
+    "mat": Role("", "#404858", "none", " ", Colors("#1f2328", "#ffffff"), Colors("#f0f3f6", "#12181f")),
+    "rule": Role("", "#8890a0", "dim", " ", Colors("#ffffff", "#98a0b0"), Colors("#ffffff", "#58626e")),
+    # The change map beside a grid that is being refined; none of these resembles one of the ten.
+    "settled": Role("", "#282e38", "dim", " ", Colors("#1f2328", "#e0e0f0"), Colors("#f0f3f6", "#2b3440")),
+    "doubted": Role("unsure", "magenta", "italic", "?", Colors("#1f2328", "#b890e8"), Colors("#0f1419", "#9a6fd8")),
+    "redrawn": Role("changed", "bright_white", "bold", "*", Colors("#ffffff", "#301860"), Colors("#0f1419", "#f0f3f6")),
 }
-AREAS = MAZE | ARC
-OUTSIDE = "wall"  # the role of what lies around a picture, where an edge is drawn
-CHANGES = ("changed", "former", "redrawn")  # the roles that tell where this step differs from the one before
+SOLID_ROLES = MAZE | ARC
+OUTSIDE = "wall"  # the role of the edge around a picture
+CHANGES = ("changed", "former", "redrawn")  # the roles of cells that differ from the step before
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageColors:
     """The colours around the cells."""
 
     paper: str
@@ -139,58 +137,59 @@ class Page:
     faint: str  # secondary text
     thin: str  # lines between cells
     thick: str  # lines between boxes
-    haze: str  # doubt: the colour behind a cell without any confidence
+    shade: str  # behind a cell of confidence 0
     good: str
     bad: str
     track: str  # the empty part of a bar
 
 
-LIGHT = Page("#ffffff", "#1f2328", "#59636e", "#d5dae0", "#4b5563", "#dccbfa", "#14693c", "#b3141d", "#e3e7eb")
-DARK = Page("#0f1419", "#e6edf3", "#9aa5b1", "#2f3843", "#8b98a5", "#4a3672", "#57d39a", "#ff9c99", "#2a323c")
+LIGHT = PageColors("#ffffff", "#1f2328", "#59636e", "#d5dae0", "#4b5563", "#dccbfa", "#14693c", "#b3141d", "#e3e7eb")
+DARK = PageColors("#0f1419", "#e6edf3", "#9aa5b1", "#2f3843", "#8b98a5", "#4a3672", "#57d39a", "#ff9c99", "#2a323c")
 
 SURE = 0.95  # from this confidence on, an answer is drawn at full strength
+SHADE_STYLES = ("", "on color(236)", "on color(54)", "on color(90)")  # terminals: behind cells of falling confidence
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 
 
-def looks(picture: Picture) -> dict[str, Role]:
-    """The table that the roles of this picture are looked up in."""
-    return AREAS if picture.solid else ROLES
+def role_table(picture: Picture) -> dict[str, Role]:
+    """The table of the picture's roles."""
+    return SOLID_ROLES if picture.solid else ROLES
 
 
-def terminal_style(cell: Cell, colour: bool) -> str:
-    """The Rich style of a cell. A terminal has no shades to rely on, so doubt is one level of `dim`."""
+def terminal_style(cell: Cell, color: bool) -> str:
+    """The Rich style of a cell of a table. Low confidence is one level of `dim`: few terminals have more shades."""
     role = ROLES[cell.role]
-    if not colour:
+    if not color:
         return role.plain
-    faded = role.doubtful and not role.italic and cell.confidence < SURE  # two weakenings at once are hard to read
-    return f"dim {role.colour}" if faded else role.colour
+    faded = role.shaded and not role.italic and cell.confidence < SURE  # dim italic is hard to read
+    return f"dim {role.color}" if faded else role.color
 
 
-def haze(cell: Cell, table: dict[str, Role] = ROLES) -> float:
-    """How much of the page's haze lies behind a cell: 0 (sure) to 1."""
-    return min(max(1.0 - cell.confidence, 0.0), 1.0) if table[cell.role].doubtful else 0.0
+def confidence_shade(cell: Cell, table: dict[str, Role] = ROLES) -> float:
+    """How much of the page's shade colour lies behind a cell: 0 (certain) to 1."""
+    return min(max(1.0 - cell.confidence, 0.0), 1.0) if table[cell.role].shaded else 0.0
 
 
-def paint(name: str, page: Page, table: dict[str, Role] = ROLES) -> Paint:
+def page_colors(name: str, page: PageColors, table: dict[str, Role] = ROLES) -> Colors:
     """Ink and fill of a role on a page."""
     return table[name].dark if page is DARK else table[name].light
 
 
-def sample(name: str, table: dict[str, Role] = ROLES) -> Cell:
-    """The cell that stands for a role in a legend."""
+def legend_cell(name: str, table: dict[str, Role] = ROLES) -> Cell:
+    """The cell that represents a role in a legend."""
     role = table[name]
-    if table is AREAS:
+    if table is SOLID_ROLES:
         return Cell(role.mark if role.letter else "", name)
-    return Cell("a", name, 0.4 if role.doubtful and role.italic else 1.0)
+    return Cell("a", name, 0.4 if role.shaded and role.italic else 1.0)
+
+
+def legend_roles(roles: Iterable[str], table: dict[str, Role] = ROLES) -> list[str]:
+    """Those of the given roles that a legend explains, in the order of the table."""
+    present = set(roles)
+    return [name for name, role in table.items() if name in present and role.word]
 
 
 def mix(a: str, b: str, share: float) -> str:
     """The hex colour `share` of the way from a to b."""
     pairs = ((int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in pairs)
-
-
-def in_legend_order(roles: Iterable[str], table: dict[str, Role] = ROLES) -> list[str]:
-    """Those of the given roles that a legend explains, in the order of the table."""
-    present = set(roles)
-    return [name for name, role in table.items() if name in present and role.word]

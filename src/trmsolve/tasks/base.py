@@ -84,13 +84,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a picture. `role` is a key of render/theme.py: given, answer, changed, unsure, conflict, blank,
-    ...
-    """
+    """One cell of a picture."""
 
     text: str
-    role: str
+    role: str  # a key of the tables in render/theme.py: given, answer, changed, unsure, conflict, blank, ...
     confidence: float = 1.0
+    candidates: str = ""  # the symbols that the question leaves possible, for pencil marks
 
 
 @dataclass(frozen=True, slots=True)

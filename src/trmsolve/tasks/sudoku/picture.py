@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
@@ -21,10 +23,13 @@ def picture(question: np.ndarray, prediction: Prediction | None, previous: Predi
     conflict = np.where(given, _duplicates(np.where(given, question, 0)), _duplicates(answer))
     changed = np.zeros(question.shape, bool) if prediction is None or previous is None else answer != previous.answer
 
+    side = len(question)
+    candidates = _candidates(question.astype(np.uint8).tobytes(), side)
+
     def cell(r: int, c: int) -> Cell:
         digit, certainty = int(answer[r, c]), float(confidence[r, c])
         if digit == 0:
-            return Cell("", "blank")
+            return Cell("", "blank", candidates=candidates[r][c])
         if conflict[r, c]:
             role = "conflict"
         elif given[r, c]:
@@ -33,10 +38,30 @@ def picture(question: np.ndarray, prediction: Prediction | None, previous: Predi
             role = "changed"
         else:
             role = "unsure" if certainty < UNSURE else "answer"
-        return Cell(SYMBOLS[digit - 1], role, certainty)
+        return Cell(SYMBOLS[digit - 1], role, certainty, candidates[r][c])
 
-    side = len(question)
     return Picture([[cell(r, c) for c in range(side)] for r in range(side)], box_shape(side))
+
+
+@lru_cache(maxsize=4)  # a puzzle's picture is drawn at every step
+def _candidates(question: bytes, side: int) -> list[list[str]]:
+    """For each open cell the symbols that no given in its row, column or box excludes; "" for givens."""
+    grid = np.frombuffer(question, np.uint8).reshape(side, side)
+    rows, columns = box_shape(side)
+    r, c = np.indices(grid.shape)
+    box = r // rows * rows + c // columns
+    possible = np.ones((side + 1, side, side), bool)  # digit x row x column
+    for unit in (r, c, box):
+        for index in range(side):
+            cells = np.nonzero(unit == index)
+            possible[(np.unique(grid[cells])[:, None], *cells)] = False
+    return [
+        [
+            "" if grid[i, j] else "".join(SYMBOLS[d - 1] for d in range(1, side + 1) if possible[d, i, j])
+            for j in range(side)
+        ]
+        for i in range(side)
+    ]
 
 
 def box_shape(side: int) -> tuple[int, int]:

@@ -1,0 +1,228 @@
+"""The keys of the live view: pausing, stepping through what was recorded, pencil marks, shades, and the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from trmsolve.render.console import console_for
+from trmsolve.render.keys import Keyboard, parse_keys
+from trmsolve.render.panel import PuzzlePanel
+from trmsolve.render.terminal import HELP, LiveView, colored_answer
+from trmsolve.tasks.base import Prediction
+from trmsolve.tasks.sudoku.picture import picture
+
+from .fake import refinement, solution
+from .mazes import growth, maze
+from .streams import ESCAPE, Stream
+
+
+class Keys:
+    """A keyboard on which the given keys are pressed one after the other; None: no key within the time."""
+
+    available = True
+
+    def __init__(self, *keys: str | None) -> None:
+        self.keys, self.waits = list(keys), 0
+
+    def read(self, seconds: float | None = 0.0) -> str | None:
+        self.waits += seconds is None
+        if not self.keys:
+            assert seconds is not None, "waits for a key that never comes"
+            return None
+        return self.keys.pop(0)
+
+
+def watch(frames, *keys, **options):
+    """The view after these keys, what it drew, and the steps it drew one after the other."""
+    stream, keyboard = Stream(terminal=True), Keys(*keys)
+    steps: list[int] = []
+    with LiveView(stream, keyboard=keyboard, **options) as view:
+        redraw = view._redraw
+        view._redraw = lambda panel, at_once: (steps.append(panel.frame.step), redraw(panel, at_once))  # type: ignore
+        for frame in frames:
+            view.show(frame)
+    assert stream.text.count("\x1b[?25l") == stream.text.count("\x1b[?25h") == 1
+    return view, stream.plain, steps, keyboard
+
+
+def test_without_keys_every_frame_is_shown_and_the_view_ends_by_itself():
+    _, text, steps, keyboard = watch(refinement(9))
+    assert steps == list(range(7)) and keyboard.waits == 0
+    assert "space pauses  q ends  ? help" in text and "solved at step 6" in text
+
+
+def test_space_pauses_until_the_next_space():
+    _, text, steps, keyboard = watch(refinement(9), None, None, " ", "x", " ")
+    assert "paused at 2 of 2" in text and keyboard.waits == 2
+    assert steps[-1] == 6
+
+
+def test_arrows_step_back_and_forth_through_what_was_recorded_and_then_fetch_the_next_step():
+    keys = [None, None, None, "left", "left", "right", "right", "right", " "]
+    _, text, steps, _ = watch(refinement(9), *keys)
+    assert steps[:9] == [0, 1, 2, 3, 2, 1, 2, 3, 4]
+    assert "paused at 1 of 3" in text and steps[-1] == 6
+
+
+def test_home_and_end_go_to_the_first_and_the_newest_step_and_space_replays_from_there():
+    _, _, steps, _ = watch(refinement(9), None, None, "home", " ")
+    assert steps[:6] == [0, 1, 2, 0, 0, 1] and steps[-1] == 6
+    assert watch(refinement(9), None, None, "home", "end", " ")[2][:5] == [0, 1, 2, 0, 2]
+
+
+def test_a_paused_step_shows_its_own_figures():
+    panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
+    for frame in refinement(9):
+        panel.add(frame)
+    panel.index = 3
+    text = "\n".join(line.plain for line in panel.lines(80, 23))
+    assert "3 of at most 64" in text and "63 ms, step 21 ms" in text and "solved" not in text
+
+
+def test_plus_and_minus_change_the_pace():
+    view, text, *_ = watch(refinement(4), "-", "-", "-", "+")
+    assert view.pace == 0.1 and "0.2 s per step" in text
+    assert watch(refinement(4), "+", pace=0.05)[0].pace == 0.0
+    assert watch(refinement(4), "+")[0].pace == 0.0
+    assert watch(refinement(4), *("-" for _ in range(20)))[0].pace == 3.2
+
+
+def test_q_ends_the_view_of_this_puzzle_and_removes_an_unfinished_drawing():
+    stream = Stream(terminal=True)
+    with LiveView(stream, keyboard=Keys(None, "q")) as view:
+        for frame in refinement(4):
+            view.show(frame)
+        assert stream.text.endswith("\x1b[2K")  # erased
+        assert "solved" not in stream.plain
+        for frame in refinement(4, source="b:2"):
+            view.show(frame)
+    assert "b:2" in stream.plain and "solved at step 6" in stream.plain
+
+
+def test_an_explicit_view_stays_until_a_key_ends_it():
+    for key in ("q", "enter"):
+        _, _, steps, keyboard = watch(refinement(4), *[None] * 6, "left", "right", key, stay=True)
+        assert keyboard.waits == 3 and steps[-3:] == [6, 5, 6]
+    _, _, steps, _ = watch(refinement(4), *[None] * 6, " ", *[None] * 6, "q", stay=True)
+    assert steps == [*range(7), *range(7)]
+
+
+def test_help_is_shown_in_place_of_the_grid():
+    _, text, _, _ = watch(refinement(9), " ", "?", "?", " ")
+    assert all(line in text for line in HELP)
+
+
+def test_candidates_are_those_that_no_given_excludes():
+    question = np.zeros((4, 4), np.uint8)
+    question[0, 0], question[1, 3], question[2, 1] = 1, 2, 3
+    shown = picture(question, None)
+    assert [cell.candidates for cell in shown.cells[0]] == ["", "24", "34", "34"]
+    assert shown.cells[1][1].candidates == "4" and shown.cells[3][3].candidates == "134"
+
+
+def test_pencil_marks_stand_in_cells_without_a_confident_answer():
+    question = solution(4)
+    question[0, 1] = question[0, 2] = question[1, 2] = 0
+    confidence = np.ones((4, 4), np.float32)
+    confidence[0, 1] = 0.3
+    frame = refinement(4)[1]
+    shown = picture(question, Prediction(solution(4), confidence))
+    panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
+    panel.add(type(frame)(shown, "sudoku", "a", 1, 16))
+    panel.candidates = True
+    rows = [line.plain for line in panel.lines(80, 23) if line.plain.startswith("│")]
+    assert rows[0].split()[:7] == ["│", "1", shown.cells[0][1].candidates, "│", "3", "4", "│"]
+    _, text, _, _ = watch(refinement(9), "c", " ", " ")
+    assert "candidates" in text
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_shades_tell_confidence_with_and_without_colour(color):
+    question, confidence = np.zeros((4, 4), np.uint8), np.ones((4, 4), np.float32)
+    confidence[0, 1], confidence[0, 2] = 0.6, 0.05
+    panel = PuzzlePanel(LiveView(Stream(terminal=True), color).console)
+    panel.add(type(refinement(4)[0])(picture(question, Prediction(solution(4), confidence)), "sudoku", "a", 1, 16))
+    panel.shades = True
+    row = next(line for line in panel.lines(80, 23) if line.plain.startswith("│"))
+    if color == "never":
+        assert row.plain[:15] == "│ 1  2░│ 3▓ 4 │"
+    else:
+        styles = [str(span.style) for span in row.spans if row.plain[span.start : span.end] in ("1", "2", "3")]
+        assert [style.partition(" on ")[2] for style in styles[:3]] == ["", "color(236)", "color(90)"]
+
+
+def test_a_maze_as_wide_as_the_window_takes_its_width():
+    """Beside the text only 52 columns were shown; below it all 61 fit."""
+    panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
+    panel.add(growth(maze(61, 61))[0])
+    title = panel.lines(80, 23)[0].plain
+    assert "rows" in title and "columns" not in title
+
+
+# -- the answer on a terminal -----------------------------------------------------------------------------------------
+def test_an_answer_is_coloured_without_changing_its_text():
+    grid = solution(9)
+    question = np.where(np.eye(9, dtype=bool), grid, 0).astype(np.uint8)
+    shown = picture(question, Prediction(grid, np.ones((9, 9), np.float32)))
+    text = "\n".join(f"| {' '.join(map(str, row))} |" for row in grid)
+    colored = colored_answer(text, shown, console_for(Stream(terminal=True)))
+    assert ESCAPE.sub("", colored) == text
+    assert colored.splitlines()[0].startswith("| \x1b[1m1\x1b[0m \x1b[32m2\x1b[0m")
+    assert colored_answer(text, shown, console_for(Stream(terminal=True), "never")) == text
+    assert colored_answer("no grid", shown, console_for(Stream(terminal=True))) == "no grid"
+
+
+def test_a_maze_is_coloured_by_position():
+    frame = growth(maze(9, 12))[-1]
+    text = "\n".join("".join(cell.text for cell in row) for row in frame.picture.cells)
+    colored = colored_answer(text, frame.picture, console_for(Stream(terminal=True)))
+    assert ESCAPE.sub("", colored) == text and "\x1b[33mS" in colored and "\x1b[31mG" in colored
+
+
+# -- the keyboard -----------------------------------------------------------------------------------------------------
+def test_escape_sequences_are_single_keys_and_unknown_ones_are_dropped():
+    assert parse_keys(" q\x1b[C\x1b[D\x1bOA\x1b[1~\x1b[F\r\x1b[5~\x1b[1;5Cä\x1b") == (
+        [" ", "q", "right", "left", "up", "home", "end", "enter", "ä"]
+    )
+
+
+def test_no_keyboard_without_a_terminal():
+    with Keyboard(Stream()) as keyboard:
+        assert not keyboard.available and keyboard.read(None) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, RuntimeError])
+def test_a_pseudo_terminal_gives_its_keys_and_is_restored(monkeypatch, error):
+    import termios
+
+    ours, theirs = os.openpty()
+    monkeypatch.setattr("trmsolve.render.keys.os.tcgetpgrp", lambda fd: os.getpgrp())
+    with os.fdopen(theirs) as terminal:
+        before = termios.tcgetattr(theirs)
+        try:
+            with Keyboard(terminal) as keyboard:
+                assert keyboard.available and not termios.tcgetattr(theirs)[3] & (termios.ICANON | termios.ECHO)
+                assert termios.tcgetattr(theirs)[3] & termios.ISIG  # Ctrl-C still interrupts
+                assert keyboard.read(0.0) is None
+                os.write(ours, b"p\x1b[D")
+                assert [keyboard.read(1.0), keyboard.read(1.0), keyboard.read(0.0)] == ["p", "left", None]
+                if error is not None:
+                    raise error
+        except (KeyboardInterrupt, RuntimeError):
+            pass
+        assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_in_the_background_the_terminal_is_left_alone(monkeypatch):
+    ours, theirs = os.openpty()
+    monkeypatch.setattr("trmsolve.render.keys.os.tcgetpgrp", lambda fd: os.getpgrp() + 1)
+    with os.fdopen(theirs) as terminal, Keyboard(terminal) as keyboard:
+        assert not keyboard.available
+    os.close(ours)
