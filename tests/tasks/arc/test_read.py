@@ -176,6 +176,11 @@ FORMATS = {  # content -> name of each task, and whether its answers are known
         [("t0", True), ("t1", True)],
     ),
     "JSON Lines of pairs": (f"{json.dumps(PAIRS)}\n{json.dumps(PAIRS)}", [("x-1", True), ("x-2", True)]),
+    "a task among other keys": (
+        json.dumps([{"task": "arc", "data": value(), "id": "d"}, {"id": "e", "split": "x", "puzzle": value()}]),
+        [("d", True), ("e", True)],
+    ),
+    "with sizes by name": (json.dumps({"a": value(answers=False), "metadata": {"a": [[2, 2]]}}), [("a", False)]),
     "with a version": (json.dumps({"version": 2, "description": "d", "a": value()}), [("a", True)]),
     "a list with a number": (json.dumps([value(), 7]), [("x-1", True), ("!", None)]),
     "an id of many digits": (
@@ -359,6 +364,15 @@ def test_an_archive_of_files_is_refused_by_what_it_is(tmp_path):
         archive.writestr("training/a.json", text())
     with pytest.raises(InputError, match=r"a zip archive that holds 'training/a\.json'\n  unpack it"):
         list(read([tmp_path / "arc.zip"]))
+
+
+def test_more_grids_than_any_collection_has_are_refused(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((60, 2, 1, 1), np.uint8))
+    np.savez(tmp_path / "b.npz", train_inputs=np.zeros((60, 1, 1)))
+    monkeypatch.setattr(arrays_module, "MAX_GRIDS", 50)
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(InputError, match="more than 50 grids"):
+            list(read([tmp_path / name]))
 
 
 def test_arrays_too_large_are_refused_before_they_are_read(tmp_path, monkeypatch):
@@ -638,6 +652,7 @@ def test_malformed_json_says_line_and_column(tmp_path, content, line, message):
         ("[]", "holds no task"),
         ('"text"', "holds no task"),
         ("7", "holds no task"),
+        ('{"scripts": {"test": "pytest"}, "train": 400, "test": 100}', "holds no task"),
         ('{"name": "trmsolve", "version": 3}', "holds no task"),
         (json.dumps({"x": SOLUTION}), "holds solutions, expected a task"),
         (json.dumps({"x": [{"attempt_1": GRID, "attempt_2": GRID}]}), "holds a submission, expected a task"),
