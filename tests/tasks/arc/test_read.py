@@ -509,6 +509,7 @@ BAD = {  # what is wrong with the task, and what is message about it
     "no test input": (text(test=[]), "test: found no pairs, expected 1 to 10,000"),
     "train an object": (text(train={}), 'train: found no "input", expected an object with "input" and "output"'),
     "pair a grid": (text(train=[GRID]), 'train[0]: found a list, expected an object with "input" and "output"'),
+    "tests without input": (text(test=[[1, 0], [0, 1]]), "test[0]: found a list, expected an object"),
     "no output": (text(train=[*pairs(), {"input": GRID}]), 'train[1]: found no "output", expected an object'),
     "no input": (text(test=[{"output": GRID}]), 'test[0]: found no "input", expected an object with "input"'),
     "ragged": (
