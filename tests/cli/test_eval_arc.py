@@ -193,7 +193,7 @@ def test_a_task_that_fails_spoils_only_itself(run, solver):
 def test_a_record_that_is_no_task_is_left_out(cli, solver, checkpoint):
     text = json.dumps({"first_a": value(), "odd": {"train": [], "test": []}})
     done = cli("eval", "arc", "-", "--checkpoint", checkpoint, "--json", stdin=text)
-    assert done.exit_code == 2 and "stdin:odd: train is empty" in done.stderr
+    assert done.exit_code == 2 and "stdin:odd: train: found no pairs" in done.stderr
     assert json.loads(done.stdout)["tasks"] == 1
 
 

@@ -176,6 +176,11 @@ FORMATS = {  # content -> name of each task, and whether its answers are known
         [("t0", True), ("t1", True)],
     ),
     "JSON Lines of pairs": (f"{json.dumps(PAIRS)}\n{json.dumps(PAIRS)}", [("x-1", True), ("x-2", True)]),
+    "a task among other keys": (
+        json.dumps([{"task": "arc", "data": value(), "id": "d"}, {"id": "e", "split": "x", "puzzle": value()}]),
+        [("d", True), ("e", True)],
+    ),
+    "with sizes by name": (json.dumps({"a": value(answers=False), "metadata": {"a": [[2, 2]]}}), [("a", False)]),
     "with a version": (json.dumps({"version": 2, "description": "d", "a": value()}), [("a", True)]),
     "a list with a number": (json.dumps([value(), 7]), [("x-1", True), ("!", None)]),
     "an id of many digits": (
@@ -361,6 +366,15 @@ def test_an_archive_of_files_is_refused_by_what_it_is(tmp_path):
         list(read([tmp_path / "arc.zip"]))
 
 
+def test_more_grids_than_any_collection_has_are_refused(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((60, 2, 1, 1), np.uint8))
+    np.savez(tmp_path / "b.npz", train_inputs=np.zeros((60, 1, 1)))
+    monkeypatch.setattr(arrays_module, "MAX_GRIDS", 50)
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(InputError, match="more than 50 grids"):
+            list(read([tmp_path / name]))
+
+
 def test_arrays_too_large_are_refused_before_they_are_read(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((2, 2, 50, 50), np.uint8))
     np.savez_compressed(tmp_path / "a.npz", train_inputs=np.zeros((2, 50, 50)))
@@ -495,6 +509,7 @@ BAD = {  # what is wrong with the task, and what is message about it
     "no test input": (text(test=[]), "test: found no pairs, expected 1 to 10,000"),
     "train an object": (text(train={}), 'train: found no "input", expected an object with "input" and "output"'),
     "pair a grid": (text(train=[GRID]), 'train[0]: found a list, expected an object with "input" and "output"'),
+    "tests without input": (text(test=[[1, 0], [0, 1]]), "test[0]: found a list, expected an object"),
     "no output": (text(train=[*pairs(), {"input": GRID}]), 'train[1]: found no "output", expected an object'),
     "no input": (text(test=[{"output": GRID}]), 'test[0]: found no "input", expected an object with "input"'),
     "ragged": (
@@ -638,6 +653,7 @@ def test_malformed_json_says_line_and_column(tmp_path, content, line, message):
         ("[]", "holds no task"),
         ('"text"', "holds no task"),
         ("7", "holds no task"),
+        ('{"scripts": {"test": "pytest"}, "train": 400, "test": 100}', "holds no task"),
         ('{"name": "trmsolve", "version": 3}', "holds no task"),
         (json.dumps({"x": SOLUTION}), "holds solutions, expected a task"),
         (json.dumps({"x": [{"attempt_1": GRID, "attempt_2": GRID}]}), "holds a submission, expected a task"),

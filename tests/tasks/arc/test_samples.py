@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from itertools import pairwise
 from math import prod
@@ -17,6 +18,7 @@ from trmsolve.tasks.base import Sample
 
 from .examples import value
 
+DIGEST = "620017fb538dfd8b86445ab3a89794e3be2de4843fd2762d0bcc49112f737053"
 TEST_COLOURS = {6, 7, 8, 9}  # of the tests of tasks.value(), and of no demonstration
 
 
@@ -215,3 +217,16 @@ def test_the_answers_of_the_evaluation_sets_are_not_to_be_had(shared):
     tasks = json.loads(path.read_text())
     assert [(name, len(pairs)) for name, pairs in source.tasks] == [(n, len(t["train"])) for n, t in tasks.items()]
     assert all(prod(sample.encoded.edges.neighbors.shape[:1]) <= 400 for sample in numbers(data, 10))
+
+
+def test_draws_are_those_of_earlier_versions(tmp_path):
+    """A run that began with version 0.1 is resumed with the same samples. The digest is that of version 0.1."""
+    path = file(tmp_path / "a.json", *"abcdefgh", large=one(4, 9))
+    data = ArcTrainingData.open([str(path), f"demonstrations:{path}=3"], 7, held_out=0.2, rows_per_task=3, most=900)
+    digest = hashlib.sha256()
+    for drawn in numbers(data, 60):
+        encoded = drawn.encoded
+        edges = (getattr(encoded.edges, name) for name in ("neighbors", "src", "dst", "num_groups"))
+        for array in (encoded.x, encoded.first, encoded.size, encoded.meanings, *edges, drawn.target, drawn.weight):
+            digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    assert digest.hexdigest() == DIGEST

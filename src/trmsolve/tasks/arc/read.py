@@ -104,7 +104,10 @@ def read(paths: Iterable[str | Path], solutions: str | Path | None = None, stric
 def read_contents(
     paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
 ) -> Iterator[FileContent]:
-    """The same files as read(), one by one, with their formats and those that hold no tasks."""
+    """What was understood of each file that read() reads, in order, those without tasks included; arguments as there.
+
+    Raises InputError as read() does.
+    """
     names = list(paths)
     reader = _Reader(None if solutions is not None else {_solutions_path(name) for name in names})
     if solutions is not None:
@@ -183,17 +186,16 @@ class _Reader:
 
     def _document(self, document: Document, source: str, file: str, name: str, is_named: bool) -> Iterator[Record]:
         value, fault = document.value, document.fault
-        if fault is not None and (not holds_tasks(value) or is_task(value)):
-            record = InvalidPuzzle(f"{file}:{fault.line}", f"{fault.message}, {EXPECTED}", fault.text)
-            is_part = is_task(value)  # the beginning of a task, whose other parts are damaged
-            yield InvalidTask(record.source, record.message, fault.text, name, num_tests(value)) if is_part else record
+        place = "" if fault is None else f"{file}:{fault.line}"
+        if fault is not None and is_task(value):  # the beginning of a task, whose other parts are damaged
+            yield InvalidTask(place, f"{fault.message}, {EXPECTED}", fault.text, name, num_tests(value))
             return
         self.solutions |= solutions_beside(value)
         for key, task in find_tasks(value, name):
             yield self._task(key, source if is_task(value) else f"{source}:{shorten(key)}", task)
         if fault is not None:
-            message = f"{fault.message}, {EXPECTED}; the tasks before it were read"
-            yield InvalidPuzzle(f"{file}:{fault.line}", message, fault.text)
+            kept = "; the tasks before it were read" if holds_tasks(value) else ""
+            yield InvalidPuzzle(place, f"{fault.message}, {EXPECTED}{kept}", fault.text)
         elif not holds_tasks(value) and (is_named or (not content_type(value) and _has_grids(value))):
             yield InvalidPuzzle(source, f"holds {content_type(value) or 'no task'}, {EXPECTED}", _shown(value))
 

@@ -26,7 +26,8 @@ TRAIN_KEYS = (
     *("train", "training", "fewshots", "few_shots", "demonstrations", "demos", "support", "examples"),
     *("train_pairs", "train_examples"),
 )
-TEST_KEYS = ("test", "tests", "testing", "question", "query", "queries", "test_pairs", "test_examples")
+QUESTION_KEYS = ("question", "query")  # also of a single input grid
+TEST_KEYS = ("test", "tests", "testing", *QUESTION_KEYS, "queries", "test_pairs", "test_examples")
 INPUT_KEYS, OUTPUT_KEYS = ("input", "in", "input_grid"), ("output", "out", "output_grid")
 ANSWER_KEYS = ("answer", "answers", "solution", "solutions")  # beside the parts of a task, or of a collection
 NAME_KEYS = ("id", "task_id", "uid", "puzzle_id", "name")
@@ -235,7 +236,7 @@ def _parts(value: Any) -> tuple[list[Located], list[Located], Located | None]:
 
 
 def _pairs(value: Any, path: str) -> list[Located]:
-    """The pairs of a part: of a list, of one pair, of {"input": grids, "output": grids}, or of an input grid alone."""
+    """The pairs of a part: of a list, of one pair, of {"input": grids, "output": grids}, or of a question's grid."""
     value = _from_text(value)
     if isinstance(value, dict) and _depth(value.get(first_key(value, INPUT_KEYS))) > 2:
         _check_keys(value, path, ())
@@ -246,7 +247,7 @@ def _pairs(value: Any, path: str) -> list[Located]:
         value = [dict(zip(columns, grids, strict=True)) for grids in zip(*columns.values(), strict=True)]
     if isinstance(value, dict):
         return [(path, value)]
-    if _depth(value) == 2 and not any(isinstance(part, dict) for part in value):
+    if path in QUESTION_KEYS and _depth(value) == 2 and not any(isinstance(part, dict) for part in value):
         return [(path, {"input": value})]
     _check_list(value, path, "a list of pairs")
     if not 1 <= len(value) <= MAX_PAIRS:
