@@ -151,6 +151,10 @@ def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_p
     path = tmp_path / "run" / "sudoku.safetensors"
     assert lines[-1] == f"use it: trmsolve sudoku FILE --checkpoint {path}"
     assert read_header(path).provenance["history"][0]["step"] == 4
+    measured = read_header(path).metrics
+    assert measured["held"]["n"] == 4
+    assert cli(*TINY, "--run", tmp_path / "run", "--steps", 4).exit_code == 0  # it is finished already
+    assert read_header(path).metrics == measured
     quiet = cli(*TINY, "--run", tmp_path / "run", "--steps", 5, "-q").stderr
     assert len(quiet.splitlines()) == 2 and "resuming" in quiet and "finished at step 5" in quiet
 
