@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from trmsolve.checkpoint import read_header
 from trmsolve.cli.train_panel import ASCII_LEVELS, Curve, TrainPanel, duration, sparkline
+from trmsolve.cli.train_run import logged_to
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.metrics import describe_metric
 
@@ -142,14 +144,27 @@ def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_p
     done = cli(*TINY, "--run", tmp_path / "run", "--steps", 4, "--eval", held)
     lines = done.stderr.splitlines()
     assert done.exit_code == 0 and done.stdout == ""
-    assert lines[0].startswith("training sudoku in ") and re.match(r"training \d+ s, .*step 1, loss \d", lines[1])
+    assert lines[0].startswith("training sudoku in ")
+    assert re.match(r"training [\d:]+ (s|min), .*step 1, loss \d", lines[1])
     (evaluated,) = [line for line in lines if line.startswith("evaluated ")]
     assert re.match(r"evaluated at step 4: puzzles 4, accepted by the rules after 16 steps [\d.]+%", evaluated)
     path = tmp_path / "run" / "sudoku.safetensors"
     assert lines[-1] == f"use it: trmsolve sudoku FILE --checkpoint {path}"
     assert read_header(path).provenance["history"][0]["step"] == 4
+    measured = read_header(path).metrics
+    assert measured["held"]["n"] == 4
+    assert cli(*TINY, "--run", tmp_path / "run", "--steps", 4).exit_code == 0  # it is finished already
+    assert read_header(path).metrics == measured
     quiet = cli(*TINY, "--run", tmp_path / "run", "--steps", 5, "-q").stderr
     assert len(quiet.splitlines()) == 2 and "resuming" in quiet and "finished at step 5" in quiet
+
+
+def test_warnings_of_the_readers_are_shown(clock):
+    """Such as the number of training puzzles that are complete already and left out."""
+    shown = panel(steps=3)
+    with shown.console.capture() as capture, logged_to(shown):
+        logging.getLogger("trmsolve.tasks.dataset").warning("%s: %d of %d are left out", "d.csv", 2, 5)
+    assert capture.get() == "d.csv: 2 of 5 are left out\n"
 
 
 # -- what it refuses ----------------------------------------------------------------------------------------------

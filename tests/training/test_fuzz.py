@@ -68,11 +68,11 @@ def mutated_text(rng: np.random.Generator, text: str) -> str:
     return text
 
 
-def check_recipes(folder: Path, count: int) -> None:
+def check_recipes(folder: Path, count: int, first: int = 0) -> None:
     texts = [(recipes.BUNDLED / f"{name}.yaml").read_text() for name in recipes.names()]
     texts += [recipes.build(recipes.of_task(task)).text() for task in ("sudoku", "maze", "arc")]
     outcomes = []
-    for seed, text in enumerate(islice(cycle(texts), count)):
+    for seed, text in islice(enumerate(cycle(texts)), first, first + count):
         rng = np.random.default_rng([5, seed])
         path = folder / "mutated.yaml"
         path.write_bytes(mutated_text(rng, text).encode("utf-8", "surrogatepass"))
@@ -113,6 +113,7 @@ def test_very_many_mutated_recipes(tmp_path):
         ("task: sudoku\ntrain: {depth_curriculum: [[0.5, 1, 1000000]]}", "rows of"),
         ("task: sudoku\ntrain: {depth_curriculum: [[7, 1, 1]]}", "rows of"),
         ("task: sudoku\nmodel: {num_layers: 1" + "0" * 400 + "}", "model.num_layers"),
+        ("base: trm-mlp-sudoku\nmodel: {hidden_size: 1" + "0" * 400 + "}", "model.hidden_size: a whole number"),
         ("base: [a, b]", r"no recipe"),
         ("base: " + "a" * 2000, "no recipe"),
         ("base: ~nobody-of-this-name/x", "no recipe"),

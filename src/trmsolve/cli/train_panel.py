@@ -144,7 +144,7 @@ class TrainPanel:
 
     def step(self, step: int, seconds: float, loss: float) -> None:
         """An optimizer step is over."""
-        if self.phase in ("loading", "compiling"):
+        if self.phase != "stopping":
             self.set_phase("training")
         self.current_step = step
         self._recent.append((time.monotonic(), step))

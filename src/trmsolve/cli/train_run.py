@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from trmsolve.api import Model
+    from trmsolve.checkpoint import Header
     from trmsolve.distributed import ProcessGroup
     from trmsolve.tasks.base import Puzzle, Task, TrainingData
     from trmsolve.training.trainer import Trainer
@@ -241,7 +242,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         )
         if trainer.step and group.is_main:
             panel.message(f"resuming from step {trainer.step} of {folder.path}")
-            if _steps_of(job.own_checkpoint) != trainer.step:  # a session ended between the two files
+            if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
                 export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
         panel.set_phase("compiling" if compiles else "training")
         stop.may_abort = group.world_size == 1
@@ -264,7 +265,10 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         )
         signals = group.broadcast(stop.signals[:1])
         if group.is_main and outcome == "finished":
-            metrics = evaluation.final(trainer.ema.model) if evaluation is not None and not stop() else {}
+            exported = _read_checkpoint(job.own_checkpoint, trainer.step)
+            metrics = exported.metrics if exported is not None else {}  # of a run that was finished before
+            if evaluation is not None and not metrics and not stop():
+                metrics = evaluation.final(trainer.ema.model)
             for path in {job.own_checkpoint, job.output}:
                 export_checkpoint(trainer, job.recipe.task, path, metrics)
             signals = signals or stop.signals[:1]
@@ -300,12 +304,14 @@ def _export(trainer: Trainer, job: TrainJob) -> None:
     export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
 
 
-def _steps_of(checkpoint: Path) -> int | None:
-    """Optimizer steps of a checkpoint; None where there is none that can be read."""
+def _read_checkpoint(path: Path, steps: int) -> Header | None:
+    """The header of a checkpoint after this number of optimizer steps; None for another one, or none."""
     from trmsolve.checkpoint import read_header
 
     with suppress(TrmsolveError, OSError):
-        return read_header(checkpoint).provenance.get("steps")
+        header = read_header(path)
+        if header.provenance.get("steps") == steps:
+            return header
     return None
 
 

@@ -46,7 +46,7 @@ class TrainConfig:
     steps: int | None = _number(None, 1, 1 << 40)  # optimizer steps in all; None: as many as `minutes` allow
     minutes: float | None = _number(None, 0, 1e9)  # wall time in all, over every resumption
     # `muon` (AdamW for all but the layers' matrices), or one optimizer for everything.
-    optimizer: str = _name("muon", "adamw", "adam-atan2")
+    optimizer: str = _name(*OPTIMIZERS)
     lr: float = _number(0.02, 0, 1e3)
     weight_decay: float = _number(0.005, 0, 1e3)  # decoupled: weights shrink by lr * weight_decay a step
     adam_lr: float = _number(1e-3, 0, 1e3)  # with `muon`: AdamW's, for embedding and heads

@@ -38,6 +38,7 @@ BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
 # Of a recipe, far beyond what one needs: characters in all, nested lists, characters of a value.
 SIZE_LIMIT, DEPTH_LIMIT, VALUE_LIMIT = 1 << 16, 16, 2048
+LARGEST = 1 << 63  # whole number: beyond it arithmetic in fp64 raises OverflowError
 SHOWN = 80  # characters of a wrong value in a message
 _PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
@@ -284,7 +285,7 @@ def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any
         return None
     if tuple in kinds:
         return _rows(section, name, value)
-    if type(value) in kinds:
+    if type(value) in kinds and not (type(value) is int and abs(value) > LARGEST):
         return value
     if float in kinds:  # YAML takes 1e-4 for a word: it wants 1.0e-4
         try:
