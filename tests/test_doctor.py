@@ -36,7 +36,7 @@ def test_a_healthy_installation(bundled):
     assert found["torch"].value == torch.__version__
     assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
     digest = checkpoint.sha256_of(bundled / "sudoku.safetensors")[:16]
-    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 1,193 parameters, sha256 {digest}"
+    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 1,259 parameters, sha256 {digest}"
     assert found["self-test"].value == "solved an easy puzzle in 5 ms"
     assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(found)
 

@@ -209,6 +209,8 @@ def _reading(
     """What the network is for. cells: of a puzzle, None where nothing tells; puzzles: rows of its table."""
     described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
     readings = [r for r in READINGS if r.token_ids == vocabulary and options.task in (None, r.task)]
+    if any(name.startswith("H_level.") for name in network.tensors):  # nano-trm has no second network
+        readings = [r for r in readings if not r.shift]
     if cells is not None:  # mazes and ARC have other sizes too; where nobody names them, none so small
         large_enough = options.task is not None or cells >= 100
         readings = [r for r in readings if r.cells == cells or (r.task != "sudoku" and large_enough)]
