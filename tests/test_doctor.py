@@ -8,15 +8,19 @@ import sys
 import pytest
 import torch
 
+from networks import SUDOKU_MODEL
 from trmsolve import __version__, checkpoint, doctor
 from trmsolve.checkpoint import lookup
 from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.trm import TRM
 
 
 @pytest.fixture
 def bundled(tmp_path, monkeypatch):
     folder = tmp_path / "bundled"
-    checkpoint.save(folder / "sudoku.safetensors", {"w": torch.ones(10, 10)}, "sudoku", {}, {}, {})
+    config = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8})
+    checkpoint.save(folder / "sudoku.safetensors", TRM(config).state_dict(), "sudoku", config.to_dict(), {}, {})
     monkeypatch.setattr(lookup, "bundled_dir", lambda: folder)
     return folder
 
@@ -32,7 +36,7 @@ def test_a_healthy_installation(bundled):
     assert found["torch"].value == torch.__version__
     assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
     digest = checkpoint.sha256_of(bundled / "sudoku.safetensors")[:16]
-    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 100 parameters, sha256 {digest}"
+    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 1,259 parameters, sha256 {digest}"
     assert found["self-test"].value == "solved an easy puzzle in 5 ms"
     assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(found)
 

@@ -378,7 +378,9 @@ def mutated(rng, header):
     if kind < 0.7:
         node[key] = rng.choice(values)
     elif kind < 0.85 and isinstance(node, dict):
-        node[rng.choice(["\x1b]0;x\x07", "layers.0.down.weight", "embed.\ud800", "n", "layers.9.x", ""])] = node.pop(key)
+        node[rng.choice(["\x1b]0;x\x07", "layers.0.down.weight", "embed.\ud800", "n", "layers.9.x", ""])] = node.pop(
+            key
+        )
     else:
         del node[key]
 
@@ -519,7 +521,7 @@ def test_another_task_is_refused(shelf):
     assert "trmsolve maze" in error.value.hint
 
 
-@pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc` with it"), (official(**ATTENTIVE), "refine")])
+@pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc`"), (official(**ATTENTIVE), "refine")])
 def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, config, hint):
     checkpoints.save(tmp_path / "a.safetensors", TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:
@@ -567,7 +569,12 @@ def test_the_list_shows_everything_broken_ones_too(shelf):
 
 def test_no_file_in_the_cache_breaks_the_list_and_control_characters_stay_off_the_terminal(shelf, alone):
     cache = alone / "cache" / "checkpoints"
-    metrics = [{"dev": {"solved": 10**400}}, {"\x1b[2J": {"solved": 1}}, {"dev": {"solved": 1, "n": "\ud800"}}, {"d": 1}]
+    metrics = [
+        {"dev": {"solved": 10**400}},
+        {"\x1b[2J": {"solved": 1}},
+        {"dev": {"solved": 1, "n": "\ud800"}},
+        {"d": 1},
+    ]
     for number, metric in enumerate(metrics):
         write(cache / f"m{number}.safetensors", task="sudoku\x1b]0;owned\x07\ud800", metrics=metric)
     write(cache / "name\x1b[2J\n.safetensors")

@@ -102,7 +102,7 @@ def test_a_connection_that_never_works_ends_with_a_message_and_the_old_file_stay
 def test_a_body_shorter_than_announced_is_not_kept_even_without_a_length(hub, length):
     """A server that closes the connection in place of saying how long the body is."""
     hub.without_length, hub.break_after = True, [length] * 50
-    with pytest.raises(TrmsolveError, match="damaged|cannot get"):
+    with pytest.raises(TrmsolveError, match=r"damaged|cannot get"):
         checkpoints.pull(SPEC)
     assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 
@@ -224,7 +224,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(hub, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(file_download, "_chmod_and_move", full)
-    with pytest.raises(TrmsolveError, match="cannot write to .*No space left"):
+    with pytest.raises(TrmsolveError, match=r"cannot write to .*No space left"):
         checkpoints.pull(SPEC)
     assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 

@@ -63,8 +63,8 @@ def test_bad_checkpoints(cli, tmp_path, kind):
     contents, said = {
         "truncated": (data[: len(data) // 2], "is truncated"),
         "foreign": (data.replace(b'"trmsolve"', b'"elsewhat"', 1), "not of trmsolve"),
-        "newer": (data.replace(b'"format_version":"1"', b'"format_version":"9"', 1), "newer trmsolve"),
-        "other": (data.replace(b'"task":"sudoku"', b'"task":"sokoba"', 1), "sokoba checkpoint, sudoku needed"),
+        "newer": (data.replace(rb"\"format_version\": 2", rb"\"format_version\": 9", 1), "newer trmsolve"),
+        "other": (data.replace(rb"\"task\": \"sudoku\"", rb"\"task\": \"sokoba\"", 1), "sokoba checkpoint, sudoku"),
         "empty": (b"", "is empty"),
         "folder": (None, "is a folder"),
         "pickle": (b"PK\x03\x04" + bytes(100), "PyTorch (pickle)"),

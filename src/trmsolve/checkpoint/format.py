@@ -91,9 +91,6 @@ class Header:
             raise TrmsolveError(f"{self.path} is {article} {printable(self.task)} checkpoint, {task} needed", hint)
 
 
-# -- writing ------------------------------------------------------------------------------------------------------
-
-
 def save(
     path: str | Path,
     tensors: Mapping[str, torch.Tensor],
@@ -149,9 +146,6 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-# -- reading ------------------------------------------------------------------------------------------------------
-
-
 def read_header(path: str | Path) -> Header:
     """Read a checkpoint's header, without its weights. Numbers beyond 64 bits in it read as null.
 
@@ -162,13 +156,15 @@ def read_header(path: str | Path) -> Header:
     size, header, start = _read_json(path)
     metadata = header.pop("__metadata__", {})
     tensors = _check_tensors(path, header, size, start)
+    fields: dict[str, Any] | None
     if isinstance(metadata, dict) and metadata.get("format") == "trmsolve":  # format 1
-        fields = {key: metadata.get(key) for key in ("format_version", "task")}
-        fields |= {key: _json_object(path, key, metadata.get(key)) for key in ("model", "provenance", "metrics")}
+        fields = {**metadata, **{key: _parse(metadata.get(key)) for key in ("model", "provenance", "metrics")}}
     elif isinstance(metadata, dict) and METADATA_KEY in metadata:
-        fields = _json_object(path, METADATA_KEY, metadata[METADATA_KEY])
+        fields = _parse(metadata[METADATA_KEY])
     else:
         raise TrmsolveError(f"{path} holds weights, but not of trmsolve", _IMPORT)
+    if fields is None:
+        raise TrmsolveError(f"{path} is damaged: no readable '{METADATA_KEY}' in its header", _AGAIN)
     version = _version(path, fields.get("format_version"))
     task = fields.get("task")
     if not isinstance(task, str) or not task:
@@ -264,7 +260,8 @@ def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
             if len(start) < 9 or start[8:] != b"{" or not 2 <= length <= MAX_HEADER:
                 raise _foreign(path, start + file.read(64))
             if 8 + length > size:
-                raise _truncated(path, 8 + length, size, "its header alone takes")
+                message = f"its header alone takes {8 + length:,} bytes, the file has {size:,}"
+                raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
             file.seek(8)
             text = file.read(length)
     except FileNotFoundError:
@@ -293,13 +290,6 @@ def _parse(text: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _json_object(path: Path, key: str, text: Any) -> dict[str, Any]:
-    value = _parse(text)
-    if value is None:
-        raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
-    return value
-
-
 def _foreign(path: Path, start: bytes) -> TrmsolveError:
     """Why a file that does not begin like safetensors is not one: the common cases by name."""
     if not start:
@@ -311,10 +301,6 @@ def _foreign(path: Path, start: bytes) -> TrmsolveError:
     if len(start) < 9 and start[8:] in (b"", b"{"):
         return TrmsolveError(f"{path} is truncated or no checkpoint: only {len(start)} bytes", _AGAIN)
     return TrmsolveError(f"{path} is not a safetensors file", _IMPORT)
-
-
-def _truncated(path: Path, expected: int, found: int, why: str) -> TrmsolveError:
-    return TrmsolveError(f"{path} is truncated: {why} {expected:,} bytes, the file has {found:,}", _AGAIN)
 
 
 def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) -> Tensors:
@@ -341,7 +327,8 @@ def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) ->
             raise TrmsolveError(f"{path} is damaged: its tensors overlap or leave gaps", _AGAIN)
         filled = end
     if start + filled > size:
-        raise _truncated(path, start + filled, size, "its header announces")
+        message = f"its header announces {start + filled:,} bytes, the file has {size:,}"
+        raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
     if start + filled < size:
         raise TrmsolveError(f"{path} is damaged: {size - start - filled:,} bytes too many at its end", _AGAIN)
     return tensors
@@ -359,12 +346,9 @@ def _num_bytes(shape: tuple[int, ...], width: int, limit: int) -> int:
 
 
 def _version(path: Path, text: Any) -> int:
-    try:
-        version = int(text)
-        if version < 1:
-            raise ValueError(text)
-    except (TypeError, ValueError):
-        raise TrmsolveError(f"{path} is damaged: no format version", _AGAIN) from None
+    version = int(text) if type(text) is int or (isinstance(text, str) and text.isdecimal() and len(text) < 10) else 0
+    if version < 1:
+        raise TrmsolveError(f"{path} is damaged: no format version", _AGAIN)
     if version > FORMAT_VERSION:
         found = f"{path} was made by a newer trmsolve (format {version}, known: up to {FORMAT_VERSION})"
         raise TrmsolveError(found, "upgrade: pip install --upgrade trmsolve")

@@ -49,6 +49,7 @@ _REQUIRED = ("embed_tokens.embedding_weight", "L_level.layers.0.mlp.down_proj.we
 _ALWAYS = ("L_level.layers.0.mlp.gate_up_proj.weight", "lm_head.weight", "q_head.weight", "q_head.bias")
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _NO_START = "a network that begins anew at random (EqR) stores no initial states, and trmsolve cannot run it"
+_OTHER_CODE = "expected what the published code, or nano-trm, saves; is the file whole, and did its training converge?"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -91,18 +92,18 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
     length = places or learned  # prefix included; 0 where the tensors do not tell
     puzzle_tokens = -(-puzzle_width // width)  # that an embedding fills, the last one with zeros at its end
     prefix = _prefix(settings, options, puzzle_tokens, bool(y_layers))
-    cells = _whole(settings, "seq_len") or (length - (prefix or 0) if length and prefix is not None else None)
+    cells = _whole(settings, "seq_len")
+    if length and prefix is not None:
+        cells = length - prefix
+        if cells < 1:
+            message = f"a prefix of {prefix} leaves no cells of {length} tokens"
+            raise TrmsolveError(message, "say how long it is: --prefix N")
     reading = _reading(network, settings, options, vocabulary, cells, puzzles)
     if prefix is None and length > reading.cells:
-        prefix = length - reading.cells
+        prefix, cells = length - reading.cells, reading.cells
     if prefix is None:
         hint = "say it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
         raise TrmsolveError("nothing says how many tokens stand before the cells", hint)
-    if length:
-        cells = length - prefix
-        if cells < 1 or (reading.task == "sudoku" and cells != reading.cells):
-            message = f"a prefix of {prefix} leaves {max(0, cells) or 'no'} cells of {length} tokens"
-            raise TrmsolveError(message, "say how long it is: --prefix N")
     config = official(
         "mlp" if mixes else "attention",
         vocabulary,
@@ -151,7 +152,7 @@ def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) ->
         wrong.append(("with NaN or infinite weights", [published_name(name) for name in not_finite(named)]))
     problems = [f"{_counted(len(names))} {what}: {_some(names)}" for what, names in wrong if names]
     if problems:
-        hint = _NO_START if set(wrong[0][1]) == {"H_init", "L_init"} else ""
+        hint = _NO_START if set(wrong[0][1]) == {"H_init", "L_init"} else _OTHER_CODE
         raise TrmsolveError("the tensors do not make a published network\n  " + "\n  ".join(problems), hint)
     return named
 
@@ -208,13 +209,16 @@ def _reading(
     """What the network is for. cells: of a puzzle, None where nothing tells; puzzles: rows of its table."""
     described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
     readings = [r for r in READINGS if r.token_ids == vocabulary and options.task in (None, r.task)]
+    if any(name.startswith("H_level.") for name in network.tensors):  # nano-trm has no second network
+        readings = [r for r in readings if not r.shift]
     if cells is not None:  # mazes and ARC have other sizes too; where nobody names them, none so small
         large_enough = options.task is not None or cells >= 100
         readings = [r for r in readings if r.cells == cells or (r.task != "sudoku" and large_enough)]
     if not readings:
         known = ", ".join(f"{r.name} {r.token_ids} and {r.cells}" for r in READINGS)
         what = f"no {options.task} checkpoint" if options.task else "no task of trmsolve"
-        raise TrmsolveError(f"{what}: this network has {described}", f"token ids and cells known: {known}")
+        hint = f"token ids and cells known: {known}; cells are the tokens behind the prefix (--prefix N)"
+        raise TrmsolveError(f"{what}: this network has {described}", hint)
     data = re.findall(r"(?<![a-z])(sudoku|maze|arc)(?![a-z])", str(settings.get("data_paths", "")).lower())
     readings = [r for r in readings if r.task in data] or readings
     if puzzles > 1 and not network.nano_trm:  # published networks for Sudoku and mazes have one puzzle embedding

@@ -11,6 +11,7 @@ import os
 import re
 import warnings
 import zipfile
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ _HARMFUL = re.compile(
     r"(builtins|os|posix|nt|sys|subprocess|shutil|socket|runpy|importlib|imp|pickle|dill|cloudpickle|joblib|code|ctypes"
     r"|pty|webbrowser|operator|types|commands|multiprocessing|threading|asyncio|http|urllib|requests)\..*"
 )
-_BUILTINS = ("slice", "range", "frozenset", "object")
+_TYPES = {t.__name__ for t in (slice, range, frozenset, set, object, list, dict, tuple, int, float, complex, bool)}
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ def shards(index: Path) -> list[str]:
         if index.stat().st_size > MAX_INDEX:
             raise ValueError("too large")
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        if not names or any(Path(name).name != name or name.endswith(INDEX) for name in names):
+        if not all(names) or any(Path(name).name != name or name.endswith(INDEX) for name in names):
             raise ValueError("bad file names")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "expected a weight_map from tensors to files beside it"
@@ -197,7 +198,7 @@ def _stand_in(path: Path, message: str, stand_ins: Mapping[str, type]) -> tuple[
     """The name that torch's reader refused, by its message, and what will stand for it; ("", _) for other errors."""
     if match := re.search(r"GLOBAL ([\w.]+)", message):
         name = match[1] if "." in match[1] else f"builtins.{match[1]}"
-        if _HARMFUL.fullmatch(name) and name not in {f"builtins.{harmless}" for harmless in _BUILTINS}:
+        if _HARMFUL.fullmatch(name) and match[1] not in _TYPES:
             hint = "where you trust it, save its weights alone: torch.save(model.state_dict(), FILE)"
             raise TrmsolveError(f"{path} holds more than weights: loading it would run {match[1]}", hint)
         return ("" if name in stand_ins else name), type(name, (_StandIn,), {})
@@ -213,10 +214,10 @@ def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
     """Every network in the tree, each dict looked at once; and where averaged tensors lie in lists, without names."""
     networks: list[Network] = []
     unnamed: list[str] = []
-    pending: list[tuple[str, Mapping[Any, Any], int]] = [("", tree, 0)]
+    pending: deque[tuple[str, Mapping[Any, Any], int]] = deque([("", tree, 0)])
     seen = set()
     while pending:
-        where, node, depth = pending.pop()
+        where, node, depth = pending.popleft()
         if id(node) in seen or depth > MAX_DEPTH:
             continue
         seen.add(id(node))

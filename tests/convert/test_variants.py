@@ -1,0 +1,485 @@
+"""Networks as others save them: nano-trm, averaged weights, shards, settings in other files, extras in pickles."""
+
+import argparse
+import collections
+import io
+import json
+import pathlib
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+import trmsolve
+from trmsolve import checkpoint as checkpoints
+from trmsolve.convert.architecture import ImportOptions
+from trmsolve.convert.convert import import_checkpoint
+from trmsolve.convert.names import published_name, split
+from trmsolve.convert.read import read_tree
+from trmsolve.convert.settings import read_settings, settings_of
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.sequence_model import official, refine
+from trmsolve.model.trm import TRM
+
+CYCLES = ImportOptions(cycles=(1, 1))
+SETTINGS = {"H_cycles": 1, "L_cycles": 1, "num_heads": 2, "puzzle_emb_len": 16, "puzzle_emb_ndim": 16}
+
+
+def network(mixer: str = "mlp", vocab_size: int = 11, cells: int = 81, **settings):
+    """A tiny network, and its tensors by their published names."""
+    torch.manual_seed(0)
+    config = official(mixer, vocab_size, cells, **{"hidden_size": 8, "T": 1, "n": 1} | settings)
+    model = TRM(config).eval()
+    torch.nn.init.normal_(model.q_head.weight)
+    if config.num_puzzles:
+        model.embed.puzzle_table.normal_()
+    return model, {published_name(name): tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+def imported(folder, options=CYCLES, **keywords):
+    return import_checkpoint(str(folder), folder.parent / "out.safetensors", options, force=True, **keywords)
+
+
+def saved(folder, tree, name="step_1"):
+    torch.save(tree, folder / name)
+    return folder
+
+
+def weights(result):
+    return checkpoints.load_tensors(result.path)
+
+
+def refusal(folder, options=CYCLES, **keywords):
+    with pytest.raises(TrmsolveError) as error:
+        imported(folder, options, **keywords)
+    assert not (folder.parent / "out.safetensors").exists() and error.value.hint
+    return str(error.value)
+
+
+# -- nano-trm -----------------------------------------------------------------------------------------------------
+
+NANO_NAMES = {"L_level": "lenet", "embed_tokens": "input_embedding", "H_init": "z_H_init", "L_init": "z_L_init"}
+NANO_SETTINGS = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "H_cycles": 2, "L_cycles": 3, "use_mlp_t": True}
+NANO_SETTINGS |= {"ffn_expansion": 4, "puzzle_emb_dim": 0, "puzzle_emb_len": 0, "pos_emb_type": None, "seq_len": 81}
+NANO_SETTINGS |= {"vocab_size": 12, "max_grid_size": 9, "N_supervision": 8}
+
+
+def nano_trm():
+    """A network without prefix and puzzle embedding, twelve token ids, and one row of q_head; a Lightning file."""
+    model, state = network(vocab_size=12, hidden_size=16, T=2, n=3, prefix_len=0, num_puzzles=0)
+    named = {}
+    for name, tensor in state.items():
+        root, _, rest = name.partition(".")
+        named[".".join(filter(None, (NANO_NAMES.get(root, root), rest)))] = tensor
+    named["q_head.weight"], named["q_head.bias"] = named["q_head.weight"][:1], named["q_head.bias"][:1]
+    return model, {"state_dict": named, "hyper_parameters": NANO_SETTINGS, "epoch": 3}
+
+
+def test_a_file_of_nano_trm_says_everything_itself_and_gives_its_numbers(folder):
+    model, tree = nano_trm()
+    result = imported(saved(folder, tree, "last.ckpt"), ImportOptions())
+    assert result.task == "sudoku" and "token ids of nano-trm" in str(result) and "hyper_parameters" in result.settings
+    assert (result.config.T, result.config.n, result.config.N_sup, result.config.prefix_len) == (2, 3, 8, 0)
+    tokens = np.random.default_rng(0).integers(0, 12, (2, 81))  # all ids that nano-trm has, pad and end too
+    loaded = trmsolve.load(result.path, device="cpu", dtype="float32")
+    expected, (logits, halt) = (
+        next(refine(model, torch.float32, tokens, None, 1)),
+        next(loaded.refine(tokens, steps=1)),
+    )
+    assert torch.equal(logits, expected[0]) and torch.equal(halt, expected[1])
+    assert not weights(result)["q_head.weight"][1].any()
+
+
+def test_the_command_gives_it_blanks_and_digits_by_nano_trms_ids(folder):
+    _, tree = nano_trm()
+    task = trmsolve.load(imported(saved(folder, tree), ImportOptions()).path, device="cpu").task
+    question = np.zeros((9, 9), np.uint8)
+    question[0, :3] = 1, 9, 0
+    encoded = task.encode(question)
+    assert encoded.x[:3].tolist() == [3, 11, 2]  # digit d is d + 2, blank is 2
+    assert encoded.first[0] == 2 * 12 + 3  # the first blank is cell 2; its options begin with digit 1
+    answer = task.decode(question, encoded.meanings[encoded.first], np.ones(len(encoded.first))).answer
+    assert answer.reshape(-1)[2] == 1 and answer[0, 1] == 9
+
+
+def test_published_names_with_twelve_ids_and_81_cells_are_the_same_sudoku(folder):
+    _, tree = nano_trm()
+    renamed = {split(name)[1]: tensor for name, tensor in tree["state_dict"].items()}
+    result = imported(saved(folder, renamed))
+    assert result.task == "sudoku" and result.config.token_shift == 1 and "nano-trm" in str(result)
+
+
+def test_the_peers_own_network_gives_the_peers_numbers(shared, tmp_path):
+    """Random weights amplify rounding: exact arithmetic (fp64) is as far from the peer's fp32 in the later steps."""
+    cases = shared / "cases" / "checkpoints"
+    peer = {name: np.load(cases / f"{name}.npz") for name in ("nanoR_sudoku", "off_wideemb", "trelis_slim")}
+    sources = [
+        ("nanoR_sudoku", "nanoR_sudoku/asis.ckpt", ImportOptions()),
+        ("off_wideemb", "off_wideemb", ImportOptions()),
+        ("trelis_slim", "slim_noyaml", ImportOptions(cycles=(3, 4), heads=4, prefix=1)),
+    ]
+    for name, source, options in sources:
+        result = import_checkpoint(str(cases / source), tmp_path / "x.safetensors", options, force=True)
+        model = trmsolve.load(result.path, device="cpu", dtype="float32")
+        ids = peer[name]["pids"] if result.config.num_puzzles else None
+        logits, halt = next(model.refine(peer[name]["tokens"], ids, steps=1))
+        assert np.abs(logits.numpy() - peer[name]["logits"][0]).max() < 1e-4, name
+        assert np.abs(halt.numpy() - peer[name]["q"][0]).max() < 1e-5, name
+
+
+# -- averaged weights ---------------------------------------------------------------------------------------------
+
+
+def two(state):
+    """The averaged tensors, and others that differ from them."""
+    return state, {name: tensor + 1 for name, tensor in state.items()}
+
+
+def prefixed(state):
+    return {f"model.{name}": tensor for name, tensor in state.items()}
+
+
+AVERAGES = {
+    "Lightning's WeightAveraging": lambda averaged, plain: {
+        "state_dict": prefixed(averaged),
+        "current_model_state": prefixed(plain),
+        "averaging_state": {"n_averaged": torch.tensor(3)},
+    },
+    "a callback with shadow": lambda averaged, plain: {
+        "state_dict": prefixed(plain),
+        "callbacks": {"EMA": {"decay": 0.999, "shadow": prefixed(averaged)}},
+    },
+    "a callback by its class": lambda averaged, plain: {
+        "state_dict": prefixed(plain),
+        "callbacks": {"EMACallback{'decay': 0.9}": {"state": prefixed(averaged)}},
+    },
+    "swa": lambda averaged, plain: {"model": plain, "swa_model": {f"module.{n}": t for n, t in averaged.items()}},
+    "in one dict": lambda averaged, plain: {
+        **{f"net.{name}": tensor for name, tensor in plain.items()},
+        **{f"net_ema.{name}": tensor for name, tensor in averaged.items()},
+    },
+}
+
+
+@pytest.mark.parametrize("form", AVERAGES)
+def test_the_averaged_or_the_other_weights_can_be_chosen(folder, form):
+    averaged, plain = two(network()[1])
+    saved(folder, AVERAGES[form](averaged, plain))
+    for choice, expected in ((None, averaged), (True, averaged), (False, plain)):
+        result = imported(folder, ImportOptions(cycles=(1, 1), averaged=choice))
+        assert torch.equal(weights(result)["embed.weight"], expected["embed_tokens.embedding_weight"])
+        assert result.averaged is (choice is not False)
+        assert ("averaged weights (EMA)" in str(result)) is result.averaged
+
+
+def test_a_choice_that_the_file_does_not_have_is_refused(folder):
+    _, state = network()
+    assert "no averaged weights" in refusal(saved(folder, state), ImportOptions(cycles=(1, 1), averaged=True))
+    saved(folder, {"ema": state})
+    assert "averaged weights only" in refusal(folder, ImportOptions(cycles=(1, 1), averaged=False))
+
+
+def test_averaged_weights_without_names_are_not_passed_over_in_silence(folder):
+    _, state = network()
+    saved(folder, {"model": state, "ema": {"shadow_params": list(state.values())}})
+    assert "without names (ema.shadow_params.)" in refusal(folder)
+    assert not imported(folder, ImportOptions(cycles=(1, 1), averaged=False)).averaged
+
+
+# -- what must be said --------------------------------------------------------------------------------------------
+
+
+def test_a_prefix_that_nobody_stated_is_asked_for(folder):
+    _, state = network("attention", 12, 900, hidden_size=16, num_heads=2, num_puzzles=6, prefix_len=1)
+    saved(folder, state)
+    message = refusal(folder, ImportOptions(cycles=(3, 4), heads=2))
+    assert "how many tokens stand before the cells" in message and "--prefix N" in message
+    result = imported(folder, ImportOptions(cycles=(3, 4), heads=2, prefix=1))
+    assert (result.task, result.config.prefix_len, result.config.seq_len) == ("arc", 1, 901)
+
+
+@pytest.mark.parametrize(
+    ("mixer", "ids", "cells", "more", "message"),
+    [
+        ("attention", 6, 900, {}, "6 token ids fit 4x4 Sudoku or mazes"),
+        ("attention", 12, 900, {"num_puzzles": 1}, "12 token ids fit 9x9 Sudoku of nano-trm or ARC"),
+        ("mlp", 6, 16, {"prefix_len": 0, "num_puzzles": 0}, "a 4x4 Sudoku network"),
+        ("mlp", 12, 49, {"prefix_len": 0, "num_puzzles": 0}, "12 token ids and 49 cells"),
+    ],
+)
+def test_a_task_that_the_token_ids_do_not_tell_is_asked_for(folder, mixer, ids, cells, more, message):
+    _, state = network(mixer, ids, cells, **{"hidden_size": 16, "num_heads": 2} | more)
+    assert message in refusal(
+        saved(folder, state), ImportOptions(cycles=(1, 1), heads=2, prefix=more.get("prefix_len", 16))
+    )
+
+
+@pytest.mark.parametrize(("path", "task"), [("data/maze-30x30-hard-1k", "maze"), ("data/x", None)])
+def test_the_data_paths_of_the_settings_say_the_task(folder, path, task):
+    _, state = network("attention", 6, 900, hidden_size=16, num_heads=2)
+    saved(folder, state)
+    (folder / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS, "data_paths": [path]}))
+    if task:
+        assert imported(folder, ImportOptions()).task == task
+    else:
+        assert "--task TASK" in refusal(folder, ImportOptions())
+
+
+# -- other files --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [5, 16, 24, 40])
+def test_a_puzzle_embedding_wider_or_narrower_than_the_model_fills_tokens_with_zeros_at_the_end(folder, width):
+    """As the published code pads it: what was trained with zeros in the padding is the same network."""
+    tokens = -(-width // 16)
+    model, state = network("attention", 11, 81, hidden_size=16, num_heads=2, puzzle_tokens=tokens, num_puzzles=3)
+    model.embed.puzzle_table[:, width:] = 0
+    state["puzzle_emb.weights"] = model.embed.puzzle_table[:, :width].clone()
+    result = imported(saved(folder, state), ImportOptions("sudoku", (1, 1), 2, 16))
+    assert result.config.puzzle_tokens == tokens
+    cells, ids = np.random.default_rng(0).integers(0, 11, (2, 81)), [2, 0]
+    loaded = trmsolve.load(result.path, device="cpu", dtype="float32")
+    logits, _ = next(loaded.refine(cells, ids, steps=1))
+    torch.testing.assert_close(logits, next(refine(model, torch.float32, cells, ids, 1))[0])
+    rows = model.embed.puzzle_table.view(3, tokens, 16)
+    x = model.embed(*packed(model.config, cells[:1], ids[:1]))
+    torch.testing.assert_close(x[:tokens], 4 * rows[2])  # embed_scale is the root of 16
+    assert not x[tokens:16].any()
+
+
+def packed(config, cells, ids):
+    from trmsolve.model.inputs import Encoded
+    from trmsolve.model.mixers.sequence import SequenceEdges
+    from trmsolve.model.packing import pack
+    from trmsolve.model.sequence_model import sequence_tokens
+
+    none = np.zeros(0, np.int64)
+    rows = [sequence_tokens(config, row, id_) for row, id_ in zip(cells, ids, strict=True)]
+    return pack([Encoded(row, SequenceEdges(len(row)), none, none, none) for row in rows])
+
+
+def test_shards_are_put_together_by_their_index(folder):
+    _, state = network()
+    names = sorted(state)
+    shards = {"model-00001-of-00002.safetensors": names[:4], "model-00002-of-00002.safetensors": names[4:]}
+    for file, part in shards.items():
+        save_file({name: state[name] for name in part}, folder / file)
+    assert "2 files that may be weights" in refusal(folder)
+    index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for source in (folder, folder / "model.safetensors.index.json"):
+        result = import_checkpoint(str(source), folder.parent / "out.safetensors", CYCLES, force=True)
+        assert torch.equal(weights(result)["answer_head.weight"], state["lm_head.weight"])
+        assert set(checkpoints.read_header(result.path).provenance["shards"]) == set(shards)
+    with pytest.raises(TrmsolveError, match="is one shard of a network"):
+        import_checkpoint(str(folder / next(iter(shards))), folder.parent / "x.safetensors", CYCLES)
+    for bad in ("../../x.safetensors", "a/b", "x.index.json", "gone.safetensors", ""):
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": bad}}))
+        with pytest.raises(TrmsolveError, match="cannot read"):
+            import_checkpoint(str(folder), folder.parent / "x.safetensors", CYCLES)
+
+
+def test_a_compressed_zip_is_decompressed_and_not_mapped(folder):
+    _, state = network()
+    saved(folder, state, "plain")
+    with zipfile.ZipFile(folder / "plain") as plain, zipfile.ZipFile(folder / "step_1", "w") as deflated:
+        for entry in plain.infolist():
+            deflated.writestr(entry.filename, plain.read(entry), zipfile.ZIP_DEFLATED)
+    (folder / "plain").unlink()
+    assert torch.equal(weights(imported(folder))["embed.weight"], state["embed_tokens.embedding_weight"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_their_names(folder, value):
+    _, state = network()
+    state["L_level.layers.1.mlp.down_proj.weight"][3, 2] = value
+    assert "1 tensor with NaN or infinite weights: L_level.layers.1.mlp.down_proj" in refusal(saved(folder, state))
+
+
+def test_layers_that_were_compiled_one_by_one_have_their_names(folder):
+    _, state = network()
+    compiled = {name.replace(".mlp", "._orig_mod.mlp"): tensor for name, tensor in state.items()}
+    assert compiled.keys() != state.keys()
+    assert imported(saved(folder, {f"m._orig_mod.{n}": t for n, t in compiled.items()})).config.num_layers == 2
+
+
+def test_archives_and_programs_are_called_what_they_are(folder):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), folder / "step_1")
+    assert "TorchScript program" in refusal(folder)
+    with tarfile.open(folder / "step_1", "w") as archive:
+        archive.addfile(tarfile.TarInfo("weights.pt"), io.BytesIO())
+    assert "a tar archive" in refusal(folder)
+    with zipfile.ZipFile(folder / "step_1", "w") as archive:
+        archive.writestr("readme", "x")
+    assert "a zip archive" in refusal(folder)
+    (folder / "step_1").write_bytes(b"\x1f\x8b\x08\0abc")
+    assert "compressed" in refusal(folder)
+
+
+# -- settings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", json.dumps({"arch": SETTINGS})),
+        ("config.json", json.dumps(SETTINGS | {"architectures": ["TRM"], "torch_dtype": "float32"})),
+        ("hparams.yaml", yaml.safe_dump(SETTINGS)),
+        ("config.yaml", yaml.safe_dump({k: {"value": v, "desc": None} for k, v in SETTINGS.items()} | {"_wandb": {}})),
+        ("config.yaml", yaml.safe_dump({"arch": {"desc": None, "value": SETTINGS}, "wandb_version": 1})),
+        (
+            "all_config.yaml",
+            yaml.safe_dump({"arch": SETTINGS | {"puzzle_emb_ndim": "${.x}", "x": 16}}),
+        ),
+        ("all_config.yaml", yaml.safe_dump({"a": {"b": 16}, "arch": SETTINGS | {"puzzle_emb_ndim": "${a.b}"}})),
+    ],
+)
+def test_settings_are_found_in_every_usual_file(folder, name, content):
+    _, state = network("attention", 11, 81, hidden_size=16, num_heads=2)
+    (folder / name).write_text(content)
+    result = imported(saved(folder, state), ImportOptions())
+    assert (result.config.T, result.config.num_heads, result.config.prefix_len) == (1, 2, 16)
+    assert result.settings == str(folder / name)
+
+
+def test_an_interpolation_that_leads_nowhere_says_nothing(folder):
+    assert "H_cycles" not in {k for k, v in settings_of({"H_cycles": "${oc.env:X}", "L_cycles": 2}).items() if v}
+    assert settings_of({"H_cycles": "${.L_cycles}", "L_cycles": "${.H_cycles}"}) == {"H_cycles": None, "L_cycles": None}
+    _, state = network()
+    (folder / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS | {"H_cycles": "${gone}", "mlp_t": True}}))
+    assert "how often the network recurs" in refusal(saved(folder, state), ImportOptions())
+
+
+def test_settings_inside_and_beside_that_differ_are_not_chosen_between(folder):
+    _, tree = nano_trm()
+    saved(folder, tree)
+    (folder / "config.json").write_text(json.dumps({"H_cycles": 3, "L_cycles": 3}))
+    assert "H_cycles 2 inside, 3 in" in refusal(folder, ImportOptions())
+    (folder / "right.json").write_text(json.dumps({"H_cycles": 2, "L_cycles": 3, "mlp_t": True, "hidden_size": 16}))
+    assert imported(folder, ImportOptions(), settings_file=folder / "right.json").config.T == 2
+
+
+def test_a_bomb_of_a_yaml_takes_neither_memory_nor_time(tmp_path):
+    text = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    (tmp_path / "x.yaml").write_text(f"{text}arch: {{H_cycles: 1, L_cycles: 2, name: *a11, data_paths: *a11}}\n")
+    settings = read_settings(tmp_path / "x.yaml")
+    assert settings == {"H_cycles": 1, "L_cycles": 2}
+
+
+# -- extras in pickles --------------------------------------------------------------------------------------------
+
+
+class Attributes(dict):
+    """A dict with another name, as Lightning's AttributeDict is."""
+
+
+class Tags(list):
+    """A list with another name."""
+
+
+class Node:
+    """Holds its values inside, as OmegaConf's DictConfig does."""
+
+    def __init__(self, **state):
+        self.__dict__.update(state)
+
+
+EXTRAS = {
+    "path": pathlib.PosixPath("/home/x"),
+    "namespace": argparse.Namespace(lr=0.1),
+    "numpy scalar": np.float64(3),
+    "numpy array": np.zeros(3),
+    "dtype": np.dtype("float32"),
+    "defaultdict": collections.defaultdict(list, {"a": [1]}),
+    "deque": collections.deque([1, 2]),
+    "attributes": Attributes(lr=1),
+    "tags": Tags(["a"]),
+    "slice": slice(1, 2),
+    "class": Node,
+}
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_harmless_extras_are_stood_in_for(folder, extra, legacy):
+    _, state = network()
+    tree = {"state_dict": state, "extra": EXTRAS[extra], "callbacks": {"c": {"dirpath": EXTRAS[extra]}}}
+    torch.save(tree, folder / "step_1", _use_new_zipfile_serialization=not legacy)
+    assert torch.equal(weights(imported(folder))["embed.weight"], state["embed_tokens.embedding_weight"])
+    assert type(read_tree(folder / "step_1")["extra"]).__module__ in (
+        "builtins",
+        "trmsolve.convert.read",
+        "collections",
+    )
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        Attributes,
+        lambda values: Node(_content={key: Node(_val=value) for key, value in values.items()}),
+        lambda values: {"arch": Node(_content=values)},
+    ],
+)
+def test_settings_inside_such_objects_are_read(folder, wrap):
+    _, tree = nano_trm()
+    hyper_parameters = wrap(NANO_SETTINGS)
+    if not isinstance(hyper_parameters, dict):
+        hyper_parameters = {"arch": hyper_parameters}
+    result = imported(saved(folder, tree | {"hyper_parameters": hyper_parameters}), ImportOptions())
+    assert (result.config.T, result.config.n) == (2, 3)
+
+
+class Runs:
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Runs(eval, "open('ran', 'w')"),
+        Runs(exec, "open('ran', 'w')"),
+        Runs(pathlib.os.system, "touch ran"),
+        Runs(
+            __import__("subprocess").call,
+            "touch ran",
+        ),
+        Runs(getattr, pathlib.Path("ran"), "touch"),
+        Runs(pathlib.Path.touch, pathlib.Path("ran")),
+        Runs(torch.load, "ran"),
+        Runs(np.save, "ran.npy", 1),
+    ],
+)
+def test_nothing_in_a_pickle_runs_whether_it_is_refused_or_stood_in_for(folder, monkeypatch, call):
+    monkeypatch.chdir(folder.parent)
+    _, state = network()
+    saved(folder, {"state_dict": state, "extra": call})
+    before = set(folder.parent.rglob("*"))
+    try:
+        imported(folder)
+    except TrmsolveError as error:
+        assert "loading it would run" in str(error) or "no file of weights" in str(error)
+    assert set(folder.parent.rglob("*")) - before <= {folder.parent / "out.safetensors"}
+
+
+def test_dicts_that_contain_themselves_or_share_their_parts_end(folder):
+    _, state = network()
+    tree = {"state_dict": state, "self": {}, "wide": {"a": 1}}
+    tree["self"]["self"] = tree["self"]
+    for _ in range(40):
+        tree["wide"] = {"a": tree["wide"], "b": tree["wide"]}
+    assert imported(saved(folder, tree)).task == "sudoku"
