@@ -9,7 +9,7 @@ background where one of LABELS begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import starmap, zip_longest
+from itertools import starmap
 
 import numpy as np
 
@@ -103,8 +103,12 @@ def _task_drawing(
     task: FewShotTask, attempts: Attempts, width: int, sizes: Sequence[Shape], labels: Sequence[str]
 ) -> Drawing:
     demonstrations = flow(map(pair_drawing, task.demonstrations), width - 2)
-    places = zip_longest(task.tests, attempts[: len(task.tests)], sizes, fillvalue=())
-    tests = flow((_test_drawing(*place, labels) for place in places), width - 2)
+
+    def test(i: int) -> Drawing:
+        grids = attempts[i] if i < len(attempts) else ()
+        return _test_drawing(task.tests[i], grids, sizes[i] if i < len(sizes) else (), labels)
+
+    tests = flow(map(test, range(len(task.tests))), width - 2)
     line = np.full((1, max(demonstrations.shape[1], tests.shape[1])), LINE)
     return above([_labelled(demonstrations, "demonstrations") if labels else demonstrations, line, tests])
 
