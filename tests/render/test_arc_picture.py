@@ -136,3 +136,34 @@ def test_the_largest_task_there_can_be_is_scene_lines():
     shown = grid_picture(above([beside([large, large]) for _ in range(4)]))
     assert len(scene_lines(shown, 80, 24)) <= 24
     assert len(svg(frame(shown))) < 400_000
+
+
+LABELLED = task_picture(task(), [[grid("09", "00")], [grid("876")]], 0, [(2, 3)] * 2, ("attempt 1", "attempt 2"))
+LABELS = ["demonstrations", "test", "attempt 1", "test", "attempt 1"]
+
+
+@pytest.mark.parametrize(
+    ("height", "options"),
+    [(50, {"color_system": "truecolor"}), (24, {"color_system": "truecolor"}), (50, {"no_color": True})],
+    ids=["two columns a cell", "half blocks", "no colour"],
+)
+def test_a_terminal_shows_the_labels(height, options):
+    lines = scene_lines(LABELLED, height=height, **options)
+    found = re.findall("|".join(set(LABELS)), "\n".join(line.plain for line in lines))
+    assert sorted(found) == sorted(LABELS)
+
+
+def test_files_show_the_labels(tmp_path):
+    root = ElementTree.fromstring(svg(frame(LABELLED)))
+    texts = [it for it in root.iter("{http://www.w3.org/2000/svg}text") if it.get("class") == "label mat"]
+    assert sorted(it.text for it in texts) == sorted(LABELS)
+    assert painted(root, svg_cell_size(LABELLED)) == as_dict(LABELLED)
+    page = html([frame(SHOWN, 0), frame(LABELLED)])
+    first, second = json.loads(re.search(r'id="frames">(.*?)</script>', page, re.S)[1])
+    assert "labels" not in first and sorted(label[2] for label in second["labels"]) == sorted(LABELS)
+    unlabelled = Picture(LABELLED.cells, solid=True)
+    images = [
+        Image.open(save_gif([frame(it)], tmp_path / f"{i}.gif")).convert("RGB")
+        for i, it in enumerate((LABELLED, unlabelled))
+    ]
+    assert images[0].size == images[1].size and images[0].tobytes() != images[1].tobytes()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, plot, solve, train
+from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, plot, replay, solve, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -41,6 +41,7 @@ app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solve.solve_c
 app.command("maze", short_help="Find shortest paths, checked.")(solve.solve_command("maze"))
 app.command("solve", short_help="Solve puzzles of any task.")(solve.solve_generic)
 app.command("arc", short_help="Adapt to ARC tasks, answer each twice.")(arc.arc)
+app.command("replay", short_help="Show a recorded refinement again.")(replay.replay)
 app.command("train", short_help="Train a model, or resume a run.")(train.train)
 app.command("plot", short_help="Draw training runs.")(plot.plot)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)

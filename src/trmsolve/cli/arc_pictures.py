@@ -1,17 +1,18 @@
-"""From adapting's events to frames: the demonstrations, the grid that is being refined, at last the two attempts."""
+"""From the events of test-time training to frames: the demonstrations, the grid being refined, then the attempts."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from trmsolve.cli.pictures import timed
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
-from trmsolve.render.caption import duration, percent
+from trmsolve.render.caption import count, duration, percent
 from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.tasks.arc.picture import (
     CHANGED,
+    MAT,
     Attempts,
     attempt_sizes,
     change_map,
@@ -22,86 +23,102 @@ from trmsolve.tasks.arc.picture import (
 from trmsolve.tasks.base import UNSURE, Prediction
 from trmsolve.tasks.few_shot import FewShotTask, Grid, is_correct
 
-PHASES = {
-    "embedding": "adapting its embedding",
-    "everything": "adapting everything",
-}
+PHASES = {"embedding": "adapting its embedding", "everything": "adapting everything"}
 ENDS = {True: "solved", False: "not solved", None: "answered, not checked"}
+ATTEMPTS = ("attempt 1", "attempt 2", "solution")
+REFINING = ("draft", "changes", "solution")
 
 
 def frames(
-    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], record: FewShotTask, options: AdaptOptions
+    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], task: FewShotTask, options: AdaptOptions
 ) -> Iterator[Frame | FewShotResult]:
-    """A frame for the task as it stands and one for every event, and the FewShotResult at the end.
+    """A frame for the task and one for every event, then the FewShotResult.
 
-    The events are those of `record` alone. All pictures are of one size. Beside a grid that is being refined lies a map
-    of what changed and what is unsure; in the last frame, which is marked `done`, the second attempt takes its place.
+    The events are those of `task` alone. All pictures have one size. Beside a grid that is being refined is a map of
+    its changed and unsure cells; in the last frame, which is marked `done`, are both attempts at every test and, where
+    it is known, its answer.
     """
-    began = time.monotonic()
-    sizes = attempt_sizes(record)
-    width = screen_width(record, sizes)
+    places = 2 if task.answers is None else 3
+    sizes = attempt_sizes(task)
+    for answer, (i, (height, width)) in zip(task.answers or (), enumerate(sizes), strict=False):
+        sizes[i] = max(height, answer.shape[0]), max(width, answer.shape[1])
+    columns = screen_width(task, sizes, ATTEMPTS[:places])
+    seconds = 0.0
 
-    def frame(status: StatusText, shown: Attempts, tests: Sequence[int], step: int = 0, **how: bool | None) -> Frame:
+    def frame(
+        status: StatusText,
+        grids: Attempts,
+        tests: Sequence[int],
+        labels: Sequence[str] = ATTEMPTS,
+        step: int = 0,
+        solved: bool | None = False,
+        done: bool = False,
+    ) -> Frame:
         return Frame(
-            task_picture(record, shown, width, sizes),
+            task_picture(task, grids, columns, sizes, labels[:places]),
             "arc",
-            record.source,
+            task.source,
             step,
             options.max_steps,
-            seconds=time.monotonic() - began,
+            seconds=seconds,
+            solved=solved,
+            done=done,
             status=status,
-            zoom_levels=zoom_levels(record, shown, tests, width, sizes),
-            **how,
+            zoom_levels=zoom_levels(task, grids, tests, columns, sizes, labels[:places]),
         )
 
-    every = range(len(record.tests))
-    shown: Attempts = [()] * len(record.tests)
+    every_test = range(len(task.tests))
+    grids: list[Sequence[Grid]] = [()] * len(task.tests)
     previous: Prediction | None = None
-    yield frame(_ready(options), shown, every)
-    for event in events:
+    yield frame(_ready(options), grids, every_test)
+    for event, seconds in timed(events):
         if isinstance(event, AdaptEvent):
-            yield frame(_adapting(event, options), shown, every)
+            yield frame(_adapting(event, options), grids, every_test)
         elif isinstance(event, RefineEvent):
-            previous = previous if event.step > 1 else None
-            drawn = change_map(event.prediction, previous)
-            now = event.prediction.answer, drawn
-            shown = [now if i == event.test else tries[:1] for i, tries in enumerate(shown)]
-            words = _refining(event, drawn, len(record.tests), time.monotonic() - began)
-            yield frame(words, shown, [event.test], event.step)
+            changes = change_map(event.prediction, previous if event.step > 1 else None)
             previous = event.prediction
+            current = (previous.answer, changes)
+            grids = [current if i == event.test else earlier[:1] for i, earlier in enumerate(grids)]
+            status = _refining(event, changes, len(task.tests), seconds)
+            yield frame(status, grids, [event.test], REFINING, event.step)
         else:
-            attempts = event.attempts or shown
-            yield frame(_ended(event), attempts, every, options.max_steps, solved=event.solved, done=True)
+            attempts = event.attempts or grids
+            if task.answers is not None:
+                nothing = np.full((1, 1), MAT)
+                attempts = [
+                    [*grids[:2], *[nothing] * (2 - len(grids)), answer]
+                    for grids, answer in zip(attempts, task.answers, strict=True)
+                ]
+            yield frame(_ended(event), attempts, every_test, step=options.max_steps, solved=event.solved, done=True)
             yield event
 
 
-# -- words --------------------------------------------------------------------------------------------------------
+# -- text -------------------------------------------------------------------------------------------------------------
 def _ready(options: AdaptOptions) -> StatusText:
     return StatusText("adapting to a new task", ("budget", 0.0), (_steps(0, options), _time(0.0, options)))
 
 
 def _adapting(event: AdaptEvent, options: AdaptOptions) -> StatusText:
-    facts = [
+    stats = [
         _steps(event.step, options),
         Stat("loss", f"{event.loss:.3f}"),
         Stat("pairs", f"{percent(event.accuracy)} right"),
-        *_unseen(event.holdout_accuracy),
+        *_holdout(event.holdout_accuracy),
         _time(event.seconds, options),
     ]
-    return StatusText(PHASES[event.phase], ("budget", event.progress), tuple(facts))
+    return StatusText(PHASES[event.phase], ("budget", event.progress), tuple(stats))
 
 
-def _refining(event: RefineEvent, drawn: np.ndarray, tests: int, seconds: float) -> StatusText:
-    unsure, changed = int((event.prediction.confidence < UNSURE).sum()), int((drawn == CHANGED).sum())
-    facts = [
+def _refining(event: RefineEvent, changes: np.ndarray, tests: int, seconds: float) -> StatusText:
+    unsure = int((event.prediction.confidence < UNSURE).sum())
+    stats = [
         Stat("unsure", f"{unsure} of {event.prediction.answer.size} cells"),
-        Stat("changed", f"{changed} cell{'' if changed == 1 else 's'}"),
+        Stat("changed", count(int((changes == CHANGED).sum()), "cell")),
         *([Stat("test", f"{event.test + 1} of {tests}")] if tests > 1 else []),
         Stat("time", duration(seconds)),
     ]
-    return StatusText(
-        f"step {event.step} of at most {event.max_steps}", ("halting", event.halt_prob), tuple(facts), unsure
-    )
+    state = f"step {event.step} of at most {event.max_steps}"
+    return StatusText(state, ("halting", event.halt_prob), tuple(stats), unsure)
 
 
 def _ended(result: FewShotResult) -> StatusText:
@@ -109,27 +126,26 @@ def _ended(result: FewShotResult) -> StatusText:
         return StatusText("not answered", ("sure", 0.0), (Stat("error", result.error, False),))
     answers = getattr(result.task, "answers", None) or [None] * len(result.ranked)
     names = ["votes"] if len(answers) == 1 else [f"test {i}:" for i in range(1, len(answers) + 1)]
-    facts = [
-        *(_votes(*it, result.num_augmentations) for it in zip(names, result.ranked, answers, strict=False)),
+    stats = [
+        *(_votes(*args, result.num_augmentations) for args in zip(names, result.ranked, answers, strict=False)),
         Stat("pairs", f"{percent(result.reproduced)} right"),
-        *_unseen(result.holdout_accuracy),
+        *_holdout(result.holdout_accuracy),
         Stat("steps", str(result.steps)),
         Stat("time", duration(result.seconds)),
     ]
-    sure = min((votes[0].confidence for votes in result.ranked if votes), default=0.0)
-    return StatusText(ENDS[result.solved], ("sure", sure), tuple(facts))
+    sure = min((ranked[0].confidence for ranked in result.ranked if ranked), default=0.0)
+    return StatusText(ENDS[result.solved], ("sure", sure), tuple(stats))
 
 
-def _votes(name: str, ranked: Sequence[RankedAnswer], answer: Grid | None, views: int) -> Stat:
-    """How the two attempts at a test came to be, and what they are worth where that is known."""
-    counts = [str(vote.votes or "consensus") for vote in ranked[:2]]
-    said = f"{' and '.join(counts) or 'none'} of {views}"
+def _votes(name: str, ranked: Sequence[RankedAnswer], answer: Grid | None, augmentations: int) -> Stat:
+    """The votes for both attempts at a test and, where the answer is known, which of them is right."""
+    counts = [str(attempt.votes or "consensus") for attempt in ranked[:2]]
+    text = f"{' and '.join(counts) or 'none'} of {augmentations}"
     if answer is None:
-        return Stat(name, said)
-    which = next(
-        (nth for nth, vote in zip(("first", "second"), ranked, strict=False) if is_correct(vote.grid, answer)), ""
-    )
-    return Stat(name, f"{said}, {which or 'none'} right", bool(which))
+        return Stat(name, text)
+    ordinals = zip(("first", "second"), ranked, strict=False)
+    right = next((ordinal for ordinal, attempt in ordinals if is_correct(attempt.grid, answer)), "")
+    return Stat(name, f"{text}, {right or 'none'} right", bool(right))
 
 
 def _steps(steps: int, options: AdaptOptions) -> Stat:
@@ -140,6 +156,6 @@ def _time(seconds: float, options: AdaptOptions) -> Stat:
     return Stat("time", duration(seconds) + (f" of {duration(options.budget)}" if options.budget else ""))
 
 
-def _unseen(share: float | None) -> list[Stat]:
-    """Of the demonstration that is left out at first: it tells what an answer is worth."""
-    return [] if share is None else [Stat("unseen", f"{percent(share)} right")]
+def _holdout(accuracy: float | None) -> list[Stat]:
+    """The accuracy on the demonstration that is held out at first: it estimates that of the answer."""
+    return [] if accuracy is None else [Stat("unseen", f"{percent(accuracy)} right")]

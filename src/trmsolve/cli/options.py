@@ -55,5 +55,6 @@ Pace = Annotated[float, typer.Option("--pace", min=0, help="Minimum seconds per 
 Svg = Annotated[Path | None, typer.Option("--svg", help="Draw the final state here.")]
 Gif = Annotated[Path | None, typer.Option("--gif", help="Draw the refinement here.")]
 Html = Annotated[Path | None, typer.Option("--html", help="A page with a step slider.")]
+Trace = Annotated[Path | None, typer.Option("--trace", help="Record the steps here; `trmsolve replay` shows them.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Stop after this many seconds.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Solve only the first N puzzles.")]

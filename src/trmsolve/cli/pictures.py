@@ -23,24 +23,29 @@ MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Where pictures go: the final state as SVG, the refinement as GIF or HTML."""
+    """Where pictures go: the final state as SVG, the refinement as GIF or HTML, and all steps as a trace."""
 
     svg: Path | None = None
     gif: Path | None = None
     html: Path | None = None
     force: bool = False
+    trace: Path | None = None
 
     def __bool__(self) -> bool:
-        return any((self.svg, self.gif, self.html))
+        return any((self.svg, self.gif, self.html, self.trace))
 
     def check(self) -> None:
         """Raises TrmsolveError now rather than after the solve."""
-        for path in (self.svg, self.gif, self.html):
+        for path in (self.svg, self.gif, self.html, self.trace):
             if path is not None:
                 check_writable(path, self.force)
 
     def write(self, frames: list[Frame]) -> None:
         """Write what is asked for."""
+        if self.trace is not None:
+            from trmsolve.render.trace import save_trace
+
+            save_trace(frames, self.trace, self.force)
         frames = _with_few_initial(frames)
         if self.svg is not None:
             from trmsolve.render.svg import svg
@@ -94,18 +99,24 @@ def timed(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
 
 
 def show(
-    stream: Iterator[Frame | Outcome], color: str, pace: float, visible: bool, keep: bool, stay: bool = False
+    stream: Iterator[Frame | Outcome],
+    color: str,
+    pace: float,
+    visible: bool,
+    keep: bool,
+    stay: bool = False,
+    transient: bool = True,
 ) -> tuple[list[Frame], Outcome]:
     """Play frames on stderr (when visible); returns those to keep, all or none, and the result that ended them.
 
-    When stdout is a terminal too, the drawing is removed at its end, because the answer is printed there.
+    transient: remove the drawing at its end when stdout is a terminal too, because the answer is printed there.
     stay: with a keyboard, wait at the end until the user ends the view.
     """
     from trmsolve.render.keys import Keyboard
     from trmsolve.render.terminal import LiveView
 
     kept: list[Frame] = []
-    transient = sys.stdout is not None and is_terminal(sys.stdout)
+    transient = transient and sys.stdout is not None and is_terminal(sys.stdout)
     with (
         Keyboard() if visible else nullcontext() as keyboard,
         LiveView(sys.stderr, color, pace, keyboard, transient, stay) as view,

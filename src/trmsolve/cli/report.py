@@ -9,7 +9,6 @@ from trmsolve.cli.output import JSON_STYLES, JsonRecords, emit, encoded_for
 from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED, echo_err
 from trmsolve.inference.options import Result
 from trmsolve.render.console import console_for, is_terminal
-from trmsolve.render.terminal import colored_answer
 from trmsolve.tasks.base import InvalidPuzzle, Task
 
 MAX_LINES = 64  # lines of a failed grid that a message shows
@@ -60,6 +59,8 @@ class Report:
         text = encoded_for(self.stream, lambda ascii_only: self._answer(result, style, ascii_only))
         if self.console is not None and style == "grid":
             assert result.prediction is not None and not isinstance(result.puzzle, InvalidPuzzle)
+            from trmsolve.render.terminal import colored_answer
+
             text = colored_answer(text, self.task.picture(result.puzzle.question, result.prediction), self.console)
         return f"{before}{text}\n"
 

@@ -16,8 +16,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from trmsolve.render.console import Corners, Glyphs
-from trmsolve.render.theme import CHANGES, INK, ROLES, SHADE_STYLES, SOLID_ROLES, terminal_style
-from trmsolve.tasks.base import UNSURE, Cell, Picture
+from trmsolve.render.theme import ARC, CHANGES, INK, ROLES, SHADE_STYLES, SOLID_ROLES, terminal_style
+from trmsolve.tasks.base import UNSURE, Cell, Label, Picture
 
 Cells = Sequence[Sequence[Cell]]
 Piece = tuple[str, str]  # characters and their style
@@ -143,13 +143,38 @@ def scales(glyphs: Glyphs, color: bool) -> tuple[Scale, ...]:
     return BLOCKS if color and glyphs.halves else SYMBOLS
 
 
-def draw(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> list[Text]:
-    """The lines of a solid picture, as many as scale.extent() gives. Its edge is drawn as wall."""
+def draw(
+    cells: Cells, scale: Scale, glyphs: Glyphs, color: bool, labels: Sequence[Label] = (), offset: Span = (0, 0)
+) -> list[Text]:
+    """The lines of a solid picture, as many as scale.extent() gives. Its edge is drawn as wall.
+
+    offset: the row and the column of the picture, to which the labels refer, that the first cell has.
+    """
     if scale in SYMBOLS:
         rows = _symbols(cells, scale, glyphs, color)
     else:
         rows = (_halves if scale.per_line == 2 else _doubles)(cells, scale, glyphs)
-    return [_line(row) for row in rows]
+    lines = [_line(row) for row in rows]
+    for label in labels:
+        # Half blocks: of the label's row and the one above, that which shares a line with the row below it.
+        row = label.row - label.row % scale.per_line - offset[0] + scale.edged * scale.per_line
+        column = (label.column - offset[1]) * scale.wide + scale.edged
+        if 0 <= row // scale.per_line < len(lines) and 0 <= column < lines[0].cell_len:
+            _write(
+                lines[row // scale.per_line],
+                column,
+                label.text,
+                f"bold white on {ARC['mat'].color}" if color else "bold",
+            )
+    return lines
+
+
+def _write(line: Text, column: int, text: str, style: str) -> None:
+    """Put text over a part of the line, in place."""
+    end = min(column + len(text), line.cell_len)
+    before, after = line[:column], line[end:]
+    line.plain, line.spans = "", []
+    line.append_text(before).append(text[: end - column], style=style).append_text(after)
 
 
 def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterable[list[Piece]]:

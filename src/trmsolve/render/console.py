@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, RenderableType
-from rich.live import Live
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 COLORS = ("auto", "always", "never")
 Corners = tuple[str, str, str, str]  # left end, line, joint, right end
@@ -85,6 +87,8 @@ def start_live(renderable: RenderableType, console: Console, transient: bool = F
 
     Rich would send the program's own print() to this stream too, unless both redirects are off.
     """
+    from rich.live import Live
+
     live = Live(
         renderable,
         console=console,

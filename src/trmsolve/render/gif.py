@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trmsolve.render import caption
 from trmsolve.render.frame import Frame
-from trmsolve.render.svg import runs
+from trmsolve.render.svg import label_positions, runs
 from trmsolve.render.theme import (
     LIGHT,
     OUTSIDE,
@@ -196,6 +196,10 @@ class _Pen:
                     self.draw.rectangle((start * SCALE, y * SCALE, *end), colors.fill)
                 if SOLID_ROLES[cell.role].letter:
                     self.text(x + size / 2, y + size / 2, cell.text, 0.8 * size, colors.ink, size > 20, "mm")
+        for label_x, label_y, text in label_positions(picture, size):
+            self.text(
+                left + label_x, top + label_y, text, 1.4 * size, page_colors("mat", LIGHT, SOLID_ROLES).ink, anchor="ls"
+            )
 
     def cell(self, cell: Cell, x: float, y: float, size: float, table: dict[str, Role] = ROLES) -> None:
         """One cell of a grid of symbols."""

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from trmsolve.render import caption
 from trmsolve.render.frame import Frame
-from trmsolve.render.svg import shapes
+from trmsolve.render.svg import label_positions, shapes
 from trmsolve.render.theme import (
     DARK,
     FONT,
@@ -72,6 +72,7 @@ def _data(frames: Sequence[Frame], layers: list[str]) -> str:
             "percent": caption.percent(frame.meter[1]),
             "left": frame.remaining,
             "cells": _layer_digits(frame, layers) if frame.picture.solid else _cell_records(frame),
+            **({"labels": label_positions(frame.picture, PIXELS)} if frame.picture.labels else {}),
         }
         for frame in frames
     ]

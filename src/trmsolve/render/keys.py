@@ -28,7 +28,8 @@ class Keyboard:
         self.stream = stream if stream is not None else sys.stdin
         self.available = False
         self._keys: deque[str] = deque()
-        self._fd, self._saved = -1, None
+        self._fd = -1
+        self._saved: list[Any] | None = None  # the terminal's settings
 
     def __enter__(self) -> Keyboard:
         if self.stream is None or not is_terminal(self.stream):

@@ -139,7 +139,9 @@ class PuzzlePanel:
         if picture.solid:
             for scale in blocks.scales(self.glyphs, self.color):
                 columns, rows = scale.extent(len(picture.cells), len(picture.cells[0]))
-                yield Drawing(columns, rows, partial(blocks.draw, picture.cells, scale, self.glyphs, self.color))
+                yield Drawing(
+                    columns, rows, partial(blocks.draw, picture.cells, scale, self.glyphs, self.color, picture.labels)
+                )
             return
         for candidates in (True, False) if self.candidates else (False,):
             for size in GRID_SIZES:
@@ -170,7 +172,8 @@ class PuzzlePanel:
             columns, lines = width, lines - len(below)
         rows, across = self._viewport.follow(picture, lines * scale.per_line, columns // scale.wide)
         part = [row[slice(*across)] for row in cells[slice(*rows)]]
-        drawn = blocks.draw(part, scale, self.glyphs, self.color)
+        offset = rows[0], across[0]
+        drawn = blocks.draw(part, scale, self.glyphs, self.color, picture.labels, offset)
         title = self._title_of_part(picture, rows, across, width)
         if not beside:
             return [title, *drawn, *below]

@@ -102,7 +102,15 @@ def shapes(picture: Picture, roles: Iterable[str], size: int) -> list[str]:
             if SOLID_ROLES[cell.role].letter:
                 position = f'x="{(c + 0.5) * size:g}" y="{(r + 0.82) * size:g}" style="font-size:{0.9 * size:g}px"'
                 letters.append(f'<text class="cell {cell.role}" {position}>{escape(cell.text)}</text>')
+    for x, y, text in label_positions(picture, size):
+        position = f'x="{x:g}" y="{y:g}" style="font-size:{1.4 * size:g}px"'
+        letters.append(f'<text class="label mat" {position}>{escape(text)}</text>')
     return [*(_path(name, "".join(outline)) for name, outline in outlines.items()), *letters]
+
+
+def label_positions(picture: Picture, size: int) -> list[tuple[float, float, str]]:
+    """For each label the left end of its base line, in pixels, and its text."""
+    return [(label.column * size, (label.row + 1.1) * size, label.text) for label in picture.labels]
 
 
 def _path(role: str, outline: str) -> str:

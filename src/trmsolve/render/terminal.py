@@ -29,8 +29,8 @@ HELP = (
     "← →      one step back, one step forth",
     "Home End first step, newest step",
     "+ -      faster, slower",
-    "c        candidates as pencil marks",
-    "p        confidence as shade",
+    "c        candidates as pencil marks (grids of symbols)",
+    "p        confidence as shade (grids of symbols)",
     "?        this help",
     "q        end the view; the answer follows",
 )
@@ -149,9 +149,9 @@ class LiveView:
             slower = [pace for pace in PACES if pace > self.pace] or [self.pace]
             faster = [pace for pace in PACES if pace < self.pace] or [0.0]
             self.pace = faster[-1] if key in "+=" else slower[0]
-        elif key in ("c", "C"):
+        elif key in ("c", "C") and not panel.frame.picture.solid:
             panel.candidates = not panel.candidates
-        elif key in ("p", "P"):
+        elif key in ("p", "P") and not panel.frame.picture.solid:
             panel.shades = not panel.shades
         elif key == "?":
             panel.help = () if panel.help else HELP

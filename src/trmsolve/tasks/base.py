@@ -93,12 +93,22 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Text over background cells of a picture: `column` is its left end; the row above and the row below are free."""
+
+    row: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A grid of cells that every view (terminal, SVG, GIF, HTML) can draw without knowing the task."""
 
     cells: Sequence[Sequence[Cell]]
     box: tuple[int, int] | None = None  # a heavier line after so many (rows, columns); None: no lines
     solid: bool = False  # cells are areas of colour; their symbols are for terminals without colour
+    labels: tuple[Label, ...] = ()  # of solid pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,19 @@
 
 A whole task is one picture, so that every renderer can draw it and show it step by step: the grids lie on a background,
 with an arrow between input and output, and a line between demonstrations and tests. Such drawings are arrays of
-symbols, intp (height, width), indices into CELLS, which can be put beside and above each other.
+symbols, intp (height, width), indices into CELLS, which can be put beside and above each other. An index past CELLS is
+background where one of LABELS begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import starmap, zip_longest
+from itertools import starmap
 
 import numpy as np
 
 from trmsolve.tasks.arc.grids import COLORS, Shape, SizeRule
-from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
+from trmsolve.tasks.base import UNSURE, Cell, Label, Picture, Prediction
 from trmsolve.tasks.few_shot import Attempts, FewShotTask, Grid, Pair
 
 MAT, SHAFT, TIP, LINE, SURE, DOUBTFUL, CHANGED = range(COLORS, COLORS + 7)  # symbols besides the colours
@@ -28,6 +29,9 @@ CELLS = (
     Cell("?", "doubted"),
     Cell("*", "redrawn"),
 )
+LABELS = ("demonstrations", "test", "attempt 1", "attempt 2", "solution", "draft", "changes")
+LABEL_ROWS = 2  # of background for a label, besides the row above
+PLACE_WIDTH = len("attempt 1")  # the least width of a labelled place, whatever its label
 ARROW = np.array([[SHAFT, MAT], [MAT, TIP], [SHAFT, MAT]])
 GAP = 2  # cells of background between drawings
 ASPECT = 1.5  # columns per row of a whole task that suit a screen
@@ -37,11 +41,19 @@ Drawing = np.ndarray
 
 def grid_picture(drawing: Drawing) -> Picture:
     """A drawing, or a grid, uint8 (height, width), as a picture."""
-    return Picture([[CELLS[k] for k in row] for row in drawing.tolist()], solid=True)
+    labels = tuple(
+        Label(int(r), int(c), LABELS[drawing[r, c] - len(CELLS)]) for r, c in np.argwhere(drawing >= len(CELLS))
+    )
+    cells = np.where(drawing < len(CELLS), drawing, MAT).tolist()
+    return Picture([[CELLS[k] for k in row] for row in cells], solid=True, labels=labels)
 
 
 def task_picture(
-    task: FewShotTask, attempts: Attempts = (), width: int = 0, attempt_sizes: Sequence[Shape] = ()
+    task: FewShotTask,
+    attempts: Attempts = (),
+    width: int = 0,
+    attempt_sizes: Sequence[Shape] = (),
+    labels: Sequence[str] = (),
 ) -> Picture:
     """The demonstrations, and below a line the tests with the first two attempts at each.
 
@@ -49,8 +61,9 @@ def task_picture(
     width: desired width in cells; as many pairs as fit are beside each other, at least one.
     attempt_sizes: for each test the least height and width reserved for each of two attempts, so that the layout stays
         the same when an attempt appears or changes its size.
+    labels: one of LABELS for each grid beside a test, as many as there are places; without them two places and no text.
     """
-    return framed(_task_drawing(task, attempts, width, attempt_sizes))
+    return framed(_task_drawing(task, attempts, width, attempt_sizes, labels))
 
 
 def zoom_levels(
@@ -59,19 +72,22 @@ def zoom_levels(
     tests: Sequence[int],
     width: int = 0,
     attempt_sizes: Sequence[Shape] = (),
+    labels: Sequence[str] = (),
 ) -> tuple[Picture, ...]:
     """task_picture with ever less context: these tests alone, then only their attempts."""
-    chosen = [(task.tests[i], attempts[i], attempt_sizes[i] if attempt_sizes else ()) for i in tests]
+    chosen = [(task.tests[i], attempts[i], attempt_sizes[i] if attempt_sizes else (), labels) for i in tests]
     alone = flow(starmap(_test_drawing, chosen), width - 2)
-    attempts_alone = (beside(_places(grids, size)) if len(grids) else test_input for test_input, grids, size in chosen)
+    attempts_alone = (
+        beside(_places(grids, size, labels)) if len(grids) else test_input for test_input, grids, size, _ in chosen
+    )
     return framed(alone), framed(flow(attempts_alone, width - 2))
 
 
-def screen_width(task: FewShotTask, attempt_sizes: Sequence[Shape] = ()) -> int:
+def screen_width(task: FewShotTask, attempt_sizes: Sequence[Shape] = (), labels: Sequence[str] = ()) -> int:
     """The `width` at which task_picture comes closest to a screen's shape."""
 
     def longer_side(width: int) -> float:
-        rows, columns = _task_drawing(task, (), width, attempt_sizes).shape
+        rows, columns = _task_drawing(task, (), width, attempt_sizes, labels).shape
         return max(columns, ASPECT * rows)
 
     return min(range(8, 256, 8), key=longer_side)
@@ -83,12 +99,18 @@ def attempt_sizes(task: FewShotTask) -> list[Shape]:
     return [rule.output(grid.shape) or rule.canvas(grid.shape) for grid in task.tests]
 
 
-def _task_drawing(task: FewShotTask, attempts: Attempts, width: int, sizes: Sequence[Shape]) -> Drawing:
+def _task_drawing(
+    task: FewShotTask, attempts: Attempts, width: int, sizes: Sequence[Shape], labels: Sequence[str]
+) -> Drawing:
     demonstrations = flow(map(pair_drawing, task.demonstrations), width - 2)
-    places = zip_longest(task.tests, attempts[: len(task.tests)], sizes, fillvalue=())
-    tests = flow(starmap(_test_drawing, places), width - 2)
+
+    def test(i: int) -> Drawing:
+        grids = attempts[i] if i < len(attempts) else ()
+        return _test_drawing(task.tests[i], grids, sizes[i] if i < len(sizes) else (), labels)
+
+    tests = flow(map(test, range(len(task.tests))), width - 2)
     line = np.full((1, max(demonstrations.shape[1], tests.shape[1])), LINE)
-    return above([demonstrations, line, tests])
+    return above([_labelled(demonstrations, "demonstrations") if labels else demonstrations, line, tests])
 
 
 def change_map(prediction: Prediction, previous: Prediction | None = None) -> Drawing:
@@ -115,15 +137,33 @@ def pair_drawing(pair: Pair) -> Drawing:
     return beside([pair.input, ARROW, pair.output])
 
 
-def _test_drawing(grid: Grid, attempts: Sequence[Drawing] = (), size: Sequence[int] = ()) -> Drawing:
-    """A test's input and up to two attempts; with a size, space for two of that size."""
-    return beside([grid, ARROW, *_places(attempts, size)])
+def _test_drawing(
+    grid: Grid, attempts: Sequence[Drawing] = (), size: Sequence[int] = (), labels: Sequence[str] = ()
+) -> Drawing:
+    """A test's input and the grids beside it; with a size, space for all of that size."""
+    if not labels:
+        return beside([grid, ARROW, *_places(attempts, size)])
+    arrow = np.pad(ARROW, ((LABEL_ROWS, 0), (0, 0)), constant_values=MAT)  # level with the middle of the grids
+    return beside([_labelled(grid, "test"), arrow, *_places(attempts, size, labels)])
 
 
-def _places(attempts: Sequence[Drawing], size: Sequence[int]) -> list[Drawing]:
+def _places(attempts: Sequence[Drawing], size: Sequence[int], labels: Sequence[str] = ()) -> list[Drawing]:
     empty = np.array([[MAT]])
-    places = [*attempts, empty, empty] if len(size) else attempts
-    return [centered(attempt, *size) for attempt in places[:2]]
+    number = len(labels) or 2
+    grids = [centered(grid, *size) for grid in ([*attempts, *[empty] * number] if len(size) else attempts)[:number]]
+    if not labels:
+        return grids
+    return [_labelled(grid, label, PLACE_WIDTH) for grid, label in zip(grids, labels, strict=False)]
+
+
+def _labelled(drawing: Drawing, label: str, least_width: int = 0) -> Drawing:
+    """The drawing below a label. An empty place has no label, but space for one."""
+    height, width = drawing.shape
+    labelled = np.full((height + LABEL_ROWS, max(width, len(label), least_width)), MAT)
+    labelled[LABEL_ROWS:, :width] = drawing
+    if (drawing != MAT).any():
+        labelled[0, 0] = len(CELLS) + LABELS.index(label)
+    return labelled
 
 
 def centered(drawing: Drawing, height: int = 0, width: int = 0) -> Drawing:

@@ -47,21 +47,16 @@ def picture(question: np.ndarray, prediction: Prediction | None, previous: Predi
 def _candidates(question: bytes, side: int) -> list[list[str]]:
     """For each open cell the symbols that no given in its row, column or box excludes; "" for givens."""
     grid = np.frombuffer(question, np.uint8).reshape(side, side)
-    rows, columns = box_shape(side)
-    r, c = np.indices(grid.shape)
-    box = r // rows * rows + c // columns
     possible = np.ones((side + 1, side, side), bool)  # digit x row x column
-    for unit in (r, c, box):
+    for unit in _units(side):
         for index in range(side):
-            cells = np.nonzero(unit == index)
-            possible[(np.unique(grid[cells])[:, None], *cells)] = False
-    return [
-        [
-            "" if grid[i, j] else "".join(SYMBOLS[d - 1] for d in range(1, side + 1) if possible[d, i, j])
-            for j in range(side)
-        ]
-        for i in range(side)
-    ]
+            rows, columns = np.nonzero(unit == index)
+            possible[np.unique(grid[rows, columns])[:, None], rows, columns] = False
+
+    def symbols(r: int, c: int) -> str:
+        return "" if grid[r, c] else "".join(SYMBOLS[d - 1] for d in range(1, side + 1) if possible[d, r, c])
+
+    return [[symbols(r, c) for c in range(side)] for r in range(side)]
 
 
 def box_shape(side: int) -> tuple[int, int]:
@@ -70,15 +65,19 @@ def box_shape(side: int) -> tuple[int, int]:
     return rows, side // rows
 
 
-def _duplicates(grid: np.ndarray) -> np.ndarray:
-    """bool, same shape: the digit stands once more in its row, column or box."""
-    side = len(grid)
+def _units(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each cell the index of its row, of its column and of its box, each (side, side)."""
     rows, columns = box_shape(side)
-    r, c = np.indices(grid.shape)
-    box = r // rows * rows + c // columns  # a band holds side // columns == rows boxes
-    twice = np.zeros(grid.shape, bool)
-    for unit in (r, c, box):
+    r, c = np.indices((side, side))
+    return r, c, r // rows * rows + c // columns  # a band holds side // columns == rows boxes
+
+
+def _duplicates(grid: np.ndarray) -> np.ndarray:
+    """bool, same shape: the digit occurs again in its row, column or box."""
+    side = len(grid)
+    duplicated = np.zeros(grid.shape, bool)
+    for unit in _units(side):
         count = np.zeros((side, int(grid.max(initial=0)) + 1), int)
         np.add.at(count, (unit, grid), 1)
-        twice |= count[unit, grid] > 1
-    return twice & (grid > 0)
+        duplicated |= count[unit, grid] > 1
+    return duplicated & (grid > 0)
