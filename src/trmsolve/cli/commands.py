@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +42,7 @@ SHORT_HELP = {
     "maze": "Find shortest paths, checked.",
     "arc": "Solve ARC tasks by test-time training.",
 }
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "solve": (solve.solve_command("solve"), "Solve puzzles of any task.", solve.EXAMPLES["solve"]),
     "train": (train.train, "Train a model, or resume a run.", "trmsolve train --task maze --minutes 30"),
     "eval": (evaluate.evaluate, "Measure a checkpoint on a file.", evaluate.EXAMPLES),

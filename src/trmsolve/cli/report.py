@@ -172,18 +172,13 @@ class Report:
         """Both attempts beside each other, as large as the window allows; below each other where it is too narrow."""
         glyphs, color = glyphs_for(console), has_color(console)
         cells = [self.task.picture(answer.grid, None).cells for answer in answers[:2]]
-        styled = list(zip(captions, ("bold", ""), strict=False))
 
         def columns(scale: blocks.Scale) -> list[list[Text]]:
             """For each attempt its lines: the caption, then the grid."""
-            return [
-                [
-                    Text(caption[0], "bold" if i == 0 else ""),
-                    *map(Text, caption[1:]),
-                    *blocks.draw(grid, scale, glyphs, color),
-                ]
-                for i, (caption, grid) in enumerate(zip(captions, cells, strict=True))
-            ]
+            attempts = zip(captions, cells, strict=True)
+            lines = [[*map(Text, caption), *blocks.draw(grid, scale, glyphs, color)] for caption, grid in attempts]
+            lines[0][0].stylize("bold")
+            return lines
 
         for arrange in (_beside, _below):
             for scale in blocks.scales(glyphs, color):
