@@ -236,6 +236,60 @@ def test_pictures_and_steps(arc, folder, tmp_path):
     assert shown.stderr.count("arc " + str(folder)) >= 2  # a title for each
 
 
+def test_outputs_that_would_overwrite_each_other(arc, folder, tmp_path):
+    """-o y --resume y: the answers would replace the kept results, even when both exist and --force is given."""
+    path = tmp_path / "y"
+    for options in (
+        ("-o", path, "--resume", path),
+        ("-o", path, "--submission", path),
+        ("--resume", path, "--submission", path),
+    ):
+        done = arc(folder / "a.json", *options, "--force")
+        assert done.exit_code == 2 and f"name the same file: {path}" in done.stderr and not path.exists()
+
+
+def test_a_submission_that_cannot_be_written_is_known_before_any_work(arc, folder, monkeypatch):
+    from trmsolve.api import Model
+
+    monkeypatch.setattr(Model, "adapt", lambda *args, **kwargs: pytest.fail("work was begun"))
+    for path in ("no/such.json", folder, "/dev/full"):
+        done = arc(folder, "--submission", path)
+        assert done.exit_code == 2 and f"cannot write {path}" in done.stderr and done.stdout == ""
+
+
+def test_every_task_is_in_the_submission_and_the_summary_counts_them(arc, tmp_path):
+    """A malformed task has an entry for each of its tests, where they can be counted."""
+    path, kaggle = tmp_path / "my_challenges.json", tmp_path / "s.json"
+    bad = {"train": [{"input": [[1, 2], [3]], "output": [[1]]}], "test": [{"input": [[1]]}, {"input": [[2]]}]}
+    path.write_text(json.dumps({"good": tasks.value(answers=False), "bad": bad}))
+    done = arc(path, "--submission", kaggle)
+    submitted = read_submission(kaggle)
+    assert {name: len(tests) for name, tests in submitted.items()} == {"good": 2, "bad": 2}
+    assert done.exit_code == 2 and f"{kaggle}: 1 of 2 tasks answered" in done.stderr
+    assert "1 of 2 tasks answered, " in done.stderr and "1 failed or not readable" in done.stderr
+
+
+def test_solutions_that_do_not_fit_do_not_stop_the_answers(arc, tmp_path):
+    path, kaggle = tmp_path / "my_challenges.json", tmp_path / "s.json"
+    path.write_text(json.dumps({"good": tasks.value(answers=False)}))
+    (tmp_path / "my_solutions.json").write_text(json.dumps({"good": [[[1]], [[2]], [[3]]]}))
+    done = arc(path, "--submission", kaggle, "--json")
+    assert json.loads(done.stdout)[-1]["tests"] and f"{kaggle}: 1 of 1 task answered" in done.stderr
+    assert "expected 2: one for each test input" in done.stderr
+
+
+def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    arc(folder / "a.json", "--resume", kept)
+    kept.write_bytes(kept.read_bytes()[:-100])  # killed while writing
+    done = arc(folder / "a.json", "--resume", kept)
+    assert (
+        f"{kept}: 1 damaged line ignored; their tasks are solved again" in done.stderr and "new task a" in done.stderr
+    )
+    again = arc(folder / "a.json", "--resume", kept)
+    assert "damaged line" not in again.stderr and f"1 of 1 task found in {kept}" in again.stderr
+
+
 # -- bad input --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("text", "said"),

@@ -13,7 +13,7 @@ import typer
 
 from trmsolve.cli import options as o
 from trmsolve.cli.few_shot import adapted, check_answers, choose, plan, stored_results, with_progress
-from trmsolve.cli.inputs import piped, records
+from trmsolve.cli.inputs import piped, records, with_notes
 from trmsolve.cli.options import AdaptArgs, reject_given, with_options
 from trmsolve.cli.output import put, status_line
 from trmsolve.cli.run import (
@@ -287,7 +287,9 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
     if args.checkpoint and len(args.checkpoint) > 1:
         raise TrmsolveError(f"eval {task.name} measures one checkpoint at a time", "compare their --json reports")
     options = adapt.adapt_options(args.max_steps, args.seed)
-    all_records = list(records(task, args.files or (), None, adapt.solutions))
+    source = records(task, args.files or (), None, adapt.solutions)
+    shows_notes = not args.quiet and (group is None or group.is_main)
+    all_records = list(with_notes(task, source) if shows_notes else source)
     invalid = [record for record in all_records if isinstance(record, InvalidPuzzle)]
     if group is None or group.is_main:
         for record in invalid:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trmsolve.cli.inputs import is_seekable, records, with_deadline
+from trmsolve.cli.inputs import is_seekable, records, with_deadline, with_notes
 from trmsolve.cli.output import put, status_line
 from trmsolve.cli.report import Report, count
 from trmsolve.cli.run import echo_err, shard
@@ -35,6 +35,8 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     """The result of each task, in order. All tasks are read before the first one takes its minute."""
     args, adapt, group = job.args, job.adapt, job.group
     source = records(job.task, job.files, args.limit, adapt.solutions)
+    if not args.quiet:
+        source = with_notes(job.task, source)
     all_records = list(source if is_seekable(job.files) else with_deadline(source, job.deadline))
     if not all_records:
         raise TrmsolveError(f"{', '.join(job.files)}: no task found", "name a JSON file of tasks, or a folder of them")

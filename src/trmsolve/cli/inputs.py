@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.prefetch import Prefetcher
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
@@ -79,3 +80,14 @@ def with_deadline(source: Iterator[Item], deadline: float | None) -> Iterator[It
     with Prefetcher(source) as prefetcher:
         while (record := prefetcher.next(True, deadline)) is not None:
             yield record
+
+
+def with_notes(task: Task, source: Iterator[Item]) -> Iterator[Item]:
+    """The records; warnings of the reader, and puzzles that must have several answers, are noted on stderr at once."""
+    for record in source:
+        notes = list(getattr(record, "warnings", ()))
+        if isinstance(record, Puzzle):
+            notes.append(task.ambiguity_reason(record.question))
+        for note in filter(None, notes):
+            echo_err(f"{getattr(record, 'source', '') or 'puzzle'}: note: {note}")
+        yield record

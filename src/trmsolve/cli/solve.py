@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trmsolve.cli.few_shot import few_shot_results
-from trmsolve.cli.inputs import is_seekable, peek, piped, records, with_deadline
+from trmsolve.cli.inputs import is_seekable, peek, piped, records, with_deadline, with_notes
 from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given, with_options
 from trmsolve.cli.output import check_style, destination, model_fields
 from trmsolve.cli.pictures import PictureFiles, frames, show
@@ -277,7 +277,7 @@ def _results(job: Job, report: Report) -> Generator[Result, None, None]:
     args, group = job.args, job.group
     source = records(job.task, job.files, args.limit)
     if not args.quiet:
-        source = _with_notes(job.task, source)
+        source = with_notes(job.task, source)
     seekable, single = is_seekable(job.files), False
     if not seekable and (job.pictures or args.show_steps):
         source = with_deadline(source, job.deadline)
@@ -302,11 +302,3 @@ def _results(job: Job, report: Report) -> Generator[Result, None, None]:
                 yield job.watch(frames(model.task, events, record, max_steps), single)
             else:
                 yield Result(record, error=record.message)
-
-
-def _with_notes(task: Task, source: Iterator[Any]) -> Iterator[Any]:
-    """The records; a puzzle with several answers is noted on stderr as soon as it is read."""
-    for record in source:
-        if isinstance(record, Puzzle) and (reason := task.ambiguity_reason(record.question)):
-            echo_err(f"{record.source or 'puzzle'}: note: {reason}")
-        yield record
