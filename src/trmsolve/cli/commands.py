@@ -62,4 +62,6 @@ for name in names():
         app.command(name, cls=Command, short_help=short_help, epilog=solve.EXAMPLES.get(name))(run)
 for name, (function, short_help, examples) in COMMANDS.items():
     app.command(name, cls=Command, short_help=short_help, epilog=examples)(function)
+for registered in checkpoints.app.registered_commands:
+    registered.cls = Command
 app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")

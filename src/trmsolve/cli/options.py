@@ -27,6 +27,7 @@ from trmsolve.inference.options import SolveOptions
 
 MODEL, OUTPUT, PICTURES, LIMITS = "Model", "Output", "Watching and pictures", "Limits"  # panels of the help
 SEARCH, ADAPT, MESSAGES = "Search", "Test-time training", "Messages"
+PANELS = ("Arguments", MODEL, SEARCH, ADAPT, OUTPUT, PICTURES, LIMITS, MESSAGES)  # the order; others come last
 
 
 class Color(str, Enum):
@@ -151,7 +152,8 @@ class TaskArgs:
     """The option of the command that solves any task."""
 
     task: Annotated[
-        str | None, typer.Option("--task", metavar="NAME|FILE.py", help="A task's name, or a Python file with one.")
+        str | None,
+        _option("--task", panel=MODEL, metavar="NAME|FILE.py", help="A task's name, or a Python file with one."),
     ] = None
 
 
@@ -280,23 +282,21 @@ class Command(TyperCommand):
     """A command whose help lists options by panel, as plain text, and keeps the lines of its examples."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then the options of each panel; the panel without a name comes last."""
+        """Write the arguments, then the options of each panel."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is None:
                 continue
             name, help_text = record
             is_argument = parameter.param_type_name == "argument"
-            name = re.sub(r" <[^>]*>", "", name) if is_argument else re.sub(r"<([^>]*)>", _metavar, name)
+            name = re.sub(r" <[^>]*>", "", name) if is_argument else _with_metavar(name)
             help_text = re.sub(r"\s*\[x>=\d+\]|; x>=\d+(?=\])", "", help_text)  # a lower bound of 0 or 1 goes unsaid
             help_text = help_text.replace("[default: (", "[default: ").replace(")]", "]")
             panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
             panels.setdefault(panel, []).append((name, help_text))
-        others = panels.pop("Options", [])
-        for panel, rows in [*panels.items(), ("Options", others)]:
-            if rows:
-                with formatter.section(panel):
-                    formatter.write_dl(rows)
+        for panel in sorted(panels, key=lambda name: PANELS.index(name) if name in PANELS else len(PANELS)):
+            with formatter.section(panel):
+                formatter.write_dl(panels[panel])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples, line by line."""
@@ -306,5 +306,8 @@ class Command(TyperCommand):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
-def _metavar(match: re.Match[str]) -> str:
-    return METAVARS.get(match[1], match[1])
+def _with_metavar(name: str) -> str:
+    """--limit <int range> -> --limit N, --data list[str] -> --data TEXT."""
+    return re.sub(
+        r"<([^>]*)>|list\[(\w+)\]", lambda match: METAVARS.get(match[1] or match[2], match[1] or match[2]), name
+    )
