@@ -307,7 +307,5 @@ class Command(TyperCommand):
 
 
 def _with_metavar(name: str) -> str:
-    """--limit <int range> -> --limit N, --data list[str] -> --data TEXT."""
-    return re.sub(
-        r"<([^>]*)>|list\[(\w+)\]", lambda match: METAVARS.get(match[1] or match[2], match[1] or match[2]), name
-    )
+    """--limit <int range> -> --limit N, --data <list[str]> -> --data TEXT."""
+    return re.sub(r"<(?:list\[)?([^>\]]*)\]?>", lambda match: METAVARS.get(match[1], match[1]), name)
