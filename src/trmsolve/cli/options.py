@@ -290,7 +290,7 @@ class Command(TyperCommand):
             name, help_text = record
             is_argument = parameter.param_type_name == "argument"
             name = re.sub(r" <[^>]*>", "", name) if is_argument else _with_metavar(name)
-            help_text = re.sub(r"\s*\[x>=\d+\]|; x>=\d+(?=\])", "", help_text)  # a lower bound of 0 or 1 goes unsaid
+            help_text = re.sub(r"\s*\[x>=[\d.]+\]|; x>=[\d.]+(?=\])", "", help_text)  # lower bounds are obvious
             help_text = help_text.replace("[default: (", "[default: ").replace(")]", "]")
             panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
             panels.setdefault(panel, []).append((name, help_text))

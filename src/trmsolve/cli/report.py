@@ -220,7 +220,7 @@ def failure_reason(task: Task, result: Result) -> str:
 
 
 def message(task: Task, result: Result | FewShotResult) -> str:
-    """What to tell about a result on stderr: "" for a solved puzzle."""
+    """The message about a result for stderr: "" for a solved puzzle."""
     if isinstance(result, FewShotResult):
         return f"{result.task.source}: {result.error}" if result.error else _outcome(result)
     puzzle = result.puzzle

@@ -45,7 +45,7 @@ class Pace:
         return TRAIN_COST * self.step * num_tokens
 
     def answer_seconds(self, num_tokens: int, steps: int) -> float:
-        """Of so many supervision steps, setup included."""
+        """Of `steps` supervision steps, setup included."""
         return num_tokens * (self.setup + steps * self.step)
 
     def tokens_in(self, seconds: float, steps: int) -> float:

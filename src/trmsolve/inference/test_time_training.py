@@ -332,7 +332,7 @@ def _prediction(query: Query, readout: Readout | None) -> Prediction:
 
 
 def num_fitting(queries: Sequence[Query], tokens: float) -> int:
-    """How many of the first queries have at most so many tokens together; at least 1."""
+    """The number of queries from the front that have at most `tokens` tokens together; at least 1."""
     total = 0
     for number, query in enumerate(queries):
         total += query.num_tokens
