@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trmsolve.errors import InputError
+from trmsolve.errors import InputError, TrmsolveError
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.text_io import LINE_LIMIT, open_lines, source_name, split_lines
+from trmsolve.text_io import LINE_LIMIT, atomic_write, check_writable, open_lines, source_name, split_lines
 
 FUZZ = int(os.environ.get("TRMSOLVE_FUZZ", "1000"))
 P4 = "1..4..1.2..3.4.."
@@ -190,3 +190,29 @@ def test_fuzz_bytes(raw):
         assert error.source == "stdin" and (b"\0" in raw or not raw or raw[:1] in b"\xff\xfe")
     finally:
         sys.stdin = before
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_a_replaced_file_keeps_its_mode_and_owner(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    if os.getuid() == 0:
+        os.chown(path, 12345, 12346)
+    before = path.stat()
+    atomic_write(path, "new", force=True)
+    after = path.stat()
+    assert path.read_text() == "new"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_a_disk_is_never_written_to(tmp_path, monkeypatch):
+    path = tmp_path / "sda"
+    path.touch()
+    monkeypatch.setattr(type(path), "is_block_device", lambda self: self.name == "sda")
+    monkeypatch.setattr(type(path), "is_file", lambda self: False)
+    with pytest.raises(TrmsolveError, match="it is a block device"):
+        atomic_write(path, "x", force=True)
+    with pytest.raises(TrmsolveError, match="it is a block device"):
+        check_writable(path, force=True)

@@ -16,6 +16,7 @@ import io
 import os
 import secrets
 import shlex
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -252,6 +253,8 @@ def check_writable(path: str | Path, force: bool = False) -> None:
             raise TrmsolveError(f"cannot write {path}: there is no folder {target.parent}", "create the folder first")
         if target.is_file() and not force:
             raise TrmsolveError(f"{path} already exists", "add --force to overwrite it")
+        if target.is_block_device():
+            raise TrmsolveError(f"cannot write {path}: it is a block device (a disk)", "give the name of a file")
         special = target.exists() and not target.is_file()  # a pipe, /dev/null: written to as it is
         if not special and not os.access(target.parent, os.W_OK):  # a file is made beside its place, then renamed
             raise _unwritable(str(path), PermissionError())
@@ -274,6 +277,7 @@ def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
     descriptor = os.open(temporary, flags, 0o666)
     try:
         with _closing(os.fdopen(descriptor, "wb")) as file:
+            _copy_mode(target, temporary)
             yield file
             try:
                 file.flush()
@@ -286,6 +290,19 @@ def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def _copy_mode(target: Path, temporary: Path) -> None:
+    """Give the temporary file the owner and the mode of the file that it replaces, as far as the system allows."""
+    try:
+        status = target.stat()
+    except OSError:  # a new file
+        return
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.chown(temporary, status.st_uid, status.st_gid)
+    with contextlib.suppress(OSError):
+        temporary.chmod(stat.S_IMODE(status.st_mode))
 
 
 @contextlib.contextmanager

@@ -14,11 +14,12 @@ import pytest
 
 from tasks.arc import examples as tasks
 from tasks.arc.examples import read_submission
-from trmsolve.cli.arc_options import adapt_options
-from trmsolve.cli.arc_progress import Tally, announcement, judgement, passing_words
-from trmsolve.cli.arc_report import Report
+from trmsolve.cli.few_shot import announcement, progress_text
+from trmsolve.cli.options import AdaptArgs
+from trmsolve.cli.report import Report, Summary, message
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptEvent, FewShotResult, RankedAnswer, RefineEvent
+from trmsolve.tasks.arc import TASK
 from trmsolve.tasks.base import InvalidPuzzle, Prediction
 
 from .conftest import PATIENCE
@@ -35,7 +36,6 @@ def checkpoint(tmp_path_factory):
     from trmsolve.checkpoint import save
     from trmsolve.model.config import TRMConfig
     from trmsolve.model.trm import TRM
-    from trmsolve.tasks.arc import TASK
 
     torch.manual_seed(1)
     config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
@@ -98,8 +98,8 @@ def test_the_text_in_a_pipe_is_labelled_rows_of_digits(arc, tmp_path):
     assert all(heads) and {head[1] for head in heads} == {"1", "2"}
     assert all(re.fullmatch("[0-9]{1,30}", row) for block in blocks for row in block[1:])
     assert all(("consensus" in head[0]) == (head[3] == "0") and int(head[3]) <= 2 for head in heads)
-    assert done.stderr.startswith("new task flip: adapting to 2 demonstrations, 2 steps at most; then 2 votes\n")
-    assert "flip: not solved: 0 of 2 tests right (2 steps, " in done.stderr
+    assert done.stderr.startswith("new task flip: adapting to 2 demonstrations, at most 2 steps; then 2 votes\n")
+    assert "flip: not solved: 0 of 2 tests solved (2 steps, " in done.stderr
 
 
 def test_json_and_its_seed(arc, tmp_path):
@@ -149,14 +149,14 @@ def test_a_folder_in_which_one_task_is_bad(arc, folder, tmp_path):
     done = arc(folder, "--json", "-o", path, "--submission", kaggle)
     assert done.exit_code == 2 and done.stdout == ""
     good, bad, open_one = json.loads(path.read_text())
-    assert [record["name"] for record in (good, bad, open_one)] == ["a", None, "c"]
+    assert [record["name"] for record in (good, bad, open_one)] == ["a", "b", "c"]
     assert list(good) == list(bad) and good["error"] is open_one["error"] is None
     assert bad["error"] == "train[0].input row 2: found 1 cell, expected 2 as in row 1"
     assert bad["source"] == str(folder / "b.json") and f"{bad['source']}: {bad['error']}" in done.stderr
     assert bad["tests"] == [] and bad["solved"] is bad["demonstrations_reproduced"] is None
     assert "2 new tasks: adapting to each" in done.stderr and "1 failed or not readable" in done.stderr
     submitted = read_submission(kaggle)
-    assert list(submitted) == ["a", "c"]
+    assert list(submitted) == ["a", "b", "c"]
     for record in (good, open_one):
         for test, attempts in zip(record["tests"], submitted[record["name"]], strict=True):
             assert [grid.tolist() for grid in attempts] == [test["attempts"][0], test["attempts"][-1]]
@@ -186,8 +186,8 @@ def test_kept_results_are_not_made_again(arc, folder, tmp_path, monkeypatch):
     a, bad, c, d = json.loads(whole.stdout)
     assert json.loads(first.stdout)[0]["tests"] == a["tests"] == c["tests"] and bad["error"] and d["tests"]
     assert a["solved"] is False and c["solved"] is None
-    assert f"2 of 3 tasks are answered in {kept} and not run again" in whole.stderr
-    assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "c", "d"]
+    assert f"2 of 3 tasks found in {kept}; not solved again" in whole.stderr
+    assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "b", "c", "d"]
     assert arc(folder, "--resume", kept, "--submission", kaggle, "--force").stdout and asked == [1, 1, 0]
     arc(folder / "a.json", "--resume", kept, "--seed", 2)
     assert asked[-1] == 1
@@ -208,8 +208,11 @@ def test_what_is_interrupted_delivers_what_is_done(arc, folder, tmp_path, monkey
     monkeypatch.setattr(Model, "adapt", interrupted)
     out, kaggle = tmp_path / "o.json", tmp_path / "s.json"
     done = arc(folder, "--json", "-o", out, "--submission", kaggle)
-    assert done.exit_code == 130 and "interrupted with 2 of 3 tasks done: 0 of 1 task solved" in done.stderr
-    assert [record["name"] for record in json.loads(out.read_text())] == ["a", None]
+    assert (
+        done.exit_code == 130
+        and "interrupted after 2 of 3 tasks: 1 of 2 tasks answered, 0 of 1 task solved" in done.stderr
+    )
+    assert [record["name"] for record in json.loads(out.read_text())] == ["a", "b"]
     submitted = read_submission(kaggle)
     assert submitted["a"][0][0].tolist() == json.loads(out.read_text())[0]["tests"][0]["attempts"][0]
     assert [grid.tolist() for grid in submitted["c"][0]] == [[[0, 0], [0, 0]]] * 2  # as nothing is written at Kaggle
@@ -218,8 +221,9 @@ def test_what_is_interrupted_delivers_what_is_done(arc, folder, tmp_path, monkey
 def test_timeout(arc, folder, tmp_path):
     kaggle = tmp_path / "s.json"
     done = arc(folder, "--json", "--timeout", 0, "--submission", kaggle)
-    assert done.exit_code == 124 and json.loads(done.stdout) == [] and not kaggle.exists()
-    assert "out of time after 0 s, with 0 of 3 tasks done" in done.stderr
+    assert done.exit_code == 124 and json.loads(done.stdout) == []
+    assert list(read_submission(kaggle)) == ["a", "b", "c"]  # complete from the start, with placeholders
+    assert "out of time after 0 s: no task was finished" in done.stderr
 
 
 def test_pictures_and_steps(arc, folder, tmp_path):
@@ -234,6 +238,60 @@ def test_pictures_and_steps(arc, folder, tmp_path):
     shown = arc(folder, "--show-steps")
     assert shown.exit_code == 2 and "\x1b" not in shown.stderr
     assert shown.stderr.count("arc " + str(folder)) >= 2  # a title for each
+
+
+def test_outputs_that_would_overwrite_each_other(arc, folder, tmp_path):
+    """-o y --resume y: the answers would replace the kept results, even when both exist and --force is given."""
+    path = tmp_path / "y"
+    for options in (
+        ("-o", path, "--resume", path),
+        ("-o", path, "--submission", path),
+        ("--resume", path, "--submission", path),
+    ):
+        done = arc(folder / "a.json", *options, "--force")
+        assert done.exit_code == 2 and f"name the same file: {path}" in done.stderr and not path.exists()
+
+
+def test_a_submission_that_cannot_be_written_is_known_before_any_work(arc, folder, monkeypatch):
+    from trmsolve.api import Model
+
+    monkeypatch.setattr(Model, "adapt", lambda *args, **kwargs: pytest.fail("work was begun"))
+    for path in ("no/such.json", folder, "/dev/full"):
+        done = arc(folder, "--submission", path)
+        assert done.exit_code == 2 and f"cannot write {path}" in done.stderr and done.stdout == ""
+
+
+def test_every_task_is_in_the_submission_and_the_summary_counts_them(arc, tmp_path):
+    """A malformed task has an entry for each of its tests, where they can be counted."""
+    path, kaggle = tmp_path / "my_challenges.json", tmp_path / "s.json"
+    bad = {"train": [{"input": [[1, 2], [3]], "output": [[1]]}], "test": [{"input": [[1]]}, {"input": [[2]]}]}
+    path.write_text(json.dumps({"good": tasks.value(answers=False), "bad": bad}))
+    done = arc(path, "--submission", kaggle)
+    submitted = read_submission(kaggle)
+    assert {name: len(tests) for name, tests in submitted.items()} == {"good": 2, "bad": 2}
+    assert done.exit_code == 2 and f"{kaggle}: 1 of 2 tasks answered" in done.stderr
+    assert "1 of 2 tasks answered, " in done.stderr and "1 failed or not readable" in done.stderr
+
+
+def test_solutions_that_do_not_fit_do_not_stop_the_answers(arc, tmp_path):
+    path, kaggle = tmp_path / "my_challenges.json", tmp_path / "s.json"
+    path.write_text(json.dumps({"good": tasks.value(answers=False)}))
+    (tmp_path / "my_solutions.json").write_text(json.dumps({"good": [[[1]], [[2]], [[3]]]}))
+    done = arc(path, "--submission", kaggle, "--json")
+    assert json.loads(done.stdout)[-1]["tests"] and f"{kaggle}: 1 of 1 task answered" in done.stderr
+    assert "expected 2: one for each test input" in done.stderr
+
+
+def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    arc(folder / "a.json", "--resume", kept)
+    kept.write_bytes(kept.read_bytes()[:-100])  # killed while writing
+    done = arc(folder / "a.json", "--resume", kept)
+    assert (
+        f"{kept}: 1 damaged line ignored; their tasks are solved again" in done.stderr and "new task a" in done.stderr
+    )
+    again = arc(folder / "a.json", "--resume", kept)
+    assert "damaged line" not in again.stderr and f"1 of 1 task found in {kept}" in again.stderr
 
 
 # -- bad input --------------------------------------------------------------------------------------------------
@@ -260,8 +318,8 @@ def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--budget", "soon"], "--budget soon: no span of time\n  for example 60, 60s, 1.5m or 1h"),
-        (["--budget", "0s"], "--budget 0s: no span of time"),
+        (["--budget", "soon"], "--budget soon: expected a time\n  for example 60, 60s, 1.5m or 1h"),
+        (["--budget", "0s"], "--budget 0s: expected a time"),
         (["--steps", "0"], "--steps"),
         (["--votes", "0"], "--votes"),
         (["--format", "gird"], "did you mean 'grid'?"),
@@ -305,7 +363,7 @@ def test_torch_waits_until_it_is_needed(tmp_path):
 
 
 def test_no_input_at_all(cli, monkeypatch):
-    monkeypatch.setattr("trmsolve.cli.arc.piped", lambda: False)
+    monkeypatch.setattr("trmsolve.cli.solve.piped", lambda: False)
     done = cli("arc")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve arc" in done.stderr
 
@@ -315,7 +373,7 @@ def lines_on_terminal(monkeypatch, found: FewShotResult, columns: int, color: st
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    Report(None, terminal, color).add(found)
+    Report(TASK, None, terminal, color).add(found)
     return terminal.getvalue().splitlines()
 
 
@@ -341,7 +399,7 @@ def test_colours_are_one_below_the_other_where_there_is_no_room(monkeypatch):
 
 def test_a_pipe_of_windows_takes_every_name():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\n")
-    Report(None, stream, "always").add(result(replace(tasks.task(), name="Ω")))
+    Report(TASK, None, stream, "always").add(result(replace(tasks.task(), name="Ω")))
     assert stream.buffer.getvalue().startswith(b"?, test 1, attempt 1, 13 of 16 votes, confidence 81 %\n90\n99\n\n")
 
 
@@ -349,29 +407,33 @@ def test_a_pipe_of_windows_takes_every_name():
     ("found", "said", "code"),
     [
         (result(solved_by=2), "solved: test 1 with attempt 2, test 2 with attempt 2", 0),
-        (result(), "not solved: 0 of 2 tests right", 1),
-        (result(tasks.task(answers=False)), "answered; the demonstrations are reproduced in 90 % of their views", 0),
-        (result(tasks.task(answers=False), reproduced=0.5), "in 50 % of their views alone", 1),
+        (result(), "not solved: 0 of 2 tests solved", 1),
+        (
+            result(tasks.task(answers=False)),
+            "answered; the demonstrations are reproduced under 90 % of their augmentations",
+            0,
+        ),
+        (result(tasks.task(answers=False), reproduced=0.5), "under 50 % of their augmentations: hardly right", 1),
     ],
 )
 def test_what_is_said_of_a_task(found, said, code):
-    text = judgement(replace(found, memory=412_000_000))
+    text = message(TASK, replace(found, memory=412_000_000))
     assert text.startswith("flip: ") and said in text
     assert text.endswith("(120 steps, 58.1 s, peak memory 412 MB)")
-    tally = Tally()
-    tally.add(found)
-    assert tally.code == code
-    tally.add(FewShotResult(InvalidPuzzle("x.json", "no"), error="no"))
-    assert tally.code == 2 and "1 failed or not readable" in str(tally)
+    summary = Summary(few_shot=True)
+    summary.add(found)
+    assert summary.exit_code == code
+    summary.add(FewShotResult(InvalidPuzzle("x.json", "no"), error="no"))
+    assert summary.exit_code == 2 and "1 failed or not readable" in str(summary)
 
 
 def test_the_tally_tells_apart_what_can_be_known():
-    tally = Tally()
+    summary = Summary(few_shot=True)
     for found in (result(solved_by=1), result(), result(tasks.task(answers=False))):
-        tally.add(found)
-    assert tally.code == 1
-    assert str(tally).startswith(
-        "1 of 2 tasks solved (pass@2), 1 of 1 task without answers: demonstrations reproduced;"
+        summary.add(found)
+    assert summary.exit_code == 1
+    assert str(summary).startswith(
+        "1 of 2 tasks solved (pass@2), 1 of 1 task without answers reproduced their demonstrations;"
     )
 
 
@@ -380,31 +442,39 @@ def test_the_tally_tells_apart_what_can_be_known():
     [(None, None, 60), (None, 7, None), ("60", 7, 60), ("90s", None, 90), ("1.5m", None, 90), (" 1 H", None, 3600)],
 )
 def test_budgets(budget, steps, seconds):
-    options = adapt_options(budget, steps, votes=3)
+    options = AdaptArgs(budget=budget, steps=steps, votes=3).adapt_options(None, 0)
     assert (options.budget, options.steps, options.votes) == (seconds, steps, 3)
 
 
 @pytest.mark.parametrize("budget", ["", "-1", "1d", "1e9", "nan", "1 2", "٣", "0", "1.2.3", "9" * 400])
 def test_no_budgets(budget):
-    with pytest.raises(TrmsolveError, match="no span of time"):
-        adapt_options(budget, None)
+    with pytest.raises(TrmsolveError, match="expected a time"):
+        AdaptArgs(budget=budget).adapt_options(None, 0)
 
 
 @pytest.mark.parametrize(
     ("number", "options", "said"),
     [
-        (1, adapt_options(None, None), "new task flip: adapting to 2 demonstrations, 60 s at most; then 16 votes"),
         (
             1,
-            adapt_options(None, 1, votes=1),
-            "new task flip: adapting to 2 demonstrations, 1 step at most; then 1 vote",
+            AdaptArgs(budget=None, steps=None).adapt_options(None, 0),
+            "new task flip: adapting to 2 demonstrations, at most 60 s; then 16 votes",
+        ),
+        (
+            1,
+            AdaptArgs(budget=None, steps=1, votes=1).adapt_options(None, 0),
+            "new task flip: adapting to 2 demonstrations, at most 1 step; then 1 vote",
         ),
         (
             6,
-            adapt_options("2m", 500),
-            "6 new tasks: adapting to each, 2 min 00 s or 500 steps at most, 12 min 00 s in all; then 16 votes",
+            AdaptArgs(budget="2m", steps=500).adapt_options(None, 0),
+            "6 new tasks: adapting to each, at most 2 min 00 s or 500 steps, 12 min 00 s in total; then 16 votes",
         ),
-        (6, adapt_options(None, 500), "6 new tasks: adapting to each, 500 steps at most; then 16 votes"),
+        (
+            6,
+            AdaptArgs(budget=None, steps=500).adapt_options(None, 0),
+            "6 new tasks: adapting to each, at most 500 steps; then 16 votes",
+        ),
     ],
 )
 def test_what_is_announced(number, options, said):
@@ -414,7 +484,7 @@ def test_what_is_announced(number, options, said):
 def test_what_goes_on():
     one = tasks.task()
     adapting = AdaptEvent((one,), "embedding", 40, 15.0, 0.25, 0.1234, 0.5, 0.25)
-    assert passing_words(adapting) == "flip: embedding, step 40, loss 0.12, right 50 %, unseen 25 %, 45 s left"
-    assert passing_words(replace(adapting, holdout_accuracy=None, progress=0)).endswith("right 50 %")
+    assert progress_text(adapting) == "flip: embedding, step 40, loss 0.12, right 50 %, held out 25 %, 45 s left"
+    assert progress_text(replace(adapting, holdout_accuracy=None, progress=0)).endswith("right 50 %")
     guess = Prediction(one.tests[0], np.ones(one.tests[0].shape, np.float32))
-    assert passing_words(RefineEvent(one, 1, 3, 16, guess, 0.7)) == "flip: test 2, step 3 of 16, halting 70 %"
+    assert progress_text(RefineEvent(one, 1, 3, 16, guess, 0.7)) == "flip: test 2, step 3 of 16, halting 70 %"

@@ -177,7 +177,7 @@ def test_interrupted_it_reports_what_is_done_and_goes_on_later(run, solver, tmp_
     solver.before = interrupt
     done = run("--resume", kept, names=names)
     assert done.exit_code == 130 and "interrupted" in done.stderr
-    assert "2   (stopped, 1 more to come)" in done.stdout and "50.00 %" in done.stdout
+    assert "2   (stopped, 1 not measured)" in done.stdout and "50.00 %" in done.stdout
     solver.before = lambda task: None
     report = json.loads(run("--resume", kept, "--json", names=names).stdout)
     assert solver.names == [row["name"] for row in report["by_task"]] == names.split()
@@ -207,11 +207,11 @@ def test_solutions_of_their_own(run, solver, tmp_path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--restarts", 3], "--restarts means nothing to arc"),
-        (["--no-single-pass"], "--single-pass means nothing to arc"),
-        (["--plot", "x.svg"], "--plot means nothing to arc"),
+        (["--restarts", 3], "--restarts has no effect on arc"),
+        (["--no-single-pass"], "--single-pass has no effect on arc"),
+        (["--plot", "x.svg"], "--plot has no effect on arc"),
         (["--checkpoint", "arc"], "one checkpoint at a time"),
-        (["--shard", "3/2"], "--shard 3/2: no share of the tasks"),
+        (["--shard", "3/2"], "--shard 3/2: expected I/N"),
         (["--shard", "half"], "for example --shard 1/4"),
         (["--shard", "9/9"], "no task to measure"),
         (["--budget", "soon"], "--budget soon"),
@@ -241,7 +241,7 @@ def test_a_file_of_something_else_is_not_written_to(run, solver, tmp_path):
 @pytest.mark.parametrize("option", [["--budget", "60s"], ["--votes", 4], ["--tasks"], ["--every", 2]])
 def test_other_tasks_have_none_of_its_options(cli, option):
     done = cli("eval", "sudoku", "examples.csv", *option)
-    assert done.exit_code == 2 and f"{option[0]} means nothing to sudoku" in done.stderr
+    assert done.exit_code == 2 and f"{option[0]} has no effect on sudoku" in done.stderr
 
 
 def test_a_checkpoint_of_another_task(cli, solver, tmp_path):

@@ -133,6 +133,24 @@ def test_a_full_disk():
     assert done.stderr.startswith("error: cannot write the answers: No space left")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["sudoku", "--help"]])
+def test_a_full_disk_for_version_and_help(args):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (2, "error: cannot write the answers: No space left on device\n")
+
+
+def test_an_interrupt_while_commands_are_imported(tmp_path):
+    """Ctrl-C in the first half second. A module that stands for a slow import raises it."""
+    program = "import sys; sys.argv = ['trmsolve', '--version']; from trmsolve.cli import main; "
+    program += "import builtins; real = builtins.__import__\n"
+    program += "def slow(name, *args):\n    if name == 'typer': raise KeyboardInterrupt\n    return real(name, *args)\n"
+    program += "builtins.__import__ = slow; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_a_bare_terminal_gets_help_and_no_hang(start):
     terminal = Terminal()
     process = start("sudoku", stdin=terminal.theirs)

@@ -253,3 +253,59 @@ def test_no_input_at_all(cli, monkeypatch):
     monkeypatch.setattr("trmsolve.cli.solve.piped", lambda: False)
     done = cli("sudoku")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve sudoku" in done.stderr
+
+
+def test_answers_so_far_are_kept_when_interrupted(cli, tmp_path, monkeypatch):
+    """Ctrl-C after the first answer: the file has it, as at a timeout. Before any answer, an older file stays."""
+    from trmsolve.api import Model
+
+    solve, allowed = Model.solve, 1
+
+    def interrupted(self, *args, **kwargs):
+        for number, result in enumerate(solve(self, *args, **kwargs)):
+            if number == allowed:
+                raise KeyboardInterrupt
+            yield result
+
+    monkeypatch.setattr(Model, "solve", interrupted)
+    path = tmp_path / "answers.json"
+    done = cli("sudoku", "-", "--json", "-o", path, stdin=f"{EASY}\n{OTHER}\n")
+    assert done.exit_code == 130 and "interrupted: 1 of 1 solved" in done.stderr
+    assert [record["answer"] for record in json.loads(path.read_text())] == [EASY_ANSWER]
+    before, allowed = path.read_text(), 0
+    done = cli("sudoku", "-", "--json", "-o", path, "--force", stdin=f"{EASY}\n")
+    assert done.exit_code == 130 and path.read_text() == before
+
+
+def test_a_timeout_before_the_first_answer_does_not_count_to_zero(cli):
+    done = cli("sudoku", "-", "--timeout", 0, stdin=EASY)
+    assert done.exit_code == 124 and "0 of 0" not in done.stderr and "out of time after 0 s" in done.stderr
+
+
+@pytest.mark.parametrize("other", ["--svg", "--gif", "--html"])
+def test_two_outputs_never_share_a_file(cli, tmp_path, other):
+    path = tmp_path / "a"
+    done = cli("sudoku", "-", "-o", path, other, tmp_path / "." / "a", stdin=EASY)
+    assert done.exit_code == 2 and "-o" in done.stderr and f"{other} name the same file" in done.stderr
+    assert not path.exists()
+
+
+def test_an_ambiguous_puzzle_is_noted_at_once_and_in_json(cli, monkeypatch):
+    from trmsolve.tasks.sudoku import Sudoku
+
+    reason = "several answers: 1 given"
+    monkeypatch.setattr(Sudoku, "ambiguity_reason", lambda self, question: reason if (question > 0).sum() == 1 else "")
+    text = f"{'1' + '.' * 80}\n{EASY}\n"
+    done = cli("sudoku", "-", "--json", "--max-steps", 1, "--restarts", 0, stdin=text)
+    first, second = json.loads(done.stdout)
+    assert first["note"] == reason and (first["error"] == reason) == (not first["solved"])
+    assert "note" not in second and f"stdin:1: note: {reason}" in done.stderr
+    assert "note" not in cli("sudoku", "-", "-q", "--max-steps", 1, "--restarts", 0, stdin=text).stderr
+
+
+def test_an_option_of_another_capability_is_refused(cli):
+    done = cli("solve", "--task", "sudoku", "-", "--budget", "5s", stdin=EASY)
+    assert done.exit_code == 2 and "--budget has no effect on sudoku" in done.stderr
+    done = cli("solve", "--task", "arc", "-", "--restarts", 1, stdin="{}")
+    assert done.exit_code == 2 and "--restarts has no effect on arc" in done.stderr
+    assert "no such option: --budget" in cli("sudoku", "--budget", "5s").stderr.lower()

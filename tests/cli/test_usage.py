@@ -56,6 +56,23 @@ def test_help_and_version(cli):
     assert cli().exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "command", ["sudoku", "arc", "solve", "eval", "train", "generate", "bench", "checkpoints info"]
+)
+def test_help_fits_80_columns_and_names_no_types_of_python(cli, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = cli(*command.split(), "--help").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"<\w|list\[|\bint\b|x>=", text)
+
+
+def test_options_are_grouped_and_examples_stand_at_the_end(cli):
+    lines = cli("arc", "--help").stdout.splitlines()
+    heads = [line for line in lines if re.fullmatch(r"[A-Z][\w -]+:", line)]
+    assert heads[:3] == ["Arguments:", "Model:", "Test-time training:"] and heads[-1] == "Examples:"
+    assert lines[-1].startswith("  trmsolve arc ") and "--restarts" not in "".join(lines)
+
+
 @pytest.mark.parametrize("kind", ["truncated", "foreign", "newer", "other", "empty", "folder", "pickle", "lfs"])
 def test_bad_checkpoints(cli, tmp_path, kind):
     data = (bundled_dir() / "sudoku.safetensors").read_bytes()

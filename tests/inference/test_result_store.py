@@ -243,3 +243,17 @@ def test_a_place_where_nothing_can_be_kept(tmp_path):
         opened(tmp_path / "none" / "kept.jsonl")
     with pytest.raises(TrmsolveError, match="cannot be kept"):
         opened(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("zeros", [1, 100])
+@pytest.mark.parametrize("at_end", [True, False])
+def test_zeros_where_a_write_was_lost_are_a_damaged_line(path, zeros, at_end):
+    """A power cut may leave zeros in place of a line: they are counted, and later results are found."""
+    lost = b"\0" * zeros
+    path.write_bytes(path.read_bytes() + lost + b"" if at_end else lost + b"\n" + path.read_bytes())
+    kept = opened(path)
+    assert kept.num_damaged == 1 and same(kept.find(task()), RESULT)
+    second = replace(RESULT, task=other())
+    kept.add(second)
+    again = opened(path)
+    assert same(again.find(task()), RESULT) and same(again.find(other()), second)

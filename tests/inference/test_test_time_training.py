@@ -15,9 +15,9 @@ from trmsolve.device import resolve_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference import test_time_training
 from trmsolve.inference.batch import ContinuousBatch
-from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent, Schedule
 from trmsolve.inference.prefetch import DeadlineExceeded
-from trmsolve.inference.test_time_training import Schedule, TestTimeTrainer, adapt, num_fitting
+from trmsolve.inference.test_time_training import TestTimeTrainer, adapt, num_fitting
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.arc import TASK
@@ -41,9 +41,12 @@ def weights():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock on which supervision steps take a second for 100 tokens, training steps three, and all else no time."""
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    train_step, step = test_time_training.train_step, ContinuousBatch.step
+    """A clock on which supervision steps take a second for 100 tokens, training steps three, and all else no time.
+
+    `setup`: seconds that 100 tokens take to be encoded and packed.
+    """
+    clock = SimpleNamespace(now=0.0, setup=0.0, monotonic=lambda: clock.now)
+    train_step, step, add = test_time_training.train_step, ContinuousBatch.step, ContinuousBatch.add
 
     def timed_train_step(batch, *args, **kwargs):
         clock.now += 3 * len(batch.carry.tokens) / 100
@@ -53,6 +56,12 @@ def clock(monkeypatch):
         clock.now += batch.num_tokens / 100
         return step(batch)
 
+    def timed_add(batch, rollouts):
+        rollouts = list(rollouts)
+        clock.now += clock.setup * sum(len(rollout.request.encoded.x) for rollout in rollouts) / 100
+        return add(batch, rollouts)
+
+    monkeypatch.setattr(ContinuousBatch, "add", timed_add)
     monkeypatch.setattr(test_time_training, "time", clock)
     monkeypatch.setattr(test_time_training, "train_step", timed_train_step)
     monkeypatch.setattr(ContinuousBatch, "step", timed_step)
@@ -197,6 +206,23 @@ def test_a_budget_holds_with_answering_included(weights, clock, settings):
     assert 0.85 * budget <= clock.now <= 1.15 * budget
     assert all(result.steps > 1 and result.ranked[0] for result in results)
     assert max(result.seconds for result in results) <= 1.15 * settings["budget"]
+
+
+@pytest.mark.parametrize(("setup", "budget"), [(20.0, 300.0), (60.0, 300.0), (40.0, 100.0)])
+def test_a_budget_holds_when_encoding_takes_long(weights, clock, setup, budget):
+    """16 votes: encoding and packing all queries alone would take more than the time that is left for answering."""
+    clock.setup = setup
+    (result,) = answered(make_trainer(weights, [recolored(3)], steps=None, budget=budget, votes=16, max_steps=4))
+    assert result.ranked[0] and clock.now <= 1.15 * budget
+
+
+def test_a_budget_without_time_to_measure_answers_the_test_first(weights, clock):
+    """One query takes longer than the budget: it is the only one."""
+    clock.setup = 1000.0
+    (result,) = answered(
+        make_trainer(weights, [recolored(2)], Schedule(check_every=1000), steps=None, budget=40.0, votes=16)
+    )
+    assert result.num_augmentations == 1 and clock.now <= 40 + 2 * (1000 + 2) * 12 / 100
 
 
 @pytest.mark.parametrize("budget", [0.001, 1.5, 3.0])

@@ -1,62 +1,53 @@
-"""The command line. Each command stands in a module of its name; none of them imports torch before it runs."""
+"""The command line. `main` is the console script; it imports the commands (commands.py) only when it runs."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from trmsolve import __version__
-from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, plot, replay, solve, train
-
-app = typer.Typer(
-    name="trmsolve",
-    help="Run, watch, train and check Tiny Recursive Models on puzzles.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+__all__ = ["app", "main"]
 
 
-def _version(requested: bool) -> None:
-    if requested:
-        typer.echo(f"trmsolve {__version__}")
-        raise typer.Exit
+def __getattr__(name: str) -> Any:
+    """Import the typer application on first use."""
+    if name != "app":
+        raise AttributeError(f"module 'trmsolve.cli' has no attribute '{name}'")
+    from importlib import import_module
 
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Run, watch, train and check Tiny Recursive Models on puzzles."""
-
-
-app.command("sudoku", short_help="Solve Sudoku puzzles, checked.")(solve.solve_command("sudoku"))
-app.command("maze", short_help="Find shortest paths, checked.")(solve.solve_command("maze"))
-app.command("solve", short_help="Solve puzzles of any task.")(solve.solve_generic)
-app.command("arc", short_help="Adapt to ARC tasks, answer each twice.")(arc.arc)
-app.command("replay", short_help="Show a recorded refinement again.")(replay.replay)
-app.command("train", short_help="Train a model, or resume a run.")(train.train)
-app.command("plot", short_help="Draw training runs.")(plot.plot)
-app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
-app.command("generate", short_help="Make puzzles.")(generate.generate)
-app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")
-app.command("bench", short_help="Measure the speed.")(bench.bench)
-app.command("doctor", short_help="Check this installation.")(doctor.doctor)
+    return import_module("trmsolve.cli.commands").app
 
 
 def main() -> None:
-    """The console script."""
+    """The console script: an interrupt or a full disk ends it with a message, also while commands are imported."""
     for name in ("stdout", "stderr"):  # None when the caller closed them
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
     if sys.argv[1:2] in (["--show-completion"], ["--install-completion"]) and len(sys.argv) == 3:
-        # Typer guesses the shell from the processes above; one that is named wins.
+        # Typer guesses the shell from the parent processes; one that is named wins.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
-    app()
+    code: Any = 0
+    try:
+        from trmsolve.cli.commands import app
+
+        try:
+            app()
+        except SystemExit as done:
+            code = done.code
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _exit(130, "interrupted")
+    except BrokenPipeError:  # the reader has what it needs (| head -1)
+        _exit(0)
+    except OSError as error:  # the help or the version into a full disk
+        _exit(2, f"error: cannot write the answers: {error.strerror or error}")
+    sys.exit(code)
+
+
+def _exit(code: int, text: str = "") -> None:
+    """End at once, with a message: flushing the streams would meet the same error again."""
+    try:
+        os.write(2, f"{text}\n".encode() if text else b"")
+    finally:
+        os._exit(code)

@@ -1,4 +1,4 @@
-"""The puzzles a command is given: files in turn, or stdin."""
+"""The puzzles of a command's files, one after the other, or of stdin."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TypeVar
 
+from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.prefetch import Prefetcher
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
+from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import open_lines, source_name
 
 Record = Puzzle | InvalidPuzzle
+Item = TypeVar("Item")
 
 
 def piped() -> bool:
-    """Whether stdin is something to read from, not a terminal."""
+    """Whether stdin is a pipe or a file, not a terminal."""
     try:
         return sys.stdin is not None and not sys.stdin.isatty()
     except ValueError:  # closed
         return False
 
 
-def records(task: Task, files: Sequence[str], limit: int | None = None) -> Iterator[Record]:
-    """The puzzles of all files. A file that cannot be read is an invalid record of its own."""
-    return islice(chain.from_iterable(_of(task, file) for file in files), limit)
+def records(
+    task: Task, files: Sequence[str], limit: int | None = None, solutions: str | Path | None = None
+) -> Iterator[Any]:
+    """The Puzzles (FewShotTasks) and InvalidPuzzles of all files. A file that cannot be read is an invalid record.
+
+    solutions: a file of answers to few-shot tasks; raises TrmsolveError if it cannot be read.
+    """
+    if isinstance(task, Demonstrates):
+        return islice(task.read_files(files, solutions, strict=False), limit)
+    return islice(chain.from_iterable(_records_of(task, file) for file in files), limit)
 
 
-def _of(task: Task, file: str) -> Iterator[Record]:
+def _records_of(task: Task, file: str) -> Iterator[Record]:
     name, is_empty = source_name(file), True
     try:
         for record in task.read(open_lines(file), name):
@@ -38,33 +50,47 @@ def _of(task: Task, file: str) -> Iterator[Record]:
         if is_empty:
             yield InvalidPuzzle(name, "holds no puzzle", "")
     except TrmsolveError as error:
-        yield InvalidPuzzle(getattr(error, "source", "") or name, _without(str(error), name), "")
+        yield InvalidPuzzle(getattr(error, "source", "") or name, _without_source(str(error), name), "")
 
 
-def _without(message: str, name: str) -> str:
-    """The message without its own source, which the record carries."""
+def _without_source(message: str, name: str) -> str:
+    """The message without the file's name, which the record carries."""
     head, separator, rest = message.partition(": ")
     return rest if separator and head.startswith(name) else message
 
 
 def is_seekable(files: Sequence[str]) -> bool:
-    """Whether all input is in files, so that looking ahead never waits."""
-    if "-" not in files:
-        return True
+    """Whether all input is in files (or folders), so that looking ahead never waits: neither a pipe nor a FIFO."""
+    return all(_is_file(file) for file in files)
+
+
+def _is_file(file: str) -> bool:
     try:
-        return stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+        mode = os.fstat(sys.stdin.fileno()).st_mode if file == "-" else os.stat(file).st_mode
     except (OSError, ValueError):
-        return False
+        return file != "-"  # a file that cannot be opened is reported without waiting
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def peek(source: Iterator[Record]) -> tuple[list[Record], Iterator[Record]]:
+def peek(source: Iterator[Item]) -> tuple[list[Item], Iterator[Item]]:
     """The first two records, or as many as there are; and all records again."""
     first = list(islice(source, 2))
     return first, chain(first, source)
 
 
-def with_deadline(source: Iterator[Record], deadline: float | None) -> Iterator[Record]:
+def with_deadline(source: Iterator[Item], deadline: float | None) -> Iterator[Item]:
     """The records of a source; raises DeadlineExceeded instead of waiting beyond the deadline."""
-    with Prefetcher(source) as feed:
-        while (record := feed.next(True, deadline)) is not None:
+    with Prefetcher(source) as prefetcher:
+        while (record := prefetcher.next(True, deadline)) is not None:
             yield record
+
+
+def with_notes(task: Task, source: Iterator[Item]) -> Iterator[Item]:
+    """The records; warnings of the reader, and puzzles that must have several answers, are noted on stderr at once."""
+    for record in source:
+        notes = list(getattr(record, "warnings", ()))
+        if isinstance(record, Puzzle):
+            notes.append(task.ambiguity_reason(record.question))
+        for note in filter(None, notes):
+            echo_err(f"{getattr(record, 'source', '') or 'puzzle'}: note: {note}")
+        yield record

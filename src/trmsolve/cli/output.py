@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.render.console import encodable, is_terminal
-from trmsolve.text_io import atomic_writer
+from trmsolve.text_io import atomic_writer, printable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
 
 JSON_STYLES = ("json", "jsonl")
 CLEAR_LINE = "\r\x1b[K"
+MAX_LINE = 100_000  # characters of a printed line
 
 
 @contextmanager
@@ -38,8 +40,9 @@ def emit(stream: TextIO, text: str) -> None:
 
 
 def put(text: str) -> None:
-    """Print a line to stdout, with characters that its encoding lacks replaced."""
-    emit(sys.stdout, encodable(text, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
+    """Print lines to stdout: control characters made visible, characters that the encoding lacks replaced."""
+    lines = "\n".join(printable(line, MAX_LINE) for line in text.split("\n"))
+    emit(sys.stdout, encodable(lines, getattr(sys.stdout, "encoding", None) or "utf-8") + "\n")
 
 
 @contextmanager
@@ -52,7 +55,8 @@ def status_line(enabled: bool = True) -> Iterator[Callable[[str], None]]:
 
     def show(text: str) -> None:
         if visible:
-            fitted = encodable(text, sys.stderr.encoding or "utf-8")[1 - shutil.get_terminal_size().columns :]
+            fitted = encodable(printable(text), sys.stderr.encoding or "utf-8")
+            fitted = fitted[1 - shutil.get_terminal_size().columns :]
             print(f"{CLEAR_LINE}{fitted}", end="", file=sys.stderr, flush=True)
 
     try:
@@ -96,7 +100,7 @@ class JsonRecords:
         if self.is_array:
             # A signal may come as soon as the reader has the record, so the next separator is set before.
             separator, self.separator = self.separator, ",\n"
-            emit(self.stream, separator + json.dumps(values, indent=2))
+            emit(self.stream, separator + _with_short_rows(json.dumps(values, indent=2)))
         else:
             emit(self.stream, json.dumps(values) + "\n")
 
@@ -104,3 +108,11 @@ class JsonRecords:
         """End the array."""
         if self.is_array:
             emit(self.stream, "[]\n" if self.separator == "[\n" else "\n]\n")
+
+
+_ROW = re.compile(r"\[\s+[\d.]+(?:,\s+[\d.]+)*\s+\]")  # a list of numbers; strings in JSON hold no line breaks
+
+
+def _with_short_rows(text: str) -> str:
+    """Indented JSON with each list of numbers, such as a row of a grid, on one line."""
+    return _ROW.sub(lambda row: " ".join(row[0].split()).replace("[ ", "[").replace(" ]", "]"), text)

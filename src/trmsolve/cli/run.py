@@ -1,4 +1,4 @@
-"""Running a command: exceptions become messages and exit codes, signals end it well, one process of several prints."""
+"""Running a command: exceptions become messages and exit codes, signals end it well, processes share the work."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from trmsolve.distributed import get_dist_info
+from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import TrmsolveError
+from trmsolve.sharding import sharded_map
+from trmsolve.text_io import printable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
-REPORT_DELAY = (
-    10.0  # seconds: torchrun ends all processes as soon as one has ended, and the main one shall report first
-)
+REPORT_DELAY = 10.0  # seconds; torchrun ends all processes once one has ended, and the main one shall report first
+MAX_LINE = 4000  # characters of a line of a message
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -144,11 +145,11 @@ def _abandon_stdout() -> None:
 def echo_err(text: str) -> None:
     """Print a message to stderr, whatever its encoding, without failing when stderr is closed.
 
-    Control characters other than line breaks are made visible: messages quote file names, headers and input.
+    Messages quote file names, headers and input, so each line goes through text_io.printable.
     """
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    visible = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
-    with suppress(OSError):
+    visible = "\n".join(printable(line, MAX_LINE) for line in text.replace("\t", "    ").split("\n"))
+    with suppress(OSError, ValueError):
         print(visible.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
 
 
@@ -177,3 +178,48 @@ def _reset_logging() -> Iterator[None]:
             log = logging.getLogger("trmsolve")
             log.handlers, log.propagate = [], True
             log.setLevel(logging.NOTSET)
+
+
+# -- several processes (torchrun): the main one reads and writes, all of them compute -------------------------------
+@contextmanager
+def process_group() -> Iterator[ProcessGroup | None]:
+    """The group of torchrun's processes; None for a single process."""
+    info = get_dist_info()
+    if info is None:
+        yield None
+        return
+    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets 1 by itself
+        import torch
+
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // info.local_world_size))
+    with ProcessGroup.joined() as group:
+        yield group
+
+
+def shard(
+    group: ProcessGroup,
+    function: Callable[[Iterator[Any], float | None], Iterable[Any]],
+    items: Iterable[Any],
+    deadline: float | None = None,
+    window: int = 64,
+    as_available: bool = False,
+) -> Iterator[Any]:
+    """sharded_map over the main process's items. In the other processes it yields nothing."""
+    yield from sharded_map(group, function, items if group.is_main else (), window, deadline, as_available)
+
+
+def own_device(device: str) -> str:
+    """--device for this process: with several CUDA devices each process has its own."""
+    info = get_dist_info()
+    if info is None or device not in ("auto", "cuda"):
+        return device
+    import torch
+
+    return f"cuda:{info.local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else device
+
+
+def require_single_process(what: str) -> None:
+    """Raise TrmsolveError under torchrun."""
+    if get_dist_info() is not None:
+        raise TrmsolveError(f"{what} needs a single process", "leave out torchrun")

@@ -1,29 +1,51 @@
-"""trmsolve sudoku | maze | solve FILE... | -: the commands that solve puzzles, all with the same options."""
+"""trmsolve sudoku | maze | arc | ... | solve FILE... | -: the commands that solve the puzzles of a task.
+
+A task decides by its capabilities how it is solved, and so which options its command has: a few-shot task
+(tasks/few_shot.py: Demonstrates) by test-time training, any other by a search with restarts (inference/solver.py).
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trmsolve.cli import options as o
-from trmsolve.cli.inputs import Record, is_seekable, peek, piped, records, with_deadline
+from trmsolve.cli.few_shot import few_shot_results
+from trmsolve.cli.inputs import is_seekable, peek, piped, records, with_deadline, with_notes
+from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given, with_options
 from trmsolve.cli.output import check_style, destination, model_fields
 from trmsolve.cli.pictures import PictureFiles, frames, show
-from trmsolve.cli.report import Report, Summary, report_failure
-from trmsolve.cli.run import ERROR, TIMED_OUT, command, distributed, echo_err, log_verbosely
-from trmsolve.cli.sharding import own_device, process_group, require_single_process, shard
+from trmsolve.cli.report import Report, Summary, message
+from trmsolve.cli.run import (
+    ERROR,
+    INTERRUPTED,
+    SOLVED,
+    TERMINATED,
+    TIMED_OUT,
+    Terminated,
+    command,
+    distributed,
+    echo_err,
+    log_verbosely,
+    own_device,
+    process_group,
+    require_single_process,
+    shard,
+)
 from trmsolve.distributed import ProcessGroup
-from trmsolve.errors import TrmsolveError
-from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.prefetch import DeadlineExceeded
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
+from trmsolve.inference.options import Result
+from trmsolve.render.console import is_terminal
 from trmsolve.tasks import get, load_task_file
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
+from trmsolve.tasks.few_shot import Demonstrates
+from trmsolve.text_io import check_writable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -40,226 +62,251 @@ HELP = {
     Reads grids of # (wall), space or . (floor), S and G, separated by blank lines; also 0 and 1, E, A and B; CSV with a
     question column. Writes the path as o.
     """,
+    "arc": """Solve ARC tasks: adapt to each by gradient steps on its demonstrations, then vote.
+
+    Reads files with one task (train, test), folders of them, and Kaggle's challenges; finds the solutions beside them.
+    Prints two attempts at each test: the grids with the most votes or, where no two votes agree, their consensus.
+    With known answers, a task is solved when one of the two attempts is right for every test. Without, it counts by
+    whether its demonstrations are reproduced.
+    """,
+    "solve": """Solve puzzles of any task: the task of --checkpoint, or --task (a name or a Python file).
+
+    A task file is code: it runs only because you name it here.
+    """,
+}
+EXAMPLES = {
+    "sudoku": """
+        trmsolve sudoku puzzle.txt
+        cat puzzles.txt | trmsolve sudoku - --format line > answers.txt
+        trmsolve sudoku puzzle.txt --show-steps --gif solve.gif""",
+    "maze": """
+        trmsolve maze maze.txt
+        trmsolve maze maze.txt --show-steps --svg path.svg""",
+    "arc": """
+        trmsolve arc task.json
+        trmsolve arc tasks/ --submission submission.json --resume kept.jsonl""",
+    "solve": """
+        trmsolve solve --task sudoku puzzle.txt
+        trmsolve solve --task my_puzzle.py --checkpoint mine.safetensors puzzle.txt""",
 }
 
 
-@dataclass(frozen=True)
-class Args:
-    """Arguments of a solving command."""
+# -- the commands -------------------------------------------------------------------------------------------------
+def solve_command(name: str, task: Task | None = None) -> Callable[..., int]:
+    """The command of a task, or with name "solve" the one for any task.
 
-    files: list[str]
-    checkpoint: str | None
-    options: SolveOptions
-    style: str | None
-    show_steps: bool | None
-    pace: float
-    pictures: PictureFiles
-    output: Path | None
-    force: bool
-    timeout: float | None
-    limit: int | None
-    device: str
-    dtype: str
-    color: str
-    quiet: bool
-    verbose: bool
-
-
-def solve_command(name: str) -> Callable[..., int]:
-    """The command of a task, with its help."""
-
-    @command
-    @distributed
-    def run(
-        context: typer.Context,
-        files: o.Files = None,
-        checkpoint: o.Checkpoint = None,
-        max_steps: o.MaxSteps = None,
-        restarts: o.Restarts = SolveOptions.restarts,
-        verify: o.Verify = True,
-        style: o.Style = None,
-        as_json: o.AsJson = False,
-        show_steps: o.ShowSteps = None,
-        pace: o.Pace = 0.0,
-        svg: o.Svg = None,
-        gif: o.Gif = None,
-        html: o.Html = None,
-        trace: o.Trace = None,
-        output: o.Output = None,
-        force: o.Force = False,
-        batch_size: o.BatchSize = SolveOptions.batch_size,
-        seed: o.SolveSeed = 0,
-        timeout: o.Timeout = None,
-        limit: o.Limit = None,
-        device: o.Device = "auto",
-        dtype: o.Dtype = "auto",
-        color: o.ColorOption = o.Color.auto,
-        quiet: o.Quiet = False,
-        verbose: o.Verbose = False,
-        task: Annotated[
-            str | None, typer.Option("--task", help="A task's name, or a Python file that defines one.")
-        ] = None,
-    ) -> int:
-        options = SolveOptions(max_steps=max_steps, restarts=restarts, verify=verify, batch_size=batch_size, seed=seed)
-        args = Args(
-            files or [],
-            checkpoint,
-            options,
-            "json" if as_json else style,
-            show_steps,
-            pace,
-            PictureFiles(svg, gif, html, force, trace),
-            output,
-            force,
-            timeout,
-            limit,
-            device,
-            dtype,
-            color.value,
-            quiet,
-            verbose,
-        )
-        return solve(_task_of(name, task, checkpoint), args, context)
-
-    run.__doc__ = f"{HELP.get(name, GENERIC_HELP)}\n    {EXIT_CODES}\n    "
-    return run
-
-
-GENERIC_HELP = """Solve puzzles of any task: that of --checkpoint, or --task (a name or a Python file).
-
-    A task file is code: it runs only because you name it here.
+    Its options are those of the task's capability; of all capabilities where the task is not loaded yet.
     """
 
-solve_generic = solve_command("solve")
+    def run(context: typer.Context, args: RunArgs, *groups: Any) -> int:
+        given = {type(group): group for group in groups}
+        chosen = task or (_chosen_task(given[TaskArgs], args) if name == "solve" else get(name))
+        foreign = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
+        if foreign in given:
+            reject_given(context, [field.name for field in fields(foreign)], chosen.name)
+        with process_group() as group:
+            return solve(
+                chosen, context, args, given.get(SearchArgs, SearchArgs()), given.get(SubmitArgs, SubmitArgs()), group
+            )
+
+    few_shot, unknown = isinstance(task, Demonstrates), task is None
+    wanted = {TaskArgs: name == "solve", SearchArgs: unknown or not few_shot, SubmitArgs: unknown or few_shot}
+    run.__doc__ = f"{HELP.get(name, f'Solve {name} puzzles and check every answer.')}\n\n    {EXIT_CODES}\n    "
+    groups = [RunArgs, *(group for group, is_wanted in wanted.items() if is_wanted)]
+    return command(distributed(with_options(*groups)(run)))
 
 
-def _task_of(name: str, task: str | None, checkpoint: str | None) -> Task:
-    """The command's task; for `solve` that of --task, or of the checkpoint's header."""
-    if name != "solve":
-        if task not in (None, name):
-            raise TrmsolveError(f"`trmsolve {name}` solves {name}", f"trmsolve solve --task {task}")
-        return get(name)
-    if task is not None:
-        return load_task_file(task) if task.endswith(".py") else get(task)
-    if checkpoint is None:
-        raise TrmsolveError("which task?", "add --task NAME, --task FILE.py, or --checkpoint")
+def _chosen_task(chosen: TaskArgs, args: RunArgs) -> Task:
+    """The task of --task, or of the checkpoint's header."""
+    if chosen.task is not None:
+        return load_task_file(chosen.task) if chosen.task.endswith(".py") else get(chosen.task)
+    if args.checkpoint is None:
+        raise TrmsolveError("no task was named", "add --task NAME, --task FILE.py, or --checkpoint")
     from trmsolve.checkpoint import find
 
-    return get(find(checkpoint, None).header.task)
+    return get(find(args.checkpoint, None).header.task)
 
 
-def solve(task: Task, args: Args, context: typer.Context) -> int:
-    """Solve the puzzles of the files, or of stdin; returns the exit code."""
-    with process_group() as group:
-        if group is not None and not group.is_main:
-            model = _load(task, args)
-            group.assert_equal(checkpoint=model.checkpoint.sha256)
-            for _ in _solve_sharded(group, model, (), args, None):
-                pass
-            return 0
-        return _solve(task, args, context, group)
+@dataclass(frozen=True)
+class Job:
+    """One run of a solving command."""
+
+    task: Task
+    args: RunArgs
+    files: Sequence[str]
+    pictures: PictureFiles
+    deadline: float | None  # on time.monotonic()
+    group: ProcessGroup | None
+    summary: Summary
+    search: SearchArgs  # for a few-shot task without meaning
+    adapt: SubmitArgs  # for any other task without meaning
+
+    def load(self, report: Report) -> Model:
+        """The model, described in the report's JSON records and, with -v, on stderr."""
+        model = load_model(self.task, self.args, self.group)
+        report.model_fields = model_fields(model)
+        if self.args.verbose:
+            log_verbosely(model)
+        return model
+
+    def sharded(self, model: Model, items: Iterable[Any]) -> Iterator[Any]:
+        """The results of items that are shared among processes; call it in all of them."""
+        assert self.group is not None
+        if isinstance(self.task, Demonstrates):
+            options = self.adapt.adapt_options(self.args.max_steps, self.args.seed)
+            window = options.tasks_per_batch
+            return shard(
+                self.group, lambda part, due: model.adapt(part, options, deadline=due), items, self.deadline, window
+            )
+        settings = self.search.solve_options(self.args.max_steps, self.args.seed)
+        return shard(
+            self.group,
+            lambda part, due: model.solve(part, settings, deadline=due),
+            items,
+            self.deadline,
+            as_available=True,
+        )
+
+    def is_watched(self, single: bool) -> bool:
+        """Whether every step is shown or drawn. single: the input holds one record only."""
+        if self.pictures and not single:
+            name = "task" if isinstance(self.task, Demonstrates) else "puzzle"
+            raise TrmsolveError(
+                f"a picture shows one {name}, and the input holds more", "add --limit 1, or name one file"
+            )
+        watched = bool(self.pictures or self.is_visible(single))
+        if watched and (self.pictures or self.args.show_steps):
+            require_single_process("watching a puzzle, on the screen or in a picture,")
+        return watched and self.group is None
+
+    def is_visible(self, single: bool) -> bool:
+        """Whether every step is shown on stderr."""
+        if self.args.show_steps is not None:
+            return self.args.show_steps
+        return single and not self.args.quiet and is_terminal(sys.stderr)
+
+    def watch(self, drawn_frames: Iterator[Any], single: bool) -> Any:
+        """Show frames, and write the pictures; returns the result that ends them."""
+        keep = bool(self.pictures)
+        visible, stay = self.is_visible(single), self.args.show_steps is True
+        kept, result = show(drawn_frames, self.args.color.value, self.args.pace, visible, keep, stay)
+        if self.pictures:
+            self.pictures.write(kept)
+        return result
 
 
-def _solve(task: Task, args: Args, context: typer.Context, group: ProcessGroup | None) -> int:
+def solve(
+    task: Task,
+    context: typer.Context,
+    args: RunArgs,
+    search: SearchArgs,
+    adapt: SubmitArgs,
+    group: ProcessGroup | None = None,
+) -> int:
+    """Solve the puzzles of the files, or of stdin; returns the exit code.
+
+    search, adapt: the one that fits the task's capability counts. A run that is interrupted or out of time writes the
+    results so far.
+    """
+    few_shot = isinstance(task, Demonstrates)
+    style = "json" if args.as_json else args.style
+    pictures = PictureFiles(args.svg, args.gif, args.html, args.force, args.trace)
+    summary = Summary(few_shot)
+    deadline = None if args.timeout is None else time.monotonic() + args.timeout
     files = args.files or (["-"] if piped() else [])
+    job = Job(task, args, files, pictures, deadline, group, summary, search, adapt)
+    if group is not None and not group.is_main:
+        for _ in job.sharded(load_model(task, args, group), ()):
+            pass
+        return SOLVED
     if not files:
         echo_err(context.get_help())
         return ERROR
-    check_style(args.style, task.styles)
-    args.pictures.check()
-    deadline = None if args.timeout is None else time.monotonic() + args.timeout
-    summary = Summary()
+    check_style(style, task.styles)
+    pictures.check()
+    outputs = {"-o": args.output, "--svg": args.svg, "--gif": args.gif, "--html": args.html, "--trace": args.trace}
+    if few_shot:
+        adapt.adapt_options(args.max_steps, args.seed)  # raises now, not after the tasks have been read
+        if adapt.submission is not None:
+            check_writable(adapt.submission, args.force)
+        outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
+    check_distinct(outputs)
     with destination(args.output, args.force) as stream:
-        report = Report(task, args.style, stream, args.color)
+        report = Report(task, style, stream, args.color.value)
+        results: Generator[Any, None, None] = few_shot_results(job, report) if few_shot else _results(job, report)
         try:
-            for result in _results(task, args, files, deadline, report, group):
-                summary.add(result)
-                report.add(result)
-                if not result.verified and (result.error or not args.quiet):
-                    report_failure(task, result)
+            with closing(results):
+                for result in results:
+                    summary.add(result)
+                    report.add(result)
+                    if (result.error or not args.quiet) and (text := message(task, result)):
+                        echo_err(text)
         except DeadlineExceeded as exceeded:
-            open_puzzles = getattr(exceeded, "in_progress", 0)
-            summary.puzzles += open_puzzles
-            echo_err(f"out of time after {args.timeout:g} s: {summary}")
+            summary.records += 0 if few_shot else exceeded.in_progress
+            echo_err(summary.stopped(f"out of time after {args.timeout:g} s"))
             return TIMED_OUT
+        except (KeyboardInterrupt, Terminated) as stop:
+            if not summary.records:  # an older file of answers stays
+                raise
+            cause, code = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+            echo_err(summary.stopped(cause))
+            return code
         finally:
             report.close()
-    if summary.puzzles != 1 and not args.quiet:
+    if summary.records != 1 and not args.quiet:
         echo_err(str(summary))
     return summary.exit_code
 
 
-def _results(
-    task: Task,
-    args: Args,
-    files: list[str],
-    deadline: float | None,
-    report: Report,
-    group: ProcessGroup | None,
-) -> Iterator[Result]:
-    """The result of each record, in order; its steps are shown where that was chosen."""
-    source, seekable = records(task, files, args.limit), is_seekable(files)
-    watched = bool(args.pictures or args.show_steps)
-    if watched:
-        require_single_process("watching a puzzle, on the screen or in a picture,")
-    if watched and not seekable:
-        source = with_deadline(source, deadline)
-    if args.pictures or seekable:  # elsewhere, looking ahead means waiting
+def load_model(task: Task, args: RunArgs, group: ProcessGroup | None) -> Model:
+    """The model of a task; all processes must have the same checkpoint."""
+    from trmsolve.api import load
+
+    model = load(args.checkpoint, task=task.name, device=own_device(args.device), dtype=args.dtype)
+    if group is not None:
+        group.assert_equal(checkpoint=model.checkpoint.sha256)
+    return model
+
+
+def check_distinct(paths: dict[str, Path | None]) -> None:
+    """Raise TrmsolveError if two options (name -> path) would write to the same file."""
+    seen: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path is None or (path.exists() and not path.is_file()):  # /dev/null takes any number of outputs
+            continue
+        other = seen.setdefault(path.resolve(), option)
+        if other != option:
+            raise TrmsolveError(f"{other} and {option} name the same file: {path}", f"give {option} another file")
+
+
+# -- puzzles: search ----------------------------------------------------------------------------------------------
+def _results(job: Job, report: Report) -> Generator[Result, None, None]:
+    """The result of each puzzle, in order."""
+    args, group = job.args, job.group
+    source = records(job.task, job.files, args.limit)
+    if not args.quiet:
+        source = with_notes(job.task, source)
+    seekable, single = is_seekable(job.files), False
+    if not seekable and (job.pictures or args.show_steps):
+        source = with_deadline(source, job.deadline)
+    if job.pictures or seekable:  # elsewhere, looking ahead means waiting
         first, source = peek(source)
         single = len(first) == 1
         if single and isinstance(first[0], InvalidPuzzle) and group is None:  # needs no model
             yield Result(first[0], error=first[0].message)
             return
-        if args.pictures and not single:
-            raise TrmsolveError(
-                "a picture shows one puzzle, and the input holds more", "add --limit 1, or name one file"
-            )
-        live = single and args.show_steps is None and not args.quiet and _stderr_is_terminal()
-        watched = watched or (live and group is None)
-    model = _load(task, args)
-    report.model_fields = model_fields(model)
-    if args.verbose:
-        log_verbosely(model)
+    watched = job.is_watched(single)
+    model = job.load(report)
+    options = job.search.solve_options(args.max_steps, args.seed)
     if group is not None:
-        group.assert_equal(checkpoint=model.checkpoint.sha256)
-        yield from _solve_sharded(group, model, source, args, deadline)
-    elif watched:
-        yield from _watched(model, source, args, deadline)
+        yield from job.sharded(model, source)
+    elif not watched:
+        yield from model.solve(source, options, deadline=job.deadline)
     else:
-        yield from model.solve(source, args.options, deadline=deadline)
-
-
-def _solve_sharded(
-    group: ProcessGroup, model: Model, source: object, args: Args, deadline: float | None
-) -> Iterator[Result]:
-    def solve_share(items: Iterator[Record], deadline: float | None) -> Iterator[Result]:
-        return model.solve(items, args.options, deadline=deadline)
-
-    return shard(group, solve_share, source, deadline, as_available=True)  # type: ignore[arg-type]
-
-
-def _load(task: Task, args: Args) -> Model:
-    from trmsolve.api import load
-
-    return load(args.checkpoint, task=task.name, device=own_device(args.device), dtype=args.dtype)
-
-
-def _watched(model: Model, source: Iterator[Record], args: Args, deadline: float | None) -> Iterator[Result]:
-    """One puzzle after the other, with each step shown."""
-    visible = args.show_steps is not False and not (args.quiet and args.show_steps is None)
-    visible = visible and (args.show_steps is True or _stderr_is_terminal())
-    for record in source:
-        if not isinstance(record, Puzzle):
-            yield Result(record, error=record.message)
-            continue
-        events = model.watch(record, args.options, deadline=deadline)
-        max_steps = args.options.max_steps or model.task.max_steps(record.question)
-        drawn_frames = frames(model.task, events, record, max_steps)
-        kept, result = show(drawn_frames, args.color, args.pace, visible, bool(args.pictures), args.show_steps is True)
-        if args.pictures:
-            args.pictures.write(kept)
-        yield result
-
-
-def _stderr_is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+        for record in source:
+            if isinstance(record, Puzzle):
+                events = model.watch(record, options, deadline=job.deadline)
+                max_steps = options.max_steps or model.task.max_steps(record.question)
+                yield job.watch(frames(model.task, events, record, max_steps), single)
+            else:
+                yield Result(record, error=record.message)

@@ -1,4 +1,4 @@
-"""Reports of `trmsolve eval` for people: one as a list of figures, several as the rows of a table, and as a chart."""
+"""Reports of `trmsolve eval` as text: one as a list of figures, several as the rows of a table; and as a chart."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from trmsolve.render.caption import printable, shorten
+from trmsolve.render.caption import duration, shorten
+from trmsolve.text_io import printable
 
 LISTED = ("solved", "solved_without_restarts")  # shares with rows of their own
 WIDTH = 100  # characters of the comparison at most
 LEAST_NAME = 10  # heading of the column of names
+LONGEST_TASK_NAME = 40
+TASK_COLUMNS = ("pass@1", "pass@2", "confidence", "steps", "seconds")
 
 
 def figures(report: dict[str, Any]) -> str:
     """One report, a figure a line."""
-    share = lambda key: f"{100 * report[key]:.2f} %"  # noqa: E731
-    with_interval = lambda key: interval(report, key)  # noqa: E731
-
     interrupted = report.get("interrupted")
     rows = [("puzzles", f"{report['puzzles']}" + (f" of {interrupted['puzzles']}, interrupted" if interrupted else ""))]
     if report["refused"]:
         rows.append(("  refused, unsolved", f"{report['refused']}: {report['refusal']}"))
     rows += [
-        ("solved and verified", with_interval("solved")),
-        ("  without restarts", with_interval("solved_without_restarts")),
+        ("solved and verified", interval(report, "solved")),
+        ("  without restarts", interval(report, "solved_without_restarts")),
     ]
-    worth = [key for key in report if f"{key}_interval_95" in report and key not in LISTED and "_at_" not in key]
-    rows += [(f"  {key.replace('_', ' ')}", with_interval(key)) for key in worth]
+    metrics = [key for key in report if f"{key}_interval_95" in report and key not in LISTED and "_at_" not in key]
+    rows += [(f"  {key.replace('_', ' ')}", interval(report, key)) for key in metrics]
     if len(report["strata"]) > 1:
-        for name, of in report["strata"].items():
-            solved, plain = (f"{100 * of[key]:.2f} %" for key in ("solved", "solved_without_restarts"))
-            words = f"{solved} of {of['puzzles']}, {plain} without restarts, {of['mean_steps']:.1f} steps"
-            rows.append((f"  {name}", words))
+        for name, group in report["strata"].items():
+            solved, plain = _percent(group, "solved"), _percent(group, "solved_without_restarts")
+            text = f"{solved} of {group['puzzles']}, {plain} without restarts, {group['mean_steps']:.1f} steps"
+            rows.append((f"  {name}", text))
     if "exact_at_16" in report:
         if interrupted:
             rows.append(("single pass, puzzles", f"{interrupted['single_pass']}"))
-        rows += [(f"single pass, {k} steps, accepted", with_interval(f"accepted_at_{k}")) for k in (16, 64)]
-        rows += [(f"single pass, {k} steps, exact", with_interval(f"exact_at_{k}")) for k in (16, 64)]
-        rows += [(f"single pass, {k} steps, cells", share(f"cell_accuracy_at_{k}")) for k in (16, 64)]
-        rows += [(f"halting head right at {k} steps", share(f"halting_right_at_{k}")) for k in (16, 64)]
+        rows += [(f"single pass, {k} steps, accepted", interval(report, f"accepted_at_{k}")) for k in (16, 64)]
+        rows += [(f"single pass, {k} steps, exact", interval(report, f"exact_at_{k}")) for k in (16, 64)]
+        rows += [(f"single pass, {k} steps, cells", _percent(report, f"cell_accuracy_at_{k}")) for k in (16, 64)]
+        rows += [(f"halting head right at {k} steps", _percent(report, f"halting_right_at_{k}")) for k in (16, 64)]
     rows += [
         ("mean steps", f"{report['mean_steps']:.1f}"),
         ("mean restarts", f"{report['mean_restarts']:.2f}"),
@@ -57,22 +57,95 @@ def figures(report: dict[str, Any]) -> str:
 def interval(report: dict[str, Any], key: str) -> str:
     """A share of a report with its 95 % interval."""
     low, high = report[f"{key}_interval_95"]
-    return f"{100 * report[key]:.2f} %   (95 %: {100 * low:.1f} to {100 * high:.1f})"
+    return f"{_percent(report, key)}   (95 %: {100 * low:.1f} to {100 * high:.1f})"
+
+
+def _percent(report: dict[str, Any], key: str) -> str:
+    return f"{100 * report[key]:.2f} %"
 
 
 def aligned(rows: Sequence[tuple[str, str]]) -> str:
-    """Names and what there is to say of each, in two columns."""
+    """Names and values in two columns."""
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
+def few_shot_figures(report: dict[str, Any]) -> str:
+    """The report on few-shot tasks (inference/few_shot_report.py and the circumstances), a figure a line."""
+    unfinished = report["chosen"] - report["tasks"]
+    notes = [report["subset"]] * bool(report["subset"]) + [f"stopped, {unfinished} not measured"] * bool(unfinished)
+    rows = [("tasks", f"{report['tasks']}" + (f"   ({'; '.join(notes)})" if notes else ""))]
+    if report["errors"]:
+        rows.append(("  failed, unsolved", f"{report['errors']}"))
+    rows += [
+        ("pass@1", interval(report, "pass_at_1")),
+        ("pass@2", interval(report, "pass_at_2")),
+        ("  right among all votes", interval(report, "pass_at_any")),
+        (f"pass@1 of {report['tests']} tests", interval(report, "test_pass_at_1")),
+        (f"pass@2 of {report['tests']} tests", interval(report, "test_pass_at_2")),
+    ]
+    smallest = 1
+    for name, group in report["sides"].items():
+        label = f"  grids up to {name}" if smallest == 1 else f"  grids of {smallest} to {name}"
+        rows.append((label, _pass_rates(group)))
+        smallest = int(name) + 1
+    rows += [(f"  outputs of {name} size", _pass_rates(report["sizes"][name])) for name in ("same", "other")]
+    rows.append(("demonstrations reproduced", interval(report, "reproduced")))
+    for label, key in (
+        ("  pass@2 of these", "solved_when_reproduced"),
+        ("  pass@2 of the others", "solved_when_not_reproduced"),
+    ):
+        rows.append((label, interval(report[key], "pass_at_2") if report[key]["tasks"] else "no task"))
+    for bin_ in report["calibration"]:
+        label = f"confidence {100 * bin_['low']:.0f} to {100 * bin_['high']:.0f} %"
+        tests = f"{bin_['tests']} test{'s' * (bin_['tests'] != 1)}"
+        rows.append((label, f"{100 * bin_['right']:.1f} % of {tests} right, {100 * bin_['predicted']:.1f} % predicted"))
+    options = report["options"]
+    memory = f"{report['memory_bytes'] / 1e6:,.0f} MB" if report["memory_bytes"] else "unknown"
+    rows += [
+        ("per task", f"{duration(report['mean_seconds'])}, {report['mean_steps']:.0f} optimizer steps"),
+        ("peak memory", f"{memory}   ({report['device']}, {report['dtype']})"),
+        ("options", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in options.items() if v is not None)),
+        ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),
+    ]
+    return aligned(rows)
+
+
+def _pass_rates(group: dict[str, Any]) -> str:
+    if not group["tasks"]:
+        return "no task"
+    tasks = f"{group['tasks']} task{'s' * (group['tasks'] != 1)}"
+    return f"pass@1 {_percent(group, 'pass_at_1')}, pass@2 {_percent(group, 'pass_at_2')} of {tasks}"
+
+
+class TaskTable:
+    """A table with a row for each few-shot task, printed row by row."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.width = max(4, *(min(len(name), LONGEST_TASK_NAME) for name in names))
+
+    def head(self) -> str:
+        """The line above the rows."""
+        return self._line("task", TASK_COLUMNS)
+
+    def row(self, values: dict[str, Any]) -> str:
+        """The row of a task, from few_shot_report.row()."""
+        name = shorten(values["name"], self.width)
+        if values["error"]:
+            return f"{name:<{self.width}}  {values['error']}"
+        shares = [f"{100 * values[key]:.0f} %" for key in ("pass_at_1", "pass_at_2", "confidence")]
+        return self._line(name, (*shares, f"{values['steps']}", f"{values['seconds']:.1f}"))
+
+    def _line(self, name: str, values: Sequence[str]) -> str:
+        cells = (f"{value:>{len(head)}}" for value, head in zip(values, TASK_COLUMNS, strict=True))
+        return "  ".join((f"{name:<{self.width}}", *cells))
+
+
 class Comparison:
-    """A table with a row for each checkpoint, to be written row by row: measuring the next one may take hours."""
+    """A table with a row for each checkpoint, printed row by row: measuring the next one may take hours."""
 
     def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
-        """names: of all checkpoints. single_pass: there are single passes. refusing: some puzzle is refused by
-        somebody.
-        """
+        """single_pass: reports have one. refusing: some checkpoint cannot take some puzzle."""
         self.columns = [("parameters", lambda r: f"{r['parameters']:,}")]
         if single_pass:
             self.columns += [(f"exact@{k}", _share(f"exact_at_{k}")) for k in (16, 64)]
@@ -86,8 +159,7 @@ class Comparison:
         if refusing:
             self.columns.append(("refused", lambda r: f"{r['refused']}"))
         self.widths = [max(len(head), 7) for head, _ in self.columns]
-        room = WIDTH - sum(self.widths) - 2 * len(self.widths)
-        self.names = labels(names, room)
+        self.names = labels(names, WIDTH - sum(self.widths) - 2 * len(self.widths))
         self.name_width = max(LEAST_NAME, *map(len, self.names))
 
     def head(self) -> str:
@@ -103,14 +175,14 @@ class Comparison:
         return "  ".join((f"{name:<{self.name_width}}", *cells))
 
 
-def below(report: dict[str, Any]) -> str:
+def column_notes(report: dict[str, Any]) -> str:
     """What the columns mean, from any report of the comparison."""
     first = f"{report['puzzles']} puzzles, {report['device']}, {report['dtype']}; "
-    words = [first + "solved: verified, with restarts; FLOP and puzzles/s: of solving"]
+    notes = [first + "solved: verified, with restarts; FLOP and puzzles/s: of solving"]
     if "exact_at_16" in report:
-        words.append("exact@K: the given answer, or where none is given a right one, after K plain steps")
-        words.append("halting@16: the halting head is right about the answer after 16 of them")
-    return "\n".join([*words, "refused puzzles count as unsolved; 95 % intervals and more: --json"])
+        notes.append("exact@K: the given answer, or where none is given a right one, after K plain steps")
+        notes.append("halting@16: the halting head is right about the answer after 16 of them")
+    return "\n".join([*notes, "refused puzzles count as unsolved; 95 % intervals and more: --json"])
 
 
 def _share(key: str) -> Any:
@@ -127,7 +199,7 @@ def in_thousands(value: float) -> str:
 
 
 def labels(names: Sequence[str], length: int) -> list[str]:
-    """Names of checkpoints in at most so many letters, no two alike: a long one goes by its file's name, or its end."""
+    """Distinct names of checkpoints, at most `length` characters each: of a long path the file's name, or its end."""
     short = [_label(printable(name).removesuffix(".safetensors"), length) for name in names]
     if len(set(short)) == len(short):
         return short
@@ -138,7 +210,7 @@ def _label(name: str, length: int) -> str:
     return name if len(name) <= length else shorten(PurePath(name).name, length)
 
 
-def drawn(reports: Sequence[dict[str, Any]]) -> str:
+def chart_svg(reports: Sequence[dict[str, Any]]) -> str:
     """The chart of one report or several, as SVG."""
     from trmsolve.inference.evaluate import CURVE, HALTING_AT
     from trmsolve.render.chart import NAME, Curves, Spot, chart

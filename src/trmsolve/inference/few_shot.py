@@ -39,6 +39,26 @@ class AdaptOptions:
         return {("together" if name == "tasks_per_batch" else name): value for name, value in asdict(self).items()}
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How the steps are used; values measured on tasks that were held out from training (docs/records.md)."""
+
+    embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
+    holdout_release: float = 0.6  # share after which the held-out demonstrations join the training data
+    final_share: float = 0.15  # share of all steps that is still used once the rule is found
+    lr: float = 0.02  # of the matrices (Muon)
+    row_lr: float = 0.02  # of the rows (sign-SGD)
+    stable_frac: float = 0.5  # share at the full rates; then they fall
+    lr_floor: float = 0.05  # of the rates
+    tokens: int = 1200  # of a batch, roughly
+    check_every: int = 25  # steps between two checks of the held-out demonstrations
+    found_accuracy: float = 0.75  # the rule counts as found once they are correct under this share of augmentations
+    check_steps: int = 8  # supervision steps of a check
+    check_augmentations: int = 8
+    vote_floor: float = 0.1  # weight of a vote, of 1, if its augmentations never predicted the held-out demonstration
+    demonstration_augmentations: int = 4  # augmentations under which the demonstrations are queried at the end
+
+
 @dataclass(frozen=True, slots=True)
 class AdaptEvent:
     """Progress of adapting, every half second or so."""

@@ -98,9 +98,13 @@ class ResultStore:
 
     def _read(self, line: bytes, where: str, complete: bool = True) -> None:
         """Take one line in, or count it as damaged. Raises TrmsolveError if it was not written by a ResultStore."""
+        if line and not line.strip(b"\0"):  # a file system may leave zeros where a write was lost
+            self.num_damaged += 1
+            return
+        line = line.lstrip(b"\0")
         start = line.rfind(HEAD) if complete else -1  # there may be a line behind one that was broken off
         broken = line[:start] if start >= 0 else line
-        if (not line) or (broken and not (broken.startswith(HEAD) or HEAD.startswith(broken))):
+        if not line or (broken and not (broken.startswith(HEAD) or HEAD.startswith(broken))):
             raise TrmsolveError(f"{where}: no kept result", HINT)
         self.num_damaged += bool(broken)
         if start < 0:

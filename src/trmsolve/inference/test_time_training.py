@@ -9,12 +9,11 @@ With a budget of seconds, answering gets a part of it, and stops when it is used
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -25,8 +24,9 @@ from torch import Tensor
 from trmsolve.device import DeviceSpec, set_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
-from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
+from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent, Schedule
 from trmsolve.inference.prefetch import DeadlineExceeded
+from trmsolve.inference.resources import Pace, peak_memory
 from trmsolve.inference.voting import WeightedAnswer, rank_answers
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import PAD_MULTIPLE
@@ -41,29 +41,8 @@ from trmsolve.training.optim import Optimizers
 from trmsolve.training.train_step import HALTED, RIGHT, SUMS, SingleBatch, Supervision, train_step
 
 EVENT_INTERVAL = 0.5  # seconds
-TRAIN_COST = 3.0  # time of a training step, in supervision steps without gradient; until these have been measured
 MAX_ANSWER_SHARE = 0.5  # of the budget
 SHORT_BUDGET = 30.0  # seconds; within a shorter one a training step may be a large part
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How the steps are used; values measured on tasks that were held out from training (docs/records.md)."""
-
-    embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
-    holdout_release: float = 0.6  # share after which the held-out demonstrations join the training data
-    final_share: float = 0.15  # share of all steps that is still used once the rule is found
-    lr: float = 0.02  # of the matrices (Muon)
-    row_lr: float = 0.02  # of the rows (sign-SGD)
-    stable_frac: float = 0.5  # share at the full rates; then they fall
-    lr_floor: float = 0.05  # of the rates
-    tokens: int = 1200  # of a batch, roughly
-    check_every: int = 25  # steps between two checks of the held-out demonstrations
-    found_accuracy: float = 0.75  # the rule counts as found once they are correct under this share of augmentations
-    check_steps: int = 8  # supervision steps of a check
-    check_augmentations: int = 8
-    vote_floor: float = 0.1  # weight of a vote, of 1, if its augmentations never predicted the held-out demonstration
-    demonstration_augmentations: int = 4  # augmentations under which the demonstrations are queried at the end
 
 
 class TestTimeTrainer:
@@ -127,12 +106,11 @@ class TestTimeTrainer:
         self.supervision = Supervision(self.model, train_config, autocast)
         self.slots = SlotSchedule(size, config.N_sup, options.seed, train_config.halt_exploration_prob)
         self.carry = Carry(self._draw, self.model, self.slots, range(size), self.dtype, PAD_MULTIPLE)
-        # Cost of answering: tokens times supervision steps, and the measured seconds of one token's step.
         queries = [query for augmented in self.augmented for query in self._queries(augmented)]
         if watch:
             queries += [query for augmented in self.augmented for query in augmented.queries(augmented.task.tests, 1)]
-        self.answer_cost = options.max_steps * sum(query.num_tokens for query in queries)
-        self.pace, self.pace_measured = 0.0, False
+        self.query_tokens = sum(query.num_tokens for query in queries)  # of all that answering takes
+        self.pace = Pace()
 
     def _draw(self, index: int) -> Sample:
         """Training sample `index`: the pool in a new random order each epoch, each entry in its next variant."""
@@ -158,7 +136,8 @@ class TestTimeTrainer:
         by_steps = self.step / (options.steps * number) if options.steps else 0.0
         if self.deadline is None:
             return min(1.0, by_steps)
-        answering = min(self.pace * self.answer_cost, MAX_ANSWER_SHARE * self.deadline)
+        answering = self.pace.answer_seconds(self.query_tokens, options.max_steps)
+        answering = min(answering, MAX_ANSWER_SHARE * self.deadline)
         return min(1.0, max(by_steps, self.seconds / (self.deadline - answering)))
 
     # -- training -------------------------------------------------------------------------------------------------
@@ -207,9 +186,7 @@ class TestTimeTrainer:
         done = self.slots.advance(codes & HALTED > 0)
         self.carry.refill(done)
         self.recent.extend((codes[done] & RIGHT > 0).astype(float).tolist())
-        if self.step > 1 and not self.pace_measured:  # the first one loads libraries
-            pace = (time.monotonic() - began) / (TRAIN_COST * num_tokens)
-            self.pace += (pace - self.pace) / min(self.step - 1, 20)
+        self.pace.add_training_step(time.monotonic() - began, num_tokens, self.step)
 
     def _release_holdout(self) -> None:
         self.pool, self.held_out = [*self.pool, *self.held_out], []
@@ -223,7 +200,7 @@ class TestTimeTrainer:
 
     def _has_time_for_step(self) -> bool:
         """Whether another training step leaves time for an answer."""
-        seconds = TRAIN_COST * self.pace * len(self.carry.tokens)
+        seconds = self.pace.training_seconds(len(self.carry.tokens))
         return self.deadline is None or self.seconds + seconds < self.deadline
 
     def _has_time_for_check(self) -> bool:
@@ -232,8 +209,9 @@ class TestTimeTrainer:
             return True
         pairs = zip(self.augmented, self.holdout, strict=True)
         inputs = [augmented.task.demonstrations[k].input for augmented, k in pairs if k is not None]
-        cost = self.schedule.check_steps * self.schedule.check_augmentations * sum(grid.size for grid in inputs)
-        return 4 * self.pace * cost < (1 - self.progress) * self.deadline
+        num_tokens = self.schedule.check_augmentations * sum(grid.size for grid in inputs)
+        seconds = self.pace.answer_seconds(num_tokens, self.schedule.check_steps)
+        return 4 * seconds < (1 - self.progress) * self.deadline
 
     # -- queries --------------------------------------------------------------------------------------------------
     def _check_holdout(self) -> float:
@@ -300,7 +278,7 @@ class TestTimeTrainer:
         """Weighted by the halting probability, and more if such augmentations predicted the held-out demonstration."""
         grid = _prediction(query, readout).answer
         weight = float(readout.halt_prob) * (self.schedule.vote_floor + self.trust.get(query.group, 1.0))
-        return WeightedAnswer(grid, query.probabilities(grid, _array(readout.probabilities)), weight)
+        return WeightedAnswer(grid, query.probabilities(grid, np.asarray(readout.probabilities)), weight)
 
     def _readouts(
         self, queries: Sequence[Query], steps: int, until: float | None = None, required: range = range(0)
@@ -316,8 +294,10 @@ class TestTimeTrainer:
             order.sort(key=lambda i: (i not in required, i % 2, i))
         while order and (until is None or self.seconds < until or len(readouts) < len(required)):
             tokens = 4.0 * self.schedule.tokens
-            if until is not None and self.pace:  # as many as take all steps in time, rather than more with fewer steps
-                tokens = min(tokens, (until - self.seconds) / (self.pace * steps))
+            if until is not None:  # as many as take all steps in time, rather than more with fewer steps
+                tokens = min(tokens, self.pace.tokens_in(until - self.seconds, steps))
+                if not (self.pace.step and self.pace.setup_measured):  # at first only what must be answered anyway
+                    tokens = min(tokens, sum(queries[i].num_tokens for i in order if i in required))
             chunk = order[: num_fitting([queries[i] for i in order], tokens)]
             last: list[Readout] = []
             for readouts_of_step in self._roll([queries[i] for i in chunk], steps):
@@ -330,32 +310,29 @@ class TestTimeTrainer:
 
     def _roll(self, queries: Sequence[Query], steps: int) -> Iterator[list[Readout]]:
         """The readouts after each supervision step."""
+        began = time.monotonic()
         batch = ContinuousBatch(self.model, self.dtype)
         rollouts = [Rollout(Request(query.encoded, steps)) for query in queries]
         batch.add(rollouts)
         for step in range(steps):
-            began = time.monotonic()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 batch.step()
-            is_large = 2 * batch.num_tokens >= self.schedule.tokens  # small batches take longer per token
-            if step and (is_large or not self.pace):  # the first step also packs
-                pace = (time.monotonic() - began) / batch.num_tokens
-                self.pace += (pace - self.pace) * (0.2 if self.pace_measured else 1.0)
-                self.pace_measured = is_large
+            seconds = time.monotonic() - began
+            if step:
+                self.pace.add_step(seconds, batch.num_tokens, 2 * batch.num_tokens >= self.schedule.tokens)
+            else:
+                self.pace.add_setup(seconds, batch.num_tokens)
             yield [rollout.readout for rollout in rollouts if rollout.readout is not None]
-
-
-def _array(values: Any) -> np.ndarray:
-    return np.asarray(values)
+            began = time.monotonic()
 
 
 def _prediction(query: Query, readout: Readout | None) -> Prediction:
     assert readout is not None
-    return query.prediction(_array(readout.choice), _array(readout.confidence))
+    return query.prediction(np.asarray(readout.choice), np.asarray(readout.confidence))
 
 
 def num_fitting(queries: Sequence[Query], tokens: float) -> int:
-    """How many of the first queries have at most so many tokens together; at least 1."""
+    """The number of queries from the front that have at most `tokens` tokens together; at least 1."""
     total = 0
     for number, query in enumerate(queries):
         total += query.num_tokens
@@ -416,15 +393,3 @@ def check_model(task: Demonstrates, config: TRMConfig, name: str) -> None:
             f"{name}: no network that adapts to {task.name.upper()} tasks",
             f"the bundled one does: leave out --checkpoint, or train one: trmsolve train --task {task.name}",
         )
-
-
-def peak_memory(device: torch.device) -> int:
-    """The peak in bytes: on a GPU of the device's memory in use, elsewhere of the process; 0 if unknown."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -127,6 +127,12 @@ class Demonstrates(Protocol):
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`)."""
 
+    def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
+        """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
+
+    def submission(self, answers: Mapping[str, Attempts]) -> str:
+        """The attempts at the tests of each task, by its name, in the competition's file format."""
+
     def augmented_task(self, task: FewShotTask, num_augmentations: int, first_row: int, seed: int) -> AugmentedTask:
         """The task under the first `num_augmentations`, with rows of the puzzle table from `first_row` on."""
 

@@ -16,11 +16,11 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOCAB_SIZE
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
-from trmsolve.tasks.arc.json_io import format_grid, parse_lines
+from trmsolve.tasks.arc.json_io import format_grid, parse_lines, submission
 from trmsolve.tasks.arc.picture import grid_picture
-from trmsolve.tasks.arc.read import read, read_documents
+from trmsolve.tasks.arc.read import empty_answers, read, read_documents
 from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
-from trmsolve.tasks.few_shot import AugmentedTask, FewShotTask
+from trmsolve.tasks.few_shot import Attempts, AugmentedTask, FewShotTask
 
 if TYPE_CHECKING:
     from trmsolve.tasks.arc.dataset import ArcTrainingData
@@ -73,6 +73,14 @@ class Arc(Task):
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`); see read.read."""
         return read(paths, solutions, strict)
+
+    def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
+        """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
+        return empty_answers(records)
+
+    def submission(self, answers: Mapping[str, Attempts]) -> str:
+        """The two best attempts at each test, in the format of Kaggle's competitions."""
+        return submission(answers)
 
     def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """A grid as rows of digits."""
