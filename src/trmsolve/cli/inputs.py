@@ -66,7 +66,7 @@ def is_seekable(files: Sequence[str]) -> bool:
 
 def _is_file(file: str) -> bool:
     try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode if file == "-" else os.stat(file).st_mode
+        mode = os.fstat(sys.stdin.fileno()).st_mode if file == "-" else Path(file).stat().st_mode
     except (OSError, ValueError):
         return file != "-"  # a file that cannot be opened is reported without waiting
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
@@ -88,9 +88,9 @@ def with_deadline(source: Iterator[Item], deadline: float | None) -> Iterator[It
 def with_notes(task: Task, source: Iterator[Item]) -> Iterator[Item]:
     """The records; warnings of the reader, and puzzles that must have several answers, are noted on stderr at once."""
     for record in source:
-        notes = list(getattr(record, "warnings", ()))
-        if isinstance(record, Puzzle):
-            notes.append(task.ambiguity_reason(record.question))
-        for note in filter(None, notes):
-            echo_err(f"{getattr(record, 'source', '') or 'puzzle'}: note: {note}")
+        notes = [f"warning: {warning}" for warning in getattr(record, "warnings", ())]
+        if isinstance(record, Puzzle) and (reason := task.ambiguity_reason(record.question)):
+            notes.append(f"note: {reason}")
+        for note in notes:
+            echo_err(f"{getattr(record, 'source', '') or 'puzzle'}: {note}")
         yield record
