@@ -278,7 +278,7 @@ def test_answers_so_far_are_kept_when_interrupted(cli, tmp_path, monkeypatch):
 
 
 def test_a_timeout_before_the_first_answer_does_not_count_to_zero(cli):
-    done = cli("sudoku", "-", "--timeout", 0, stdin=EASY)
+    done = cli("sudoku", "-", "--timeout", 0, stdin=HIDDEN)
     assert done.exit_code == 124 and "0 of 0" not in done.stderr and "out of time after 0 s" in done.stderr
 
 
