@@ -45,8 +45,7 @@ def estimate_memory(
 
     Tensors that autograd saves are counted, each storage once, as an eager step keeps them; a compiled step needs less.
     """
-    with torch.device("meta"):  # without memory
-        fixed = PARAMETER_COPIES * sum(_num_bytes(t) for t in TRM(model_config).state_dict().values())
+    fixed = PARAMETER_COPIES * 4 * _min_parameters(model_config)
     if available is not None and fixed > available:
         raise TrmsolveError(
             f"a model of this size needs about {gigabytes(fixed)} to train, {gigabytes(available)} are available",
@@ -54,6 +53,7 @@ def estimate_memory(
         )
     deepest = max([model_config.n, *(n for _, _, n in config.depth_curriculum)])
     model = TRM(dataclasses.replace(model_config, T=1, n=deepest))  # earlier recursions keep nothing
+    fixed = PARAMETER_COPIES * sum(_num_bytes(t) for t in model.state_dict().values())
     number = min(NUM_SAMPLES, config.batch_size)
     schedule = SlotSchedule(number, model_config.N_sup, config.seed, 0.0)
     carry = Carry(draw, model, schedule, range(number), torch.bfloat16 if bf16 else torch.float32)
@@ -92,6 +92,11 @@ def check_batch_size(estimate: MemoryEstimate, config: TrainConfig, world_size: 
 def gigabytes(num_bytes: int) -> str:
     """For a message."""
     return f"{num_bytes / 1e9:,.1f} GB"
+
+
+def _min_parameters(c: TRMConfig) -> int:
+    """A lower bound, from the gated units and the tables alone, that is known before anything is built."""
+    return (c.num_layers + c.num_y_layers) * 3 * c.hidden_size * c.intermediate_size + c.num_puzzles * c.hidden_size
 
 
 def _num_bytes(value: Any) -> int:
