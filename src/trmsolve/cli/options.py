@@ -19,6 +19,9 @@ class Color(str, Enum):
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files of puzzles; - is stdin.")]
 Verify = Annotated[bool, typer.Option("--verify/--no-verify", help="Halt by the rules, or by the halting head.")]
+CheckUnique = Annotated[
+    bool, typer.Option("--check-unique", help="After a solution search for another one; needs more steps.")
+]
 Style = Annotated[
     str | None,
     typer.Option("--format", help="grid, line, csv, json or jsonl; default: a terminal's grid, a pipe's input shape."),

@@ -87,6 +87,17 @@ class Report:
             **({} if answer is None or is_invalid else self.task.json_fields(answer)),
             **self.model_fields,
             "error": result.error or result.reason or None,
+            **self._uniqueness_fields(result),
+        }
+
+    def _uniqueness_fields(self, result: Result) -> dict[str, Any]:
+        """With --check-unique: whether the solution is the only one, and a second one."""
+        if result.unique is None:
+            return {}
+        second = result.second_solution
+        return {
+            "unique": result.unique,
+            "second_solution": None if second is None else self.task.format_line(second.answer),
         }
 
 
@@ -118,6 +129,21 @@ class Summary:
             f"{self.solved} of {self.puzzles} solved and verified ({self.single_pass} without restarts){invalid}; "
             f"{seconds:.1f} s, {self.puzzles / seconds:.1f} puzzles/s"
         )
+
+
+def report_uniqueness(task: Task, result: Result, check_unique: bool) -> None:
+    """State on stderr what is known of the number of solutions of a solved puzzle."""
+    if isinstance(result.puzzle, InvalidPuzzle) or not result.verified:
+        return
+    reason = task.ambiguity_reason(result.puzzle.question)
+    if text := result.uniqueness:
+        pass
+    elif reason:
+        text = f"several solutions; this is one ({reason})"
+    elif check_unique:
+        text = "solved; whether there are other solutions is unknown: the search ended before a proof"
+    if text:
+        echo_err(f"{result.puzzle.source or 'puzzle'}: {text}")
 
 
 def report_failure(task: Task, result: Result) -> None:

@@ -15,7 +15,7 @@ from trmsolve.cli import options as o
 from trmsolve.cli.inputs import Record, is_seekable, peek, piped, records, with_deadline
 from trmsolve.cli.output import check_style, destination, model_fields
 from trmsolve.cli.pictures import PictureFiles, frames, show
-from trmsolve.cli.report import Report, Summary, report_failure
+from trmsolve.cli.report import Report, Summary, report_failure, report_uniqueness
 from trmsolve.cli.run import ERROR, TIMED_OUT, command, distributed, echo_err, log_verbosely
 from trmsolve.cli.sharding import own_device, process_group, require_single_process, shard
 from trmsolve.distributed import ProcessGroup
@@ -77,6 +77,7 @@ def solve_command(name: str) -> Callable[..., int]:
         max_steps: o.MaxSteps = None,
         restarts: o.Restarts = SolveOptions.restarts,
         verify: o.Verify = True,
+        check_unique: o.CheckUnique = False,
         style: o.Style = None,
         as_json: o.AsJson = False,
         show_steps: o.ShowSteps = None,
@@ -99,7 +100,14 @@ def solve_command(name: str) -> Callable[..., int]:
             str | None, typer.Option("--task", help="A task's name, or a Python file that defines one.")
         ] = None,
     ) -> int:
-        options = SolveOptions(max_steps=max_steps, restarts=restarts, verify=verify, batch_size=batch_size, seed=seed)
+        options = SolveOptions(
+            max_steps=max_steps,
+            restarts=restarts,
+            verify=verify,
+            batch_size=batch_size,
+            seed=seed,
+            check_unique=check_unique,
+        )
         args = Args(
             files or [],
             checkpoint,
@@ -174,6 +182,7 @@ def _solve(task: Task, args: Args, context: typer.Context, group: ProcessGroup |
             for result in _results(task, args, files, deadline, report, group):
                 summary.add(result)
                 report.add(result)
+                report_uniqueness(task, result, args.options.check_unique)
                 if not result.verified and (result.error or not args.quiet):
                     report_failure(task, result)
         except DeadlineExceeded as exceeded:

@@ -58,6 +58,8 @@ class Solver:
             batch = ContinuousBatch(self.model, self.dtype, runner, overlap=runner.asynchronous)
             while True:
                 while self._accepts(batch, options, admitted - delivered):
+                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes a while
+                        raise DeadlineExceeded(admitted - delivered)
                     try:
                         record = records.next(not running and delivered == admitted, deadline)
                     except DeadlineExceeded:

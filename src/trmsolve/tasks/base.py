@@ -187,6 +187,10 @@ class Task:
         """Why encode() gives None."""
         return "the rules leave some cell without a value"
 
+    def ambiguity_reason(self, question: np.ndarray) -> str:
+        """Why the question must have several answers, as far as this is seen without solving it; "" otherwise."""
+        return ""
+
     def max_steps(self, question: np.ndarray) -> int:
         """Supervision steps of a rollout at most, unless the user chooses."""
         return DEFAULT_MAX_STEPS
