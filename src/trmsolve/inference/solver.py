@@ -58,8 +58,6 @@ class Solver:
             batch = ContinuousBatch(self.model, self.dtype, runner, overlap=runner.asynchronous)
             while True:
                 while self._accepts(batch, options, admitted - delivered):
-                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes a while
-                        raise DeadlineExceeded(admitted - delivered)
                     try:
                         record = records.next(not running and delivered == admitted, deadline)
                     except DeadlineExceeded:
@@ -74,6 +72,8 @@ class Solver:
                         running.append(search)
                         batch.add(search.rollouts)
                     admitted += 1
+                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes a while
+                        raise DeadlineExceeded(admitted - delivered)
                 done: set[Rollout] = set()
                 if batch.running:
                     batch.step()
