@@ -1,4 +1,4 @@
-"""The one place that decides on which device and in which dtype a model runs, and says why.
+"""Chooses the device and the dtype in which a model runs, and states why.
 
 torch is imported when a choice is made, not before.
 """
@@ -49,7 +49,7 @@ def resolve_device(request: str = "auto", dtype: str = "auto") -> DeviceSpec:
 
 
 def set_device(device: torch.device) -> None:
-    """Make a CUDA device the current one of this thread: kernels that are told no device run there.
+    """Make a CUDA device the current one of this thread: kernels launched without a device run there.
 
     A device without a number is the current one as it is.
     """
@@ -60,14 +60,14 @@ def set_device(device: torch.device) -> None:
 
 
 def to_device(t: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The same on the device, behind all that it has yet to do, without waiting for it."""
+    """A copy on the device, queued behind its work, without waiting for it; `t` itself if it is there already."""
     if t.device.type == "cpu" and device.type == "cuda":
         return t.pin_memory().to(device, non_blocking=True)
     return t.to(device)
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that may still be had on a CUDA device; None elsewhere, where nobody knows before they are gone."""
+    """Bytes that can still be allocated on a CUDA device; None elsewhere, where this is not known in advance."""
     import torch
 
     if device.type != "cuda":
@@ -115,7 +115,7 @@ def _no_cuda() -> str:
 
 
 def bfloat16_support(device: torch.device) -> tuple[bool, str]:
-    """Whether the device computes in bfloat16 by itself, and how we know."""
+    """Whether the device computes in bfloat16 by itself, and the evidence."""
     import torch
 
     if device.type == "cuda":
@@ -123,10 +123,10 @@ def bfloat16_support(device: torch.device) -> tuple[bool, str]:
             return True, "bfloat16 in hardware"
         return False, "no bfloat16 in hardware before compute capability 8.0"
     if device.type == "mps":
-        return False, "bfloat16 brings nothing to models this small on mps"
-    found = sorted(_cpu_bfloat16())
-    if found:
-        return True, f"bfloat16 in hardware ({', '.join(found)})"
+        return False, "bfloat16 is no faster for models this small on mps"
+    instructions = sorted(_cpu_bfloat16())
+    if instructions:
+        return True, f"bfloat16 in hardware ({', '.join(instructions)})"
     return False, f"no bfloat16 in hardware ({torch.backends.cpu.get_cpu_capability()})"
 
 
@@ -140,7 +140,7 @@ def _cpu_bfloat16() -> set[str]:
     names = {"avx512_bf16", "amx_bf16", "sve_bf16", "bf16"}
     if hasattr(torch.cpu, "get_capabilities"):  # newer versions of torch
         return {name for name in names if torch.cpu.get_capabilities().get(name)}
-    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":  # x86 without AVX2, or told to do without
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":  # x86 without AVX2, or with it disabled
         return set()
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()

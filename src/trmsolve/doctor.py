@@ -1,4 +1,4 @@
-"""What `trmsolve doctor` finds out: is everything here that solving needs, and what would be used.
+"""What `trmsolve doctor` reports: whether all that solving needs is installed, and what would be used.
 
 The self-test solve is handed in by the command line, so that this file imports nothing above it.
 """
@@ -18,6 +18,7 @@ from typing import Literal
 
 from trmsolve import __version__, checkpoint, device
 from trmsolve.errors import TrmsolveError
+from trmsolve.threads import tuner
 
 PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
 
@@ -39,11 +40,12 @@ def diagnose(solve: Callable[[], tuple[bool, str]] | None = None) -> list[Check]
     for part in (_versions, _processor, _devices, _compiler, _folders, _checkpoints, _terminal):
         try:
             checks.extend(part())
-        except Exception as error:  # a doctor that dies of the illness is no help
+        except Exception as error:  # the report must not end at what it should report
             name = part.__name__.strip("_")
             checks.append(Check(name, f"{type(error).__name__}: {error}", "fail", "please report this"))
     if solve is not None:
         checks.append(_self_test(solve))
+        checks.append(Check("threads", f"{tuner().describe()}; training keeps {tuner().most}, without spinning"))
     return checks
 
 
@@ -96,23 +98,22 @@ def _devices() -> Iterator[Check]:
     import torch
 
     for index in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(index)
-        yield Check(f"cuda:{index}", f"{found.name}, {found.total_memory / 2**30:.0f} GiB")
+        gpu = torch.cuda.get_device_properties(index)
+        yield Check(f"cuda:{index}", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
         yield Check("mps", "Apple GPU")
-    choice = device.resolve_device()
-    yield Check("would use", str(choice))
+    yield Check("would use", str(device.resolve_device()))
 
 
 def _compiler() -> Iterator[Check]:
     """torch.compile on the CPU needs a C++ compiler and Python's headers; training does without, slower."""
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
-    if found and headers:
-        yield Check("compiler", found)
+    if compiler and headers:
+        yield Check("compiler", compiler)
     else:
-        missing = " and ".join(["no C++ compiler"] * (not found) + ["no Python.h"] * (not headers))
+        missing = " and ".join(["no C++ compiler"] * (not compiler) + ["no Python.h"] * (not headers))
         hint = "solving needs none; for faster training install a compiler (apt install g++ python3-dev)"
         yield Check("compiler", missing, "warn", hint)
 
@@ -131,7 +132,7 @@ def _folders() -> Iterator[Check]:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made in it, or in the nearest folder above it that there is."""
+    """Whether files can be made in it, or in the nearest existing folder above it."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
@@ -142,8 +143,8 @@ def _size(folder: Path) -> int:
 
 
 def _checkpoints() -> Iterator[Check]:
-    found = checkpoint.available()
-    for entry in found:
+    entries = checkpoint.available()
+    for entry in entries:
         if entry.header is None:
             yield Check(
                 f"checkpoint {entry.name}", entry.problem, "fail" if entry.where == "bundled" else "warn", _REINSTALL
@@ -152,7 +153,7 @@ def _checkpoints() -> Iterator[Check]:
         digest = checkpoint.sha256_of(entry.path)
         value = f"{entry.where}, {entry.task}, {entry.parameters:,} parameters, sha256 {digest[:16]}"
         yield Check(f"checkpoint {entry.name}", value)
-    if not any(entry.where == "bundled" for entry in found):
+    if not any(entry.where == "bundled" for entry in entries):
         yield Check("checkpoints", f"none bundled in {checkpoint.bundled_dir()}", "fail", _REINSTALL)
 
 

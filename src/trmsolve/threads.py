@@ -26,7 +26,7 @@ FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 30.0  # seconds between comparisons; it 
 
 
 def wait_passively() -> None:
-    """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless the user has said how they should wait.
+    """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless an environment variable sets how they wait.
 
     Without effect once torch is loaded.
     """
@@ -68,7 +68,7 @@ class ThreadTuner:
 
     @contextmanager
     def step(self, work: float) -> Iterator[None]:
-        """Run one step of so much work (its tokens) inside; the number of threads is restored afterwards."""
+        """Time one step, the body of the block; work: its tokens. The number of threads is restored afterwards."""
         if self.most == 1:
             yield
             return
@@ -81,9 +81,14 @@ class ThreadTuner:
         self._observe(work, self._clock() - started)
 
     def describe(self) -> str:
-        """For `doctor` and -v: the number in use and what was measured."""
-        measured = ", ".join(f"{n}: {rate:,.0f}" for n, rate in sorted(self.rates.items()))
-        return f"{self.threads} of {self.most} threads" + (f" (tokens/s with {measured})" if measured else "")
+        """For `doctor` and -v: the number of threads in use, and why."""
+        if self.most == 1:
+            reason = "set by OMP_NUM_THREADS" if "OMP_NUM_THREADS" in os.environ else "torch was given one core"
+            return f"1 thread: {reason}"
+        if not self.rates:
+            return f"{self.threads} of {self.most} threads: no other number was tried yet"
+        rates = ", ".join(f"{rate:,.0f} tokens/s with {number}" for number, rate in sorted(self.rates.items()))
+        return f"{self.threads} of {self.most} threads, by measuring: {rates}"
 
     def _begin_block(self) -> None:
         self._steps, self._work, self._seconds = 0, 0.0, 0.0
@@ -127,7 +132,7 @@ class ThreadTuner:
 
 @cache
 def tuner() -> ThreadTuner:
-    """The one of this process, for all that runs on its CPU: neighbours are the machine's, not the model's."""
+    """The tuner of this process, for all that runs on its CPU: neighbours are the machine's, not the model's."""
     import torch
 
     return ThreadTuner(torch.get_num_threads(), torch.set_num_threads)

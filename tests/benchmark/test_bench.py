@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import trmsolve
 from networks import SUDOKU_MODEL
 from trmsolve.benchmark import inference, training
-from trmsolve.benchmark.baseline import solve_fixed_steps
-from trmsolve.benchmark.timing import Statistic, in_turns
+from trmsolve.benchmark.inference import solve_fixed_steps
+from trmsolve.benchmark.measure import Statistic, in_turns
 from trmsolve.cli import app
 from trmsolve.cli.bench_text import figure, number
 from trmsolve.inference.evaluate import single_pass

@@ -15,7 +15,7 @@ from trmsolve.inference.search import AugmentedRestarts, SingleRun
 from trmsolve.inference.solver import Solver, strategy_for
 from trmsolve.model.trm import TRM, TRMConfig
 from trmsolve.tasks import get
-from trmsolve.tasks.base import Prediction, Puzzle, Task
+from trmsolve.tasks.base import Prediction, Puzzle, Task, Trains
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.backtracking import solutions
 from trmsolve.tasks.sudoku.generate import generate
@@ -95,6 +95,64 @@ def test_a_deadline_counts_the_puzzles_that_are_left_without_a_result(solver):
         with pytest.raises(DeadlineExceeded) as exceeded:
             list(solver.solve([Puzzle(question)] * number, deadline=time.monotonic() - 1))
         assert 1 <= exceeded.value.in_progress <= number
+
+
+def test_filling_a_batch_ends_at_the_deadline(monkeypatch):
+    """Each question takes a second to encode; 30 of them would fit into the batch."""
+    clock, encoded = [0.0], []
+
+    class Slow(Plain):
+        def encode(self, question):
+            encoded.append(question)
+            clock[0] += 1
+            return TASK.encode(question)
+
+    solver = small_solver(Slow(), TASK)
+    question, _, _ = generate(3, 0, 9)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with pytest.raises(DeadlineExceeded):
+        list(solver.solve([Puzzle(question)] * 30, deadline=3.0))
+    assert 1 <= len(encoded) <= 3
+
+
+# -- limits of a run ----------------------------------------------------------------------------------------------
+def small_solver(task: Task, defaults: Trains, halt_logit: float = -3.0) -> Solver:
+    """A random network whose halting head always gives about this logit."""
+    torch.manual_seed(0)
+    config = TRMConfig.from_dict({**defaults.model_defaults, "hidden_size": 8, "intermediate_size": 8})
+    model = TRM(config)
+    with torch.no_grad():
+        model.q_head.bias[0] = halt_logit
+    return Solver(task, model, torch.float32)
+
+
+@pytest.mark.parametrize(("halt_logit", "steps"), [(9.0, 16), (-9.0, 40)])
+def test_a_maze_run_ends_when_its_answer_stays_accepted_and_wrong(halt_logit, steps):
+    task = get("maze")
+    question = task.generate(3, 0, (12, 12))[0]
+    solver = small_solver(task, task, halt_logit)
+    (result,) = solver.solve([Puzzle(question)], SolveOptions(restarts=0, max_steps=40, patience=99))
+    assert (result.solved, result.steps) == (False, steps)
+
+
+def test_no_restart_begins_once_the_steps_are_spent(monkeypatch):
+    task = get("maze")
+    question = task.generate(3, 0, (12, 12))[0]
+    solver, options = small_solver(task, task), SolveOptions(max_steps=10, patience=99)
+    (result,) = solver.solve([Puzzle(question)], options)
+    assert (result.restarts, result.steps) == (task.num_augmentations - 1, 10 * task.num_augmentations)
+    monkeypatch.setattr(type(task), "search_defaults", {"restart_budget": 25})
+    (result,) = solver.solve([Puzzle(question)], options)
+    assert (result.restarts, result.steps) == (2, 30)  # 10, then two at a time
+
+
+@pytest.mark.parametrize("givens", [0, 1])
+def test_a_grid_with_next_to_no_givens_is_solved_within_few_steps(solver, givens):
+    question = np.zeros((9, 9), np.uint8)
+    question[4, 4] = 5 * givens
+    result = solve(solver, question, check_unique=True)
+    assert result.solved and result.unique is False and result.uniqueness == "several solutions; this is one"
+    assert result.steps <= 1000 and result.restarts <= 300
 
 
 # -- the strategy -------------------------------------------------------------------------------------------------

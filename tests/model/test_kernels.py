@@ -20,11 +20,11 @@ pytest.importorskip("triton", reason="Triton is not installed")
 from trmsolve.model import kernels  # noqa: E402
 from trmsolve.model.config import TRMConfig  # noqa: E402
 from trmsolve.model.kernels import MAX_HIDDEN_SIZE, MAX_SEQ_LEN, Kernels, reference_mode  # noqa: E402
-from trmsolve.model.kernels.gated_update import gated_update as gated_update_kernel  # noqa: E402
-from trmsolve.model.kernels.mix_positions import mix_positions as mix_positions_kernel  # noqa: E402
-from trmsolve.model.kernels.segment_sum import segment_sum as segment_sum_kernel  # noqa: E402
-from trmsolve.model.kernels.swiglu import gate_product as gate_product_kernel  # noqa: E402
-from trmsolve.model.kernels.swiglu import residual_norm as residual_norm_kernel  # noqa: E402
+from trmsolve.model.kernels.triton_kernels import gate_product as gate_product_kernel  # noqa: E402
+from trmsolve.model.kernels.triton_kernels import gated_update as gated_update_kernel  # noqa: E402
+from trmsolve.model.kernels.triton_kernels import mix_positions as mix_positions_kernel  # noqa: E402
+from trmsolve.model.kernels.triton_kernels import residual_norm as residual_norm_kernel  # noqa: E402
+from trmsolve.model.kernels.triton_kernels import segment_sum as segment_sum_kernel  # noqa: E402
 from trmsolve.model.layers import EPS, GATES, SwiGLU, gated_update, post_norm  # noqa: E402
 from trmsolve.model.mixers.mlp import mix_positions  # noqa: E402
 from trmsolve.model.mixers.sequence import DenseLayout  # noqa: E402

@@ -1,30 +1,40 @@
 """Speed of solving: the latency of one puzzle, and the throughput of a stream beside the fixed-step baseline.
 
+The baseline is the recursion as published code evaluates it (arXiv 2510.04871, 2506.21734): puzzles come in full
+batches, every puzzle of a batch takes all 16 supervision steps whether or not its answer is correct by then, and the
+last answer counts. Eager, each layer's formula as it stands, without graphs or kernels of our own. (That code compiles
+its model by default; this baseline does not.) Weights and tokens are those of our solver: published code would pad all
+puzzles to one length, and this baseline is not charged for that.
+
 Rates can only be compared at a known accuracy, so every stream is reported with its accuracy, and a ratio says whether
 our accuracy was at least that of the baseline.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
-from trmsolve.benchmark.baseline import STEPS, solve_fixed_steps
-from trmsolve.benchmark.busy import run_python, run_trmsolve
-from trmsolve.benchmark.timing import Statistic, in_turns, timed
+from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trmsolve, timed
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.runner import make_runner
 from trmsolve.inference.solver import Solver
+from trmsolve.model.inputs import Encoded
+from trmsolve.model.kernels import reference_mode
+from trmsolve.model.packing import pack
+from trmsolve.model.readout import logits_by_choice
 from trmsolve.tasks.base import Puzzle
 
 Say = Callable[[str], None]
+STEPS = 16  # of the baseline
+BATCH_SIZE = 768  # of the baseline, as published
 LATENCY_PUZZLES = 8  # puzzles whose latency is measured, one after the other
 
 
@@ -70,6 +80,7 @@ class Ratio:
         }
 
 
+# -- streams --------------------------------------------------------------------------------------------------------
 def compare_streams(
     solver: Solver,
     settings: dict[str, SolveOptions],
@@ -134,6 +145,7 @@ def _flops_per_token(solver: Solver, puzzles: Sequence[Puzzle], number: int = 32
     return (step_flops(solver, puzzles[:number]) / tokens.mean() if len(tokens) else 0.0), sizes
 
 
+# -- one puzzle -----------------------------------------------------------------------------------------------------
 def latency(solver: Solver, puzzles: Sequence[Puzzle], options: SolveOptions, repeat: int) -> Statistic:
     """Seconds from a single puzzle to its answer, after warm-up."""
 
@@ -175,11 +187,45 @@ def cold_starts(
         "cold_start": lambda: run_trmsolve(arguments, puzzle),
         "import_torch": lambda: run_python("import torch"),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for k in range(repeat):
-        for name, function in functions.items():
-            say(f"cold starts, {k + 1} of {repeat}")
-            started = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: Statistic.of(values) for name, values in seconds.items()}
+    measured = in_turns(functions, repeat, lambda text: say(f"cold starts: {text}"))
+    return {name: Statistic.of([seconds for seconds, _ in runs]) for name, runs in measured.items()}
+
+
+# -- the baseline ---------------------------------------------------------------------------------------------------
+def solve_fixed_steps(
+    solver: Solver, puzzles: Sequence[Puzzle], steps: int = STEPS, batch_size: int = BATCH_SIZE
+) -> int:
+    """Number of puzzles whose answer is correct, by the rules, after `steps` steps of every one of them."""
+    correct = 0
+    for start in range(0, len(puzzles), batch_size):
+        batch: list[tuple[Puzzle, Encoded]] = []
+        for puzzle in puzzles[start : start + batch_size]:
+            encoded = solver.task.encode(puzzle.question)
+            if encoded is not None and encoded.num_choices:
+                batch.append((puzzle, encoded))
+            else:  # rejected by the rules, or without open cells
+                correct += encoded is not None and solver.task.is_solution(puzzle.question, puzzle.question)
+        if batch:
+            correct += _count_correct(solver, batch, steps)
+    return int(correct)  # is_solution() may return numpy's bool
+
+
+@torch.inference_mode()
+def _count_correct(solver: Solver, batch: Sequence[tuple[Puzzle, Encoded]], steps: int) -> int:
+    device = next(solver.model.parameters()).device
+    tokens, packed = pack([encoded for _, encoded in batch])
+    tokens, packed = tokens.to(device), packed.to(device)
+    y, z = solver.model.init_state(len(tokens), solver.dtype)
+    with reference_mode():
+        for _ in range(steps):
+            output = solver.model(tokens, y, z, packed)
+            y, z = output.y, output.z
+    probs, ranks = logits_by_choice(output.logits, packed).softmax(1).max(1)
+    rank, confidence = ranks.cpu().numpy(), probs.cpu().numpy()  # (U,) each
+    correct, end = 0, 0
+    for puzzle, encoded in batch:
+        choices = slice(end, end := end + encoded.num_choices)
+        meanings = encoded.meanings[encoded.first + rank[choices]]
+        prediction = solver.task.decode(puzzle.question, meanings, confidence[choices])
+        correct += solver.task.is_solution(puzzle.question, prediction.answer)
+    return correct

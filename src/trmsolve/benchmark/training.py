@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trmsolve.benchmark.timing import Statistic, synchronize
+from trmsolve.benchmark.measure import Statistic, synchronize
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.flops import count_flops
 from trmsolve.training.config import TrainConfig

@@ -100,7 +100,7 @@ def bench(
 
     from trmsolve import __version__
     from trmsolve.api import load
-    from trmsolve.benchmark.timing import Statistic
+    from trmsolve.benchmark.measure import Statistic
     from trmsolve.inference.flops import matmul_rate
     from trmsolve.training.provenance import hardware
 
@@ -208,7 +208,7 @@ def _busy(
     repeat: int,
     show: Callable[[str], None],
 ) -> dict[str, Any]:
-    from trmsolve.benchmark.busy import measure_busy, solving_rate, training_rate
+    from trmsolve.benchmark.measure import measure_busy, solving_rate, training_rate
 
     task, path = model.task, str(model.checkpoint.path)
     rates: dict[str, Callable[[], float]] = {}

@@ -1,4 +1,4 @@
-"""What `trmsolve bench` has measured, for people."""
+"""The report of `trmsolve bench` as text."""
 
 from __future__ import annotations
 
@@ -31,31 +31,34 @@ def text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _busy(found: Mapping[str, Any]) -> list[str]:
-    rows = [[name, *(figure(of[key]) for key in ("quiet", "busy", "busy_share"))] for name, of in found.items()]
+def _busy(measured: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [name, *(figure(entry[key]) for key in ("quiet", "busy", "busy_share"))] for name, entry in measured.items()
+    ]
     return table(["", "alone", "beside a busy process", "share"], rows)
 
 
-def _inference(found: Mapping[str, Any], puzzles: int, peak: float) -> list[str]:
-    one = [[ONE_PUZZLE[name], figure(of)] for name, of in found["one_puzzle_seconds"].items()]
+def _inference(measured: Mapping[str, Any], puzzles: int, peak: float) -> list[str]:
+    one = [[ONE_PUZZLE[name], figure(entry)] for name, entry in measured["one_puzzle_seconds"].items()]
     rows = [
         [
-            of["name"],
-            f"{100 * of['accuracy']:.1f} %",
-            figure(of["puzzles_per_second"]),
-            number(of["mean_steps"]),
-            *_rate(of["flops_per_second"], peak),
+            entry["name"],
+            f"{100 * entry['accuracy']:.1f} %",
+            figure(entry["puzzles_per_second"]),
+            number(entry["mean_steps"]),
+            *_rate(entry["flops_per_second"], peak),
         ]
-        for of in found["streams"]
+        for entry in measured["streams"]
     ]
     ratios = [
         [
-            f"{of['ours']} / {of['published']}",
-            figure(of["times"]) + ("" if of["accuracy_equal_or_better"] else "  but less accurate: no comparison"),
+            f"{entry['ours']} / {entry['published']}",
+            figure(entry["times"])
+            + ("" if entry["accuracy_equal_or_better"] else "  but less accurate: no comparison"),
         ]
-        for of in found["ratios"]
+        for entry in measured["ratios"]
     ]
-    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found["settings"].items())
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in measured["settings"].items())
     return [
         *table(["one puzzle", "seconds"], one),
         "",
@@ -66,29 +69,29 @@ def _inference(found: Mapping[str, Any], puzzles: int, peak: float) -> list[str]
     ]
 
 
-def _training(found: Mapping[str, Any], peak: float) -> list[str]:
+def _training(measured: Mapping[str, Any], peak: float) -> list[str]:
     rows = [
         [
-            f"{of['name']}, batch {of['batch']}, window {of['window']}",
-            figure(of["optimizer_steps_per_second"]),
-            figure(of["supervision_steps_per_second"]),
-            *_rate(of["flops_per_second"], peak),
+            f"{entry['name']}, batch {entry['batch']}, window {entry['window']}",
+            figure(entry["optimizer_steps_per_second"]),
+            figure(entry["supervision_steps_per_second"]),
+            *_rate(entry["flops_per_second"], peak),
         ]
-        for of in found["ways"]
+        for entry in measured["ways"]
     ]
-    rows.append(["times", figure(found["ratio"]), "", "", ""])
-    how = "compiled" if found["compiled"] else "not compiled"
+    rows.append(["times", figure(measured["ratio"]), "", "", ""])
+    how = "compiled" if measured["compiled"] else "not compiled"
     return table([f"training, ours {how}", "optimizer steps/s", "supervision steps/s", "GFLOP/s", "of peak"], rows)
 
 
-def _rate(of: Mapping[str, float] | None, peak: float) -> list[str]:
-    return ["", ""] if of is None else [figure(of, 1e-9), f"{100 * of['median'] / peak:.0f} %"]
+def _rate(entry: Mapping[str, float] | None, peak: float) -> list[str]:
+    return ["", ""] if entry is None else [figure(entry, 1e-9), f"{100 * entry['median'] / peak:.0f} %"]
 
 
-def figure(of: Mapping[str, float], times: float = 1.0) -> str:
+def figure(entry: Mapping[str, float], times: float = 1.0) -> str:
     """median (smallest to largest)"""
-    low, median, high = (number(times * of[key]) for key in ("low", "median", "high"))
-    return median if of["n"] == 1 else f"{median} ({low} to {high})"
+    low, median, high = (number(times * entry[key]) for key in ("low", "median", "high"))
+    return median if entry["n"] == 1 else f"{median} ({low} to {high})"
 
 
 def number(value: float) -> str:

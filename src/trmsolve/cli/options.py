@@ -70,6 +70,9 @@ Restarts = Annotated[
 Verify = Annotated[
     bool, _option("--verify/--no-verify", panel=SEARCH, help="Stop by the rules, or by the halting head.")
 ]
+CheckUnique = Annotated[
+    bool, _option("--check-unique", panel=SEARCH, help="Search for a second solution; needs more steps.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
 
 Style = Annotated[
@@ -193,12 +196,18 @@ class SearchArgs:
 
     restarts: Restarts = SolveOptions.restarts
     verify: Verify = True
+    check_unique: CheckUnique = False
     batch_size: BatchSize = SolveOptions.batch_size
 
     def solve_options(self, max_steps: int | None, seed: int) -> SolveOptions:
         """The solver's settings."""
         return SolveOptions(
-            max_steps=max_steps, restarts=self.restarts, verify=self.verify, batch_size=self.batch_size, seed=seed
+            max_steps=max_steps,
+            restarts=self.restarts,
+            verify=self.verify,
+            batch_size=self.batch_size,
+            seed=seed,
+            check_unique=self.check_unique,
         )
 
 

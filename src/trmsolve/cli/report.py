@@ -77,6 +77,17 @@ class Report:
             **({"note": note} if note else {}),
             **self.model_fields,
             "error": result.error or failure_reason(self.task, result) or None,
+            **self._uniqueness_fields(result),
+        }
+
+    def _uniqueness_fields(self, result: Result) -> dict[str, Any]:
+        """With --check-unique: whether the solution is the only one, and a second one."""
+        if result.unique is None:
+            return {}
+        second = result.second_solution
+        return {
+            "unique": result.unique,
+            "second_solution": None if second is None else self.task.format_line(second.answer),
         }
 
     def _task_record(self, result: FewShotResult) -> dict[str, Any]:
@@ -224,8 +235,8 @@ def failure_reason(task: Task, result: Result) -> str:
     return task.infeasible_reason(question) if result.prediction is None else task.ambiguity_reason(question)
 
 
-def message(task: Task, result: Result | FewShotResult) -> str:
-    """The message about a result for stderr: "" for a solved puzzle."""
+def message(task: Task, result: Result | FewShotResult, check_unique: bool = False) -> str:
+    """The message about a result for stderr: "" for a solved puzzle, unless its uniqueness was checked."""
     if isinstance(result, FewShotResult):
         return f"{result.task.source}: {result.error}" if result.error else _outcome(result)
     puzzle = result.puzzle
@@ -233,7 +244,8 @@ def message(task: Task, result: Result | FewShotResult) -> str:
     if isinstance(puzzle, InvalidPuzzle) or result.error:
         return f"{puzzle.source}: {result.error}"
     if result.verified:
-        return ""
+        unknown = "whether there are other solutions is unknown: the search ended before a proof"
+        return f"{name}: {result.uniqueness or unknown}" if check_unique else ""
     if result.reason:
         return f"{name}: {result.reason}"
     halted = "; the halting head accepted it" if result.halted else ""

@@ -239,7 +239,7 @@ def solve(
                 for result in results:
                     summary.add(result)
                     report.add(result)
-                    if (result.error or not args.quiet) and (text := message(task, result)):
+                    if (result.error or not args.quiet) and (text := message(task, result, search.check_unique)):
                         echo_err(text)
         except DeadlineExceeded as exceeded:
             summary.records += 0 if few_shot else exceeded.in_progress

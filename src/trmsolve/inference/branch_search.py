@@ -114,7 +114,7 @@ class BranchSearch:
         return self.root is None or self.root.refuted
 
     def next_candidates(self, number: int) -> list[Branch]:
-        """The leaves with the highest probability to hold the solution; depth-first only one, the deepest."""
+        """The leaves with the highest probability to hold the solution; depth-first half as many, the deepest."""
         if not number or self.root is None:
             return []
         for branch, readout in self._unexpanded:
@@ -124,7 +124,7 @@ class BranchSearch:
         if leaves and max(prob for prob, _ in leaves) < self.settings.depth_first_below:
             self.depth_first = True
         if self.depth_first:
-            return [branch for _, branch in sorted(leaves, key=_depth_first_order)[:1]]
+            return [branch for _, branch in sorted(leaves, key=_depth_first_order)[: max(1, number // 2)]]
         leaves.sort(key=lambda leaf: -leaf[0])  # stable: ties keep the order of the tree
         return [branch for _, branch in leaves[:number]]
 

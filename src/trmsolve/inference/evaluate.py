@@ -194,7 +194,10 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 
 def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (en.wikipedia.org/wiki/Binomial_proportion_confidence_interval)."""
+    """The 95 % Wilson score interval of a share (en.wikipedia.org/wiki/Binomial_proportion_confidence_interval).
+
+    A float, because a few-shot task with several tests counts with the share of those that are solved.
+    """
     if trials == 0:
         return 0.0, 1.0
     z, p = 1.959964, successes / trials

@@ -39,6 +39,8 @@ class SearchSettings:
     min_solvable_prob: float = 0.4  # a branch ends when the network's probability of a solution is below this
     min_judged_steps: int = 2  # supervision steps before `min_solvable_prob` applies
     max_kept_states: int = 32  # finished runs per puzzle whose states are kept for their branches
+    max_rejected_steps: int = 0  # steps in a row whose answer the halting head accepts and the rules reject; 0: any
+    restart_budget: int = 1 << 30  # supervision steps of all runs after which a puzzle is not restarted
     depth_first_below: float = 1 / 32  # probability of the best leaf below which the search becomes depth-first
 
 
@@ -77,6 +79,13 @@ class Result:
     reason: str = ""  # why a valid puzzle has no answer, where this is known: "no solution exists: ..."
     unique: bool | None = None  # with check_unique: True: the search proved it; False: see second_solution
     second_solution: Prediction | None = None
+
+    @property
+    def uniqueness(self) -> str:
+        """One clause about the number of solutions; "" for an unsolved puzzle, and without check_unique."""
+        if self.unique is None:
+            return ""
+        return "this is the only solution" if self.unique else "several solutions; this is one"
 
     @property
     def verified(self) -> bool:

@@ -1,7 +1,7 @@
 """Runners execute the supervision steps of a packed batch: by calls of the model, or by replaying CUDA graphs.
 
 Both give equal numbers. On a GPU the host would need longer to launch a thousand small kernels than the device to run
-them, so there a step is captured once per bucket of sizes (model/buckets.py), on tensors that stay where they are, and
+them, so there a step is captured once per bucket of sizes (model/packing.py), on tensors that stay where they are, and
 each batch is copied into them.
 """
 
@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from trmsolve.device import free_memory
-from trmsolve.model.buckets import Bucket, bucket_for, exact_shape
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers import MIXERS
-from trmsolve.model.packing import PAD_MULTIPLE, PackedBatch, pack
+from trmsolve.model.packing import PAD_MULTIPLE, Bucket, PackedBatch, bucket_for, exact_shape, pack
 from trmsolve.model.readout import Readout, read_out
 from trmsolve.model.trm import TRM
 

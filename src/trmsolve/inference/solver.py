@@ -72,6 +72,8 @@ class Solver:
                         running.append(search)
                         batch.add(search.rollouts)
                     admitted += 1
+                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes a while
+                        raise DeadlineExceeded(admitted - delivered)
                 done: set[Rollout] = set()
                 if batch.running:
                     batch.step()

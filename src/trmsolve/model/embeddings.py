@@ -61,7 +61,9 @@ class TokenEmbedding(nn.Embedding):
         """The table row that a puzzle's first token stands for; int64, any shape."""
         return first_tokens - self.num_embeddings
 
-    def forward(self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # an embedding of a batch also needs its structure
+        self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None
+    ) -> Tensor:
         """puzzle_embeddings: (B, k D) in place of the table's rows, so that a gradient can reach them alone."""
         if self.puzzle_table is None:
             x = self._embed(tokens) if self.has_prefix else super().forward(tokens)
@@ -141,7 +143,7 @@ class ColorEmbedding(nn.Module):
 
     @torch.no_grad()
     def new_table(self, num_puzzles: int) -> dict[str, Tensor]:
-        """State-dict entry of a table for so many new tasks, each started from mean_row."""
+        """State-dict entry of a table for num_puzzles new tasks, each started from mean_row."""
         return {"embed.puzzle_table": self._table_from(self.mean_row(), num_puzzles)}
 
     def _table_from(self, base: Tensor, num_rows: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What layers are made of: RMSNorm, SwiGLU with two gates, and what follows a token mixer.
+"""The parts of a layer: RMSNorm, SwiGLU with two gates, and what follows a token mixer.
 
     SwiGLU        V (silu(a) * b)                a, b: the halves of W h         (arXiv 2002.05202)
     normalised    V (sigmoid(a) * norm(a * b))   lets Muon train these layers

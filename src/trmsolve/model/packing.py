@@ -2,6 +2,9 @@
 
 Example, puzzles of 2 and 3 tokens:
     tokens   [a0 a1 b0 b1 b2]      lengths [2 3]      puzzles.indptr [0 2 5]
+
+A Bucket is a padded shape that recurs: a step that was captured for one (a CUDA graph) can be replayed for many
+batches.
 """
 
 from __future__ import annotations
@@ -14,19 +17,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.buckets import Bucket
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers import mixer_of
 from trmsolve.model.segment import CSR, indptr_of
 
 # A matrix multiply of a new shape costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
 PAD_MULTIPLE = 64  # a multiple for pack() that makes shapes recur
+UNPADDED_OPTIONS = 16  # options of a choice up to which their number is not rounded up
+
+
+class Bucket(NamedTuple):
+    """The sizes of a padded batch."""
+
+    puzzles: int  # B
+    tokens: int  # L
+    units: int  # segments of each kind (mixer `units`); 0 elsewhere
+    nnz: int  # entries of the edges' matrix; 0 where there is none
+    choices: int  # U
+    options: int  # C, of a choice at most
+
+    def fits(self, shape: Bucket) -> bool:
+        """Whether a batch of this shape can be padded to the bucket."""
+        return all(size >= needed for size, needed in zip(self, shape, strict=True))
 
 
 class ChoiceIndex(NamedTuple):
     """The options of U choices, at most C each, as a padded table."""
 
-    index: Tensor  # int64 (U, C) rows of the flat logits; arbitrary where an option is missing
+    rows: Tensor  # int64 (U, C) rows of the flat logits; arbitrary where an option is missing
     missing: Tensor  # bool (U, C)
 
 
@@ -91,15 +109,15 @@ def _choices(batch: Sequence[Encoded]) -> ChoiceIndex:
 
 def _pad(packed: PackedBatch, bucket: Bucket) -> PackedBatch:
     """Pad to the bucket: segments without rows, and choices that nobody reads."""
-    spare_choices = bucket.choices - len(packed.choices.index)
-    spare_options = bucket.options - packed.choices.index.shape[1]
+    spare_choices = bucket.choices - len(packed.choices.rows)
+    spare_options = bucket.options - packed.choices.rows.shape[1]
     missing = F.pad(packed.choices.missing, (0, spare_options), value=True)
     return PackedBatch(
         _pad_csr(packed.edges, bucket.nnz) if isinstance(packed.edges, CSR) else packed.edges,
         _pad_csr(packed.puzzles, bucket.tokens, bucket.puzzles),
         F.pad(packed.lengths, (0, bucket.puzzles - len(packed.lengths)), value=1),
         ChoiceIndex(
-            F.pad(packed.choices.index, (0, spare_options, 0, spare_choices)),
+            F.pad(packed.choices.rows, (0, spare_options, 0, spare_choices)),
             F.pad(missing, (0, 0, 0, spare_choices), value=False),
         ),
     )
@@ -111,3 +129,32 @@ def _pad_csr(csr: CSR, nnz: int, num_segments: int | None = None) -> CSR:
     further = 0 if num_segments is None else num_segments + 1 - len(csr.indptr)
     indptr = torch.cat([csr.indptr, csr.indptr[-1:].expand(further)])
     return CSR(F.pad(csr.indices, (0, spare)), indptr, F.pad(csr.t_indices, (0, spare)), csr.t_indptr)
+
+
+# -- buckets ------------------------------------------------------------------------------------------------------
+def exact_shape(batch: Sequence[Encoded]) -> Bucket:
+    """The smallest bucket for a batch of a mixer that supports buckets."""
+    mixer = mixer_of(batch[0].edges)
+    num_tokens, num_choices = sum(len(e.x) for e in batch), sum(e.num_choices for e in batch)
+    units, nnz = mixer.shape([e.edges for e in batch], num_tokens)
+    # Kernels also sum the entries beyond the last segment: into a spare token, unit and puzzle.
+    spare = mixer.seq_len is None
+    options = max((int(e.size.max(initial=1)) for e in batch), default=1)
+    return Bucket(len(batch) + spare, num_tokens + spare, units, nnz, num_choices, options)
+
+
+def bucket_for(batch: Sequence[Encoded]) -> Bucket:
+    """A bucket with room for similar batches: at most a quarter of any size is padding."""
+    exact, edges = exact_shape(batch), batch[0].edges
+    mixer = mixer_of(edges)
+    puzzles, tokens, units, _, choices, options = map(round_up, exact)
+    if mixer.seq_len is not None:
+        tokens = puzzles * mixer.seq_len(edges)
+    options = options if options > UNPADDED_OPTIONS else exact.options
+    return Bucket(puzzles, tokens, units, mixer.max_nnz(edges, tokens), choices, options)
+
+
+def round_up(number: int) -> int:
+    """The next of 0, 1, 2, ..., 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, ...: four sizes per power of two."""
+    shift = max(0, (number - 1).bit_length() - 3)
+    return -(-number >> shift) << shift if number > 0 else 0

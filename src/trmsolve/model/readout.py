@@ -39,10 +39,10 @@ def read_out(step: StepOutput, batch: PackedBatch) -> Readout:
 
 def logits_by_choice(logits: Tensor, batch: PackedBatch) -> Tensor:
     """The flat logits, float32 (O,), by choice: (U, C), -inf where a choice has fewer than C options."""
-    index, missing = batch.choices
-    return logits[index].masked_fill(missing, float("-inf"))
+    rows, missing = batch.choices
+    return logits[rows].masked_fill(missing, float("-inf"))
 
 
 def chosen_option(logits: Tensor, batch: PackedBatch) -> Tensor:
     """logits (U, C) -> int64 (U,): the likeliest option of each choice, as a row of the flat logits."""
-    return batch.choices.index.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+    return batch.choices.rows.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)

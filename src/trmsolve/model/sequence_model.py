@@ -37,7 +37,7 @@ def official(
     num_puzzles: int = 1,
     **other: Any,
 ) -> TRMConfig:
-    """A published network for puzzles of so many cells; `other`: further fields of TRMConfig."""
+    """A published network for puzzles of `cells` cells; `other`: further fields of TRMConfig."""
     seq_len = prefix_len + cells
     values = {
         "mixer": mixer,

@@ -88,7 +88,7 @@ class TRM(nn.Module):
         return y, z
 
     def latent_recursion(self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, steps: int) -> Tensor:
-        """z after so many latent updates z <- f(x + y + z); all (L, D)."""
+        """z after `steps` latent updates z <- f(x + y + z); all (L, D)."""
         context = x + y if steps else x  # the same in every update
         for _ in range(steps):
             z = apply_layers(self.layers, context + z, batch)

@@ -32,7 +32,7 @@ _reference: ContextVar[bool] = ContextVar("reference_mode", default=False)
 
 @contextmanager
 def reference_mode() -> Iterator[None]:
-    """Compute every formula as it is written, without fast paths, for the length of a block (benchmark/baseline.py)."""
+    """Compute every formula as it is written, without fast paths within a block (benchmark/inference.py)."""
     token = _reference.set(True)
     try:
         yield
@@ -75,16 +75,13 @@ def _load(device: torch.device) -> Kernels | None:
         log.info("kernels: none, disabled by TRMSOLVE_KERNELS")
         return None
     try:
-        from trmsolve.model.kernels.gated_update import gated_update
-        from trmsolve.model.kernels.mix_positions import mix_positions
-        from trmsolve.model.kernels.segment_sum import segment_sum
-        from trmsolve.model.kernels.swiglu import gate_product, residual_norm
+        from trmsolve.model.kernels import triton_kernels
 
         h = torch.ones(16, 16, device=device)
-        if not torch.allclose(residual_norm(h, h, 0.0), h):
+        if not torch.allclose(triton_kernels.residual_norm(h, h, 0.0), h):
             raise RuntimeError("a kernel computes wrong values")
     except Exception as error:  # no Triton, no compiler for its launchers, an unknown device, ...
         log.info("kernels: none, %s", str(error).partition("\n")[0] or type(error).__name__)
         return None
     log.info("kernels: Triton")
-    return Kernels(gated_update, residual_norm, gate_product, mix_positions, segment_sum)
+    return Kernels(**{name: getattr(triton_kernels, name) for name in Kernels._fields})

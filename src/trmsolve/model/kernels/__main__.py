@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 from time import perf_counter
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ from trmsolve.model import kernels
 from trmsolve.model.layers import SwiGLU, gated_update, residual_norm
 from trmsolve.model.mixers.mlp import mix_positions
 from trmsolve.model.mixers.sequence import DenseLayout
-from trmsolve.model.segment import CSR, segment_sum
+from trmsolve.model.segment import csr_of_assignments, segment_sum
 from trmsolve.model.sequence_model import swiglu_size
 
 Case = tuple[str, Callable[[], Tensor]]
@@ -35,32 +37,21 @@ def cases(on: torch.device, dtype: torch.dtype, puzzles: list[int]) -> Iterator[
 
     for number in puzzles:
         tokens, units = 230 * number, 110 * number  # of a hard Sudoku
-        h, both, down = randn(tokens, 64), randn(tokens, 256), nn.Linear(128, 64, bias=False, device=on, dtype=dtype)
-        yield f"gated_update, {tokens} tokens of 64", lambda h=h, both=both, down=down: gated_update(h, both, down)
-        unit_of_token = torch.randint(units, (4, tokens), device=on) + units * torch.arange(4, device=on)[:, None]
-        order = unit_of_token.flatten().argsort(stable=True)
-        starts = torch.cat([order.new_zeros(1), unit_of_token.flatten().bincount(minlength=4 * units).cumsum(0)])
-        back = torch.arange(0, 4 * tokens + 1, 4, device=on)
-        csr = CSR(*(t.int() for t in (order % tokens, starts, unit_of_token.T.flatten(), back)))
-        yield f"segment_sum, {4 * units} units of 64", lambda h=h, csr=csr: segment_sum(h, csr)
-        messages = randn(4 * units, 256)
-        yield (
-            f"segment_sum, {tokens} tokens of 256",
-            lambda messages=messages, csr=csr: segment_sum(messages, csr.transposed),
-        )
-        rows, wide = DenseLayout(97), randn(97 * number, 512)
-        mix = SwiGLU(97, swiglu_size(97)).to(on, dtype)
-        yield (
-            f"mix_positions, {number} x 97 positions of 512",
-            lambda h=wide, mix=mix, rows=rows: mix_positions(h, mix, rows),
-        )
-        mlp, update = SwiGLU(512, swiglu_size(512)).to(on, dtype), randn(97 * number, 512)
-        yield f"SwiGLU, {97 * number} tokens of 512", lambda h=wide, mlp=mlp: mlp(h)
-        yield f"residual_norm, {97 * number} tokens of 512", lambda h=wide, update=update: residual_norm(h, update)
+        h, mixed, down = randn(tokens, 64), randn(tokens, 256), nn.Linear(128, 64, bias=False, device=on, dtype=dtype)
+        yield f"gated_update, {tokens} tokens of 64", partial(gated_update, h, mixed, down)
+        units_of_token = np.random.default_rng(0).integers(units, size=(tokens, 4)) + units * np.arange(4)
+        csr = csr_of_assignments(units_of_token, tokens, 4 * units).to(on)
+        yield f"segment_sum, {4 * units} units of 64", partial(segment_sum, h, csr)
+        yield f"segment_sum, {tokens} tokens of 256", partial(segment_sum, randn(4 * units, 256), csr.transposed)
+        mix, cells = SwiGLU(97, swiglu_size(97)).to(on, dtype), randn(97 * number, 512)
+        yield f"mix_positions, {number} x 97 positions of 512", partial(mix_positions, cells, mix, DenseLayout(97))
+        yield f"SwiGLU, {97 * number} tokens of 512", partial(SwiGLU(512, swiglu_size(512)).to(on, dtype), cells)
+        yield f"residual_norm, {97 * number} tokens of 512", partial(residual_norm, cells, randn(97 * number, 512))
 
 
 def seconds(function: Callable[[], Tensor], on: torch.device, times: int) -> float:
     """Of one call, the median of several measurements."""
+    graph = None
     if on.type == "cuda":
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
@@ -70,16 +61,15 @@ def seconds(function: Callable[[], Tensor], on: torch.device, times: int) -> flo
         with torch.cuda.graph(graph):
             for _ in range(times):
                 function()
-        call, wait = graph.replay, torch.cuda.synchronize
-    else:
-        call, wait = function, lambda: None
-        times = 1
     durations = []
     for _ in range(7):
         started = perf_counter()
-        call()
-        wait()
-        durations.append((perf_counter() - started) / times)
+        if graph is None:
+            function()
+        else:
+            graph.replay()
+            torch.cuda.synchronize()
+        durations.append((perf_counter() - started) / (times if graph else 1))
     return median(durations)
 
 

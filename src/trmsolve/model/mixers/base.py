@@ -17,7 +17,7 @@ class Mixer(NamedTuple):
     edges: type
     pack: Callable[..., Any]  # (edges of B puzzles, starts (B + 1,), num_tokens, round_up) -> packed edges
     shape: Callable[..., tuple[int, int]]  # (edges of B puzzles, num_tokens) -> units of each kind, nnz
-    max_nnz: Callable[..., int]  # (edges of one puzzle, num_tokens) -> nnz at most for so many tokens
+    max_nnz: Callable[..., int]  # (edges of one puzzle, num_tokens) -> maximum nnz for num_tokens tokens
     supports_buckets: bool = True  # whether batches can share padded shapes, which CUDA graphs need
     seq_len: Callable[[Any], int] | None = None  # tokens of each puzzle, where all have the same number
 

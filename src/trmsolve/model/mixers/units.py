@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class UnitsLayer(nn.Module):
             messages = h.new_empty(len(sums), 2 * self.down.in_features)
             for kind, index in enumerate(self.weight_sharing):
                 rows = slice(kind * per_kind, (kind + 1) * per_kind)
-                torch.mm(sums[rows], self.unit[index].weight.t(), out=messages[rows])
+                torch.mm(sums[rows], cast(nn.Linear, self.unit[index]).weight.t(), out=messages[rows])
             mixed = segment_sum(messages, units.transposed).addmm_(h, self.own.weight.t())
         else:
             by_kind = sums.view(len(self.weight_sharing), -1, sums.shape[1])  # (K, U, D)

@@ -30,6 +30,8 @@ class Maze(Task):
     name = "maze"
     styles = ("grid", "line", "csv")
     csv_header = CSV_HEADER
+    # Large open or looped mazes: the halting head accepts a wrong path within 10 to 130 steps, which stays wrong.
+    search_defaults: ClassVar[Mapping[str, Any]] = {"max_rejected_steps": 16, "restart_budget": 1024}
 
     read = staticmethod(read)
     write = staticmethod(write)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from trmsolve.tasks.base import Prediction, TrainingData
     from trmsolve.tasks.sequence import SequenceFormat
 
+MIN_GIVENS = 17  # of a 9x9 grid with one solution
+
 HINT_OPTIONS = (
     Option("hint_prob", float, "Probability of extra givens.", min=0, max=1, aliases=("easier",)),
     Option("hint_max", float, "Largest share of blanks filled in at first.", min=0, max=1, aliases=("easier_most",)),
@@ -64,6 +66,13 @@ class Sudoku(Task):
     def infeasible_reason(self, question: np.ndarray) -> str:
         """Why encode() gives None."""
         return "the givens leave some cell or unit without a digit"
+
+    def ambiguity_reason(self, question: np.ndarray) -> str:
+        """For fewer givens than any 9x9 grid with one solution has (arXiv 1201.0749)."""
+        givens = int((question > 0).sum())
+        if question.shape != (9, 9) or givens >= MIN_GIVENS:
+            return ""
+        return f"with {givens} givens it has several solutions or none: for only one a 9x9 grid needs {MIN_GIVENS}"
 
     def difficulty_group(self, question: np.ndarray) -> str:
         """By size."""

@@ -1,4 +1,4 @@
-"""Rates on the machine as it is and beside a busy neighbor: a process of our own that occupies one core.
+"""How to measure: in turns, in child processes, and beside a busy neighbor that occupies one core.
 
 Commands run as child processes, since how threads wait for each other is fixed when torch is loaded.
 """
@@ -6,18 +6,24 @@ Commands run as child processes, since how threads wait for each other is fixed 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import torch
 
 import trmsolve
-from trmsolve.benchmark.timing import Statistic
 from trmsolve.checkpoint import read_header
 from trmsolve.errors import TrmsolveError
+
+Outcome = TypeVar("Outcome")
 
 SPIN = "while True: pass"
 # Before anything else is imported, a child takes over the parent's import path (without the current folder).
@@ -25,6 +31,55 @@ BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
 RUN_TRMSOLVE = "import runpy; runpy.run_module('trmsolve', run_name='__main__', alter_sys=True)"
 
 
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """n measurements of one quantity. They differ by the state of the machine, so the median is reported."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Statistic:
+        """Summarise at least one value."""
+        return cls(statistics.median(values), min(values), max(values), len(values))
+
+    def to_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+def in_turns(
+    functions: dict[str, Callable[[], Outcome]], repeat: int, say: Callable[[str], None]
+) -> dict[str, list[tuple[float, Outcome]]]:
+    """Call each function `repeat` times, alternating, so that all meet the same machine: (seconds, outcome) by name."""
+    measured: dict[str, list[tuple[float, Outcome]]] = {name: [] for name in functions}
+    for k in range(repeat):
+        for name, function in functions.items():
+            say(f"{name}, {k + 1} of {repeat}")
+            measured[name].append(timed(function))
+    return measured
+
+
+def timed(function: Callable[[], Outcome]) -> tuple[float, Outcome]:
+    """Seconds until a call is done, including what it has queued on a device; and its outcome."""
+    synchronize()
+    started = time.perf_counter()
+    outcome = function()
+    synchronize()
+    return time.perf_counter() - started, outcome
+
+
+def synchronize() -> None:
+    """Wait until the device has finished its queue."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    if torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
+# -- child processes ------------------------------------------------------------------------------------------------
 def run_python(code: str, arguments: Sequence[str] = (), stdin: str = "", allowed: Sequence[int] = (0,)) -> str:
     """Run Python code in a child process and return its standard output.
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import trmsolve
-from trmsolve.benchmark import busy
+from trmsolve.benchmark import measure
 from trmsolve.benchmark.inference import cold_starts
 from trmsolve.errors import TrmsolveError
 
@@ -26,33 +26,33 @@ def hostile_folder(tmp_path, monkeypatch):
 
 
 def test_a_child_runs_nothing_from_the_current_folder(hostile_folder):
-    assert busy.run_trmsolve(["--version"]).strip().endswith(trmsolve.__version__)
+    assert measure.run_trmsolve(["--version"]).strip().endswith(trmsolve.__version__)
     code = f"import {', '.join(FOREIGN)}; print(json.dumps([torch.__file__, trmsolve.__file__]))"
-    files = json.loads(busy.run_python(code))
+    files = json.loads(measure.run_python(code))
     assert files[1] == trmsolve.__file__ and not files[0].startswith(str(hostile_folder))
     assert list(hostile_folder.glob("ran-*")) == []
 
 
 def test_a_child_gets_its_arguments_and_input_and_hands_back_its_output():
     code = "print([*sys.argv[1:], sys.stdin.read()])"
-    assert busy.run_python(code, ["--a", "b c"], "\u00e9") == "['--a', 'b c', '\u00e9']\n"
+    assert measure.run_python(code, ["--a", "b c"], "\u00e9") == "['--a', 'b c', '\u00e9']\n"
 
 
 def test_the_failure_of_a_child_is_reported():
     with pytest.raises(TrmsolveError, match=r"trmsolve eval sudoku ended with exit code 2: .*no checkpoint"):
-        busy.solving_rate("sudoku", "/nowhere/missing.safetensors", ["1...\n..3.\n.4..\n...2"])
+        measure.solving_rate("sudoku", "/nowhere/missing.safetensors", ["1...\n..3.\n.4..\n...2"])
     with pytest.raises(TrmsolveError, match=r"python ended with exit code 7: it printed no error"):
-        busy.run_python("sys.exit(7)")
+        measure.run_python("sys.exit(7)")
     with pytest.raises(TrmsolveError, match="ended with exit code 2"):
         cold_starts(["sudoku", "-", "--checkpoint", "/nowhere/missing.safetensors"], "1...\n..3.\n.4..\n...2", 1)
 
 
 def test_rates_alone_and_beside_a_neighbor_are_measured_in_turns(monkeypatch):
     neighbors, values = [], iter([4.0, 1.0, 8.0, 4.0])
-    monkeypatch.setattr(busy, "SPIN", "pass")
-    real = busy.busy_neighbor
-    monkeypatch.setattr(busy, "busy_neighbor", lambda: neighbors.append(1) or real())
-    report = busy.measure_busy({"solving": lambda: next(values)}, 2)
+    monkeypatch.setattr(measure, "SPIN", "pass")
+    real = measure.busy_neighbor
+    monkeypatch.setattr(measure, "busy_neighbor", lambda: neighbors.append(1) or real())
+    report = measure.measure_busy({"solving": lambda: next(values)}, 2)
     assert len(neighbors) == 2
     assert report["solving"]["quiet"]["median"] == 6 and report["solving"]["busy"]["median"] == 2.5
     assert report["solving"]["busy_share"] == {"median": 0.375, "low": 0.25, "high": 0.5, "n": 2}
