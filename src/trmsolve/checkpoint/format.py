@@ -5,6 +5,7 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     format_version  2
     task            "sudoku"
     model           configuration (model/config.py)
+    settings        of the task, where it has any: {"alphabet": [...], ...}
     provenance      command, commit, data digests, steps, wall time, hardware, ...
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
@@ -20,7 +21,7 @@ import json
 import math
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ class Header:
     provenance: dict[str, Any]
     metrics: dict[str, Any]
     tensors: dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
+    settings: dict[str, Any] = field(default_factory=dict)  # of the task: what it learnt from its data
 
     @property
     def parameters(self) -> int:
@@ -91,6 +93,7 @@ def save(
     model: dict[str, Any],
     provenance: dict[str, Any],
     metrics: dict[str, Any],
+    settings: dict[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
 
@@ -102,7 +105,7 @@ def save(
 
     path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
-    header |= {"provenance": provenance, "metrics": metrics}
+    header |= {"provenance": provenance, "metrics": metrics} | ({"settings": settings} if settings else {})
     # A copy of each: safetensors refuses tensors that share memory.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
@@ -149,6 +152,7 @@ def read_header(path: str | Path) -> Header:
     if not isinstance(task, str) or not task:
         raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
     parts = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
+    parts["settings"] = fields.get("settings", {})
     for key, part in parts.items():
         if not isinstance(part, dict):
             raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)

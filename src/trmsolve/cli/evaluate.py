@@ -16,13 +16,13 @@ from trmsolve.cli.sharding import process_group
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptOptions
 from trmsolve.inference.options import SolveOptions
-from trmsolve.tasks import get
+from trmsolve.tasks import resolve_task
 
 
 @command
 @distributed
 def evaluate(
-    task: Annotated[str, typer.Argument(help="sudoku, maze or arc")],
+    task: Annotated[str, typer.Argument(help="A task's name, or a Python file that defines one.")],
     context: typer.Context,
     files: Annotated[
         list[str] | None,
@@ -77,7 +77,7 @@ def evaluate(
     """
     checkpoints = checkpoint or [None]
     with process_group() as group:
-        get(task)  # raises when there is none of that name
+        task = resolve_task(task).name
         _check_given(context, task)
         if plot is not None:
             check_plot(plot, force, single_pass)

@@ -105,7 +105,7 @@ def load(
 
     models: dict[str, Model] = {}
     for spec in dict.fromkeys(specs):
-        model = api.load(spec, task=task, device=sharding.own_device(device), dtype=dtype)
+        model = api.load(spec, task=get(task), device=sharding.own_device(device), dtype=dtype)
         known = models.setdefault(model.checkpoint.sha256, model)
         if known is not model:
             tell(f"{model.checkpoint.name} is the same checkpoint as {known.checkpoint.name}: measured once")

@@ -14,15 +14,15 @@ from trmsolve.cli import options as o
 from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
 from trmsolve.cli.run import SOLVED, command
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import get
-from trmsolve.tasks.base import Difficulty, Task
+from trmsolve.tasks import get, resolve_task
+from trmsolve.tasks.base import Difficulty, Generates, Task
 
 MADE = ("sudoku", "maze")  # tasks with one rule for all their puzzles
 
 
 @command
 def generate(
-    task: Annotated[str, typer.Argument(help=" or ".join(MADE))],
+    task: Annotated[str, typer.Argument(help="sudoku, maze, another task's name, or a Python file that defines one.")],
     size: Annotated[
         str | None,
         typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
@@ -53,8 +53,8 @@ def generate(
     force: o.Force = False,
 ) -> int:
     """Make puzzles: Sudoku with exactly one solution, mazes with a way. Puzzle i of a seed is always the same."""
-    the_task = get(task)
-    if task not in MADE:
+    the_task = resolve_task(task)
+    if not isinstance(the_task, Generates):
         raise TrmsolveError(
             f"{task.upper()} tasks cannot be generated: each has a rule of its own",
             f"known: {', '.join(MADE)}; six ARC tasks to try lie in examples/arc",

@@ -22,7 +22,7 @@ from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.prefetch import DeadlineExceeded
-from trmsolve.tasks import get, load_task_file
+from trmsolve.tasks import get, names, resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 
 if TYPE_CHECKING:
@@ -139,12 +139,18 @@ def _task_of(name: str, task: str | None, checkpoint: str | None) -> Task:
             raise TrmsolveError(f"`trmsolve {name}` solves {name}", f"trmsolve solve --task {task}")
         return get(name)
     if task is not None:
-        return load_task_file(task) if task.endswith(".py") else get(task)
+        return resolve_task(task)
     if checkpoint is None:
         raise TrmsolveError("which task?", "add --task NAME, --task FILE.py, or --checkpoint")
     from trmsolve.checkpoint import find
 
-    return get(find(checkpoint, None).header.task)
+    name = find(checkpoint, None).header.task
+    if name not in names():
+        raise TrmsolveError(
+            f"{checkpoint} is for the task '{name}', which is not installed",
+            "name the file that defines it: --task FILE.py",
+        )
+    return get(name)
 
 
 def solve(task: Task, args: Args, context: typer.Context) -> int:
@@ -237,7 +243,7 @@ def _solve_sharded(
 def _load(task: Task, args: Args) -> Model:
     from trmsolve.api import load
 
-    return load(args.checkpoint, task=task.name, device=own_device(args.device), dtype=args.dtype)
+    return load(args.checkpoint, task=task, device=own_device(args.device), dtype=args.dtype)
 
 
 def _watched(model: Model, source: Iterator[Record], args: Args, deadline: float | None) -> Iterator[Result]:

@@ -15,6 +15,7 @@ from trmsolve.cli.inputs import records
 from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, command, distributed, echo_err, handling
 from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
 from trmsolve.threads import wait_passively
@@ -25,7 +26,10 @@ MINUTES = 30.0  # of a run that nothing else ends
 @command
 @distributed
 def train(
-    task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one."),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
     ] = None,
@@ -83,6 +87,9 @@ def train(
     hidden_size: Annotated[
         int | None, typer.Option("--hidden-size", "--width", min=4, help="Size D of x, y and z.")
     ] = None,
+    mixer: Annotated[
+        str | None, typer.Option("--mixer", help="grid: mlp or attention for one size, grid or relational for any.")
+    ] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
     cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
     n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
@@ -137,7 +144,9 @@ def train(
         raise TrmsolveError(
             "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
         )
-    values = recipes.of_task(task) if recipe is None else recipes.read(recipe)
+    if task is not None:
+        task = resolve_task(task).name
+    values = recipes.of_task(task, data or [], mixer) if recipe is None else recipes.read(recipe)
     recipes.build(values)  # what is wrong with the recipe itself comes first
     if task not in (None, values["task"]):
         raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
@@ -163,7 +172,7 @@ def train(
     if source is not None:
         from trmsolve.api import load
 
-        start = load(source, task=values["task"], device="cpu", dtype="float32")
+        start = load(source, task=get(values["task"]), device="cpu", dtype="float32")
         as_published = recipes.further(values["task"], start.config)
         if recipe is not None and not quiet:
             echo_err(f"the model is that of {source}; of the recipe only train and data count")
@@ -270,7 +279,9 @@ def train(
                 if outcome == "finished" and held_out_puzzles:
                     progress.message("measuring the checkpoint on the held-out puzzles, with restarts")
                     metrics = measure_held_out(the_task, trainer.ema.model, held_out_puzzles, device_spec.dtype)
-                path = export_checkpoint(trainer, chosen.task, output if outcome == "finished" else own, metrics)
+                path = export_checkpoint(
+                    trainer, chosen.task, output if outcome == "finished" else own, metrics, the_task.settings
+                )
                 message = f"{where}; checkpoint: {path}"
     if is_main:
         echo_err(message)

@@ -14,8 +14,14 @@ from trmsolve.training.provenance import commit, hardware
 from trmsolve.training.trainer import Trainer
 
 
-def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | None = None) -> Path:
-    """Write the run's averaged weights with their provenance. Returns the path."""
+def export_checkpoint(
+    trainer: Trainer,
+    task: str,
+    path: Path,
+    metrics: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Write the run's averaged weights with their provenance. settings: the task's. Returns the path."""
     model = trainer.ema.model
     provenance = {
         "sessions": trainer.provenance.get("sessions", []),
@@ -31,5 +37,5 @@ def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str
     tensors, config = model.state_dict(), model.config
     if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows, and need no others
         tensors, config = {**tensors, **model.embed.new_table(1)}, replace(config, num_puzzles=1)
-    save(path, tensors, task, config.to_dict(), provenance, metrics or {})
+    save(path, tensors, task, config.to_dict(), provenance, metrics or {}, settings)
     return path

@@ -16,7 +16,7 @@ import dataclasses
 import inspect
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,6 @@ from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Option, Task, TrainingData, Trains
-from trmsolve.tasks.sequence import SequenceFormat
 from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
@@ -62,8 +61,8 @@ class Recipe:
     @property
     def task_for_model(self) -> Task:
         """The task in the form that this model takes."""
-        task = get(self.task)
-        return task.as_sequence(SequenceFormat.of(self.config)) if self.config.seq_len else task
+        task = get(self.task).for_data(self.sources, self.config.mixer)
+        return task.for_model(self.config, task.settings)
 
     def data(self) -> TrainingData:
         """The training data. Raises TrmsolveError for options that the task does not have, and for unusable files."""
@@ -110,9 +109,9 @@ def read(spec: str) -> Values:
     return merged
 
 
-def of_task(task: str) -> Values:
-    """The settings of the bundled checkpoint of a task."""
-    trains = trainable(get(task))
+def of_task(task: str, sources: Sequence[str] = (), mixer: str | None = None) -> Values:
+    """The settings of the bundled checkpoint of a task; of one that learns its settings from data, for these files."""
+    trains = trainable(get(task).for_data(sources, mixer))
     return {"task": task, "model": dict(trains.model_defaults), "train": dict(trains.train_defaults)}
 
 
