@@ -1,8 +1,8 @@
 """Latin squares: every row and every column holds each number once.
 
-    trmsolve generate examples/tasks/latin_square.py -n 3 --format grid
-    trmsolve train --task examples/tasks/latin_square.py --minutes 5
-    trmsolve solve --task examples/tasks/latin_square.py --checkpoint runs/latin_square/latin_square.safetensors FILE
+trmsolve generate examples/tasks/latin_square.py -n 3 --format grid
+trmsolve train --task examples/tasks/latin_square.py --minutes 5
+trmsolve solve --task examples/tasks/latin_square.py --checkpoint runs/latin_square/latin_square.safetensors FILE
 """
 
 import numpy as np

@@ -23,7 +23,9 @@ class Queens(ConstraintPuzzle):
 
     def invalid_reason(self, grid):
         rows, columns = grid.shape
-        return "" if rows == columns >= 4 else f"a board has as many columns as rows, 4 or more, this is {rows}x{columns}"
+        return (
+            "" if rows == columns >= 4 else f"a board has as many columns as rows, 4 or more, this is {rows}x{columns}"
+        )
 
     def constraints(self, grid):
         side = len(grid)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, solve, train
+from trmsolve.cli import arc, bench, check_task, checkpoints, doctor, evaluate, generate, solve, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -45,6 +45,7 @@ app.command("train", short_help="Train a model, or resume a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
 app.command("generate", short_help="Make puzzles.")(generate.generate)
 app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")
+app.command("check-task", short_help="Check a puzzle of your own.")(check_task.check_task)
 app.command("bench", short_help="Measure the speed.")(bench.bench)
 app.command("doctor", short_help="Check this installation.")(doctor.doctor)
 
