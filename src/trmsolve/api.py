@@ -56,7 +56,7 @@ class Model:
     def task(self) -> Task:
         """Raises TrmsolveError when this version does not know the checkpoint's task; `refine` works all the same."""
         task = self._task or get(self.checkpoint.header.task)
-        return task.for_model(self.config, self.checkpoint.header.settings)
+        return task.with_settings(self.checkpoint.header.settings).for_model(self.config)
 
     @cached_property
     def solver(self) -> Solver:

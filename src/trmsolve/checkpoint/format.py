@@ -5,7 +5,7 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     format_version  2
     task            "sudoku"
     model           configuration (model/config.py)
-    settings        of the task, where it has any: {"alphabet": [...], ...}
+    settings        of the task, where it has any: {"symbols": [...], ...}
     provenance      command, commit, data digests, steps, wall time, hardware, ...
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 

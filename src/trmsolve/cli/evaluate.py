@@ -37,6 +37,9 @@ def evaluate(
         ),
     ] = None,
     limit: o.Limit = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="grid: only what training kept out of the same files.")
+    ] = False,
     max_steps: o.MaxSteps = None,
     restarts: o.Restarts = SolveOptions.restarts,
     single_pass: Annotated[bool, typer.Option(help="Also roll out 64 plain steps.")] = True,
@@ -113,6 +116,7 @@ def evaluate(
             checkpoints=checkpoints,
             options=SolveOptions(max_steps=max_steps, restarts=restarts, batch_size=batch_size, seed=seed),
             limit=limit,
+            held_out=held_out,
             single_pass=single_pass,
             plot=plot,
             force=force,
@@ -125,7 +129,7 @@ def evaluate(
 
 
 ONLY_ARC = ("budget", "steps", "votes", "together", "solutions", "resume", "every", "shard", "tasks")
-NOT_ARC = ("restarts", "single_pass", "plot", "force", "batch_size")
+NOT_ARC = ("held_out", "restarts", "single_pass", "plot", "force", "batch_size")
 
 
 def _check_given(context: typer.Context, task: str) -> None:

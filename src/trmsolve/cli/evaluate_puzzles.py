@@ -14,6 +14,7 @@ from trmsolve.cli.inputs import records
 from trmsolve.cli.output import put, status_line
 from trmsolve.cli.run import ERROR, SOLVED, Terminated, echo_err
 from trmsolve.cli.tables import Comparison, below, drawn, figures
+from trmsolve.cli.task_option import task_for
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get
@@ -34,6 +35,7 @@ class Asked:
     checkpoints: Sequence[str | None]
     options: SolveOptions
     limit: int | None = None
+    held_out: bool = False
     single_pass: bool = True
     plot: Path | None = None
     force: bool = False
@@ -47,9 +49,12 @@ def measure(asked: Asked, group: ProcessGroup | None = None) -> int:
     """Report on stdout; returns the exit code. Interrupted, it reports on what has been measured."""
     from trmsolve.inference.evaluate import split_records
 
-    puzzles, bad = split_records(records(get(asked.task), asked.files, asked.limit))
+    task = task_for(asked.task, asked.checkpoints[0])
+    puzzles, bad = split_records(records(task, asked.files, asked.limit))
     for record in bad if group is None or group.is_main else ():
         echo_err(f"{record.source}: {record.message}")
+    if asked.held_out:
+        puzzles = [puzzle for puzzle in puzzles if task.is_held_out(puzzle.question)]
     if not puzzles:
         echo_err("error: no puzzle to measure")
         return ERROR

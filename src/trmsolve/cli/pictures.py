@@ -71,7 +71,7 @@ def frames(
                 event.max_steps,
                 run=event.run,
                 halt_probability=event.halt_prob,
-                violations=len(task.check(puzzle.question, event.prediction.answer)),
+                violations=len(task.check(puzzle.question, event.prediction.answer)) if task.has_rules else 0,
                 open_guess=event.description,
                 seconds=time.monotonic() - started,
                 solved=event.solved,

@@ -50,7 +50,7 @@ class Report:
             header = f"{self.task.csv_header}\n" if self.needs_header else ""
             self.needs_header = False
             return f"{header}{self._csv(result)}\n"
-        if not result.verified:
+        if not result.answered:
             return "\n" if style == "line" else ""  # answers and questions stay side by side (paste)
         before = "\n" if style == "grid" and self.num_grids else ""
         self.num_grids += 1
@@ -64,7 +64,7 @@ class Report:
     def _csv(self, result: Result) -> str:
         if isinstance(result.puzzle, InvalidPuzzle):
             return ","
-        if result.verified:
+        if result.answered:
             return self._answer(result, style="csv")
         return f"{self.task.format_line(result.puzzle.question)},"
 
@@ -72,7 +72,7 @@ class Report:
         """The JSON record of a result: one flat object per puzzle."""
         puzzle = result.puzzle
         is_invalid = isinstance(puzzle, InvalidPuzzle)
-        answer = result.prediction.answer if result.verified and result.prediction is not None else None
+        answer = result.prediction.answer if result.answered and result.prediction is not None else None
         return {
             "task": self.task.name,
             "source": puzzle.source,
@@ -80,6 +80,7 @@ class Report:
             "answer": None if answer is None else self.task.format_line(answer),
             "solved": result.verified,
             "verified": result.verified,
+            **({"checked": False} if result.unchecked else {}),
             "steps": result.steps,
             "restarts": result.restarts,
             "halt_probability": round(result.halt_prob, 6),
@@ -94,7 +95,7 @@ class Summary:
     """Counts of the results of a command, and the exit code they add up to."""
 
     def __init__(self) -> None:
-        self.puzzles = self.solved = self.single_pass = self.invalid = 0
+        self.puzzles = self.solved = self.single_pass = self.invalid = self.unchecked = 0
         self.started = time.monotonic()
 
     def add(self, result: Result) -> None:
@@ -103,6 +104,7 @@ class Summary:
         self.solved += result.verified
         self.single_pass += result.verified and result.single_pass
         self.invalid += bool(result.error)
+        self.unchecked += result.answered and result.unchecked
 
     @property
     def exit_code(self) -> int:
@@ -114,6 +116,8 @@ class Summary:
     def __str__(self) -> str:
         seconds = max(time.monotonic() - self.started, 1e-9)
         invalid = f", {self.invalid} not readable" if self.invalid else ""
+        if self.unchecked:
+            return f"{self.unchecked} of {self.puzzles} answered, not checked{invalid}; {seconds:.1f} s"
         return (
             f"{self.solved} of {self.puzzles} solved and verified ({self.single_pass} without restarts){invalid}; "
             f"{seconds:.1f} s, {self.puzzles / seconds:.1f} puzzles/s"
@@ -129,6 +133,10 @@ def report_failure(task: Task, result: Result) -> None:
     name = puzzle.source or "puzzle"
     if result.reason:
         echo_err(f"{name}: {result.reason}")
+        return
+    if result.unchecked:
+        trust = "not checked: the task has no rules" if result.answered else "no answer that the halting head accepts"
+        echo_err(f"{name}: {trust} (halting head {result.halt_prob:.0%}, {result.steps} steps)")
         return
     halted = "; the halting head accepted it" if result.halted else ""
     lines = [f"{name}: not solved after {result.steps} steps and {result.restarts} restarts{halted}"]

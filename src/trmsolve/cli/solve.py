@@ -18,11 +18,12 @@ from trmsolve.cli.pictures import PictureFiles, frames, show
 from trmsolve.cli.report import Report, Summary, report_failure
 from trmsolve.cli.run import ERROR, TIMED_OUT, command, distributed, echo_err, log_verbosely
 from trmsolve.cli.sharding import own_device, process_group, require_single_process, shard
+from trmsolve.cli.task_option import task_for
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.prefetch import DeadlineExceeded
-from trmsolve.tasks import get, names, resolve_task
+from trmsolve.tasks import get
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 
 if TYPE_CHECKING:
@@ -138,19 +139,7 @@ def _task_of(name: str, task: str | None, checkpoint: str | None) -> Task:
         if task not in (None, name):
             raise TrmsolveError(f"`trmsolve {name}` solves {name}", f"trmsolve solve --task {task}")
         return get(name)
-    if task is not None:
-        return resolve_task(task)
-    if checkpoint is None:
-        raise TrmsolveError("which task?", "add --task NAME, --task FILE.py, or --checkpoint")
-    from trmsolve.checkpoint import find
-
-    name = find(checkpoint, None).header.task
-    if name not in names():
-        raise TrmsolveError(
-            f"{checkpoint} is for the task '{name}', which is not installed",
-            "name the file that defines it: --task FILE.py",
-        )
-    return get(name)
+    return task_for(task, checkpoint)
 
 
 def solve(task: Task, args: Args, context: typer.Context) -> int:

@@ -173,7 +173,7 @@ def train(
         from trmsolve.api import load
 
         start = load(source, task=get(values["task"]), device="cpu", dtype="float32")
-        as_published = recipes.further(values["task"], start.config)
+        as_published = recipes.further(values["task"], start.config, data or [])
         if recipe is not None and not quiet:
             echo_err(f"the model is that of {source}; of the recipe only train and data count")
         values = as_published if recipe is None else {**values, "model": as_published["model"]}
@@ -208,8 +208,12 @@ def train(
         if is_main:  # the files of other machines are none of the run's
             check_writable(path, force)
     the_task, source_data = chosen.task_for_model, chosen.data()
+    if source is not None and the_task.learns_settings:
+        _check_symbols(the_task, start)
     source_data.draw(0)  # what cannot be used is refused now
     held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
+    if not held_out and (kept := getattr(source_data, "held_out", None)):
+        held_out_puzzles = {"held_out": kept[:eval_limit]}
 
     import torch
 
@@ -292,6 +296,13 @@ def train(
             echo_err("resume with the same command")
         return INTERRUPTED if stopped == [signal.SIGINT] else TERMINATED
     return SOLVED
+
+
+def _check_symbols(task: Any, start: Any) -> None:
+    """Raises TrmsolveError when data and the checkpoint to start from have different symbols."""
+    if task.settings["symbols"] != start.checkpoint.header.settings.get("symbols"):
+        message = f"the data hold other symbols than {start.checkpoint.name} was trained on"
+        raise TrmsolveError(message, "train a new model, without --from")
 
 
 def _held_out(task: Any, file: str, limit: int) -> list[Any]:

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from trmsolve.inference.evaluate import single_pass, summary
+from trmsolve.inference.evaluate import judged, single_pass, summary
 from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import TRM
@@ -32,7 +32,7 @@ def measure_held_out(
     metrics = {}
     for name, puzzles in sets.items():
         started = time.monotonic()
-        results = list(solver.solve(puzzles, SolveOptions(restarts=restarts)))
+        results = [judged(r) for r in solver.solve(puzzles, SolveOptions(restarts=restarts))]
         solved = summary(results, time.monotonic() - started)  # type: ignore[arg-type]
         passes = single_pass(solver, puzzles, (16, 64)).rates()
         entry = {"solved": solved["solved"], "n": solved["puzzles"], "mean_restarts": solved["mean_restarts"]}

@@ -143,6 +143,7 @@ class Task:
     csv_header: ClassVar[str] = ""  # header line of the style csv
     search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
     has_rules: ClassVar[bool] = True  # False: check() cannot judge, so answers are shown as "not checked"
+    learns_settings: ClassVar[bool] = False  # True: only data or a checkpoint tell what the task needs to read a puzzle
     serves: ClassVar[str] = ""  # another task whose checkpoints fit this one
 
     # -- the core -----------------------------------------------------------------------------------------------
@@ -191,6 +192,10 @@ class Task:
         """Why encode() gives None."""
         return "the rules leave some cell without a value"
 
+    def is_held_out(self, question: np.ndarray) -> bool:
+        """Whether training on a file with this question kept it out, for measuring."""
+        return True
+
     def max_steps(self, question: np.ndarray) -> int:
         """Supervision steps of a rollout at most, unless the user chooses."""
         return DEFAULT_MAX_STEPS
@@ -223,8 +228,8 @@ class Task:
         """The task for a model that takes one token per cell, as the published networks do."""
         raise TrmsolveError(f"{self.name} has no form for models with one token per cell", "use another --mixer")
 
-    def for_model(self, config: TRMConfig, settings: Mapping[str, Any]) -> Task:
-        """The task in the form that a model takes. settings: those that its checkpoint keeps."""
+    def for_model(self, config: TRMConfig) -> Task:
+        """The task in the form that a model takes."""
         from trmsolve.tasks.sequence import SequenceFormat
 
         return self.as_sequence(SequenceFormat.of(config)) if config.seq_len else self
@@ -241,6 +246,10 @@ class Task:
     def settings(self) -> dict[str, Any]:
         """What a checkpoint keeps of the task, as JSON."""
         return {}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Task:
+        """The task with the settings of a checkpoint. Raises TrmsolveError for settings that are damaged."""
+        return self
 
 
 @runtime_checkable

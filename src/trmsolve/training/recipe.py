@@ -58,11 +58,10 @@ class Recipe:
         num_rows = getattr(data, "num_rows", None)
         return self.config if num_rows is None else dataclasses.replace(self.config, num_puzzles=num_rows)
 
-    @property
+    @cached_property
     def task_for_model(self) -> Task:
         """The task in the form that this model takes."""
-        task = get(self.task).for_data(self.sources, self.config.mixer)
-        return task.for_model(self.config, task.settings)
+        return get(self.task).for_data(self.sources, self.config.mixer).for_model(self.config)
 
     def data(self) -> TrainingData:
         """The training data. Raises TrmsolveError for options that the task does not have, and for unusable files."""
@@ -115,11 +114,11 @@ def of_task(task: str, sources: Sequence[str] = (), mixer: str | None = None) ->
     return {"task": task, "model": dict(trains.model_defaults), "train": dict(trains.train_defaults)}
 
 
-def further(task: str, config: TRMConfig) -> Values:
+def further(task: str, config: TRMConfig, sources: Sequence[str] = ()) -> Values:
     """The settings to train a given model further: as it was published where it was, but in batches of our own size."""
     kind = "hrm" if config.num_y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
     name = f"{kind}-{task}"
-    values = read(name) if config.seq_len and name in names() else of_task(task)
+    values = read(name) if config.seq_len and name in names() else of_task(task, sources, config.mixer)
     train = {key: value for key, value in values.get("train", {}).items() if key not in ("steps", "batch_size")}
     return {**values, "train": train, "model": config.to_dict()}
 
