@@ -377,6 +377,8 @@ class Measurement:
         complete = len(self.results) == len(self.supported)
         results = [*self.results, *self.unsupported] if complete else self.results
         report = summary(results, self.seconds) | details(self.solver.task, results)
+        if not self.solver.task.has_rules:
+            report["solved_means"] = "halted, as the answer given"
         report["parameters"] = num_parameters(self.solver.model)
         if not self.done:
             report["interrupted"] = {"puzzles": len(self.puzzles), "single_pass": self.counts.puzzles}
