@@ -7,6 +7,8 @@ import numpy as np
 
 from trmsolve.tasks.constraints import ConstraintPuzzle, ExactlyOne
 
+GIVENS = 26  # at least, in generated puzzles; unique solutions need fewer
+
 
 class Windoku(ConstraintPuzzle):
     name = "windoku"
@@ -26,4 +28,4 @@ class Windoku(ConstraintPuzzle):
 
     def make(self, rng, size):
         solution = self.random_solution(rng, np.zeros(size, np.uint8))
-        return self.remove_givens(rng, solution), solution
+        return self.remove_givens(rng, solution, keep=GIVENS), solution

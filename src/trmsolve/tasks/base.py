@@ -339,6 +339,11 @@ def default_picture(
     return Picture([[cell(row, column) for column in range(columns)] for row in range(rows)])
 
 
+def cells_of(mask: np.ndarray) -> list[tuple[int, int]]:
+    """The cells (row, column) where a mask, bool (rows, columns), is true, in reading order."""
+    return [(row, column) for row, column in np.argwhere(mask).tolist()]
+
+
 def cell_name(cell: tuple[int, int]) -> str:
     """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
     return f"r{cell[0] + 1}c{cell[1] + 1}"

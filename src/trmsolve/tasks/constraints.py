@@ -30,7 +30,17 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.backtracking import search
-from trmsolve.tasks.base import Difficulty, InvalidPuzzle, Option, Prediction, Puzzle, Task, Violation, cell_name
+from trmsolve.tasks.base import (
+    Difficulty,
+    InvalidPuzzle,
+    Option,
+    Prediction,
+    Puzzle,
+    Task,
+    Violation,
+    cell_name,
+    cells_of,
+)
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
 from trmsolve.tasks.grid_text import Alphabet, read_grids
 
@@ -250,7 +260,7 @@ class ConstraintPuzzle(Task):
         groups, givens = self.groups(question), self.givens(question)
         for given in givens[~groups.allowed[givens]].tolist():
             return f"{self.describe_assignment(question, given)} is no value of this cell"
-        if broken := self._duplicates(question):
+        if broken := self._duplicates(question, groups):
             return broken[0].message
         num_given = _count(groups, givens)
         num_tokens = _count(groups, self._tokens(question, groups, num_given))
@@ -288,7 +298,7 @@ class ConstraintPuzzle(Task):
         allowed = groups.allowed.reshape(*question.shape, -1)
         is_open = self.open_cells(question)
         violations = []
-        for cell in map(tuple, np.argwhere(answer != question).tolist()):
+        for cell in cells_of(answer != question):
             value = int(answer[cell])
             if not is_open[cell]:
                 symbol = self.symbols[question[cell]]
@@ -297,37 +307,27 @@ class ConstraintPuzzle(Task):
                 violations.append(
                     Violation(f"{cell_name(cell)} holds {value}, which is no value of this cell", (cell,))
                 )
-        for cell in map(tuple, np.argwhere(is_open & (answer == 0)).tolist()):
+        for cell in cells_of(is_open & (answer == 0)):
             violations.append(Violation(f"{cell_name(cell)} is blank", (cell,)))
-        violations += self._duplicates(answer) or self._missing(answer)
+        violations += self._duplicates(answer, groups) or self._missing(answer, groups)
         return violations or self.further_violations(question, answer)
 
-    def _held(self, grid: np.ndarray) -> tuple[Groups, np.ndarray, np.ndarray]:
-        """The groups, the candidates that the grid holds, and how many of them each group holds, int (G,)."""
-        groups, chosen = self.groups(grid), self.givens(grid)
-        return groups, chosen, _count(groups, chosen)
-
-    def _duplicates(self, grid: np.ndarray) -> list[Violation]:
+    def _duplicates(self, grid: np.ndarray, groups: Groups) -> list[Violation]:
         """Groups that hold more than one candidate; blanks never conflict."""
-        groups, chosen, held = self._held(grid)
+        chosen = self.givens(grid)
         violations = []
-        for group in np.flatnonzero(held > 1)[:MAX_NAMED].tolist():
-            cells = [
-                divmod(int(c) // groups.num_values, grid.shape[1])
-                for c in np.intersect1d(chosen, groups.members(group))
-            ]
+        for group in np.flatnonzero(_count(groups, chosen) > 1)[:MAX_NAMED].tolist():
+            held = np.intersect1d(chosen, groups.members(group)) // groups.num_values
+            cells = [divmod(cell, grid.shape[1]) for cell in held.tolist()]
             holders = " and ".join(f"{cell_name(cell)}={self.symbols[grid[cell]]}" for cell in cells)
             violations.append(Violation(f"{self._kind_of(groups, group)}: {holders} exclude each other", tuple(cells)))
         return violations
 
-    def _missing(self, grid: np.ndarray) -> list[Violation]:
+    def _missing(self, grid: np.ndarray, groups: Groups) -> list[Violation]:
         """Groups that need a candidate and hold none, other than cells."""
-        groups, _, held = self._held(grid)
-        empty = np.flatnonzero(groups.exactly & (held == 0))
-        return [
-            Violation(f"{self._name_of(groups, int(g), grid)} is missing")
-            for g in empty[empty >= groups.first[1]][:MAX_NAMED]
-        ]
+        empty = np.flatnonzero(groups.exactly & (_count(groups, self.givens(grid)) == 0))
+        names = [self._name_of(groups, group, grid) for group in empty.tolist() if group >= groups.first[1]]
+        return [Violation(f"{name} is missing") for name in names[:MAX_NAMED]]
 
     def _kind_of(self, groups: Groups, group: int) -> str:
         return ("cell", *self.kinds)[int(np.searchsorted(groups.first, group, side="right")) - 1]
@@ -458,9 +458,9 @@ def _groups(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> Gro
     if allowed.shape != candidate_shape:
         raise TrmsolveError(f"{task.name}: candidates() gives shape {allowed.shape}, expected {candidate_shape}")
     constraints = list(task.constraints(grid))
-    if tuple(constraint.kind for constraint in constraints) != task.kinds:
-        kinds = tuple(constraint.kind for constraint in constraints)
-        raise TrmsolveError(f"{task.name}: constraints() gives the kinds {kinds}, the class says kinds = {task.kinds}")
+    names = tuple(constraint.kind for constraint in constraints)
+    if names != task.kinds:
+        raise TrmsolveError(f"{task.name}: constraints() gives the kinds {names}, the class says kinds = {task.kinds}")
     num_candidates = allowed.size
     rows = [
         np.where(allowed.any(-1), np.arange(grid.size).reshape(shape), -1)[..., None].repeat(num_values, -1).reshape(-1)
@@ -475,11 +475,11 @@ def _groups(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> Gro
     of_candidate = np.full((len(rows), num_candidates), -1)
     first = [0]
     for kind in range(len(exactly)):
-        own = [row for row, of in enumerate(kinds) if of == kind]
+        own = [row for row, kind_of_row in enumerate(kinds) if kind_of_row == kind]
         values = np.where(allowed.reshape(-1), np.stack([rows[row] for row in own]), -1)
-        names = np.unique(values[values >= 0])
-        of_candidate[own] = np.where(values < 0, -1, first[-1] + np.searchsorted(names, values))
-        first.append(first[-1] + len(names))
+        numbers = np.unique(values[values >= 0])
+        of_candidate[own] = np.where(values < 0, -1, first[-1] + np.searchsorted(numbers, values))
+        first.append(first[-1] + len(numbers))
     return Groups(
         num_values,
         allowed.reshape(-1),

@@ -221,8 +221,9 @@ def training_puzzles(task: Task, path: Path) -> list[Puzzle]:
     """
     from_cells = getattr(task, "from_cells", None)
     is_npz = path.suffix == ".npz" and from_cells is not None
+    records = _npz_records(path, from_cells) if is_npz else task.read(open_lines(path), str(path))  # type: ignore[arg-type]
     puzzles, complete = [], 0
-    for record in _npz_records(path, from_cells) if is_npz else task.read(open_lines(path), str(path)):
+    for record in records:
         if not isinstance(record, Puzzle):
             raise TrmsolveError(f"{record.source}: {record.message}", "training data must be free of errors")
         if task.open_cells(record.question).any():

@@ -60,7 +60,7 @@ class GridTask(Task):
 
     def with_settings(self, settings: Mapping[str, Any]) -> GridTask:
         """The task of a checkpoint's settings. Raises TrmsolveError for settings that are damaged."""
-        symbols, shape, holdout = (settings.get(name) for name in ("symbols", "shape", "holdout"))
+        symbols, shape, holdout = settings.get("symbols"), settings.get("shape"), settings.get("holdout")
         sizes = shape if isinstance(shape, list) else []
         if (
             not isinstance(symbols, list)
@@ -68,7 +68,7 @@ class GridTask(Task):
             or not 0 < len(set(symbols)) == len(symbols) <= 1 << 16
             or (shape is not None and len(sizes) != 2)
             or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sizes)
-            or type(holdout) not in (int, float)
+            or not isinstance(holdout, int | float)
             or not 0 <= holdout < 1
         ):
             raise TrmsolveError(
@@ -230,6 +230,7 @@ def _edges(mixer: str, height: int, width: int) -> Any:
 
     index = np.full((height + 2, width + 2), -1, np.int32)
     index[1:-1, 1:-1] = np.arange(height * width).reshape(height, width)
+    around: tuple[tuple[int, int], ...]
     if mixer == "grid":
         around = ((-1, 0), (0, -1), (0, 1), (1, 0))
     else:  # number k from the front is opposite to number k from the back (model/mixers/grid.py)

@@ -21,7 +21,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Puzzle, Sample
 from trmsolve.tasks.dataset import Mixture, Pair, file_digest
-from trmsolve.tasks.grid_text import Alphabet, MalformedGrid, records, split_rows
+from trmsolve.tasks.grid_text import MalformedGrid, records, split_rows
 from trmsolve.tasks.symmetries import SYMMETRIES, transform
 from trmsolve.text_io import open_lines
 
@@ -66,20 +66,16 @@ def _load_text(path: str) -> Pairs:
     if not cells:
         raise TrmsolveError(f"{path}: holds no grids to train on", EXPECTED)
     symbols = tuple({symbol: None for _, *both in cells for rows in both for row in rows for symbol in row})
-    alphabet = Alphabet(symbols)
     values, grids = {symbol: value for value, symbol in enumerate(symbols)}, []
     for number, *both in cells:
-        question, answer = both
-        if [len(row) for row in question] != [len(question[0])] * len(answer) or list(map(len, question)) != list(
-            map(len, answer)
-        ):
-            sizes = " and ".join(f"{len(rows)} rows of {sorted({len(row) for row in rows})} cells" for rows in both)
-            raise TrmsolveError(
-                f"{path}:{number}: question and answer differ in size: {sizes}", "both need the same size"
-            )
-        grids.append(tuple(np.array([[values[s] for s in row] for row in rows], np.uint16) for rows in both))
-    assert len(alphabet.symbols) == len(symbols)
-    return Pairs(symbols, grids)  # type: ignore[arg-type]
+        lengths = [[len(row) for row in rows] for rows in both]  # of the question, of the answer
+        if lengths[0] != lengths[1] or len(set(lengths[0])) > 1:
+            sizes = " and ".join(f"{len(rows)} rows of {sorted(set(rows))} cells" for rows in lengths)
+            message = f"{path}:{number}: question and answer differ in size: {sizes}"
+            raise TrmsolveError(message, "both need the same size, and rows of one length")
+        pair = [np.array([[values[symbol] for symbol in row] for row in rows], np.uint16) for rows in both]
+        grids.append((pair[0], pair[1]))
+    return Pairs(symbols, grids)
 
 
 def _load_folder(folder: Path) -> Pairs:

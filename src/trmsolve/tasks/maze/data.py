@@ -42,7 +42,8 @@ class SearchedMaze(NamedTuple):
     @classmethod
     def search(cls, maze: np.ndarray, given: np.ndarray | None = None) -> SearchedMaze:
         """Search from both ends."""
-        return cls(maze, *(distances(maze != WALL, find_cell(maze, end)) for end in (START, GOAL)), given)
+        from_start, from_goal = (distances(maze != WALL, find_cell(maze, end)) for end in (START, GOAL))
+        return cls(maze, from_start, from_goal, given)
 
     def augmented(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The maze under augmentation k, and the distances from its start."""

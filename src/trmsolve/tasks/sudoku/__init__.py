@@ -30,12 +30,12 @@ class Sudoku(ConstraintPuzzle):
 
     read = staticmethod(read)
     write = staticmethod(write)
-    format_grid = staticmethod(format_grid)
+    format_grid = staticmethod(format_grid)  # type: ignore[assignment]
     format_line = staticmethod(format_line)
     check = staticmethod(check)
     is_solution = staticmethod(is_solution)
     picture = staticmethod(picture)
-    generate = staticmethod(generate)
+    generate = staticmethod(generate)  # type: ignore[assignment]
     generator_options = (
         Option("extra", int, "Further givens beyond those needed.", 0, min=0),
         Option("minimal", bool, "Drop givens until none can go.", True),
