@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trmsolve.checkpoint import Found, find, load_tensors
+from trmsolve.checkpoint import Found, available, find, load_tensors
 from trmsolve.device import DeviceSpec, resolve_device, set_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
@@ -28,10 +28,9 @@ from trmsolve.inference.solver import Solver
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import refine
 from trmsolve.model.trm import TRM
-from trmsolve.tasks import get
+from trmsolve.tasks import get, origin
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
-from trmsolve.tasks.sequence import SequenceFormat
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,10 +42,11 @@ if TYPE_CHECKING:
 class Model:
     """A checkpoint, ready to solve. Made by `load`."""
 
-    def __init__(self, checkpoint: Found, device_spec: DeviceSpec) -> None:
-        self.checkpoint, self.device_spec = checkpoint, device_spec
+    def __init__(self, checkpoint: Found, device_spec: DeviceSpec, task: Task | None = None) -> None:
+        self.checkpoint, self.device_spec, self._task = checkpoint, device_spec, task
         set_device(device_spec.device)
-        self.config = TRMConfig.from_dict(checkpoint.header.model)
+        config = TRMConfig.from_dict(checkpoint.header.model)
+        self.config = config if task is None else task.model_config(config)
         with torch.device("meta"):  # shapes only: the tensors that were read become the weights, nothing else is made
             self.network = TRM(self.config)
         try:
@@ -58,8 +58,8 @@ class Model:
     @cached_property
     def task(self) -> Task:
         """Raises TrmsolveError when this version does not know the checkpoint's task; `refine` works all the same."""
-        task = get(self.checkpoint.header.task)
-        return task.as_sequence(SequenceFormat.of(self.config)) if self.config.seq_len else task
+        task = self._task or get(self.checkpoint.header.task)
+        return task.with_settings(self.checkpoint.header.settings).for_model(self.config)
 
     @cached_property
     def solver(self) -> Solver:
@@ -170,14 +170,35 @@ def _as_list(puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle]) -> 
 def load(
     checkpoint: str | os.PathLike[str] | None = None,
     *,
-    task: str | None = None,
+    task: str | Task | None = None,
     device: str = "auto",
     dtype: str = "auto",
 ) -> Model:
     """A checkpoint by name, file or hf:// address; by default the bundled one of `task` (default: sudoku).
 
-    device: auto, cpu, cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
+    task: its name, or the task itself, which may also use checkpoints of the task that it `serves`. device: auto, cpu,
+    cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
     """
-    if checkpoint is None and task is None:
+    spec = None if checkpoint is None else os.fspath(checkpoint)
+    if isinstance(task, Task):
+        return Model(_find_for(spec, task), resolve_device(device, dtype), task)
+    if spec is None and task is None:
         task = "sudoku"
-    return Model(find(None if checkpoint is None else os.fspath(checkpoint), task), resolve_device(device, dtype))
+    return Model(find(spec, task), resolve_device(device, dtype))
+
+
+def _find_for(spec: str | None, task: Task) -> Found:
+    """The checkpoint for a task, of its own or of the one that it `serves`."""
+    if spec is not None and task.serves and (found := find(spec, None)).header.task == task.serves:
+        return found
+    if spec is None and task.serves and task.name not in [listing.name for listing in available()]:
+        return find(None, task.serves)
+    try:
+        return find(spec, task.name)
+    except TrmsolveError as error:
+        if spec is None:
+            raise TrmsolveError(
+                f"no checkpoint of {task.name} is installed",
+                f"name one: --checkpoint FILE, or train: trmsolve train --task {origin(task.name)}",
+            ) from error
+        raise

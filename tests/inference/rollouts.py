@@ -17,7 +17,7 @@ from trmsolve.tasks import get
 from trmsolve.tasks.maze.encode import encode as encode_maze
 from trmsolve.tasks.maze.generate import generate as generate_maze
 from trmsolve.tasks.sequence import SequenceFormat
-from trmsolve.tasks.sudoku.encode import encode as encode_sudoku
+from trmsolve.tasks.sudoku import TASK as SUDOKU
 from trmsolve.tasks.sudoku.generate import generate as generate_sudoku
 
 SMALL = {"hidden_size": 16, "intermediate_size": 32}
@@ -43,7 +43,7 @@ def network(mixer: str) -> TRM:
 def questions(mixer: str, number: int = 14) -> list[Encoded]:
     rng = np.random.default_rng(0)
     if mixer == "units":
-        return [encode_sudoku(generate_sudoku(5, i, (9, 4, 6)[i % 3])[0]) for i in range(number)]
+        return [SUDOKU.encode(generate_sudoku(5, i, (9, 4, 6)[i % 3])[0]) for i in range(number)]
     if mixer == "grid":
         return [encode_maze(generate_maze(5, i, (4 + i % 5, 9 - i % 4))[0]) for i in range(number)]
     sequences = SequenceFormat.of(CONFIGS[mixer])

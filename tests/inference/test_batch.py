@@ -20,7 +20,7 @@ from inference.rollouts import (
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, WarmStart
 from trmsolve.inference.runner import CudaGraphRunner, EagerRunner
 from trmsolve.model.packing import pack
-from trmsolve.tasks.sudoku.encode import encode as encode_sudoku
+from trmsolve.tasks.sudoku import TASK as SUDOKU
 from trmsolve.tasks.sudoku.generate import generate as generate_sudoku
 
 
@@ -121,7 +121,7 @@ def test_a_warm_start_gives_each_token_the_state_of_its_row(share):
     branch = question.copy()
     cell = tuple(np.argwhere(question == 0)[3])
     branch[cell] = answer[cell]
-    parent, child = encode_sudoku(question), encode_sudoku(branch)
+    parent, child = SUDOKU.encode(question), SUDOKU.encode(branch)
     batch, source = ContinuousBatch(model, torch.float32), Rollout(Request(parent, 1), keep_state=True)
     batch.add([source])
     batch.step()

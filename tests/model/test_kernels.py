@@ -34,7 +34,7 @@ from trmsolve.model.sequence_model import official  # noqa: E402
 from trmsolve.model.trm import TRM  # noqa: E402
 from trmsolve.tasks import get  # noqa: E402
 from trmsolve.tasks.sequence import SequenceFormat  # noqa: E402
-from trmsolve.tasks.sudoku.encode import encode  # noqa: E402
+from trmsolve.tasks.sudoku import TASK  # noqa: E402
 from trmsolve.tasks.sudoku.generate import generate  # noqa: E402
 
 if not ON_GPU:
@@ -158,7 +158,7 @@ def test_a_step_by_kernels_is_a_step_by_formulas(name, monkeypatch):
     model = TRM(CONFIGS[name]).to(DEVICE)
     model.q_head.weight.normal_()
     if name == "units":
-        encoded = [encode(generate(5, i, 4)[0]) for i in range(3)]
+        encoded = [TASK.encode(generate(5, i, 4)[0]) for i in range(3)]
     elif name == "grid":
         encoded = [get("maze").encode(get("maze").generate(0, i, (5, 6))[0]) for i in range(3)]
     else:

@@ -14,12 +14,13 @@ from trmsolve.model.readout import logits_by_choice
 from trmsolve.model.segment import CSR, index_add_sum, segment_sum
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks import get
-from trmsolve.tasks.sudoku.encode import candidates, decode, describe_assignment, encode, target, with_assignment
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import Symmetry
 from trmsolve.training.losses import softmax_cross_entropy
 
 STEPS = 3
+SUDOKU = get("sudoku")
+encode, decode, target, candidates = SUDOKU.encode, SUDOKU.decode, SUDOKU.target, SUDOKU.tokens
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +154,10 @@ def test_a_contradiction_that_the_givens_already_show_is_not_encoded():
 def test_assume_takes_a_candidate_as_given():
     question, _, _ = generate(9, 2, 9)
     meaning = int(candidates(question)[7])
-    more = with_assignment(question, meaning)
+    more = SUDOKU.with_assignment(question, meaning)
     row, column = divmod(meaning // 9, 9)
     assert (more != question).sum() == 1 and more[row, column] == meaning % 9 + 1
-    assert describe_assignment(question, meaning) == f"r{row + 1}c{column + 1}={meaning % 9 + 1}"
+    assert SUDOKU.describe_assignment(question, meaning) == f"r{row + 1}c{column + 1}={meaning % 9 + 1}"
 
 
 def test_a_configuration_survives_its_header():

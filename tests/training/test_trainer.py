@@ -29,7 +29,6 @@ from trmsolve.model.trm import TRM
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.sudoku import TASK
-from trmsolve.tasks.sudoku.encode import encode, target
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.training import recipe as recipes
 from trmsolve.training.carry import Carry, SlotSchedule
@@ -452,17 +451,17 @@ def test_a_draw_depends_on_seed_and_index_alone():
 
 
 def test_misled_samples_have_no_solution_and_the_others_have_their_target():
+    from trmsolve.tasks.dataset import add_hints, corrupt
     from trmsolve.tasks.sudoku.backtracking import solutions
-    from trmsolve.tasks.sudoku.data import add_hints, corrupt
 
     rng = np.random.default_rng(0)
     for index in range(5):
         question, answer, _ = generate(11, index, 9)
-        misled = corrupt(question, answer, rng)
+        misled = corrupt(TASK, question, answer, rng)
         assert misled is not None and solutions(misled, 1)[0] == []
         easier = add_hints(question, answer, 0.5, rng)
         assert ((easier == answer) | (easier == 0)).all() and (easier > 0).sum() > (question > 0).sum()
-        assert len(target(easier, answer)) == encode(easier).num_choices
+        assert len(TASK.target(easier, answer)) == TASK.encode(easier).num_choices
 
 
 def test_extra_givens_become_fewer_as_a_run_goes_on():

@@ -5,6 +5,7 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     format_version  2
     task            "sudoku"
     model           configuration (model/config.py)
+    settings        of the task, where it has any: {"symbols": [...], ...}
     provenance      command, commit, data digests, steps, wall time, hardware, ...
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
@@ -24,7 +25,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class Header:
     provenance: dict[str, Any]
     metrics: dict[str, Any]
     tensors: Tensors
+    settings: dict[str, Any] = field(default_factory=dict)  # of the task: what it learnt from its data
 
     @property
     def parameters(self) -> int:
@@ -98,6 +100,7 @@ def save(
     model: Mapping[str, Any],
     provenance: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
 
@@ -109,7 +112,7 @@ def save(
 
     path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
-    header |= {"provenance": provenance, "metrics": metrics}
+    header |= {"provenance": provenance, "metrics": metrics} | ({"settings": settings} if settings else {})
     metadata = {METADATA_KEY: json.dumps(_without_nan(header), allow_nan=False)}
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
@@ -170,6 +173,7 @@ def read_header(path: str | Path) -> Header:
     if not isinstance(task, str) or not task:
         raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
     parts: dict[str, Any] = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
+    parts["settings"] = fields.get("settings", {})
     for key, part in parts.items():
         if not isinstance(part, dict):
             raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)

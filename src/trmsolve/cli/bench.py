@@ -16,7 +16,7 @@ from trmsolve.cli.output import put, status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
-from trmsolve.tasks import get
+from trmsolve.tasks import get, origin, resolve_task
 from trmsolve.tasks.base import Puzzle
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def bench(
 
     Every figure is a median with the smallest and the largest of --repeat measurements.
     """
-    the_task = get(task)
+    the_task = resolve_task(task)
+    task = the_task.name
     if task == "arc":
         raise TrmsolveError(
             "bench measures puzzles that are solved as they come; an ARC task is adapted to first",
@@ -104,7 +105,7 @@ def bench(
     from trmsolve.inference.flops import matmul_rate
     from trmsolve.training.provenance import hardware
 
-    model = load(checkpoint, task=task, device=device, dtype=dtype)
+    model = load(checkpoint, task=the_task, device=device, dtype=dtype)
     puzzles = _fitting(model, puzzles)
     where, precision = model.device_spec.device, model.device_spec.dtype
     with status_line(not quiet) as show:
@@ -182,8 +183,20 @@ def _inference(
     path, task = str(model.checkpoint.path), model.task.name
     published = {f"published, {str(model.device_spec.dtype).removeprefix('torch.')}": model.solver}
     if "published, float32" not in published:
-        published["published, float32"] = load(path, task=task, device=device, dtype="float32").solver
-    command = [task, "-", "--checkpoint", path, "--device", device, "--dtype", dtype, "--quiet"]
+        published["published, float32"] = load(path, task=get(task), device=device, dtype="float32").solver
+    command = [
+        "solve",
+        "--task",
+        origin(task),
+        "-",
+        "--checkpoint",
+        path,
+        "--device",
+        device,
+        "--dtype",
+        dtype,
+        "--quiet",
+    ]
     cold = inference.cold_starts(command, model.task.format_grid(puzzles[0].question, "grid", True), repeat, show)
     show("one puzzle")
     steps = inference.fixed_steps_latency(model.solver, puzzles, repeat)
@@ -214,9 +227,9 @@ def _busy(
     rates: dict[str, Callable[[], float]] = {}
     if what != What.training:
         texts = [task.format_grid(puzzle.question, "grid", True) for puzzle in puzzles]
-        rates["solving, supervision steps/s"] = lambda: solving_rate(task.name, path, texts)
+        rates["solving, supervision steps/s"] = lambda: solving_rate(origin(task.name), path, texts)
     if what != What.inference:
-        rates["training, optimizer steps/s"] = lambda: training_rate(task.name, path, files or [], steps)
+        rates["training, optimizer steps/s"] = lambda: training_rate(origin(task.name), path, files or [], steps)
     return measure_busy(rates, repeat, show)
 
 
@@ -236,7 +249,7 @@ def _training(
     task, device = model.task.name, model.device_spec.device
     values = recipes.over(recipes.further(task, model.config), {"data": {"sources": files or None}})
     chosen = recipes.build(values)
-    weights = load(str(model.checkpoint.path), task=task, device="cpu", dtype="float32").network.state_dict()
+    weights = load(str(model.checkpoint.path), task=get(task), device="cpu", dtype="float32").network.state_dict()
     compile = compile_pays(None, device) if compile is None else compile
     setup = TrainingSetup(chosen, weights, device, model.device_spec.dtype, compile)
     made, times = compare_training(setup, steps, repeat, show)

@@ -97,7 +97,7 @@ def info(
 
     entry = find(checkpoint, None)
     header = entry.header
-    values = {
+    values: dict[str, Any] = {
         "name": entry.name,
         "path": str(entry.path),
         "sha256": entry.sha256,

@@ -28,12 +28,13 @@ from trmsolve.cli.run import (
     shard,
 )
 from trmsolve.cli.tables import Comparison, chart_svg, column_notes, few_shot_figures, figures
+from trmsolve.cli.task_option import task_for
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import FewShotResult
 from trmsolve.inference.few_shot_report import report
 from trmsolve.inference.options import SolveOptions
-from trmsolve.tasks import get
+from trmsolve.tasks import resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates, FewShotTask
 from trmsolve.text_io import atomic_write, check_writable
@@ -52,7 +53,7 @@ EXAMPLES = """
 class EvalArgs:
     """Options common to all tasks."""
 
-    task: Annotated[str, typer.Argument(help="sudoku, maze, arc or another task.")] = ...  # type: ignore[assignment]
+    task: Annotated[str, typer.Argument(help="A task's name, or a Python file that defines one.")] = ...  # type: ignore[assignment]
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILE", help="Puzzles, best with answers (few-shot tasks: always); - is stdin."),
@@ -89,6 +90,10 @@ class SearchEvalArgs:
         bool,
         typer.Option("--single-pass/--no-single-pass", rich_help_panel=o.SEARCH, help="Also measure 64 plain steps."),
     ] = True
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", rich_help_panel=o.LIMITS, help="grid: only what training kept out of these files."),
+    ] = False
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -132,7 +137,7 @@ def evaluate(context: typer.Context, args: EvalArgs, search: SearchEvalArgs, ada
     been measured by then.
     """
     with process_group() as group:
-        task = get(args.task)
+        task = resolve_task(args.task)
         few_shot = isinstance(task, Demonstrates)
         own, foreign = (AdaptEvalArgs, SearchEvalArgs) if few_shot else (SearchEvalArgs, AdaptEvalArgs)
         names = set(foreign.__dataclass_fields__) - set(own.__dataclass_fields__)
@@ -152,15 +157,18 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
     """Report on stdout; returns the exit code. Interrupted, it reports on what has been measured."""
     from trmsolve.inference.evaluate import Measurement, rollout, split_records, unsupported_reasons
 
+    checkpoints: Sequence[str | None] = args.checkpoint or [None]
+    task = task_for(args.task, checkpoints[0])
     puzzles, invalid = split_records(records(task, args.files or (), args.limit))
     for record in invalid if group is None or group.is_main else ():
         echo_err(f"{record.source}: {record.message}")
+    if search.held_out:
+        puzzles = [puzzle for puzzle in puzzles if task.is_held_out(puzzle.question)]
     if not puzzles:
         echo_err("error: no puzzle to measure")
         return ERROR
-    checkpoints: Sequence[str | None] = args.checkpoint or [None]
     compares = len(checkpoints) > 1  # also when all turn out to be one
-    models = load_models(checkpoints, task.name, args.device, args.dtype, echo_err)
+    models = load_models(checkpoints, task, args.device, args.dtype, echo_err)
     if search.plot is not None:
         _check_colors(len(models))
     options = SolveOptions(
@@ -228,7 +236,7 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
 
 
 def load_models(
-    specs: Sequence[str | None], task: str, device: str, dtype: str, warn: Callable[[str], None] = lambda text: None
+    specs: Sequence[str | None], task: Task, device: str, dtype: str, warn: Callable[[str], None] = lambda text: None
 ) -> list[Model]:
     """All models, so that an error appears before any is measured. Each file once."""
     from trmsolve import api
@@ -263,7 +271,7 @@ def _check_colors(number: int) -> None:
 def _circumstances(model: Model, args: EvalArgs, **settings: Any) -> dict[str, Any]:
     """What a report says of its circumstances."""
     return {
-        "task": args.task,
+        "task": model.task.name,
         "files": args.files,
         "checkpoint": model.checkpoint.name,
         "checkpoint_sha256": model.checkpoint.sha256,
@@ -297,7 +305,7 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
     tasks = [record for record in all_records if isinstance(record, FewShotTask)]
     subset = choose(tasks, adapt.every, args.limit, adapt.shard)
     check_answers(subset.tasks)
-    (model,) = load_models(args.checkpoint or [None], task.name, args.device, args.dtype)
+    (model,) = load_models(args.checkpoint or [None], task, args.device, args.dtype)
     if group is not None:
         group.assert_equal(checkpoint=model.checkpoint.sha256)
         if not group.is_main:

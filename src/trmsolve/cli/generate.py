@@ -14,15 +14,15 @@ from trmsolve.cli import options as o
 from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
 from trmsolve.cli.run import SOLVED, command
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import get
-from trmsolve.tasks.base import Difficulty, Task
+from trmsolve.tasks import get, resolve_task
+from trmsolve.tasks.base import Difficulty, Generates
 
 MADE = ("sudoku", "maze")  # tasks with one rule for all their puzzles
 
 
 @command
 def generate(
-    task: Annotated[str, typer.Argument(help=" or ".join(MADE))],
+    task: Annotated[str, typer.Argument(help="sudoku, maze, another task's name, or a Python file that defines one.")],
     size: Annotated[
         str | None,
         typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
@@ -53,11 +53,11 @@ def generate(
     force: o.Force = False,
 ) -> int:
     """Make puzzles: Sudoku with exactly one solution, mazes with a way. Puzzle i of a seed is always the same."""
-    the_task = get(task)
-    if task not in MADE:
+    the_task = resolve_task(task)
+    if not isinstance(the_task, Generates):
         raise TrmsolveError(
-            f"{task.upper()} tasks cannot be generated: each has a rule of its own",
-            f"known: {', '.join(MADE)}; six ARC tasks to try lie in examples/arc",
+            f"{the_task.name} puzzles cannot be generated: the task has no generator",
+            f"tasks with one: {', '.join(MADE)}; six ARC tasks are in examples/arc",
         )
     wanted = _wanted(
         the_task,
@@ -92,7 +92,7 @@ def generate(
     return SOLVED
 
 
-def _wanted(task: Task, **options: Any) -> dict[str, Any]:
+def _wanted(task: Any, **options: Any) -> dict[str, Any]:
     """The options that were given. TrmsolveError for one that this task's generator does not take, but another's."""
     given = {name: value for name, value in options.items() if value is not None}
     known = signature(task.generate).parameters
@@ -118,7 +118,7 @@ def _shape(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _made(task: Task, *place: Any, **wanted: Any) -> tuple[Any, Any, Difficulty]:
+def _made(task: Generates, *place: Any, **wanted: Any) -> tuple[Any, Any, Difficulty]:
     try:
         return task.generate(*place, **wanted)
     except ValueError as error:

@@ -78,7 +78,7 @@ def frames(
                 event.max_steps,
                 run=event.run,
                 halt_probability=event.halt_prob,
-                violations=len(task.check(puzzle.question, event.prediction.answer)),
+                violations=len(task.check(puzzle.question, event.prediction.answer)) if task.has_rules else 0,
                 assumption=event.description,
                 seconds=seconds,
                 solved=event.solved,

@@ -60,7 +60,7 @@ class Report:
     def _record(self, result: Result) -> dict[str, Any]:
         """The JSON record of a puzzle: one flat object."""
         puzzle = result.puzzle
-        answer = result.prediction.answer if result.verified and result.prediction is not None else None
+        answer = result.prediction.answer if result.answered and result.prediction is not None else None
         note = "" if isinstance(puzzle, InvalidPuzzle) else self.task.ambiguity_reason(puzzle.question)
         return {
             "task": self.task.name,
@@ -69,6 +69,7 @@ class Report:
             "answer": None if answer is None else self.task.format_line(answer),
             "solved": result.verified,
             "verified": result.verified,
+            **({"checked": False} if result.unchecked else {}),
             "steps": result.steps,
             "restarts": result.restarts,
             "halt_probability": round(result.halt_prob, 6),
@@ -133,7 +134,7 @@ class Report:
             header = f"{self.task.csv_header}\n" if self.needs_header else ""
             self.needs_header = False
             return f"{header}{self._csv_row(result)}\n"
-        if not result.verified:
+        if not result.answered:
             return "\n" if style == "line" else ""  # answers and questions stay side by side (paste)
         separator = "\n" if style == "grid" and self.num_grids else ""
         self.num_grids += 1
@@ -152,7 +153,7 @@ class Report:
     def _csv_row(self, result: Result) -> str:
         if isinstance(result.puzzle, InvalidPuzzle):
             return ","
-        if result.verified:
+        if result.answered:
             return self._answer(result, style="csv")
         return f"{self.task.format_line(result.puzzle.question)},"
 
@@ -248,6 +249,9 @@ def message(task: Task, result: Result | FewShotResult, check_unique: bool = Fal
         return f"{name}: {result.uniqueness or unknown}" if check_unique else ""
     if result.reason:
         return f"{name}: {result.reason}"
+    if result.unchecked:
+        status = "not checked: the task has no rules" if result.answered else "no answer that the halting head accepts"
+        return f"{name}: {status} (halting probability {result.halt_prob:.0%}, {result.steps} steps)"
     halted = "; the halting head accepted it" if result.halted else ""
     lines = [f"{name}: not solved after {result.steps} steps and {result.restarts} restarts{halted}"]
     if reason := failure_reason(task, result):
@@ -296,6 +300,7 @@ class Summary:
     def __init__(self, few_shot: bool = False) -> None:
         self.few_shot = few_shot
         self.records = self.solved = self.single_pass = self.invalid = self.unknown = self.reproduced = 0
+        self.unchecked = 0  # answers of a task without rules
         self.expected: int | None = None  # records of the whole input, where this is known
         self.started = time.monotonic()
 
@@ -310,7 +315,8 @@ class Summary:
             self.reproduced += result.solved is None and result.fits
         else:
             self.solved += result.verified
-            self.single_pass += result.single_pass
+            self.single_pass += result.verified and result.single_pass
+            self.unchecked += result.answered and result.unchecked
 
     @property
     def exit_code(self) -> int:
@@ -331,6 +337,8 @@ class Summary:
         seconds = max(time.monotonic() - self.started, 1e-9)
         if not self.few_shot:
             invalid = f", {self.invalid} not readable" if self.invalid else ""
+            if self.unchecked:
+                return f"{self.unchecked} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
             return (
                 f"{self.solved} of {self.records} solved and verified ({self.single_pass} without restarts){invalid}; "
                 f"{seconds:.1f} s, {self.records / seconds:.1f} puzzles/s"

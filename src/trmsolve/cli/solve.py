@@ -38,11 +38,12 @@ from trmsolve.cli.run import (
     require_single_process,
     shard,
 )
+from trmsolve.cli.task_option import task_for
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.options import Result
 from trmsolve.render.console import is_terminal
-from trmsolve.tasks import get, load_task_file
+from trmsolve.tasks import get
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
@@ -100,7 +101,7 @@ def solve_command(name: str, task: Task | None = None) -> Callable[..., int]:
 
     def run(context: typer.Context, args: RunArgs, *groups: Any) -> int:
         given = {type(group): group for group in groups}
-        chosen = task or (_chosen_task(given[TaskArgs], args) if name == "solve" else get(name))
+        chosen = task or (task_for(given[TaskArgs].task, args.checkpoint) if name == "solve" else get(name))
         foreign = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
         if foreign in given:
             reject_given(context, [field.name for field in fields(foreign)], chosen.name)
@@ -114,17 +115,6 @@ def solve_command(name: str, task: Task | None = None) -> Callable[..., int]:
     run.__doc__ = f"{HELP.get(name, f'Solve {name} puzzles and check every answer.')}\n\n    {EXIT_CODES}\n    "
     groups = [RunArgs, *(group for group, is_wanted in wanted.items() if is_wanted)]
     return command(distributed(with_options(*groups)(run)))
-
-
-def _chosen_task(chosen: TaskArgs, args: RunArgs) -> Task:
-    """The task of --task, or of the checkpoint's header."""
-    if chosen.task is not None:
-        return load_task_file(chosen.task) if chosen.task.endswith(".py") else get(chosen.task)
-    if args.checkpoint is None:
-        raise TrmsolveError("no task was named", "add --task NAME, --task FILE.py, or --checkpoint")
-    from trmsolve.checkpoint import find
-
-    return get(find(args.checkpoint, None).header.task)
 
 
 @dataclass(frozen=True)
@@ -262,7 +252,7 @@ def load_model(task: Task, args: RunArgs, group: ProcessGroup | None) -> Model:
     """The model of a task; all processes must have the same checkpoint."""
     from trmsolve.api import load
 
-    model = load(args.checkpoint, task=task.name, device=own_device(args.device), dtype=args.dtype)
+    model = load(args.checkpoint, task=task, device=own_device(args.device), dtype=args.dtype)
     if group is not None:
         group.assert_equal(checkpoint=model.checkpoint.sha256)
     return model

@@ -6,7 +6,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +15,14 @@ from trmsolve.cli.inputs import records
 from trmsolve.cli.run import SOLVED, command, distributed
 from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
 from trmsolve.threads import wait_passively
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
 
 MINUTES = 30.0  # of a run that nothing else ends
 
@@ -26,7 +30,10 @@ MINUTES = 30.0  # of a run that nothing else ends
 @command
 @distributed
 def train(
-    task: Annotated[str | None, typer.Option("--task", help="sudoku, maze or arc, as the bundled checkpoint.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one."),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
     ] = None,
@@ -85,6 +92,9 @@ def train(
     ] = None,
     hidden_size: Annotated[
         int | None, typer.Option("--hidden-size", "--width", min=4, help="Size D of x, y and z.")
+    ] = None,
+    mixer: Annotated[
+        str | None, typer.Option("--mixer", help="grid: mlp or attention for one size, grid or relational for any.")
     ] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
     cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
@@ -151,7 +161,9 @@ def train(
         from trmsolve.cli.train_run import TrainJob, check_threads, logged_to, run_training
         from trmsolve.training import recipe as recipes
 
-        values = recipes.read(recipe) if recipe is not None else recipes.of_task(str(task))
+        if task is not None:
+            task = resolve_task(task).name
+        values = recipes.read(recipe) if recipe is not None else recipes.of_task(str(task), data or [], mixer)
         recipes.build(values)  # errors of the recipe itself come first
         if task not in (None, values["task"]):
             raise TrmsolveError(f"the recipe {recipe} is for {values['task']}, not for {task}", "leave out --task")
@@ -187,8 +199,8 @@ def train(
         if source is not None:
             from trmsolve.api import load
 
-            start = load(source, task=values["task"], device="cpu", dtype="float32")
-            as_published = recipes.further(values["task"], start.config)
+            start = load(source, task=get(values["task"]), device="cpu", dtype="float32")
+            as_published = recipes.further(values["task"], start.config, data or [])
             if recipe is not None and not quiet:
                 panel.message(f"the model is that of {source}; of the recipe only train and data count")
             values = as_published if recipe is None else {**values, "model": as_published["model"]}
@@ -228,8 +240,12 @@ def train(
                 check_writable(path, force)
         with logged_to(panel):
             source_data = chosen.data()
+            if start is not None and the_task.learns_settings:
+                _check_symbols(the_task, start)
             source_data.draw(0)  # unusable data are refused here
             held_out_puzzles = {Path(file).stem: _held_out(the_task, file, eval_limit) for file in held_out or []}
+            if not held_out and (kept := getattr(source_data, "held_out", None)):
+                held_out_puzzles = {"held_out": kept[:eval_limit]}
             job = TrainJob(
                 chosen,
                 the_task,
@@ -250,6 +266,13 @@ def train(
                 evaluation_seconds=60 * eval_minutes,
             )
             return run_training(job, panel)
+
+
+def _check_symbols(task: Task, start: Model) -> None:
+    """Raise TrmsolveError if the data and the checkpoint to start from have different symbols."""
+    if task.settings["symbols"] != start.checkpoint.header.settings.get("symbols"):
+        message = f"the data hold other symbols than {start.checkpoint.name} was trained on"
+        raise TrmsolveError(message, "train a new model, without --from")
 
 
 def _held_out(task: Task, file: str, limit: int) -> list[Puzzle]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, Terminated, echo_err, handling
 from trmsolve.cli.train_panel import TrainPanel
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks import BUNDLED, origin
 from trmsolve.text_io import shell_quote
 from trmsolve.training.recipe import Recipe
 
@@ -243,7 +244,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         if trainer.step and group.is_main:
             panel.message(f"resuming from step {trainer.step} of {folder.path}")
             if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
-                export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
+                export_checkpoint(trainer, job.recipe.task, job.own_checkpoint, settings=job.task.settings)
         panel.set_phase("compiling" if compiles else "training")
         stop.may_abort = group.world_size == 1
         evaluation = Evaluation(job, panel, stop, spec.dtype) if job.held_out else None
@@ -270,7 +271,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             if evaluation is not None and not metrics and not stop():
                 metrics = evaluation.final(trainer.ema.model)
             for path in {job.own_checkpoint, job.output}:
-                export_checkpoint(trainer, job.recipe.task, path, metrics)
+                export_checkpoint(trainer, job.recipe.task, path, metrics, job.task.settings)
             signals = signals or stop.signals[:1]
         panel.finish(outcome)
     if group.is_main:
@@ -294,14 +295,15 @@ def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, qui
     if outcome == "interrupted":
         echo_err("resume with the same command")
     if not quiet:
-        command = job.recipe.task if job.recipe.task in ("sudoku", "maze", "arc") else "solve"
+        name = job.recipe.task
+        command = name if name in BUNDLED else f"solve --task {shell_quote(origin(name))}"
         echo_err(f"use it: trmsolve {command} FILE --checkpoint {shell_quote(path)}")
 
 
 def _export(trainer: Trainer, job: TrainJob) -> None:
     from trmsolve.training.provenance import export_checkpoint
 
-    export_checkpoint(trainer, job.recipe.task, job.own_checkpoint)
+    export_checkpoint(trainer, job.recipe.task, job.own_checkpoint, settings=job.task.settings)
 
 
 def _read_checkpoint(path: Path, steps: int) -> Header | None:

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.runner import StepRunner, default_batch_size
 from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import num_parameters
-from trmsolve.tasks.base import Puzzle, Task
+from trmsolve.tasks.base import Prediction, Puzzle, Task
 
 CURVE = (1, 2, 4, 8, 16, 32, 64)  # steps at which accuracy is shown as a curve
 HALTING_AT = 16  # steps after which the halting head is judged: as many as published models are trained for
@@ -155,6 +155,8 @@ def _count(counts: SinglePass, k: int, task: Task, puzzle: Puzzle, rollout: Roll
     assert readout is not None
     prediction = task.decode(puzzle.question, rollout.meanings, readout.confidence)
     accepted = task.is_solution(puzzle.question, prediction.answer)
+    if not task.has_rules:
+        accepted = equals_solution(puzzle, prediction)
     cells = task.open_cells(puzzle.question)
     correct_cells, exact = int(cells.sum()) * accepted, accepted
     if puzzle.solution is not None:
@@ -255,6 +257,19 @@ def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
     return report
 
 
+def equals_solution(puzzle: Puzzle, prediction: Prediction | None) -> bool:
+    """Whether a prediction is the answer that came with the puzzle."""
+    given = puzzle.solution
+    return given is not None and prediction is not None and np.array_equal(prediction.answer, given)
+
+
+def judged(result: Any) -> Any:
+    """A Result; where the task has no rules, an answer counts as solved if it equals the one that came with it."""
+    if not result.unchecked or not result.halted:
+        return result
+    return replace(result, solved=equals_solution(result.puzzle, result.prediction))
+
+
 def _valid(results: Sequence[Result]) -> list[Any]:
     return [r for r in results if isinstance(r.puzzle, Puzzle)]
 
@@ -340,7 +355,7 @@ class Measurement:
         list(self.solver.solve(self.supported[:1], SolveOptions(max_steps=1, restarts=0)))  # warm-up
         started = time.monotonic()
         for result in self._solve(self.supported, self.options):
-            self.results.append(result)
+            self.results.append(judged(result))
             self.seconds = time.monotonic() - started
             progress("solving", len(self.results), len(self.supported))
         self.flops_per_step = step_flops(self.solver, self.supported)
@@ -365,6 +380,8 @@ class Measurement:
         complete = len(self.results) == len(self.supported)
         results = [*self.results, *self.unsupported] if complete else self.results
         report = summary(results, self.seconds) | details(self.solver.task, results)
+        if not self.solver.task.has_rules:
+            report["solved_means"] = "halted, as the answer given"
         report["parameters"] = num_parameters(self.solver.model)
         if not self.done:
             report["interrupted"] = {"puzzles": len(self.puzzles), "single_pass": self.counts.puzzles}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trmsolve.inference.evaluate import SinglePass, single_pass, summary
+from trmsolve.inference.evaluate import SinglePass, judged, single_pass, summary
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.runner import default_batch_size
@@ -72,7 +72,7 @@ def measure_held_out(
         try:
             for result in solver.solve(puzzles, SolveOptions(restarts=restarts), deadline=until):
                 assert isinstance(result, Result)
-                results.append(result)
+                results.append(judged(result))
                 progress(len(results), len(puzzles))
         except DeadlineExceeded:
             pass

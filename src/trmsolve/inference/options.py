@@ -79,6 +79,7 @@ class Result:
     reason: str = ""  # why a valid puzzle has no answer, where this is known: "no solution exists: ..."
     unique: bool | None = None  # with check_unique: True: the search proved it; False: see second_solution
     second_solution: Prediction | None = None
+    unchecked: bool = False  # the task has no rules, so that no answer can be checked
 
     @property
     def uniqueness(self) -> str:
@@ -91,6 +92,11 @@ class Result:
     def verified(self) -> bool:
         """Equal to `solved`: only answers that the rules accept are reported as solved."""
         return self.solved
+
+    @property
+    def answered(self) -> bool:
+        """There is an answer to show: a solved puzzle's, or the halting head's where the task has no rules."""
+        return self.solved or (self.halted and self.unchecked)
 
     @property
     def single_pass(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,6 +96,8 @@ class PuzzleSearch:
     reason: str = ""
 
     def __post_init__(self) -> None:
+        if not self.task.has_rules:  # the halting head decides, as nothing else can
+            self.options = replace(self.options, verify=False, restarts=0)
         self.round: Sequence[Candidate] = []
         self.restartable = True
         self.proven = False  # the strategy has refuted everything but the answers
@@ -269,6 +271,7 @@ class PuzzleSearch:
             reason=self.reason,
             unique=unique if self.options.check_unique else None,
             second_solution=self.second,
+            unchecked=not self.task.has_rules,
         )
 
 

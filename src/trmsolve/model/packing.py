@@ -151,7 +151,7 @@ def bucket_for(batch: Sequence[Encoded]) -> Bucket:
     if mixer.seq_len is not None:
         tokens = puzzles * mixer.seq_len(edges)
     options = options if options > UNPADDED_OPTIONS else exact.options
-    return Bucket(puzzles, tokens, units, mixer.max_nnz(edges, tokens), choices, options)
+    return Bucket(puzzles, tokens, units, max(exact.nnz, mixer.max_nnz(edges, tokens)), choices, options)
 
 
 def round_up(number: int) -> int:

@@ -16,24 +16,44 @@ from pathlib import Path
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Task
+from trmsolve.tasks.constraints import ConstraintPuzzle
 
-BUNDLED = ("sudoku", "maze", "arc")
+BUNDLED = ("sudoku", "maze", "arc", "grid")
 GROUP = "trmsolve.tasks"
 CORE = ("read", "write", "encode", "decode", "check")
 
 _registered: dict[str, Task] = {}
+_files: dict[str, str] = {}  # the file that each task was loaded from, as the user named it
 
 
 def register(task: Task) -> Task:
     """Make a task known by its name. Raises TrmsolveError for an object that lacks a part of the core."""
     name = getattr(task, "name", None)
     if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
-        raise TrmsolveError(f"{task!r} is no task", "subclass trmsolve.tasks.base.Task and set its name")
+        raise TrmsolveError(f"{task!r} is no task", "subclass ConstraintPuzzle or Task, and set its name")
     missing = [method for method in CORE if getattr(type(task), method) is getattr(Task, method)]
+    if isinstance(task, ConstraintPuzzle):
+        base = ConstraintPuzzle
+        missing += [
+            part for part in ("symbols", "kinds", "constraints") if getattr(type(task), part) is getattr(base, part)
+        ]
     if missing:
-        raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/architecture.md, 'A task'")
+        raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/own-puzzles.md")
     _registered[name] = task
     return task
+
+
+def resolve_task(spec: str) -> Task:
+    """The task that the user names: by its name, or by a Python file that defines it.
+
+    Only for what stands on the command line: a checkpoint or a data file must never choose a file to run.
+    """
+    return load_task_file(spec) if spec.endswith(".py") else get(spec)
+
+
+def origin(name: str) -> str:
+    """What --task takes for a task: its file, or its name."""
+    return _files.get(name, name)
 
 
 def names() -> tuple[str, ...]:
@@ -70,11 +90,11 @@ def load_task_file(path: str | Path) -> Task:
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
         where = f"{path}:{line}" if line else str(path)
-        raise TrmsolveError(f"{where}: {type(error).__name__}: {error}", "mend the task file") from error
+        raise TrmsolveError(f"{where}: {type(error).__name__}: {error}", "correct the task file") from error
     task = getattr(module, "TASK", None)
     if task is None:
         classes = [
@@ -85,4 +105,6 @@ def load_task_file(path: str | Path) -> Task:
         if len(classes) != 1:
             raise TrmsolveError(f"{path}: {len(classes)} tasks are defined", "define TASK, or one subclass of Task")
         task = classes[0]()
-    return register(task)
+    register(task)
+    _files[task.name] = str(path)
+    return task

@@ -4,6 +4,7 @@
                                                                               \\--write--> text, --picture--> Picture
 
 A task subclasses `Task` and implements read, write, encode, decode and check; everything else has a default that works.
+Most puzzles are easier to define as a ConstraintPuzzle (constraints.py).
 Capabilities are protocols, told by isinstance:
 
     Generates   makes puzzles            Branches   can take one option as given (restarts by assumption)
@@ -24,6 +25,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import Line
 
 if TYPE_CHECKING:
+    from trmsolve.model.config import TRMConfig
     from trmsolve.model.inputs import Encoded
     from trmsolve.tasks.sequence import SequenceFormat
 
@@ -149,6 +151,9 @@ class Task:
     styles: ClassVar[tuple[str, ...]] = ("grid", "line")  # --format names that write() knows besides json and jsonl
     csv_header: ClassVar[str] = ""  # header line of the style csv
     search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
+    has_rules: ClassVar[bool] = True  # False: check() cannot judge, so answers are shown as "not checked"
+    learns_settings: ClassVar[bool] = False  # True: only data or a checkpoint tell what the task needs to read a puzzle
+    serves: ClassVar[str] = ""  # another task whose checkpoints fit this one
 
     # -- the core -----------------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
@@ -200,6 +205,10 @@ class Task:
         """Why the question must have several answers, as far as this is seen without solving it; "" otherwise."""
         return ""
 
+    def is_held_out(self, question: np.ndarray) -> bool:
+        """Whether training on a file with this question kept it out, for measuring."""
+        return True
+
     def max_steps(self, question: np.ndarray) -> int:
         """Supervision steps of a rollout at most, unless the user chooses."""
         return DEFAULT_MAX_STEPS
@@ -222,9 +231,38 @@ class Task:
         """The grid with givens, changes since `previous`, confidence and conflicts told apart by role."""
         return default_picture(self, question, prediction, previous)
 
+    def symbol_grid(self, grid: np.ndarray) -> list[list[str]]:
+        """The text of each cell in a picture, "" for a blank; by default the characters of format_line()."""
+        symbols = np.array(list(self.format_line(grid))).reshape(grid.shape).tolist()
+        return [["" if symbol in "._0 " else symbol for symbol in row] for row in symbols]
+
+    # -- the model ------------------------------------------------------------------------------------------------
     def as_sequence(self, sequence_format: SequenceFormat) -> Task:
         """The task for a model that takes one token per cell, as the published networks do."""
         raise TrmsolveError(f"{self.name} has no form for models with one token per cell", "use another --mixer")
+
+    def for_model(self, config: TRMConfig) -> Task:
+        """The task in the form that a model takes."""
+        from trmsolve.tasks.sequence import SequenceFormat
+
+        return self.as_sequence(SequenceFormat.of(config)) if config.seq_len else self
+
+    def for_data(self, specs: Sequence[str], mixer: str | None = None) -> Task:
+        """The task that training files describe, for tasks that learn their settings from data. mixer: the model's."""
+        return self
+
+    def model_config(self, config: TRMConfig) -> TRMConfig:
+        """A checkpoint's configuration, as this task uses it. Raises TrmsolveError for one that does not fit."""
+        return config
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the task, as JSON."""
+        return {}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Task:
+        """The task with the settings of a checkpoint. Raises TrmsolveError for settings that are damaged."""
+        return self
 
 
 @runtime_checkable
@@ -291,27 +329,34 @@ class Trains(Protocol):
 def default_picture(
     task: Task, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
 ) -> Picture:
-    """A picture of any grid of symbols: format_line's characters, one for each cell."""
-    symbols = np.array(list(task.format_line(question))).reshape(question.shape)
+    """A picture of any grid of symbols."""
     if prediction is None:
-        return Picture(
-            [[Cell(symbol, "given" if symbol.strip("._0 ") else "blank") for symbol in row] for row in symbols]
-        )
-    answer = np.array(list(task.format_line(prediction.answer))).reshape(question.shape)
-    is_open = task.open_cells(question)
-    wrong = {cell for violation in task.check(question, prediction.answer) for cell in violation.cells}
+        return Picture([[Cell(s, "given" if s else "blank") for s in row] for row in task.symbol_grid(question)])
+    symbols, is_open = task.symbol_grid(prediction.answer), task.open_cells(question)
+    violations = task.check(question, prediction.answer) if task.has_rules else []
+    wrong = {cell for violation in violations for cell in violation.cells}
 
     def cell(row: int, column: int) -> Cell:
         confidence = float(prediction.confidence[row, column])
         if not is_open[row, column]:
-            role = "given"
+            role = "given" if symbols[row][column] else "blank"
         elif (row, column) in wrong:
             role = "conflict"
         elif previous is not None and previous.answer[row, column] != prediction.answer[row, column]:
             role = "changed"
         else:
             role = "unsure" if confidence < UNSURE else "answer"
-        return Cell(str(answer[row, column]), role, confidence)
+        return Cell(symbols[row][column], role, confidence)
 
     rows, columns = question.shape
     return Picture([[cell(row, column) for column in range(columns)] for row in range(rows)])
+
+
+def cells_of(mask: np.ndarray) -> list[tuple[int, int]]:
+    """The cells (row, column) where a mask, bool (rows, columns), is true, in reading order."""
+    return [(row, column) for row, column in np.argwhere(mask).tolist()]
+
+
+def cell_name(cell: tuple[int, int]) -> str:
+    """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
+    return f"r{cell[0] + 1}c{cell[1] + 1}"

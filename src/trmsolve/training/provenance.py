@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout: src/trmsolve/training/provenance.py
 
 
-def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str, Any] | None = None) -> Path:
-    """Write the run's averaged weights with their provenance. Returns the path."""
+def export_checkpoint(
+    trainer: Trainer,
+    task: str,
+    path: Path,
+    metrics: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Write the run's averaged weights with their provenance. settings: the task's. Returns the path."""
     model = trainer.ema.model
     provenance = {
         "sessions": trainer.provenance.get("sessions", []),
@@ -38,7 +44,7 @@ def export_checkpoint(trainer: Trainer, task: str, path: Path, metrics: dict[str
     tensors, config = model.state_dict(), model.config
     if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows, and need no others
         tensors, config = {**tensors, **model.embed.new_table(1)}, replace(config, num_puzzles=1)
-    save(path, tensors, task, config.to_dict(), provenance, metrics or {})
+    save(path, tensors, task, config.to_dict(), provenance, metrics or {}, settings)
     return path
 
 

@@ -16,7 +16,7 @@ import dataclasses
 import inspect
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,6 @@ from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Option, Task, TrainingData, Trains
-from trmsolve.tasks.sequence import SequenceFormat
 from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
 
@@ -65,11 +64,10 @@ class Recipe:
         num_rows = getattr(data, "num_rows", None)
         return self.config if num_rows is None else dataclasses.replace(self.config, num_puzzles=num_rows)
 
-    @property
+    @cached_property
     def task_for_model(self) -> Task:
         """The task in the form that this model takes."""
-        task = get(self.task)
-        return task.as_sequence(SequenceFormat.of(self.config)) if self.config.seq_len else task
+        return get(self.task).for_data(self.sources, self.config.mixer).for_model(self.config)
 
     def data(self) -> TrainingData:
         """The training data. Raises TrmsolveError for options that the task does not have, and for unusable files."""
@@ -117,17 +115,17 @@ def read(spec: str) -> Values:
     return merged
 
 
-def of_task(task: str) -> Values:
-    """The settings of the bundled checkpoint of a task."""
-    trains = trainable(get(task))
+def of_task(task: str, sources: Sequence[str] = (), mixer: str | None = None) -> Values:
+    """The settings of the bundled checkpoint of a task; of one that learns its settings from data, for these files."""
+    trains = trainable(get(task).for_data(sources, mixer))
     return {"task": task, "model": dict(trains.model_defaults), "train": dict(trains.train_defaults)}
 
 
-def further(task: str, config: TRMConfig) -> Values:
+def further(task: str, config: TRMConfig, sources: Sequence[str] = ()) -> Values:
     """The settings to train a given model further: as it was published where it was, but in batches of our own size."""
     kind = "hrm" if config.num_y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
     name = f"{kind}-{task}"
-    values = read(name) if config.seq_len and name in names() else of_task(task)
+    values = read(name) if config.seq_len and name in names() else of_task(task, sources, config.mixer)
     train = {key: value for key, value in values.get("train", {}).items() if key not in ("steps", "batch_size")}
     return {**values, "train": train, "model": config.to_dict()}
 

@@ -134,9 +134,9 @@ def test_it_is_fast_enough_to_feed_training():
     generate(20, 0)  # builds the tables
     seconds = []
     for index in range(1, 21):
-        start = time.perf_counter()
+        start = time.process_time()
         generate(20, index)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert np.median(seconds) < 0.1  # about 0.011 on an idle core
 
 

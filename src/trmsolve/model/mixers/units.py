@@ -27,8 +27,10 @@ from trmsolve.model.segment import CSR, csr_of_assignments, indptr_of, segment_s
 class UnitEdges:
     """Units of K kinds.
 
-    unit_of_token: int32 (K, L) the unit, 0 .. num_units - 1, that each token lies in; -1 for none.
+    unit_of_token: int32 (R, L) the unit, 0 .. num_units - 1, that each token lies in; -1 for none.
     num_units: units of each kind; the largest number where kinds differ.
+    kind_of_row: (R,) the kind of the units in each row, where a token lies in several units of a kind; (): row k is
+        kind k.
 
     Example, tokens a1 a2 b1 b2 of two cells a and b that exclude each other's digits:
         kinds: cell [0 0 1 1], digit [0 1 0 1]; num_units 2
@@ -36,6 +38,12 @@ class UnitEdges:
 
     unit_of_token: np.ndarray
     num_units: int
+    kind_of_row: tuple[int, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """kind_of_row, spelt out."""
+        return self.kind_of_row or tuple(range(len(self.unit_of_token)))
 
 
 class UnitsLayer(nn.Module):
@@ -67,22 +75,25 @@ class UnitsLayer(nn.Module):
 
 def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
     """Sums of tokens by unit; kind k of puzzle b has the units k U + (units of the puzzles before b) + 0, 1, ..."""
-    num_kinds = len(edges[0].unit_of_token)
+    num_kinds = max(edges[0].kinds) + 1
     first_unit = indptr_of(np.array([e.num_units for e in edges]))  # (B + 1,)
     per_kind = round_up(int(first_unit[-1]))  # U
-    parts = [np.where(e.unit_of_token < 0, -1, e.unit_of_token + s) for e, s in zip(edges, first_unit, strict=False)]
-    unit = np.concatenate(parts, 1)  # (K, starts[-1])
-    unit = np.where(unit < 0, -1, unit + np.arange(num_kinds)[:, None] * per_kind)
+    rows = [
+        np.where(e.unit_of_token < 0, -1, e.unit_of_token + s + np.array(e.kinds)[:, None] * per_kind)
+        for e, s in zip(edges, first_unit, strict=False)
+    ]
+    num_rows = max(map(len, rows))  # puzzles differ in how many units of a kind a token lies in
+    unit = np.concatenate([np.pad(r, ((0, num_rows - len(r)), (0, 0)), constant_values=-1) for r in rows], 1)
     return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
 
 
 def shape(edges: Sequence[UnitEdges], num_tokens: int) -> tuple[int, int]:
     """Units of each kind with one to spare, and nnz."""
-    return 1 + sum(e.num_units for e in edges), max_nnz(edges[0], num_tokens)
+    return 1 + sum(e.num_units for e in edges), max(len(e.unit_of_token) for e in edges) * num_tokens
 
 
 def max_nnz(edges: UnitEdges, num_tokens: int) -> int:
-    """Each token lies in one unit of each kind at most."""
+    """Each token lies in one unit of each row at most."""
     return len(edges.unit_of_token) * num_tokens
 
 

@@ -16,13 +16,12 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
-from trmsolve.tasks.dataset import Mixture, file_digest, training_puzzles
+from trmsolve.tasks.dataset import Mixture, answered_pairs, file_digest, training_puzzles
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, swaps_ends, symmetry_of
 from trmsolve.tasks.maze.bfs import distances, find_cell
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.encode import sample
 from trmsolve.tasks.maze.generate import KINDS, generate
-from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import shortest_length
 from trmsolve.tasks.symmetries import transform
 
@@ -43,7 +42,8 @@ class SearchedMaze(NamedTuple):
     @classmethod
     def search(cls, maze: np.ndarray, given: np.ndarray | None = None) -> SearchedMaze:
         """Search from both ends."""
-        return cls(maze, *(distances(maze != WALL, find_cell(maze, end)) for end in (START, GOAL)), given)
+        from_start, from_goal = (distances(maze != WALL, find_cell(maze, end)) for end in (START, GOAL))
+        return cls(maze, from_start, from_goal, given)
 
     def augmented(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The maze under augmentation k, and the distances from its start."""
@@ -51,11 +51,17 @@ class SearchedMaze(NamedTuple):
 
 
 class FileSource:
-    """The mazes of one file. Answers that came with them are kept, but only the published recipes train on them."""
+    """The mazes of one file. Answers that came with them are kept; only the published recipes train on them (`given`),
+    and they are checked then.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: bool = False) -> None:
+        from trmsolve.tasks.maze import TASK
+
         self.name, self.digest = path.name, file_digest(path)
-        mazes = training_puzzles(path, read)
+        mazes = training_puzzles(TASK, path)
+        if given:
+            answered_pairs(TASK, mazes)
         self.searched = lru_cache(maxsize=None)(lambda i: SearchedMaze.search(mazes[i].question, mazes[i].solution))
         self.number = len(mazes)
         for puzzle in mazes:
@@ -112,7 +118,7 @@ class MazeSamples:
         def source(name: str) -> FileSource | GeneratorSource:
             if name.startswith("generate:"):
                 return GeneratorSource(seed, name.removeprefix("generate:"))
-            return FileSource(Path(name))
+            return FileSource(Path(name), options.get("given", False))
 
         return cls(Mixture.open(specs or ["generate:8-30"], source), seed, **options)
 

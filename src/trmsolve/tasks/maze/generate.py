@@ -65,6 +65,7 @@ def generate(
         question = np.where(open_cells, FLOOR, WALL).astype(np.uint8)
         question[start], question[goal] = START, GOAL
         answer = canonical(question)
+        assert answer is not None  # both ends are connected
         return question, answer, difficulty(answer, str(layout))
     raise ValueError(
         f"no {height}x{width} maze of kind {kind} with a path of {max(1, min_path)} steps in {DRAWS} draws; "
@@ -120,10 +121,10 @@ def _ends(
 
 def _steps_of_much(rng: np.random.Generator, open_cells: np.ndarray) -> np.ndarray:
     """Distances from a random cell that half of the open cells can be reached from, or the most of a few tries."""
-    best, rest = None, open_cells
+    best, rest = np.full(open_cells.shape, -1), open_cells
     for _ in range(4):
         steps = distances(open_cells, _any(rng, rest))
-        if best is None or (steps >= 0).sum() > (best >= 0).sum():
+        if (steps >= 0).sum() > (best >= 0).sum():
             best = steps
         rest = rest & (steps < 0)
         if rest.sum() <= (best >= 0).sum():

@@ -4,6 +4,8 @@ True where one may walk; it places no start and no goal. LAYOUTS finds them by t
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 DENSITIES = (0.2, 0.45)  # shares of wall; from 0.41 on a large grid falls apart into small pieces of floor
@@ -88,9 +90,9 @@ def _tree(rng: np.random.Generator, rows: int, columns: int, newest: float) -> l
     (depth first), else of a random one (much as in Prim's algorithm).
     """
     row = columns + 2  # a border of taken nodes saves asking whether a neighbour exists
-    taken = np.ones((rows + 2, row), bool)
-    taken[1:-1, 1:-1] = False
-    taken = taken.reshape(-1).tolist()
+    border = np.ones((rows + 2, row), bool)
+    border[1:-1, 1:-1] = False
+    taken = border.reshape(-1).tolist()
     draw = iter(rng.random(6 * rows * columns).tolist()).__next__  # two rounds per node, at most three draws in each
     at = (1 + int(rng.integers(rows))) * row + 1 + int(rng.integers(columns))
     taken[at] = True
@@ -123,7 +125,7 @@ def rooms(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
             open_cells[r : r + high, c : c + wide] = True
             centres.append((r + int(rng.integers(high)), c + int(rng.integers(wide))))
     for i in range(1, len(centres)):  # to the nearest one that is joined already
-        _corridor(rng, open_cells, centres[i], min(centres[:i], key=lambda a, b=centres[i]: _apart(a, b)))
+        _corridor(rng, open_cells, centres[i], min(centres[:i], key=partial(_apart, centres[i])))
     for _ in range(int(rng.integers(1 + len(centres) // 3))):
         first, second = rng.integers(len(centres), size=2)
         _corridor(rng, open_cells, centres[first], centres[second])

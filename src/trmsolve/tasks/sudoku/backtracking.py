@@ -30,7 +30,7 @@ class Board:
     plane: int  # bits of one digit: side²
     full: int  # every candidate of the empty grid
     keep: tuple[int, ...]  # keep[bit]: what stays possible once that candidate is true (itself included)
-    anchors: tuple[int, int, int, int]  # the lowest bit of each group of: cells, rows, columns, boxes
+    anchors: tuple[int, ...]  # (4,) the lowest bit of each group of: cells, rows, columns, boxes
 
     @property
     def box(self) -> tuple[int, int]:

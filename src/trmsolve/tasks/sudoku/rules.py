@@ -40,6 +40,14 @@ def units(side: int) -> np.ndarray:
     return result
 
 
+@cache
+def box_of(side: int) -> np.ndarray:
+    """int64 (side, side): the box each cell lies in."""
+    rows, columns = BOX[side]
+    r, c = np.indices((side, side))
+    return r // rows * (side // columns) + c // columns
+
+
 def conflicts(question: np.ndarray) -> list[Violation]:
     """Every digit that a unit of the grid (side, side) holds more than once; blanks never conflict."""
     side = len(question)

@@ -14,10 +14,9 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.inputs import Encoded
 from trmsolve.tasks.base import Option, Prediction, Sample
+from trmsolve.tasks.dataset import HINT_OPTIONS, PairSource, pair_mixture
 from trmsolve.tasks.sequence import SEQUENCE_MAX_STEPS, SequenceFormat
-from trmsolve.tasks.sudoku import HINT_OPTIONS, Sudoku
-from trmsolve.tasks.sudoku.data import Pairs
-from trmsolve.tasks.sudoku.encode import encode
+from trmsolve.tasks.sudoku import Sudoku
 from trmsolve.tasks.sudoku.symmetries import Symmetry
 
 BLANK, DIGITS = 1, 9
@@ -39,7 +38,7 @@ class SequenceSudoku(Sudoku):
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> SequenceSudokuData:
         """As for the bundled model, but every cell is predicted."""
-        return SequenceSudokuData.open(specs, seed, format=self.format, **options)
+        return SequenceSudokuData(pair_mixture(self, specs, seed), seed, format=self.format, **options)
 
     def unsupported_reason(self, question: np.ndarray) -> str:
         """Only 9x9."""
@@ -47,7 +46,7 @@ class SequenceSudoku(Sudoku):
 
     def encode(self, question: np.ndarray) -> Encoded | None:
         """The grid, uint8 (9, 9), as 81 tokens; None when the givens contradict each other, or for another size."""
-        if self.unsupported_reason(question) or encode(question) is None:
+        if self.unsupported_reason(question) or super().encode(question) is None:
             return None
         return self.format.encode(question.reshape(-1) + BLANK, np.flatnonzero(question == 0), BLANK + 1, DIGITS)
 
@@ -78,7 +77,7 @@ class SequenceSudoku(Sudoku):
 
 
 @dataclass(frozen=True)
-class SequenceSudokuData(Pairs):
+class SequenceSudokuData(PairSource):
     """Training samples of such a model."""
 
     hint_prob: float = 0.0  # as published

@@ -1,0 +1,91 @@
+"""Exhaustive search for the solutions of a ConstraintPuzzle: for generators and tests, never to solve for the user.
+
+A set of candidates is one integer, bit c for candidate c. Choosing a candidate removes all that share a group with it;
+a group that needs one and has a single candidate left chooses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from trmsolve.tasks.constraints import Groups
+
+
+class Masks(NamedTuple):
+    """Groups as sets of candidates."""
+
+    full: int  # all candidates
+    keep: tuple[int, ...]  # (N,) what stays possible beside each candidate, itself included
+    exactly: tuple[int, ...]  # the groups that need one
+
+
+@lru_cache(64)
+def masks(groups: Groups) -> Masks:
+    """The sets of a grid's groups."""
+    num_candidates = len(groups.allowed)
+    members = [_pack((groups.of_candidate == group).any(0)) for group in range(groups.num_groups)]
+    full = _pack(groups.allowed)
+    keep = []
+    for candidate in range(num_candidates):
+        excluded = 0
+        for group in groups.of_candidate[:, candidate].tolist():
+            excluded |= members[group] if group < groups.num_groups else 0
+        keep.append(full & ~excluded | 1 << candidate)
+    return Masks(full, tuple(keep), tuple(members[group] for group in np.flatnonzero(groups.exactly)))
+
+
+def _pack(flags: np.ndarray) -> int:
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def search(groups: Groups, givens: np.ndarray, rng: np.random.Generator | None = None) -> Iterator[list[int]]:
+    """Every solution as a list of candidates. givens: int (n,). rng: branches in random order."""
+    tables = masks(groups)
+    state = tables.full
+    for candidate in givens.tolist():
+        if not state >> candidate & 1:
+            return
+        state &= tables.keep[candidate]
+    stack = [(state, 0)]
+    while stack:
+        state, chosen = _propagate(tables, *stack.pop())
+        if not state:
+            continue
+        branch = min((g & state for g in tables.exactly if (g & state).bit_count() > 1), key=int.bit_count, default=0)
+        if not branch:
+            yield _bits(state)
+            continue
+        options = _bits(branch)
+        if rng is not None:
+            rng.shuffle(options)
+        stack.extend((state & tables.keep[candidate], chosen) for candidate in options)
+
+
+def _propagate(tables: Masks, state: int, chosen: int) -> tuple[int, int]:
+    """Choose the last candidate of every group that needs one, until none is left: the state, 0 for a dead end."""
+    changed = True
+    while changed:
+        changed = False
+        for group in tables.exactly:
+            left = group & state
+            if not left:
+                return 0, chosen
+            if not left & (left - 1) and not chosen & left:
+                chosen |= left
+                state &= tables.keep[left.bit_length() - 1]
+                changed = True
+    return state, chosen
+
+
+def _bits(state: int) -> list[int]:
+    bits = []
+    while state:
+        low = state & -state
+        bits.append(low.bit_length() - 1)
+        state ^= low
+    return bits

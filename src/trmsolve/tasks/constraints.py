@@ -1,0 +1,521 @@
+"""Puzzles whose cells each take one of a few values, under constraints on groups of candidates.
+
+A candidate is a cell with a value. A constraint says of each of its groups of candidates that exactly one of them is
+true, or at most one. Every open cell is such a group by itself. A subclass of ConstraintPuzzle that names its symbols
+and its constraints has everything else by default:
+
+    class LatinSquare(ConstraintPuzzle):
+        name = "latin_square"
+        symbols = ".123456"                      # a blank, then the values 1, 2, ...
+        kinds = ("line", "line")                 # constraints of one kind share weights
+
+        def constraints(self, grid):
+            row, column, value = np.indices((6, 6, 6))
+            return [ExactlyOne("line", 6 * row + value), ExactlyOne("line", 6 * column + value)]
+
+The network sees the candidates that the givens leave as tokens, and the groups as units (model/mixers/units.py). It
+sees no value, no position and no size: it is symmetric in everything that the constraints do not tell apart.
+Nothing here imports torch before the first puzzle is encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isqrt
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.backtracking import search
+from trmsolve.tasks.base import (
+    Difficulty,
+    InvalidPuzzle,
+    Option,
+    Prediction,
+    Puzzle,
+    Task,
+    Violation,
+    cell_name,
+    cells_of,
+)
+from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
+from trmsolve.tasks.grid_text import Alphabet, read_grids
+
+if TYPE_CHECKING:
+    from trmsolve.model.config import TRMConfig
+    from trmsolve.model.inputs import Encoded
+    from trmsolve.tasks.base import TrainingData
+    from trmsolve.text_io import Line
+
+MAX_CANDIDATE_COUNT = 9  # token ids: candidates of the token's cell, at most this, as the embedding is a fixed table
+MAX_NAMED = 8  # violations of a kind that check() names
+
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """Groups of candidates, of each of which one is true.
+
+    groups: either int (rows, columns, values), the group's number of each candidate, -1 for none; or a list of groups,
+    each a list of candidates (row, column, value), 0-based, value 1 as 0. Only the groups of a list may overlap.
+    """
+
+    kind: str  # for messages; constraints of one kind share weights
+    groups: np.ndarray | Sequence[Iterable[tuple[int, int, int]]]
+    exactly: bool = True  # False: at most one
+
+
+class ExactlyOne(Constraint):
+    """One candidate of each group is true."""
+
+
+@dataclass(frozen=True, eq=False)
+class AtMostOne(Constraint):
+    """One candidate of each group is true, or none."""
+
+    exactly: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """All groups of an empty grid, numbered 0 .. G - 1, kind by kind; the cells come first.
+
+    N candidates = cells * values, numbered cell * values + value.
+    """
+
+    num_values: int  # V
+    allowed: np.ndarray  # bool (N,): candidates before anything is given
+    of_candidate: np.ndarray  # int (R, N): up to R groups of each candidate; G for none
+    kind_of_row: tuple[int, ...]  # (R,) the kind of the groups in each row; 0: cells
+    first: np.ndarray  # int (K + 1,): the first group of each kind
+    first_of_kind: np.ndarray  # int (G,): the first group of each group's kind
+    exactly: np.ndarray  # bool (G,)
+
+    @property
+    def num_groups(self) -> int:
+        """G."""
+        return len(self.exactly)
+
+    def members(self, group: int) -> np.ndarray:
+        """The candidates of a group, ascending."""
+        return np.flatnonzero((self.of_candidate == group).any(0))
+
+
+class ConstraintPuzzle(Task):
+    """A task with Branches, Generates and Trains (tasks/base.py) from its constraints. Grids are uint8 (rows, columns):
+    0 is a blank, 1 .. V are values, and larger numbers are further symbols of the puzzle, which stay as they are.
+    """
+
+    styles = ("grid", "line", "csv")
+    csv_header = "question,answer"
+
+    # -- what a puzzle defines ------------------------------------------------------------------------------------
+    symbols: ClassVar[str] = ""  # the character of 0, 1, 2, ...
+    kinds: ClassVar[tuple[str, ...]] = ()  # of constraints(), in order
+    size: ClassVar[tuple[int, int]] = (9, 9)  # of generated puzzles, unless one is asked for
+
+    def constraints(self, grid: np.ndarray) -> Sequence[Constraint]:
+        """The constraints of a grid whose values are all blank: they depend on its size and its further symbols."""
+        raise NotImplementedError
+
+    def num_values(self, grid: np.ndarray) -> int:
+        """V: a cell takes one of 1 .. V."""
+        return len(self.symbols) - 1
+
+    def candidates(self, grid: np.ndarray) -> np.ndarray:
+        """bool (rows, columns, V): the values that each cell of an empty grid may take."""
+        return np.broadcast_to((grid == 0)[..., None], (*grid.shape, self.num_values(grid)))
+
+    def invalid_reason(self, grid: np.ndarray) -> str:
+        """Why a grid of the right characters is no puzzle, for example because of its size; "" if it is one."""
+        return ""
+
+    def further_violations(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
+        """Rules that the constraints do not express, broken by an answer that fulfils all constraints."""
+        return []
+
+    def make(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """A random question of that size, and its solution. random_solution() and remove_givens() help."""
+        raise TrmsolveError(f"{self.name} has no generator", "define make(self, rng, size)")
+
+    # -- reading and writing: characters in rows --------------------------------------------------------------------
+    @property
+    def alphabet(self) -> Alphabet:
+        """The characters of a grid."""
+        return Alphabet(tuple(self.symbols))
+
+    def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
+        """Grids divided by blank lines, rows joined by `/`, or a CSV with the columns question and answer."""
+        return read_grids(lines, source, self.alphabet, self.invalid_reason)
+
+    def from_cells(self, cells: np.ndarray, source: str) -> Puzzle | InvalidPuzzle:
+        """The puzzle of integers (2, cells): a square question and its answer."""
+        side = isqrt(cells.shape[1])
+        text = " ".join(map(str, cells[0, :40].tolist()))
+        if side * side != cells.shape[1]:
+            return InvalidPuzzle(source, f"{cells.shape[1]} cells make no square grid", text)
+        if cells.min() < 0 or cells.max() >= len(self.symbols):
+            reason = f"values from {cells.min()} to {cells.max()}, expected 0 to {len(self.symbols) - 1}"
+            return InvalidPuzzle(source, reason, text)
+        question, answer = cells.reshape(2, side, side).astype(np.uint8)
+        if reason := self.invalid_reason(question):
+            return InvalidPuzzle(source, reason, text)
+        return Puzzle(question, source, "line", answer)
+
+    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """The answer as a grid, a line, or a row of a CSV."""
+        if style == "csv":
+            return f"{self.format_line(puzzle.question)},{self.format_line(answer)}"
+        return self.format_grid(answer, style, ascii_only)
+
+    def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """Rows of characters; on one line joined by `/`."""
+        return self.alphabet.format(grid, "/" if style == "line" else "\n")
+
+    def format_line(self, grid: np.ndarray) -> str:
+        """Rows of characters, joined by `/`."""
+        return self.alphabet.format(grid, "/")
+
+    def symbol_grid(self, grid: np.ndarray) -> list[list[str]]:
+        """The character of each cell, "" for a blank."""
+        return [["" if value == 0 else self.symbols[value] for value in row] for row in grid.tolist()]
+
+    # -- candidates -------------------------------------------------------------------------------------------------
+    def groups(self, question: np.ndarray) -> Groups:
+        """The groups of the question's empty grid; computed once for each."""
+        num_values = self.num_values(question)
+        further = question > num_values
+        key = np.where(further, question, 0).astype(np.uint8).tobytes() if further.any() else bytes(question.size)
+        return _groups(self, key, question.shape)
+
+    def givens(self, question: np.ndarray) -> np.ndarray:
+        """int64: the candidates that are given, in reading order."""
+        num_values = self.num_values(question)
+        cells = np.flatnonzero((question > 0) & (question <= num_values))
+        return cells * num_values + question.reshape(-1)[cells].astype(np.int64) - 1
+
+    def tokens(self, question: np.ndarray) -> np.ndarray:
+        """int64 (L,): the candidates of the open cells that no given excludes, in reading order."""
+        groups = self.groups(question)
+        return self._tokens(question, groups, _count(groups, self.givens(question)))
+
+    def _tokens(self, question: np.ndarray, groups: Groups, num_given: np.ndarray) -> np.ndarray:
+        excluded = np.append(num_given > 0, False)[groups.of_candidate].any(0)  # (N,)
+        possible = (groups.allowed & ~excluded).reshape(-1, groups.num_values)
+        return np.flatnonzero(possible & (question.reshape(-1) == 0)[:, None])
+
+    def open_cells(self, question: np.ndarray) -> np.ndarray:
+        """bool, same shape: the blanks that take a value."""
+        groups = self.groups(question)
+        return (question == 0) & groups.allowed.reshape(*question.shape, -1).any(-1)
+
+    def encode(self, question: np.ndarray) -> Encoded | None:
+        """One token for each candidate, one choice for each open cell. Meanings: cell * V + value, values from 0.
+
+        None when two givens exclude each other, or leave an open cell or a group that needs one without candidates.
+        """
+        # The edge type lives beside its layer, and so imports torch.
+        from trmsolve.model.inputs import Encoded
+        from trmsolve.model.mixers.units import UnitEdges
+
+        groups, givens = self.groups(question), self.givens(question)
+        num_given = _count(groups, givens)
+        if not groups.allowed[givens].all() or (num_given > 1).any():
+            return None
+        tokens = self._tokens(question, groups, num_given)
+        of_token = groups.of_candidate[:, tokens]  # (R, L)
+        num_tokens = np.bincount(of_token.reshape(-1), minlength=groups.num_groups + 1)[:-1]  # (G,)
+        present = num_tokens > 0
+        if (groups.exactly & ~present & (num_given == 0)).any():
+            return None
+        before = np.concatenate([[0], np.cumsum(present)])  # (G + 1,) present groups before each
+        rank = before[:-1] - before[groups.first_of_kind]  # within the kind
+        unit = np.append(rank, -1)[of_token].astype(np.int32)
+        num_units = int(np.diff(before[groups.first]).max())
+        per_cell = num_tokens[: groups.first[1]][present[: groups.first[1]]]  # (U,)
+        x = np.minimum(per_cell, MAX_CANDIDATE_COUNT)[unit[0]].astype(np.int64)
+        edges = UnitEdges(unit, num_units, groups.kind_of_row)
+        return Encoded(x, edges, np.cumsum(per_cell) - per_cell, per_cell, tokens)
+
+    def target(self, question: np.ndarray, solution: np.ndarray) -> np.ndarray:
+        """int64 (U,): for every open cell the rank of the solution's value among the cell's tokens."""
+        num_values = self.num_values(question)
+        cell, value = np.divmod(self.tokens(question), num_values)
+        right = solution.reshape(-1)[cell] == value + 1
+        first = np.searchsorted(cell, cell)  # the first token of the same cell
+        return (np.arange(len(cell)) - first)[right]
+
+    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
+        """The grid with one chosen candidate in every open cell: int64 (U,) meanings, float32 (U,) confidence."""
+        num_values = self.num_values(question)
+        answer, confidences = question.copy(), np.ones(question.shape, np.float32)
+        answer.reshape(-1)[meanings // num_values] = meanings % num_values + 1
+        confidences.reshape(-1)[meanings // num_values] = confidence
+        return Prediction(answer, confidences)
+
+    def infeasible_reason(self, question: np.ndarray) -> str:
+        """Why encode() gives None."""
+        groups, givens = self.groups(question), self.givens(question)
+        for given in givens[~groups.allowed[givens]].tolist():
+            return f"{self.describe_assignment(question, given)} is no value of this cell"
+        if broken := self._duplicates(question, groups):
+            return broken[0].message
+        num_given = _count(groups, givens)
+        num_tokens = _count(groups, self._tokens(question, groups, num_given))
+        empty = np.flatnonzero(groups.exactly & (num_given + num_tokens == 0))
+        return (
+            f"the givens leave {self._name_of(groups, int(empty[0]), question)} without a value" if len(empty) else ""
+        )
+
+    # -- rules: they judge and never supply ---------------------------------------------------------------------------
+    def is_solution(self, question: np.ndarray, answer: np.ndarray) -> bool:
+        """Whether check() would be empty. Both of one shape."""
+        is_open = self.open_cells(question)
+        if not (answer == question)[~is_open].all() or not self._fulfils(answer, question):
+            return False
+        return not self.further_violations(question, answer)
+
+    def _fulfils(self, answer: np.ndarray, question: np.ndarray) -> bool:
+        groups = self.groups(question)
+        chosen = self.givens(answer)
+        cells = int(groups.allowed.reshape(-1, groups.num_values).any(1).sum())
+        if len(chosen) != cells or not groups.allowed[chosen].all():
+            return False
+        held = _count(groups, chosen)
+        return bool((held <= 1).all() and (held[groups.exactly] == 1).all())
+
+    def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
+        """Every rule that the answer breaks; empty exactly when it is a solution of the question.
+
+        answer: any array; a wrong shape is a violation like any other.
+        """
+        answer = np.asarray(answer)
+        if answer.shape != question.shape:
+            return [Violation(f"the answer has shape {answer.shape}, the question {question.shape}")]
+        groups = self.groups(question)
+        allowed = groups.allowed.reshape(*question.shape, -1)
+        is_open = self.open_cells(question)
+        violations = []
+        for cell in cells_of(answer != question):
+            value = int(answer[cell])
+            if not is_open[cell]:
+                symbol = self.symbols[question[cell]]
+                violations.append(Violation(f"{cell_name(cell)} no longer holds the given {symbol}", (cell,)))
+            elif not (0 < value <= groups.num_values and allowed[cell][value - 1]):
+                violations.append(
+                    Violation(f"{cell_name(cell)} holds {value}, which is no value of this cell", (cell,))
+                )
+        for cell in cells_of(is_open & (answer == 0)):
+            violations.append(Violation(f"{cell_name(cell)} is blank", (cell,)))
+        violations += self._duplicates(answer, groups) or self._missing(answer, groups)
+        return violations or self.further_violations(question, answer)
+
+    def _duplicates(self, grid: np.ndarray, groups: Groups) -> list[Violation]:
+        """Groups that hold more than one candidate; blanks never conflict."""
+        chosen = self.givens(grid)
+        violations = []
+        for group in np.flatnonzero(_count(groups, chosen) > 1)[:MAX_NAMED].tolist():
+            held = np.intersect1d(chosen, groups.members(group)) // groups.num_values
+            cells = [divmod(cell, grid.shape[1]) for cell in held.tolist()]
+            holders = " and ".join(f"{cell_name(cell)}={self.symbols[grid[cell]]}" for cell in cells)
+            violations.append(Violation(f"{self._kind_of(groups, group)}: {holders} exclude each other", tuple(cells)))
+        return violations
+
+    def _missing(self, grid: np.ndarray, groups: Groups) -> list[Violation]:
+        """Groups that need a candidate and hold none, other than cells."""
+        empty = np.flatnonzero(groups.exactly & (_count(groups, self.givens(grid)) == 0))
+        names = [self._name_of(groups, group, grid) for group in empty.tolist() if group >= groups.first[1]]
+        return [Violation(f"{name} is missing") for name in names[:MAX_NAMED]]
+
+    def _kind_of(self, groups: Groups, group: int) -> str:
+        return ("cell", *self.kinds)[int(np.searchsorted(groups.first, group, side="right")) - 1]
+
+    def _name_of(self, groups: Groups, group: int, grid: np.ndarray) -> str:
+        """A group for people: its kind, and one candidate of it."""
+        cell, value = divmod(int(groups.members(group)[0]), groups.num_values)
+        place = cell_name(divmod(cell, grid.shape[1]))
+        if group < groups.first[1]:
+            return place
+        return f"the {self.symbols[value + 1]} of the {self._kind_of(groups, group)} through {place}"
+
+    # -- Branches -----------------------------------------------------------------------------------------------------
+    def with_assignment(self, question: np.ndarray, meaning: int) -> np.ndarray:
+        """A copy of the question in which one candidate is given."""
+        cell, value = divmod(int(meaning), self.num_values(question))
+        extended = question.copy()
+        extended.reshape(-1)[cell] = value + 1
+        return extended
+
+    def describe_assignment(self, question: np.ndarray, meaning: int) -> str:
+        """A candidate for people: r3c5=7."""
+        cell, value = divmod(int(meaning), self.num_values(question))
+        return f"{cell_name(divmod(cell, question.shape[1]))}={self.symbols[value + 1]}"
+
+    # -- Generates ----------------------------------------------------------------------------------------------------
+    generator_options: ClassVar[tuple[Option, ...]] = ()
+
+    def generate(
+        self, seed: int, index: int, size: int | tuple[int, int] | None = None, **options: Any
+    ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
+        """Puzzle number `index` of a seed: question, solution, difficulty. Raises ValueError for a size that make()
+        refuses.
+        """
+        shape = self.size if size is None else (size, size) if isinstance(size, int) else size
+        question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
+        return question, solution, Difficulty({"givens": len(self.givens(question))})
+
+    def solutions(
+        self, question: np.ndarray, limit: int = 2, rng: np.random.Generator | None = None
+    ) -> list[np.ndarray]:
+        """Up to `limit` solutions by exhaustive search, for generators and tests; never used to solve for the user.
+
+        rng: tries values in random order. Rules beyond the constraints (further_violations) are checked at the end.
+        """
+        found = []
+        for chosen in search(self.groups(question), self.givens(question), rng):
+            answer = self.decode(question, np.asarray(chosen), np.ones(len(chosen), np.float32)).answer
+            if not self.further_violations(question, answer):
+                found.append(answer)
+            if len(found) == limit:
+                break
+        return found
+
+    def random_solution(self, rng: np.random.Generator, question: np.ndarray) -> np.ndarray:
+        """Some solution. Raises ValueError when there is none."""
+        for answer in self.solutions(question, 1, rng):
+            return answer
+        raise ValueError(f"a {self.name} of {question.shape[0]}x{question.shape[1]} has no solution")
+
+    def remove_givens(
+        self, rng: np.random.Generator, solution: np.ndarray, keep: int = 0, givens: np.ndarray | None = None
+    ) -> np.ndarray:
+        """A question with this unique solution: givens are blanked in random order while it stays unique.
+
+        keep: stops at this number of givens. givens: what is given at first; by default the whole solution.
+        """
+        question = (solution if givens is None else givens).copy()
+        cells = np.flatnonzero((question > 0) & (question <= self.num_values(question)))
+        left = len(cells)
+        for cell in rng.permutation(cells).tolist():
+            if left <= keep:
+                break
+            without = question.copy()
+            without.reshape(-1)[cell] = 0
+            if len(self.solutions(without)) == 1:
+                question, left = without, left - 1
+        return question
+
+    # -- Trains -------------------------------------------------------------------------------------------------------
+    train_defaults: ClassVar[Mapping[str, Any]] = {"bptt_steps": 4, "lr": 0.006}
+    data_options: ClassVar[tuple[Option, ...]] = (*HINT_OPTIONS, UNSOLVABLE)
+
+    @property
+    def weight_sharing(self) -> tuple[int, ...]:
+        """The weights that cells and each constraint use: one set for each kind."""
+        names = list(dict.fromkeys(self.kinds))
+        return (0, *(1 + names.index(kind) for kind in self.kinds))
+
+    @property
+    def model_defaults(self) -> Mapping[str, Any]:
+        """Fields of TRMConfig. The scale 1/sqrt(9) keeps the variance of the sum of nine candidates near 1."""
+        return {"mixer": "units", "weight_sharing": self.weight_sharing, "unit_scale": 1 / 3, "N_sup": 32}
+
+    def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:
+        """Files of puzzles with answers, and the generator, mixed by weight."""
+        return PairData(pair_mixture(self, specs, seed), seed, task=self, **options)
+
+    def model_config(self, config: TRMConfig) -> TRMConfig:
+        """A checkpoint's configuration for this task: weights of a kind serve any number of constraints of the kind."""
+        from dataclasses import replace
+
+        if config.seq_len:
+            return config
+        if config.mixer != "units" or max(config.weight_sharing) != max(self.weight_sharing):
+            raise TrmsolveError(
+                f"{self.name} needs the mixer 'units' with weights for {1 + max(self.weight_sharing)} kinds of groups",
+                "train a model for it: trmsolve train --task",
+            )
+        return replace(config, weight_sharing=self.weight_sharing)
+
+
+def _count(groups: Groups, candidates: np.ndarray) -> np.ndarray:
+    """int (G,): how many of these candidates each group holds."""
+    return np.bincount(groups.of_candidate[:, candidates].reshape(-1), minlength=groups.num_groups + 1)[:-1]
+
+
+# -- from constraints to groups -------------------------------------------------------------------------------------
+
+
+@lru_cache(1024)
+def _groups(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> Groups:
+    """The groups of an empty grid. Raises TrmsolveError where the task contradicts itself."""
+    grid = np.frombuffer(cells, np.uint8).reshape(shape)
+    num_values = task.num_values(grid)
+    candidate_shape = (*shape, num_values)
+    allowed = np.array(task.candidates(grid), bool)
+    if allowed.shape != candidate_shape:
+        raise TrmsolveError(f"{task.name}: candidates() gives shape {allowed.shape}, expected {candidate_shape}")
+    constraints = list(task.constraints(grid))
+    names = tuple(constraint.kind for constraint in constraints)
+    if names != task.kinds:
+        raise TrmsolveError(f"{task.name}: constraints() gives the kinds {names}, the class says kinds = {task.kinds}")
+    num_candidates = allowed.size
+    rows = [
+        np.where(allowed.any(-1), np.arange(grid.size).reshape(shape), -1)[..., None].repeat(num_values, -1).reshape(-1)
+    ]
+    kinds, exactly = [0], [True]
+    for kind, constraint in enumerate(constraints, 1):
+        new = _rows(task.name, constraint, allowed)
+        rows += new
+        kinds += [kind] * len(new)
+        exactly.append(constraint.exactly)
+    # Number the groups anew: those without candidates vanish, and each kind begins where the one before ends.
+    of_candidate = np.full((len(rows), num_candidates), -1)
+    first = [0]
+    for kind in range(len(exactly)):
+        own = [row for row, kind_of_row in enumerate(kinds) if kind_of_row == kind]
+        values = np.where(allowed.reshape(-1), np.stack([rows[row] for row in own]), -1)
+        numbers = np.unique(values[values >= 0])
+        of_candidate[own] = np.where(values < 0, -1, first[-1] + np.searchsorted(numbers, values))
+        first.append(first[-1] + len(numbers))
+    return Groups(
+        num_values,
+        allowed.reshape(-1),
+        np.where(of_candidate < 0, first[-1], of_candidate),
+        tuple(kinds),
+        np.array(first),
+        np.repeat(first[:-1], np.diff(first)),
+        np.repeat(exactly, np.diff(first)),
+    )
+
+
+def _rows(name: str, constraint: Constraint, allowed: np.ndarray) -> list[np.ndarray]:
+    """The group of each candidate, -1 for none: as many arrays (N,) as groups of one constraint overlap."""
+    shape = allowed.shape
+    if isinstance(constraint.groups, np.ndarray):
+        try:
+            return [np.broadcast_to(constraint.groups, shape).reshape(-1)]
+        except ValueError:
+            raise TrmsolveError(
+                f"{name}: groups of the constraint '{constraint.kind}' have shape {constraint.groups.shape}",
+                f"expected (rows, columns, values) = {shape}",
+            ) from None
+    rows = [np.full(allowed.size, -1)]
+    for number, group in enumerate(constraint.groups):
+        try:
+            index = np.unique([np.ravel_multi_index(candidate, shape) for candidate in group]).astype(np.int64)
+        except (ValueError, TypeError):
+            raise TrmsolveError(
+                f"{name}: group {number} of the constraint '{constraint.kind}' names something that is no candidate",
+                f"expected (row, column, value) within {shape}, each from 0",
+            ) from None
+        for row in rows:
+            if (row[index] < 0).all():
+                break
+        else:
+            row = np.full(allowed.size, -1)
+            rows.append(row)
+        row[index] = number
+    return rows

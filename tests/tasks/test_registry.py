@@ -1,0 +1,112 @@
+"""A task by its name, its file or an entry point; what a broken file is told."""
+
+import pytest
+
+from trmsolve import tasks
+from trmsolve.errors import TrmsolveError
+from trmsolve.tasks import get, names, origin, resolve_task
+from trmsolve.tasks.check import check_task
+
+from . import EXAMPLES
+
+LATIN = (EXAMPLES / "latin_square.py").read_text()
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """Tasks that a test loads are unknown to the next one."""
+    monkeypatch.setattr(tasks, "_registered", dict(tasks._registered))
+    monkeypatch.setattr(tasks, "_files", dict(tasks._files))
+
+
+@pytest.mark.parametrize("name", ["latin_square", "queens", "futoshiki", "x_sudoku", "windoku", "jigsaw"])
+def test_the_examples_hold_together(name):
+    path = str(EXAMPLES / f"{name}.py")
+    task = resolve_task(path)
+    assert (task.name, get(name), origin(name)) == (name, task, path)
+    assert check_task(task, 1 if task.serves else 5).several_solutions == 0
+    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= (140 if name == "futoshiki" else 100)
+
+
+def test_a_name_that_nothing_defines_gets_the_nearest_one():
+    with pytest.raises(TrmsolveError, match=r"unknown task 'sudoko'\n.*did you mean 'sudoku'"):
+        resolve_task("sudoko")
+    assert {"sudoku", "maze", "arc", "grid"} <= set(names())
+
+
+def test_an_entry_point_of_an_installed_package_is_found(monkeypatch, tmp_path):
+    (tmp_path / "their_package.py").write_text(LATIN.replace('"latin_square"', '"theirs"') + "\nTASK = LatinSquare()\n")
+    info = tmp_path / "their_package-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[trmsolve.tasks]\ntheirs = their_package:TASK\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tasks._plugins.cache_clear()
+    try:
+        assert resolve_task("theirs").name == "theirs" and "theirs" in names()
+    finally:
+        tasks._plugins.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\ny = (\n", r"task.py:2: SyntaxError"),
+        ("import numpy\n\nnumpy.nothing\n", r"task.py:3: AttributeError: module 'numpy' has no attribute 'nothing'"),
+        ("import sys\nsys.exit(3)\n", r"task.py:2: SystemExit: 3"),
+        ("x = 1\n", "0 tasks are defined"),
+        (LATIN + "\nclass Second(LatinSquare):\n    name = 'second'\n", "2 tasks are defined"),
+        (LATIN.replace("    name = ", "    title = "), "is no task"),
+        (LATIN.replace("    symbols = ", "    letters = "), "task 'latin_square' lacks: symbols"),
+        (LATIN.replace("def constraints", "def rules"), "task 'latin_square' lacks: constraints"),
+        (
+            "from trmsolve.tasks.base import Task\nclass A(Task):\n    name = 'a'\n",
+            "lacks: read, write, encode, decode",
+        ),
+    ],
+)
+def test_a_broken_task_file_is_named_with_line_and_reason(tmp_path, text, message):
+    path = tmp_path / "task.py"
+    path.write_text(text)
+    with pytest.raises(TrmsolveError, match=message):
+        resolve_task(str(path))
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(TrmsolveError, match=r"nowhere.py: no such task file"):
+        resolve_task("nowhere.py")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "return self.remove_givens(rng, solution), solution",
+            "return solution, empty",
+            "check.. rejects the generator's own",
+        ),
+        ("column * side + value", "np.full_like(row, -1)", "check.. accepts|the constraint|generator's own solution"),
+        ("return self.remove_givens", "return self.nothing", r"task.py:\d+: AttributeError"),
+        ('symbols = ".123456789"', 'symbols = ".112345678"', "read.. does not understand|generator's question"),
+    ],
+)
+def test_check_task_names_a_contradiction_and_the_puzzle(tmp_path, old, new, message):
+    path = tmp_path / "task.py"
+    assert old in LATIN
+    path.write_text(LATIN.replace(old, new))
+    task = resolve_task(str(path))
+    if "full_like" in new:  # fewer rules than the author meant: the puzzles have several solutions
+        assert check_task(task, 3).several_solutions == 0  # as remove_givens() proves uniqueness by the same rules
+        return
+    with pytest.raises(TrmsolveError, match=message):
+        check_task(task, 5)
+
+
+def test_a_constraint_without_candidates_is_found(tmp_path):
+    path = tmp_path / "task.py"
+    text = LATIN.replace('kinds = ("line", "line")', 'kinds = ("line", "column")')
+    path.write_text(
+        text.replace('ExactlyOne("line", column * side + value)', 'ExactlyOne("column", np.full_like(row, -1))')
+    )
+    with pytest.raises(TrmsolveError, match="the constraint 'column' names no candidate"):
+        check_task(resolve_task(str(path)), 2)
