@@ -1,5 +1,8 @@
 """A task by its name, its file or an entry point; what a broken file is told."""
 
+import subprocess
+import sys
+
 import pytest
 
 from trmsolve import tasks
@@ -26,6 +29,14 @@ def test_the_examples_hold_together(name):
     assert (task.name, get(name), origin(name)) == (name, task, path)
     assert check_task(task, 1 if task.serves else 5).several_solutions == 0
     assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= (140 if name == "futoshiki" else 100)
+
+
+def test_tasks_are_loaded_without_torch():
+    """As every command loads them, and some need no network."""
+    code = "import sys; from trmsolve import tasks; [tasks.get(name) for name in tasks.BUNDLED]; "
+    code += f"tasks.resolve_task({str(EXAMPLES / 'queens.py')!r}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
 
 
 def test_a_name_that_nothing_defines_gets_the_nearest_one():

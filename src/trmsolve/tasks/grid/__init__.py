@@ -16,7 +16,6 @@ from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Option, Prediction, Puzzle, Task, Violation
 from trmsolve.tasks.grid.data import GridData, held_out, load
 from trmsolve.tasks.grid_text import MAX_SIDE, Alphabet, read_grids
-from trmsolve.tasks.sequence import SequenceFormat
 
 if TYPE_CHECKING:
     from trmsolve.model.config import TRMConfig
@@ -128,6 +127,8 @@ class GridTask(Task):
         num_symbols, num_cells = len(self.alphabet.symbols), question.size
         cells = question.reshape(-1).astype(np.int64)
         if self.mixer in FIXED_SIZE:
+            from trmsolve.tasks.sequence import SequenceFormat
+
             sequence_format = SequenceFormat(1, num_cells, num_symbols, 0)
             return sequence_format.encode(cells, np.arange(num_cells), 0, num_symbols)
         first = np.arange(num_cells) * num_symbols

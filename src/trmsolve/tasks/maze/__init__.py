@@ -10,6 +10,7 @@ import numpy as np
 from trmsolve.tasks.base import Option, Task
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, augmentation_name, invert
 from trmsolve.tasks.maze.cells import FLOOR, WALL
+from trmsolve.tasks.maze.encode import decode, encode
 from trmsolve.tasks.maze.generate import KINDS, MIXED, generate
 from trmsolve.tasks.maze.picture import picture
 from trmsolve.tasks.maze.read import read
@@ -17,8 +18,7 @@ from trmsolve.tasks.maze.rules import check, connected, is_solution, shortest_le
 from trmsolve.tasks.maze.write import CSV_HEADER, format_grid, format_line, path_cells, write
 
 if TYPE_CHECKING:
-    from trmsolve.model.inputs import Encoded
-    from trmsolve.tasks.base import Prediction, TrainingData
+    from trmsolve.tasks.base import TrainingData
     from trmsolve.tasks.sequence import SequenceFormat
 
 OFF_PATH = Option("off_path", float, "Weight of cells beside the path.", min=0, max=1)
@@ -34,6 +34,8 @@ class Maze(Task):
     search_defaults: ClassVar[Mapping[str, Any]] = {"max_rejected_steps": 16, "restart_budget": 1024}
 
     read = staticmethod(read)
+    encode = staticmethod(encode)
+    decode = staticmethod(decode)
     write = staticmethod(write)
     format_grid = staticmethod(format_grid)
     format_line = staticmethod(format_line)
@@ -45,19 +47,6 @@ class Maze(Task):
     augment = staticmethod(augment)
     invert = staticmethod(invert)
     augmentation_name = staticmethod(augmentation_name)
-
-    # Encoding needs the model's edge types, and so torch: it is imported when the first maze is solved.
-    def encode(self, question: np.ndarray) -> Encoded | None:
-        """Floor cells as tokens (encode.py)."""
-        from trmsolve.tasks.maze.encode import encode
-
-        return encode(question)
-
-    def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
-        """The maze with the predicted path."""
-        from trmsolve.tasks.maze.encode import decode
-
-        return decode(question, meanings, confidence)
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
         """bool, same shape: the floor, of which the path is a part."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 import numpy as np
 
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.mixers.grid import GridEdges
 from trmsolve.tasks.base import Prediction, Sample
 from trmsolve.tasks.maze.bfs import DIRECTIONS, NO_PARENT, backtrace, distances, find_cell, parents
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
@@ -61,6 +60,8 @@ def sample(question: np.ndarray, steps: np.ndarray, off_path: float, phase: floa
 
 def _tokens(question: np.ndarray, first: list[int], size: list[int]) -> Encoded:
     """A maze whose every token has choices that begin at these of its options, of these sizes."""
+    from trmsolve.model.mixers.grid import GridEdges  # beside its layer, and so torch
+
     height, width = question.shape
     floor = question != WALL
     index = np.full((height + 2, width + 2), -1, np.int32)
