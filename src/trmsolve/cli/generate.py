@@ -98,7 +98,8 @@ def _wanted(task: Any, **options: Any) -> dict[str, Any]:
     known = signature(task.generate).parameters
     for name in given:
         if name not in known:
-            others = [other for other in MADE if name in signature(get(other).generate).parameters]
+            generators: dict[str, Any] = {other: get(other) for other in MADE}
+            others = [other for other in MADE if name in signature(generators[other].generate).parameters]
             own = [_flag(option) for option in options if option in known]
             raise TrmsolveError(
                 f"{_flag(name)} is for {' and '.join(others)}, not for {task.name}",
