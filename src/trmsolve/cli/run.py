@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from trmsolve.distributed import ProcessGroup, get_dist_info
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.sharding import sharded_map
 from trmsolve.text_io import printable
 
@@ -97,6 +97,31 @@ def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[No
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def alarm(deadline: float | None) -> Iterator[None]:
+    """Raise DeadlineExceeded in the main thread at a time.monotonic(), for blocks that do not look at the clock.
+
+    Building a model, mostly: importing torch takes seconds. Without effect on Windows, which has no interval timer.
+    """
+    if (
+        deadline is None
+        or not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def expire(*_: Any) -> None:
+        raise DeadlineExceeded
+
+    with handling({signal.SIGALRM: expire}):
+        signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 1e-3))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _terminate(*_: Any) -> None:

@@ -29,6 +29,7 @@ from trmsolve.cli.run import (
     TERMINATED,
     TIMED_OUT,
     Terminated,
+    alarm,
     command,
     distributed,
     echo_err,
@@ -133,7 +134,8 @@ class Job:
 
     def load(self, report: Report) -> Model:
         """The model, described in the report's JSON records and, with -v, on stderr."""
-        model = load_model(self.task, self.args, self.group)
+        with alarm(self.deadline):
+            model = load_model(self.task, self.args, self.group)
         report.model_fields = model_fields(model)
         if self.args.verbose:
             log_verbosely(model)
