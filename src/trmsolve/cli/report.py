@@ -95,7 +95,8 @@ class Summary:
     """Counts of the results of a command, and the exit code they add up to."""
 
     def __init__(self) -> None:
-        self.puzzles = self.solved = self.single_pass = self.invalid = self.unchecked = 0
+        self.puzzles = self.solved = self.single_pass = self.invalid = self.answered = 0
+        self.has_rules = True
         self.started = time.monotonic()
 
     def add(self, result: Result) -> None:
@@ -104,7 +105,8 @@ class Summary:
         self.solved += result.verified
         self.single_pass += result.verified and result.single_pass
         self.invalid += bool(result.error)
-        self.unchecked += result.answered and result.unchecked
+        self.answered += result.answered
+        self.has_rules &= not result.unchecked
 
     @property
     def exit_code(self) -> int:
@@ -116,8 +118,8 @@ class Summary:
     def __str__(self) -> str:
         seconds = max(time.monotonic() - self.started, 1e-9)
         invalid = f", {self.invalid} not readable" if self.invalid else ""
-        if self.unchecked:
-            return f"{self.unchecked} of {self.puzzles} answered, not checked{invalid}; {seconds:.1f} s"
+        if not self.has_rules:
+            return f"{self.answered} of {self.puzzles} answered, not checked{invalid}; {seconds:.1f} s"
         return (
             f"{self.solved} of {self.puzzles} solved and verified ({self.single_pass} without restarts){invalid}; "
             f"{seconds:.1f} s, {self.puzzles / seconds:.1f} puzzles/s"

@@ -41,7 +41,7 @@ from trmsolve.tasks.base import (
 )
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
 from trmsolve.tasks.grid_text import Alphabet, read_grids
-from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_of
+from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_of, locating_errors
 
 if TYPE_CHECKING:
     from trmsolve.model.config import TRMConfig
@@ -315,7 +315,8 @@ class ConstraintPuzzle(Task):
         refuses.
         """
         shape = self.size if size is None else (size, size) if isinstance(size, int) else size
-        question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
+        with locating_errors(self):
+            question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
         return question, solution, Difficulty({"givens": len(self.givens(question))})
 
     def solutions(

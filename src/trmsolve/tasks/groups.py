@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 
 if TYPE_CHECKING:
+    from trmsolve.tasks.base import Task
     from trmsolve.tasks.constraints import ConstraintPuzzle
 
 
@@ -64,6 +68,20 @@ class Groups:
         return np.flatnonzero((self.of_candidate == group).any(0))
 
 
+@contextmanager
+def locating_errors(task: Task) -> Iterator[None]:
+    """Turns what goes wrong in a task's own code into a TrmsolveError with file and line; ValueError is left alone."""
+    try:
+        yield
+    except (TrmsolveError, ValueError):
+        raise
+    except Exception as error:
+        file = getattr(sys.modules.get(type(task).__module__), "__file__", None) or task.name
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        place = f"{file}:{lines[-1]}" if lines else file
+        raise TrmsolveError(f"{place}: {type(error).__name__}: {error}", "correct the task file") from error
+
+
 def count_by_group(groups: Groups, candidates: np.ndarray) -> np.ndarray:
     """int (G,): how many of these candidates each group holds."""
     return np.bincount(groups.of_candidate[:, candidates].reshape(-1), minlength=groups.num_groups + 1)[:-1]
@@ -75,10 +93,12 @@ def groups_of(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> G
     grid = np.frombuffer(cells, np.uint8).reshape(shape)
     num_values = task.num_values(grid)
     candidate_shape = (*shape, num_values)
-    allowed = np.array(task.candidates(grid), bool)
+    with locating_errors(task):
+        allowed = np.array(task.candidates(grid), bool)
     if allowed.shape != candidate_shape:
         raise TrmsolveError(f"{task.name}: candidates() gives shape {allowed.shape}, expected {candidate_shape}")
-    constraints = list(task.constraints(grid))
+    with locating_errors(task):
+        constraints = list(task.constraints(grid))
     names = tuple(constraint.kind for constraint in constraints)
     if names != task.kinds:
         raise TrmsolveError(f"{task.name}: constraints() gives the kinds {names}, the class says kinds = {task.kinds}")
