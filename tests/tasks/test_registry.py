@@ -83,6 +83,20 @@ def test_a_broken_task_file_is_named_with_line_and_reason(tmp_path, text, messag
         resolve_task(str(path))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("row, column, value = np.indices", "row, column, value = np.index", 30),
+        ("return self.remove_givens", "return self.nothing", 38),
+    ],
+)
+def test_an_error_in_the_code_of_a_task_is_named_with_file_and_line(tmp_path, old, new, line):
+    path = tmp_path / "task.py"
+    path.write_text(LATIN.replace(old, new))
+    with pytest.raises(TrmsolveError, match=rf"{path}:{line}: AttributeError"):
+        resolve_task(str(path)).generate(0, 0)
+
+
 def test_a_file_that_is_not_there():
     with pytest.raises(TrmsolveError, match=r"nowhere.py: no such task file"):
         resolve_task("nowhere.py")

@@ -14,10 +14,11 @@ from trmsolve.cli.bench_text import text
 from trmsolve.cli.inputs import records
 from trmsolve.cli.output import put, status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
+from trmsolve.cli.task_option import task_for
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
-from trmsolve.tasks import get, origin, resolve_task
-from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks import get, origin
+from trmsolve.tasks.base import Generates, Puzzle
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -88,7 +89,7 @@ def bench(
 
     Every figure is a median with the smallest and the largest of --repeat measurements.
     """
-    the_task = resolve_task(task)
+    the_task = task_for(task, checkpoint)
     task = the_task.name
     if task == "arc":
         raise TrmsolveError(
@@ -144,6 +145,8 @@ def bench(
 
 def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
     """The first of the files, or of the generator: always the same ones."""
+    if not files and not isinstance(task, Generates):
+        raise TrmsolveError(f"{task.name} has no generator", "name a file of puzzles")
     if not files:
         return [Puzzle(task.generate(SEED, index)[0]) for index in range(number)]
     from trmsolve.inference.evaluate import split_records

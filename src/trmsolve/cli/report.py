@@ -300,7 +300,7 @@ class Summary:
     def __init__(self, few_shot: bool = False) -> None:
         self.few_shot = few_shot
         self.records = self.solved = self.single_pass = self.invalid = self.unknown = self.reproduced = 0
-        self.unchecked = 0  # answers of a task without rules
+        self.answered, self.has_rules = 0, True  # has_rules: answers can be checked
         self.expected: int | None = None  # records of the whole input, where this is known
         self.started = time.monotonic()
 
@@ -316,7 +316,8 @@ class Summary:
         else:
             self.solved += result.verified
             self.single_pass += result.verified and result.single_pass
-            self.unchecked += result.answered and result.unchecked
+            self.answered += result.answered
+            self.has_rules &= not result.unchecked
 
     @property
     def exit_code(self) -> int:
@@ -337,8 +338,8 @@ class Summary:
         seconds = max(time.monotonic() - self.started, 1e-9)
         if not self.few_shot:
             invalid = f", {self.invalid} not readable" if self.invalid else ""
-            if self.unchecked:
-                return f"{self.unchecked} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
+            if not self.has_rules:
+                return f"{self.answered} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
             return (
                 f"{self.solved} of {self.records} solved and verified ({self.single_pass} without restarts){invalid}; "
                 f"{seconds:.1f} s, {self.records / seconds:.1f} puzzles/s"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from trmsolve.tasks.constraints import Groups
+    from trmsolve.tasks.groups import Groups
 
 
 class Masks(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import origin
 from trmsolve.tasks.base import Generates, InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.constraints import ConstraintPuzzle
+from trmsolve.tasks.groups import locating_errors
 from trmsolve.text_io import Line
 
 MAX_COUNTED = 10  # puzzles whose solutions are counted, which can take long
@@ -32,18 +32,16 @@ def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
     several = 0
     for index in range(number):
         try:
-            question, solution, _ = task.generate(seed, index)
-            for problem in _contradictions(task, question, solution):
-                text = task.format_line(question)
-                raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
-            if isinstance(task, ConstraintPuzzle) and index < MAX_COUNTED:
-                several += len(task.solutions(question, 2)) > 1
-        except TrmsolveError:
-            raise
-        except Exception as error:
-            raise TrmsolveError(
-                f"{_place(task, error)}: {type(error).__name__}: {error}", f"while puzzle {index} was tried"
-            ) from error
+            with locating_errors(task):
+                question, solution, _ = task.generate(seed, index)
+                problem = next(_contradictions(task, question, solution), None)
+                if isinstance(task, ConstraintPuzzle) and index < MAX_COUNTED and problem is None:
+                    several += len(task.solutions(question, 2)) > 1
+        except ValueError as error:
+            raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {error}", "correct the task file") from error
+        if problem is not None:
+            text = task.format_line(question)
+            raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
     return Report(number, several)
 
 
@@ -83,10 +81,3 @@ def _unconstrained(task: ConstraintPuzzle, question: np.ndarray) -> Iterator[str
     for kind, first, end in zip(task.kinds, groups.first[1:-1], groups.first[2:], strict=True):
         if first == end and task.kinds.count(kind) == 1:
             yield f"the constraint '{kind}' names no candidate"
-
-
-def _place(task: Task, error: Exception) -> str:
-    """File and line in the task's own code that an error comes from."""
-    file = origin(task.name)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f"{file}:{lines[-1]}" if lines else file

@@ -12,7 +12,7 @@ from trmsolve.tasks.constraints import Constraint, ConstraintPuzzle, ExactlyOne
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.tasks.sudoku.rules import BOX, box_of, check, is_solution
+from trmsolve.tasks.sudoku.rules import BOX, box_of, check, conflicts, is_solution
 from trmsolve.tasks.sudoku.write import CSV_HEADER, format_grid, format_line, write
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Sudoku(ConstraintPuzzle):
 
     def infeasible_reason(self, question: np.ndarray) -> str:
         """Why encode() gives None."""
-        return "the givens leave some cell or unit without a digit"
+        broken = conflicts(question)
+        return broken[0].message if broken else "the givens leave some cell or unit without a digit"
 
     def ambiguity_reason(self, question: np.ndarray) -> str:
         """For fewer givens than any 9x9 grid with one solution has (arXiv 1201.0749)."""
