@@ -39,6 +39,8 @@ class Puzzle:
     source: str = ""  # "file:line" of its first line
     style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
     solution: np.ndarray | None = None  # the answer that came with it; used by eval, never by solving
+    layout: str = ""  # how it was written, in words, as `trmsolve read` shows it
+    warnings: tuple[str, ...] = ()  # what was left out or assumed in reading it
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Writes mazes: as a grid, on a line, as a row of a table. read.py reads all of them back.
 
 Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
-any terminal, and the same for everyone who reads on. A program that understands one answer understands all.
+any terminal, and the same for everyone who reads on. A program that understands one answer understands all. Only where
+spaces at the same places of all rows could be taken for indentation or separators, floor is written as `.`.
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
 def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
-        return "\n".join(_rows(grid))
+        rows = _rows(grid)
+        gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
+        if all(row[0] == " " for row in rows) or (len(gaps) == 1 and gaps != {()}):
+            rows = [row.replace(" ", ".") for row in rows]
+        return "\n".join(rows)
     if style == "line":
         return format_line(grid)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 
 def format_line(grid: np.ndarray) -> str:
-    """A question or an answer, uint8 (height, width), on one line; `/` between the rows unless it is square."""
-    height, width = grid.shape
-    return ("" if height == width else "/").join(_rows(grid))
+    """A question or an answer, uint8 (height, width), on one line, `/` between the rows."""
+    return "/".join(_rows(grid))
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:
