@@ -27,9 +27,10 @@ from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
+from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.maze.wall_lines import from_lines, is_box_drawing, may_be_lines
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.layout import Matrix, layouts
+from trmsolve.tasks.reading.layout import Matrix, is_sequence, layouts
 from trmsolve.tasks.reading.reader import Reader, Record
 from trmsolve.text_io import LINE_LIMIT
 
@@ -150,6 +151,9 @@ class MazeReader(Reader):
 
     def _are_mazes(self) -> bool:
         """Whether each open row is a maze by itself: one of them can be, and together they have too many S or G."""
+        starts = "".join(row.text.split()[0][:1] for row in self.rows if row.text.split() and not _is_prose(row.text))
+        if "ABCDEFGHIJKLMNOPQRSTUVWXYZ".startswith(starts.upper()):
+            return False  # labels
         marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
         return len(marked) > 1 and any(_ends(text) == (1, 1) and isqrt(len(text)) ** 2 == len(text) for text in marked)
 
@@ -278,31 +282,66 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
     return maze, name
 
 
-def _layouts(rows: Sequence[str]) -> Iterator[tuple[Sequence[Sequence[str]], str]]:
-    """Every regular layout of the rows, plain ones first."""
+def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequence[Sequence[str]], str]]:
+    """Every regular layout of the rows, plain ones first. labels: whether some rows and columns may be labels."""
     floors = {mark for row in rows for mark in row if VALUES.get(mark) == FLOOR or mark == "_"}
     separated = [
         layout
         for layout in layouts(rows)
-        if (not layout.is_unglued or "label" in layout.name) and len(layout.cells[0]) >= SMALLEST
+        if not layout.name.startswith("by position")
+        and (labels or "label" not in layout.name)
+        and (not layout.is_unglued or "label" in layout.name)
+        and len(layout.cells[0]) >= SMALLEST
     ]
     spaced = any("spaces" in layout.name for layout in separated) and _same_gaps(rows)
     marked = any(2 * sum(mark in row for row in rows) >= len(rows) for mark in "\t,;")
     if not (spaced and floors - {" "}) and not marked:
-        dedented = _dedented(rows)
-        if dedented == list(rows) or floors == {" "}:
-            yield rows, ""
-        if dedented != list(rows) and (floors != {" "} or " " not in _border(dedented) or spaced):
-            yield dedented, "indented"
-        elif dedented != list(rows):
-            yield dedented, "indented, or a first column of floor"
+        yield from _without_margins(rows, floors)
+    for step in (2, 3) if floors <= {" "} else ():
+        if is_spread(rows, step):
+            width = max(len(row.rstrip()) for row in rows)
+            yield [row.ljust(width)[::step] for row in _dedented(rows)], f"a cell in every {step} columns"
+    if labels and (rest := _without_row_labels(rows)) is not None:
+        yield from ((cells, f"row labels, {name}") for cells, name in _layouts(rest, labels=False))
     for layout in separated:
         if "spaces" not in layout.name or spaced or "label" in layout.name:
             yield [[_tidy(cell) for cell in row] for row in layout.cells], layout.name
 
 
+def _without_margins(rows: Sequence[str], floors: set[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Rows with and without the spaces that all of them begin or end with; without, where a border of walls or another
+    mark for floor says that those are no floor.
+    """
+    left = _dedented(rows)
+    if left and len({len(row) for row in rows}) == 1:
+        margin = min(len(row) - len(row.rstrip()) for row in rows)
+        right, both = [[row[: len(row) - margin] for row in some] for some in (rows, left)]
+    else:
+        right, both = list(rows), left
+    if floors != {" "} or " " not in _border(both):
+        yield both, "" if both == list(rows) else "indented"
+        return
+    yield rows, ""
+    yield left, "without the spaces on the left"
+    yield right, "without the spaces on the right"
+    yield both, "without the spaces around it"
+
+
 def _border(rows: Sequence[str]) -> set[str]:
-    return {*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)}
+    return {*rows[0], *rows[-1], *(row[:1] for row in rows), *(row[-1:] for row in rows)}
+
+
+def _without_row_labels(rows: Sequence[str]) -> list[str] | None:
+    """The rows behind labels that number them, and below a row of labels if there is one; None without labels."""
+    words = [(row.split() or [""])[0] for row in rows]
+    for top in (0, 1):
+        if is_sequence(words[top:]):
+            ends = [row.index(word) + len(word) + 1 for row, word in zip(rows[top:], words[top:], strict=True)]
+            head = rows[0][max(ends) :] if top else ""
+            numbered = not top or is_sequence(list(head)) or is_sequence(rows[0].split())
+            if numbered and len(set(ends)) == 1:
+                return [row[ends[0] :] for row in rows[top:]]
+    return None
 
 
 def _same_gaps(rows: Sequence[str]) -> bool:

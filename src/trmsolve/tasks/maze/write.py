@@ -7,6 +7,8 @@ spaces at the same places of all rows could be taken for indentation or separato
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
@@ -33,8 +35,7 @@ def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
         rows = _rows(grid)
-        gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
-        if all(row[0] == " " for row in rows) or (len(gaps) == 1 and gaps != {()}):
+        if is_ambiguous(rows):
             rows = [row.replace(" ", ".") for row in rows]
         return "\n".join(rows)
     if style == "line":
@@ -45,6 +46,21 @@ def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
 def format_line(grid: np.ndarray) -> str:
     """A question or an answer, uint8 (height, width), on one line, `/` between the rows."""
     return "/".join(_rows(grid))
+
+
+def is_ambiguous(rows: Sequence[str]) -> bool:
+    """Whether spaces of a written maze could be indentation or separators, so that it would be another one."""
+    gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
+    same_gaps = len(gaps) == 1 and gaps != {()}
+    margin = all(row[0] == " " for row in rows) or all(row[-1] == " " for row in rows)
+    return margin or same_gaps or is_spread(rows, 2) or is_spread(rows, 3)
+
+
+def is_spread(rows: Sequence[str], step: int) -> bool:
+    """Whether all marks stand in every `step`-th column, as where spaces separate cells of which some are spaces."""
+    indent = min((len(row) - len(row.lstrip()) for row in rows if row.strip()), default=0)
+    marks = {at - indent for row in rows for at, mark in enumerate(row) if mark != " "}
+    return all(at % step == 0 for at in marks) and max(marks, default=0) >= 2 * step
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:

@@ -93,6 +93,8 @@ def _matrices(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     """Rows cut into texts in every way that their marks allow. Rows of a matrix may still differ in length."""
     for mark, name in SEPARATORS.items():
         if 2 * sum(mark in row for row in rows) >= len(rows):
+            if not all(mark in row or row.strip() for row in rows):
+                return
             yield from _fields([[field.strip() for field in row.split(mark)] for row in rows], f"separated by {name}")
             return
     bars = [row for row in rows if "|" in row]
@@ -113,28 +115,28 @@ def _fields(fields: Matrix, name: str) -> Iterator[tuple[Matrix, str]]:
 
 
 def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
-    segments = []
-    for row in rows:
-        parts = row.strip().split("|") if "|" in row else [row]
-        segments.append(parts[parts[0].strip() == "" and len(parts) > 1 : len(parts) - (parts[-1].strip() == "")])
-    if all(len(segment.split()) <= 1 for row in segments for segment in row):
-        cells = [[segment.strip() for segment in row] for row in segments]
-        if "|" not in rows[0]:  # labels above the frame
-            cells[0] = rows[0].split()
-        yield cells, "in cells between bars"
-    yield from _in_boxes(rows, segments)
+    indent = min((len(row) - len(row.lstrip()) for row in rows if "|" in row), default=0)
+    parts = [row[indent:].rstrip().split("|") if "|" in row else [row] for row in rows]
+    barred = [row for row in parts if len(row) > 1]
+    framed = all(row[0] == "" for row in barred)  # otherwise an empty first part may be a cell
+    left = [1] if framed else [0, 1] if all(row[0].isspace() for row in barred) else [0]
+    right = [1] if framed else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
+    for first in left:
+        for last in right:
+            segments = [row if len(row) == 1 else row[first : len(row) - (last and not row[-1].strip())] for row in parts]
+            if all(len(segment.split()) <= 1 for row in segments[1:] for segment in row):
+                cells = [[segment.strip() for segment in row] for row in segments]
+                if "|" not in rows[0]:  # labels above the frame
+                    cells[0] = rows[0].split()
+                yield cells, "in cells between bars"
+            yield from _in_boxes(segments)
 
 
-def _in_boxes(rows: list[str], segments: Matrix) -> Iterator[tuple[Matrix, str]]:
+def _in_boxes(segments: Matrix) -> Iterator[tuple[Matrix, str]]:
     """Bars between boxes, and blanks written as spaces: each cell is known by its place within its box."""
-    if not all("|" in row for row in rows):
-        return
     counts = {len(row) for row in segments}
     if len(counts) != 1 or max(counts) < 2:
         return
-    framed = all(row.strip().startswith("|") and row.strip().endswith("|") for row in rows)
-    if not framed and any(row[0].isspace() or row[-1].isspace() for row in rows):
-        segments = [row.split("|") for row in rows]
     span = max(len(segment) for row in segments for segment in row)
     for width in range(2, 7):
         for start, step, needed in ((0, 1, width), (0, 2, 2 * width - 1), (1, 2, 2 * width + 1), (1, 3, 3 * width)):

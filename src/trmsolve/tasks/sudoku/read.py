@@ -63,6 +63,7 @@ class SudokuReader(Reader):
         self.lead: list[Row] = []  # a line of spaces or a bare number that may be the first row of a grid
         self.skipping = False  # inside a section that holds no puzzle
         self.after_line = 0  # cells of the line puzzle just before, 0 after anything else
+        self.after_row = False  # of a table
 
     # -- text ---------------------------------------------------------------------------------------------------
     def feed(self, line: Line) -> Iterator[Record]:
@@ -82,6 +83,7 @@ class SudokuReader(Reader):
             yield from self._close()
             yield self.bad(line, f"a line of more than {LINE_LIMIT:,} characters; {LENGTHS}")
             return
+        after_row, self.after_row = self.after_row, False
         text = plain(line.text)
         lexed = lex(text)
         if lexed.kind is Kind.SECTION:
@@ -106,7 +108,7 @@ class SudokuReader(Reader):
             self.lead = [Row(line, text, lexed)] if lexed.kind is not Kind.TITLE else []
         elif lexed.kind is Kind.PROSE:
             yield from self._close()
-            if self.after_line:
+            if self.after_line or after_row:
                 yield self.no_puzzle(line)
             self.note(line)
         elif lexed.kind is not Kind.COMMENT:
@@ -156,7 +158,7 @@ class SudokuReader(Reader):
         return drawn.question if drawn.question.shape == question.shape and drawn.question.all() else None
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
-        self.after_line = SIDE.get(len(question), 81)
+        self.after_row = True
         if "\n" in line.text:
             return super().from_fields(line, question, answer)
         try:
@@ -236,6 +238,8 @@ class SudokuReader(Reader):
             self.grid = GridBuilder(rows[gap:])
         if self.grid is None:
             self.grid = GridBuilder([one for one in self.lead if one.is_blank])
+        if row.lexed.dashes and len(self.grid.rows) == 1 and is_alignment_row(row.text):
+            self.grid.after_head = True
         self.grid.all.append(row)
         self.after_line = 0
         yield from self._when_complete()
@@ -250,7 +254,10 @@ class SudokuReader(Reader):
         elif grid.may_have_labels:
             if len(grid.rows) > 2 * max(BOX) + 2:
                 yield from self._close()
-        elif grid.readings() or (grid.has_regular_rows and not any(row.is_blank for row in grid.all)):
+        elif readings := grid.readings():
+            if readings[0].side >= 9 or "spaces for blanks" not in readings[0].layout:  # else more rows may follow
+                yield from self._close()
+        elif grid.has_regular_rows and not any(row.is_blank for row in grid.all):
             yield from self._close()
 
     def _is_small_line(self, row: Row) -> bool:
