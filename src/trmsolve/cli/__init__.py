@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, solve, train
+from trmsolve.cli import arc, bench, checkpoints, doctor, evaluate, generate, read, solve, train
 
 app = typer.Typer(
     name="trmsolve",
@@ -44,6 +44,7 @@ app.command("arc", short_help="Adapt to ARC tasks, answer each twice.")(arc.arc)
 app.command("train", short_help="Train a model, or resume a run.")(train.train)
 app.command("eval", short_help="Measure a checkpoint on a file.")(evaluate.evaluate)
 app.command("generate", short_help="Make puzzles.")(generate.generate)
+app.command("read", short_help="Show what is understood of a file.")(read.read)
 app.add_typer(checkpoints.app, name="checkpoints", short_help="List, describe, fetch checkpoints.")
 app.command("bench", short_help="Measure the speed.")(bench.bench)
 app.command("doctor", short_help="Check this installation.")(doctor.doctor)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
+from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.prefetch import Prefetcher
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
@@ -24,16 +25,22 @@ def piped() -> bool:
         return False
 
 
-def records(task: Task, files: Sequence[str], limit: int | None = None) -> Iterator[Record]:
-    """The puzzles of all files. A file that cannot be read is an invalid record of its own."""
-    return islice(chain.from_iterable(_of(task, file) for file in files), limit)
+def records(task: Task, files: Sequence[str], limit: int | None = None, warn: bool = True) -> Iterator[Record]:
+    """The puzzles of all files. A file that cannot be read is an invalid record of its own.
+
+    warn: print on stderr what was left out or assumed in reading a puzzle.
+    """
+    return islice(chain.from_iterable(_of(task, file, warn) for file in files), limit)
 
 
-def _of(task: Task, file: str) -> Iterator[Record]:
+def _of(task: Task, file: str, warn: bool) -> Iterator[Record]:
     name, is_empty = source_name(file), True
     try:
         for record in task.read(open_lines(file), name):
             is_empty = False
+            if warn and isinstance(record, Puzzle):
+                for warning in record.warnings:
+                    echo_err(f"{record.source}: {warning}")
             yield record
         if is_empty:
             yield InvalidPuzzle(name, "holds no puzzle", "")

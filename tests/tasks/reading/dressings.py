@@ -29,7 +29,8 @@ def labels(kind: str, count: int) -> list[str]:
     """Labels 1 to count, or 0 to count - 1, or A to ...; in the form of `kind`."""
     if kind in ("A", "a"):
         return [chr(ord(kind) + at) for at in range(count)]
-    return [kind.replace("1", str(at + 1)).replace("0", str(at)) for at in range(count)]
+    first = int("1" in kind)
+    return [kind.replace(str(first), str(first + at)) for at in range(count)]
 
 
 def dressed_sudoku(rng: np.random.Generator) -> tuple[np.ndarray, str]:
@@ -161,7 +162,7 @@ def dressed_maze(rng: np.random.Generator) -> tuple[np.ndarray, str]:
     if rng.random() < 0.1:
         lines = [line + "  " for line in lines]
     if rng.random() < 0.1:
-        lines = [line.rstrip() for line in lines]
+        lines = [line.rstrip() for line in lines] if all(map(str.strip, lines)) else lines  # else a row is lost
     if rng.random() < 0.1:
         lines = [f'"{line}",' if line else line for line in lines]
     if rng.random() < 0.2:

@@ -25,7 +25,7 @@ import numpy as np
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL
+from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, OTHER_WALLS, SMALLEST, START, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.maze.wall_lines import from_lines, is_box_drawing, may_be_lines
@@ -35,6 +35,8 @@ from trmsolve.tasks.reading.reader import Reader, Record
 from trmsolve.text_io import LINE_LIMIT
 
 WIDEST_ROW = 4 * LARGEST + 8  # characters of a row with separators or walls between its cells
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _SIZE = re.compile(r"\D{0,20}(\d{1,4})\D{1,10}(\d{1,4})\D{0,10}|\d{1,6}")
@@ -111,7 +113,9 @@ class MazeReader(Reader):
         """Whether a line without ink belongs to the maze above it."""
         if self.skipping:
             return bool(text)
-        return bool(self.rows) and set(text) == {" "} and len(text) == len(self.rows[0].text)
+        first = self.rows[0].text if self.rows else ""
+        by_tabs = bool(first) and set(text) <= {" ", "\t"} and text.count("\t") == first.count("\t") > 0
+        return by_tabs or (bool(first) and set(text) == {" "} and len(text) == len(first))
 
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
@@ -152,7 +156,7 @@ class MazeReader(Reader):
     def _are_mazes(self) -> bool:
         """Whether each open row is a maze by itself: one of them can be, and together they have too many S or G."""
         starts = "".join(row.text.split()[0][:1] for row in self.rows if row.text.split() and not _is_prose(row.text))
-        if "ABCDEFGHIJKLMNOPQRSTUVWXYZ".startswith(starts.upper()):
+        if any(start and ALPHABET.startswith(start.upper()) for start in (starts, starts[1:])):
             return False  # labels
         marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
         return len(marked) > 1 and any(_ends(text) == (1, 1) and isqrt(len(text)) ** 2 == len(text) for text in marked)
@@ -292,15 +296,19 @@ def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequenc
         and (labels or "label" not in layout.name)
         and (not layout.is_unglued or "label" in layout.name)
         and len(layout.cells[0]) >= SMALLEST
+        and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t" if mark in rows[-1])
     ]
     spaced = any("spaces" in layout.name for layout in separated) and _same_gaps(rows)
     marked = any(2 * sum(mark in row for row in rows) >= len(rows) for mark in "\t,;")
     if not (spaced and floors - {" "}) and not marked:
         yield from _without_margins(rows, floors)
-    for step in (2, 3) if floors <= {" "} else ():
+    is_block = len({len(row) for row in rows}) == 1
+    for step in (2, 3) if floors <= {" "} and is_block else ():
         if is_spread(rows, step):
-            width = max(len(row.rstrip()) for row in rows)
-            yield [row.ljust(width)[::step] for row in _dedented(rows)], f"a cell in every {step} columns"
+            offset = next(at for row in rows for at, mark in enumerate(row) if mark != " ") % step
+            spread = [row[offset::step] for row in rows]
+            for cells, name in _without_margins(spread, floors):
+                yield cells, ", ".join(filter(None, (f"a cell in every {step} columns", name)))
     if labels and (rest := _without_row_labels(rows)) is not None:
         yield from ((cells, f"row labels, {name}") for cells, name in _layouts(rest, labels=False))
     for layout in separated:
@@ -312,19 +320,18 @@ def _without_margins(rows: Sequence[str], floors: set[str]) -> Iterator[tuple[Se
     """Rows with and without the spaces that all of them begin or end with; without, where a border of walls or another
     mark for floor says that those are no floor.
     """
-    left = _dedented(rows)
-    if left and len({len(row) for row in rows}) == 1:
-        margin = min(len(row) - len(row.rstrip()) for row in rows)
-        right, both = [[row[: len(row) - margin] for row in some] for some in (rows, left)]
-    else:
-        right, both = list(rows), left
+    both = _dedented(rows)
+    is_block = len({len(row) for row in rows}) == 1
+    margin = min(len(row) - len(row.rstrip()) for row in rows) if is_block else 0
+    both = [row[: len(row) - margin] for row in both]
     if floors != {" "} or " " not in _border(both):
         yield both, "" if both == list(rows) else "indented"
         return
     yield rows, ""
-    yield left, "without the spaces on the left"
-    yield right, "without the spaces on the right"
-    yield both, "without the spaces around it"
+    if all(row[:1] == " " for row in rows):
+        yield [row[1:] for row in rows], "indented"
+    if margin:
+        yield [row[:-1] for row in rows], "with spaces behind the rows"
 
 
 def _border(rows: Sequence[str]) -> set[str]:
@@ -380,7 +387,7 @@ def _unframed(rows: Sequence[str]) -> list[str] | None:
     if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):
         return None
     rest = [row[1:-1] for row in inner[1:-1]]
-    walls = any(mark in row for row in rest for mark in FORMS[WALL])
+    walls = any(mark in row for row in rest for mark in (*FORMS[WALL], *''.join(OTHER_WALLS)))
     return rest if walls and not any(map(is_box_drawing, rest)) else None
 
 

@@ -58,9 +58,8 @@ def is_ambiguous(rows: Sequence[str]) -> bool:
 
 def is_spread(rows: Sequence[str], step: int) -> bool:
     """Whether all marks stand in every `step`-th column, as where spaces separate cells of which some are spaces."""
-    indent = min((len(row) - len(row.lstrip()) for row in rows if row.strip()), default=0)
-    marks = {at - indent for row in rows for at, mark in enumerate(row) if mark != " "}
-    return all(at % step == 0 for at in marks) and max(marks, default=0) >= 2 * step
+    places = {at % step for row in rows for at, mark in enumerate(row) if mark != " "}
+    return len(places) == 1 and max(map(len, rows)) > 2 * step
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:

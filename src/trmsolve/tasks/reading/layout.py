@@ -119,7 +119,8 @@ def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     parts = [row[indent:].rstrip().split("|") if "|" in row else [row] for row in rows]
     barred = [row for row in parts if len(row) > 1]
     framed = all(row[0] == "" for row in barred)  # otherwise an empty first part may be a cell
-    left = [1] if framed else [0, 1] if all(row[0].isspace() for row in barred) else [0]
+    closed = all(row.endswith("|") for row in rows if "|" in row)
+    left = [1] if framed and (closed or not indent) else [0, 1] if framed or all(row[0].isspace() for row in barred) else [0]
     right = [1] if framed else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
     for first in left:
         for last in right:

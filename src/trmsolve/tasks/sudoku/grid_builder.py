@@ -124,7 +124,10 @@ class GridBuilder:
             labels = any(row.may_be_labels for row in (rows[0], rows[-1])) or self.after_head
             if not any(len(rows) - side in range(1 + MOST_LABELS * labels) for side in BOX):
                 continue
+            named = any(row.lexed.kind is Kind.LABELS for row in (rows[0], rows[-1]))
             for layout in layouts([row.text for row in rows], self.after_head):
+                if named and len(layout.cells) == len(rows):
+                    continue
                 if (reading := _reading(layout)) is not None:
                     grids.setdefault(reading.values, reading)
         lawful = [one for one in grids.values() if not conflicts(np.reshape(one.values, (one.side, one.side)))]

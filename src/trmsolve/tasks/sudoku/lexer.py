@@ -82,9 +82,9 @@ def lex(text: str) -> Lexed:
         return Lexed(Kind.CELLS, candidates)
     cells = split_cells(body)
     if _FIELDS.fullmatch(body):
-        separated = _separated(body)
-        if len(separated) in COUNTS or len(cells) not in COUNTS:
-            cells = separated if all(cell_value(cell) is not None for cell in separated) else cells
+        parts = separated(body)
+        if len(parts) in COUNTS or len(cells) not in COUNTS:
+            cells = parts if all(cell_value(cell) is not None for cell in parts) else cells
     foreign = first_foreign(text, cells)
     if foreign and (row := row_cells(body)):
         return Lexed(Kind.CELLS, row)
@@ -174,7 +174,7 @@ def split_cells(body: str) -> tuple[str, ...]:
 
 def row_cells(body: str) -> tuple[str, ...]:
     """The cells of a row with words for blanks, candidates or a label; () when it is none."""
-    parts = _separated(body)
+    parts = separated(body)
     if len(parts) == 1 and len(parts[0]) in BOX and cell_values(parts[0], len(parts[0])) is not None:
         return tuple(parts[0])
     if len(parts) > 1 and _ROW_LABEL.fullmatch(parts[0]):
@@ -194,7 +194,8 @@ def _candidate_row(body: str) -> tuple[str, ...]:
     return tuple(parts) if rising else ()
 
 
-def _separated(body: str) -> tuple[str, ...]:
+def separated(body: str) -> tuple[str, ...]:
+    """The texts of a line between its commas, semicolons or tabs, or else between spaces and bars."""
     body = body.translate(_UNQUOTE)
     for mark in ",;\t":
         if mark in body:

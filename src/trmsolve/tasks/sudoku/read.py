@@ -27,7 +27,7 @@ from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
-from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, is_whole, lex, wholes
+from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, wholes
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
 from trmsolve.tasks.text import describe
@@ -227,7 +227,8 @@ class SudokuReader(Reader):
         if self.grid is None and self.after_line and width not in BOX and row.lexed.kind is not Kind.LABELS:
             yield self.bad(row.line, f"{width} characters; {LENGTHS}")
             return
-        if width == 16 and not row.lexed.dashes and self._is_small_line(row):
+        labelled = len(separated(row.text)) == width + 1
+        if width == 16 and not labelled and not row.lexed.dashes and self._is_small_line(row):
             yield from self._close()
             self.after_line = 16
             yield self._whole(row.line, row.lexed)
