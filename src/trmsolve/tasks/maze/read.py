@@ -82,7 +82,7 @@ class MazeReader(Reader):
             return
         yield from self._close()
         self._begin_block()
-        if set(line.text) == {" "} and len(line.text) <= LARGEST:
+        if line.text and set(line.text) <= {" ", "\t"} and len(line.text) <= WIDEST_ROW:
             self.rows.append(line)  # it may be the first row of the next maze
 
     def header(self, text: str) -> tables.Table | None:
@@ -113,9 +113,9 @@ class MazeReader(Reader):
         """Whether a line without ink belongs to the maze above it."""
         if self.skipping:
             return bool(text)
-        first = self.rows[0].text if self.rows else ""
-        by_tabs = bool(first) and set(text) <= {" ", "\t"} and text.count("\t") == first.count("\t") > 0
-        return by_tabs or (bool(first) and set(text) == {" "} and len(text) == len(first))
+        above = self.rows[-1].text if self.rows else ""
+        by_tabs = bool(above) and set(text) <= {" ", "\t"} and text.count("\t") == above.count("\t") > 0
+        return by_tabs or (bool(above) and set(text) == {" "} and len(text) == len(above))
 
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
@@ -296,7 +296,7 @@ def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequenc
         and (labels or "label" not in layout.name)
         and (not layout.is_unglued or "label" in layout.name)
         and len(layout.cells[0]) >= SMALLEST
-        and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t" if mark in rows[-1])
+        and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t")
     ]
     spaced = any("spaces" in layout.name for layout in separated) and _same_gaps(rows)
     marked = any(2 * sum(mark in row for row in rows) >= len(rows) for mark in "\t,;")

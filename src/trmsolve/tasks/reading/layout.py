@@ -116,6 +116,8 @@ def _fields(fields: Matrix, name: str) -> Iterator[tuple[Matrix, str]]:
 
 def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     indent = min((len(row) - len(row.lstrip()) for row in rows if "|" in row), default=0)
+    if any(row[indent] != "|" for row in rows if "|" in row):
+        indent = 0  # no frame, so that spaces may be cells
     parts = [row[indent:].rstrip().split("|") if "|" in row else [row] for row in rows]
     barred = [row for row in parts if len(row) > 1]
     framed = all(row[0] == "" for row in barred)  # otherwise an empty first part may be a cell

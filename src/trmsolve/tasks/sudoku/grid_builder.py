@@ -10,7 +10,7 @@ import numpy as np
 
 from trmsolve.tasks.base import Line
 from trmsolve.tasks.reading.layout import VERTICAL, Layout, is_sequence, layouts, unbracketed
-from trmsolve.tasks.sudoku.lexer import Kind, Lexed
+from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_values, value
 
@@ -37,6 +37,8 @@ class Row(NamedTuple):
     @property
     def small(self) -> bool:
         """Whether a 4x4 puzzle on one line could hold all of this."""
+        if len(separated(self.text)) not in (1, 4, 16):  # labels
+            return False
         return not self.barred and all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
 
     @property
@@ -77,7 +79,8 @@ class GridBuilder:
         """Without the lines of dashes that are frames: all of them, unless the grid writes all its blanks as dashes."""
         inked = [row for row in self.all if not row.is_blank]
         plain = [row for row in inked if not row.lexed.dashes]
-        blanks = {cell for row in plain for cell in row.lexed.cells if value(cell) == 0}
+        inner = plain[1:] if plain and plain[0].may_be_labels else plain
+        blanks = {cell for row in inner for cell in row.lexed.cells if value(cell) == 0}
         return inked if not plain or blanks == {"-"} else plain
 
     @property

@@ -241,6 +241,8 @@ class SudokuReader(Reader):
             self.grid = GridBuilder([one for one in self.lead if one.is_blank])
         if row.lexed.dashes and len(self.grid.rows) == 1 and is_alignment_row(row.text):
             self.grid.after_head = True
+            if " " in self.grid.rows[0].text.strip() and " " not in row.text.strip():
+                return  # |-|-| below | 1 | 2 |
         self.grid.all.append(row)
         self.after_line = 0
         yield from self._when_complete()
