@@ -117,7 +117,7 @@ class Literal(Collector):
         body = line.text[self.start :] if self.depth == 0 else line.text
         if self.depth and not self.is_list and line.text.startswith('{"') and self.lines[0].text.startswith('{"'):
             first = self.lines[0]  # JSON Lines: the line before was cut off
-            self.lines, self.text, self.depth = [line], "", 0
+            self.lines, self.text, self.depth, self.first = [line], "", 0, None
             yield Value(first, damage="is no complete JSON")
         self.start, begin = 0, 0
         self.first = self.first or line

@@ -25,7 +25,7 @@ _SYMBOLS |= {0x2460 + digit - 1: str(digit) for digit in range(1, 10)}
 _QUOTE = re.compile(r"\s{0,3}>\s?")  # a quotation in markdown or mail
 _ROW_IN_BRACKETS = re.compile(r"""\s*[\[({\s]*[\[({"'](?P<cells>[^\[\](){}"']*)["')\]}][\])}\s]*[,;]?\s*""")
 _BRACKETS = str.maketrans(dict.fromkeys("[](){}\"'"))
-_SIDE_PANEL = re.compile(r"(?P<grid>\s*[│║┃|+┌├└╔╠╚┏┣┗].*[│║┃|+┐┤┘╗╣╝┓┫┛])\s{2,}[^\s│║┃|+┌-╿][^│║┃|]*")
+_SIDE_PANEL = re.compile(r"(?P<grid>\s*[│║┃|+┌├└╔╠╚┏┣┗].*[│║┃|+┐┤┘╗╣╝┓┫┛])\s{2,}(?=.*[A-Za-z]{3})[^\s│║┃|+┌-╿][^│║┃|]*")
 _LABEL = re.compile(r"(?:r|c|row|col|column)?[ _-]?(?P<number>\d{1,3}|[a-z])[.:)]?", re.IGNORECASE)
 _RULE_CELL = re.compile(r"\s*:?-+:?\s*")
 
@@ -121,9 +121,8 @@ def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     parts = [row[indent:].rstrip().split("|") if "|" in row else [row] for row in rows]
     barred = [row for row in parts if len(row) > 1]
     framed = all(row[0] == "" for row in barred)  # otherwise an empty first part may be a cell
-    closed = all(row.endswith("|") for row in rows if "|" in row)
-    left = [1] if framed and (closed or not indent) else [0, 1] if framed or all(row[0].isspace() for row in barred) else [0]
-    right = [1] if framed else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
+    left = [1] if framed and not indent else [0, 1] if framed or all(row[0].isspace() for row in barred) else [0]
+    right = [1] if framed and not indent else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
     for first in left:
         for last in right:
             segments = [row if len(row) == 1 else row[first : len(row) - (last and not row[-1].strip())] for row in parts]
@@ -161,16 +160,15 @@ def _by_position(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
         return
     width, full = max(map(len, inked)), max(map(len, rows))
     indent = min(len(row) - len(row.lstrip()) for row in inked if row)
-    for step in (1, 2):
+    is_block = len({len(row) for row in rows}) == 1
+    for step in (1, 2, 3):
         needed = (height - 1) * step + 1
-        if width > needed + indent or (step == 2 and width <= height):
+        offset = full - needed if is_block else indent  # each space is a blank, a separator or indentation
+        if not 0 <= offset <= indent or width > offset + needed or (not is_block and width < offset + needed):
             continue
-        offsets = [0] if full == needed else range(max(0, width - needed), indent + 1)
-        for offset in offsets:
-            cells = [row.ljust(offset + needed)[offset::step][:height] for row in inked]
-            if all("".join(line.split()) == "".join(row.split()) for line, row in zip(cells, inked, strict=True)):
-                at = f", from column {offset + 1}" if len(offsets) > 1 else ""
-                yield [[mark.strip() for mark in line] for line in cells], f"by position, spaces for blanks{at}"
+        cells = [row.ljust(offset + needed)[offset::step][:height] for row in inked]
+        if all("".join(line.split()) == "".join(row.split()) for line, row in zip(cells, inked, strict=True)):
+            yield [[mark.strip() for mark in line] for line in cells], "by position, spaces for blanks"
 
 
 def _without_labels(matrix: Matrix, name: str, empty_header: bool) -> Iterator[Layout]:

@@ -92,7 +92,7 @@ class SudokuReader(Reader):
             return
         if self.skipping:
             return
-        if lexed.kind is not Kind.COMMENT and len(text) > WIDEST_ROW - 10:
+        if len(text) > WIDEST_ROW and (lexed.kind is not Kind.COMMENT or len(text.strip()) in SIDE):
             whole, delimiter = wholes(text)
             if whole:
                 yield from self._close()
