@@ -18,10 +18,11 @@ import secrets
 import shlex
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TextIO
 
+from trmsolve.containers import is_container, unpacked
 from trmsolve.errors import InputError, TrmsolveError
 
 LINE_LIMIT = 1 << 20  # bytes of a line that are kept, far beyond any puzzle; a longer line arrives one byte longer
@@ -59,6 +60,8 @@ def source_name(path: str | Path) -> str:
 
 def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
     """The lines of a file, or of stdin for `-`, without their endings (LF, CRLF or CR) and without a byte order mark.
+
+    gzip streams and arrays of numpy are unpacked on the way (containers.py).
 
     Raises InputError at once for a file that is missing, a directory or not readable, and while it is iterated for
     binary data, an input without a single byte, or a read that fails half-way.
@@ -125,11 +128,18 @@ def _checked(stream: BinaryIO, name: str) -> Iterator[bytes]:
     chunk = read(CHUNK)
     if not chunk:
         raise InputError(name, "holds no puzzle: it is empty", EXPECTED)
+    if is_container(chunk):
+        yield from unpacked(_pieces(read, chunk), name)
+        return
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
         command = f"iconv -f UTF-16 -t UTF-8 {'FILE' if name == 'stdin' else name}"
         raise InputError(name, "is UTF-16 text, expected UTF-8", f"convert it: {command}")
     if b"\0" in chunk and _is_binary(chunk):  # other NULs are foreign characters of their lines, which alone are bad
         raise InputError(name, f"is binary (a NUL at byte {chunk.index(0) + 1}), no text", EXPECTED)
+    yield from _pieces(read, chunk)
+
+
+def _pieces(read: Callable[[int], bytes], chunk: bytes) -> Iterator[bytes]:
     while chunk:
         yield chunk
         chunk = read(CHUNK)

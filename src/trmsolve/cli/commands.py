@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import bench, check_task, checkpoints, doctor, evaluate, generate, plot, replay, solve, train
+from trmsolve.cli import bench, check_task, checkpoints, doctor, evaluate, generate, plot, read, replay, solve, train
 from trmsolve.cli.options import Command
 from trmsolve.tasks import BUNDLED, get, names
 
@@ -44,6 +44,7 @@ SHORT_HELP = {
 }
 COMMANDS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "solve": (solve.solve_command("solve"), "Solve puzzles of any task.", solve.EXAMPLES["solve"]),
+    "read": (read.read, "Show how a file is understood.", "trmsolve read puzzles.txt"),
     "replay": (replay.replay, "Show a recorded refinement again.", "trmsolve replay steps.jsonl --gif steps.gif"),
     "train": (train.train, "Train a model, or resume a run.", "trmsolve train --task maze --minutes 30"),
     "plot": (plot.plot, "Draw training runs.", "trmsolve plot runs/maze -o maze.svg"),

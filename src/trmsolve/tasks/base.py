@@ -41,6 +41,8 @@ class Puzzle:
     source: str = ""  # "file:line" of its first line
     style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
     solution: np.ndarray | None = None  # the answer that came with it; used by eval, never by solving
+    layout: str = ""  # how it was written, in words, as `trmsolve read` shows it
+    warnings: tuple[str, ...] = ()  # what was left out or assumed in reading it
 
 
 @dataclass(frozen=True)
@@ -357,6 +359,6 @@ def cells_of(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(row, column) for row, column in np.argwhere(mask).tolist()]
 
 
-def cell_name(cell: tuple[int, int]) -> str:
+def cell_name(cell: Sequence[int]) -> str:
     """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
     return f"r{cell[0] + 1}c{cell[1] + 1}"

@@ -127,6 +127,9 @@ class Demonstrates(Protocol):
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`)."""
 
+    def describe_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """What is understood of each file: source, format, and tasks and errors, each a list of dictionaries."""
+
     def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
         """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
 

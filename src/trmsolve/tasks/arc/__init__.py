@@ -18,7 +18,7 @@ from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOC
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
 from trmsolve.tasks.arc.json_io import format_grid, parse_lines, submission
 from trmsolve.tasks.arc.picture import grid_picture
-from trmsolve.tasks.arc.read import empty_answers, read, read_documents
+from trmsolve.tasks.arc.read import empty_answers, read, read_contents, read_documents
 from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
 from trmsolve.tasks.few_shot import Attempts, AugmentedTask, FewShotTask
 
@@ -73,6 +73,10 @@ class Arc(Task):
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`); see read.read."""
         return read(paths, solutions, strict)
+
+    def describe_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """What is understood of each file; see read.FileContent."""
+        return (content.as_dict() for content in read_contents(paths, strict=False))
 
     def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
         """For a submission: an entry without attempts for each test of each task, malformed tasks included."""

@@ -15,13 +15,16 @@ SYMBOLS = "# SGo"  # of WALL, FLOOR, START, GOAL, PATH, as they are written
 NAMES = ("wall", "floor", "start", "goal", "path")
 EXPECTED = "expected # for wall, a space or . for floor, S for the start, G for the goal"
 
-FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"}  # every accepted character
+FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"}  # always accepted
 VALUES = {mark: cell for cell, marks in FORMS.items() for mark in marks}
 
-
-def cell_name(cell: tuple[int, int]) -> str:
-    """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
-    return f"r{cell[0] + 1}c{cell[1] + 1}"
+# Accepted where no mark of FORMS has the role. The first set that occurs in the maze gives the role.
+OTHER_WALLS = ("■▓▒▪⬛🟫🧱", "Xx", "@TOW", "%", "*", "H", "w", "&")
+OTHER_FLOORS = ("_", "-", "·", "⬜□", ",", ":", "F")
+OTHER_STARTS = ("2", "P", "@", "🟢", "^")
+OTHER_GOALS = ("3", "Ff", "Tt", "X", "$", "🔴🏁", "*")
+OTHER_PATHS = ("+", "*", "•", "x", "·")  # only where they form one way that begins at the start or the goal
+ARROWS = "⇨→⇒➔►▶➡"  # two of one kind: the way in and the way out
 
 
 def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:

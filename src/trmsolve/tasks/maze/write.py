@@ -1,10 +1,13 @@
 """Writes mazes: as a grid, on a line, as a row of a table. read.py reads all of them back.
 
 Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
-any terminal, and the same for everyone who reads on. A program that understands one answer understands all.
+any terminal, and the same for everyone who reads on. A program that understands one answer understands all. Only where
+spaces at the same places of all rows could be taken for indentation or separators, floor is written as `.`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,16 +34,32 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
 def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
-        return "\n".join(_rows(grid))
+        rows = _rows(grid)
+        if is_ambiguous(rows):
+            rows = [row.replace(" ", ".") for row in rows]
+        return "\n".join(rows)
     if style == "line":
         return format_line(grid)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 
 def format_line(grid: np.ndarray) -> str:
-    """A question or an answer, uint8 (height, width), on one line; `/` between the rows unless it is square."""
-    height, width = grid.shape
-    return ("" if height == width else "/").join(_rows(grid))
+    """A question or an answer, uint8 (height, width), on one line, `/` between the rows."""
+    return "/".join(_rows(grid))
+
+
+def is_ambiguous(rows: Sequence[str]) -> bool:
+    """Whether spaces of a written maze could be indentation or separators, so that it would be another one."""
+    gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
+    same_gaps = len(gaps) == 1 and gaps != {()}
+    margin = all(row[0] == " " for row in rows) or all(row[-1] == " " for row in rows)
+    return margin or same_gaps or is_spread(rows, 2) or is_spread(rows, 3)
+
+
+def is_spread(rows: Sequence[str], step: int) -> bool:
+    """Whether all marks stand in every `step`-th column, as where spaces separate cells of which some are spaces."""
+    places = {at % step for row in rows for at, mark in enumerate(row) if mark != " "}
+    return len(places) == 1 and max(map(len, rows)) > 2 * step
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:
