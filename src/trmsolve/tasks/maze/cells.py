@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trmsolve.tasks.base import cell_name as cell_name
+
 WALL, FLOOR, START, GOAL, PATH = range(5)
 
 SMALLEST, LARGEST = 3, 255  # rows or columns of a maze
