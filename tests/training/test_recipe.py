@@ -230,7 +230,7 @@ def test_mazes_come_with_the_path_that_was_given_or_the_canonical_one(tmp_path):
 def test_training_data_of_another_size_are_refused_before_anything_runs():
     result = CliRunner().invoke(app, ["train", "--recipe", "trm-mlp-sudoku", "--data", "generate:4x4", "--steps", "1"])
     assert result.exit_code == 2
-    assert "takes 9x9 only, this is 4x4" in result.output
+    assert "supports 9x9 only, not 4x4" in result.output
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *(f"{name}-fast" for name in PUBLISHED)])

@@ -67,7 +67,9 @@ class SequenceFormat:
         """
         x = self.tokens(cells, puzzle_id)  # (L,) with L = prefix_len + S
         first = (self.prefix_len + open_cells) * self.vocab_size + first_id + self.token_shift  # (U,)
-        meanings = np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift  # (L * V,)
+        meanings = (
+            np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift
+        )  # (L * V,)
         return Encoded(x, SequenceEdges(len(x)), first, np.full(len(first), num_ids), meanings)
 
     def sample(self, cells: np.ndarray, answer: np.ndarray) -> Sample:
