@@ -21,7 +21,7 @@ Shape = tuple[int, int]  # rows, columns
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """The output's side along each axis: `ratio` times the input's, or always `fixed`, or unknown but at most `limit`."""
+    """The output's side along each axis: `ratio` times the input's, always `fixed`, or unknown but at most `limit`."""
 
     ratio: tuple[Fraction | None, Fraction | None]
     fixed: tuple[int | None, int | None]

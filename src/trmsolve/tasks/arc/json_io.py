@@ -111,7 +111,7 @@ def parse_lines(text: str) -> list[Document]:
 
 
 def parse(text: str, line: int = 1) -> Document:
-    """Parse a JSON text. Never raises: an invalid text gives a document with a fault. line: number of the first line."""
+    """Parse a JSON text. An invalid text gives a document with a fault. line: number of the text's first line."""
     if _too_many_lists(text):
         return Document(None, Fault(line, f"more than {MAX_LISTS:,} lists; split it into several files", ""), line)
     try:
