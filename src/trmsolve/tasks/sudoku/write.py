@@ -61,5 +61,5 @@ def framed_grid(values: np.ndarray, ascii_only: bool = False) -> str:
 
 
 def _rule(marks: str, boxes: int, width: int) -> str:
-    left, along, crossing, right = marks
+    left, along, crossing, right = tuple(marks)
     return left + crossing.join([along * (2 * width + 1)] * boxes) + right
