@@ -100,7 +100,7 @@ def test_a_summary_is_of_all_puzzles():
 
 
 def test_a_model_that_can_take_nothing_is_refused():
-    with pytest.raises(TrmsolveError, match=r"late can take none of the 2 puzzles.*takes 9x9 only, this is 4x4"):
+    with pytest.raises(TrmsolveError, match=r"late can take none of the 2 puzzles.*supports 9x9 only, not 4x4"):
         compare.unsupported_reasons("late", CELLS, [FOUR, FOUR])
 
 
@@ -159,7 +159,7 @@ def own(tmp_path):
 
 @pytest.fixture
 def fixed(tmp_path):
-    """A checkpoint as the import writes it, of a network that takes 9x9 only."""
+    """A checkpoint as the import writes it, of a network that supports 9x9 only."""
     return _saved(tmp_path / "fixed.safetensors", official("mlp", 11, 81, hidden_size=8, T=1, n=1), "sudoku")
 
 
@@ -204,12 +204,12 @@ def test_json_of_several_and_of_one(own, fixed, puzzles):
     names = [one["checkpoint"] for one in report["checkpoints"]]
     assert names == [str(own), str(fixed)] and [one["puzzles"] for one in report["checkpoints"]] == [3, 3]
     assert [one["refused"] for one in report["checkpoints"]] == [0, 1]
-    assert "takes 9x9 only" in report["checkpoints"][1]["refusal"]
+    assert "supports 9x9 only" in report["checkpoints"][1]["refusal"]
     one = json.loads(call(puzzles, "--checkpoint", fixed, "--json").stdout)
     assert one["checkpoint"] == str(fixed) and set(one) == set(report["checkpoints"][1])
     assert one["flops_per_puzzle"] == pytest.approx(one["flops_per_step"] * one["mean_steps"]) and one["mean_steps"] > 0
     text = call(puzzles, "--checkpoint", fixed).stdout
-    assert "1: this checkpoint takes 9x9 only, this is 4x4" in text and "FLOP per puzzle" in text
+    assert "1: this checkpoint supports 9x9 only, not 4x4" in text and "FLOP per puzzle" in text
 
 
 def test_without_the_single_pass(own, fixed, puzzles):

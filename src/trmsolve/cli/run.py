@@ -1,4 +1,4 @@
-"""Running a command: exceptions become messages and exit codes, signals end it well, processes share the work."""
+"""Run a command: turn exceptions and signals into messages and exit codes, and share work among processes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
-REPORT_DELAY = 10.0  # seconds; torchrun ends all processes once one has ended, and the main one shall report first
+REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so the main one must report first
 MAX_LINE = 4000  # characters of a line of a message
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP has arrived: open terminals, files and JSON arrays are closed well on the way out."""
+    """SIGTERM or SIGHUP has arrived. A BaseException, so that terminals, files and JSON arrays are closed."""
 
 
 def command(function: Command) -> Command:
-    """A command that ends in an exit code whatever happens in it. The function returns its code, or None for 0.
+    """Decorator: run the function as a command that always ends with an exit code. It returns the code, None for 0.
 
     Under torchrun only the main process runs it, unless it is `distributed`.
     """
@@ -59,7 +59,7 @@ def command(function: Command) -> Command:
 def distributed(function: Command) -> Command:
     """Mark a command that all processes of torchrun run together. Write it below @command.
 
-    An error that all of them meet alike is reported by one process of each machine.
+    An error that occurs in all of them is reported by one process per machine.
     """
 
     @functools.wraps(function)
@@ -87,7 +87,7 @@ _distributed: set[Callable[..., Any]] = set()
 
 @contextmanager
 def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
-    """Signal handlers for the length of a block; none in a thread, where Python allows none."""
+    """Install signal handlers inside the block. Does nothing outside the main thread, where Python allows none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -158,11 +158,11 @@ def _message(error: Exception) -> str:
         return f"error: {error}"
     if isinstance(error, OSError) and error.filename is None:  # a full disk behind stdout
         return f"error: cannot write the answers: {error.strerror or error}"
-    return f"internal error: {type(error).__name__}: {error}\n  TRMSOLVE_DEBUG=1 shows where; please report it"
+    return f"internal error: {type(error).__name__}: {error}\n  please report it, with the output of TRMSOLVE_DEBUG=1"
 
 
 def _abandon_stdout() -> None:
-    """Redirect stdout to nowhere: flushing it at exit would raise the same error again."""
+    """Redirect stdout to the null device: flushing it at exit would raise the same error again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -179,7 +179,7 @@ def echo_err(text: str) -> None:
 
 
 def log_verbosely(model: Model) -> None:
-    """Print device and checkpoint, and until the command ends what the library logs (how steps are run, and why)."""
+    """Print the device and the checkpoint, and the library's log records until the command ends."""
     import logging
 
     echo_err(f"device: {model.device_spec}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
@@ -195,7 +195,7 @@ def log_verbosely(model: Model) -> None:
 
 @contextmanager
 def _reset_logging() -> Iterator[None]:
-    """End what log_verbosely() began: another command may follow in the same process."""
+    """Undo log_verbosely() at the end: another command may follow in the same process."""
     try:
         yield
     finally:
@@ -205,7 +205,7 @@ def _reset_logging() -> Iterator[None]:
             log.setLevel(logging.NOTSET)
 
 
-# -- several processes (torchrun): the main one reads and writes, all of them compute -------------------------------
+# -- several processes (torchrun): the main one reads and writes, all compute ----------------------------------------
 @contextmanager
 def process_group() -> Iterator[ProcessGroup | None]:
     """The group of torchrun's processes; None for a single process."""

@@ -1,4 +1,4 @@
-"""Does a task hold together? Tried on puzzles of its own generator: `trmsolve check-task FILE`."""
+"""Check that the parts of a task agree, on puzzles of its own generator: `trmsolve check-task FILE`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_COUNTED = 10  # puzzles whose solutions are counted, which can take long
 
 @dataclass(frozen=True)
 class Report:
-    """What was tried."""
+    """The number of puzzles checked."""
 
     puzzles: int
     several_solutions: int  # of the first MAX_COUNTED puzzles those with more than one solution
 
 
 def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
-    """Try a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
+    """Check a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
     if not isinstance(task, Generates):
         raise TrmsolveError(f"{task.name} has no generator to check it with", "define make(self, rng, size)")
     several = 0
@@ -46,7 +46,7 @@ def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
 
 
 def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> Iterator[str]:
-    """What is wrong with a generated puzzle and its solution, the causes before their effects."""
+    """Messages about contradictions in a generated puzzle and its solution, causes before effects."""
     if question.shape != solution.shape or question.ndim != 2:
         yield f"the question has shape {question.shape}, its solution {solution.shape}"
     if isinstance(task, ConstraintPuzzle):
@@ -63,7 +63,7 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
         return
     if isinstance(task, ConstraintPuzzle):
         if task.open_cells(question).any() and not task.check(question, question):
-            yield "check() accepts the question itself as its answer, though cells are open"
+            yield "check() accepts the unsolved question as its own answer"
         meanings = encoded.meanings[encoded.first + task.target(question, solution)]
         if not np.array_equal(task.decode(question, meanings, np.ones(len(meanings), np.float32)).answer, solution):
             yield "the generator's own solution is not among the candidates"
@@ -71,12 +71,12 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
         lines = [Line(n, text) for n, text in enumerate(task.format_grid(question, style).splitlines(), 1)]
         records = list(task.read(lines, "written"))
         if len(records) != 1 or not isinstance(records[0], Puzzle) or not np.array_equal(records[0].question, question):
-            found = records[0].message if records and isinstance(records[0], InvalidPuzzle) else "another puzzle"
-            yield f"read() does not understand what write() wrote in the style {style}: {found}"
+            result = records[0].message if records and isinstance(records[0], InvalidPuzzle) else "another puzzle"
+            yield f"read() cannot read back the style {style} of write(): {result}"
 
 
 def _unconstrained(task: ConstraintPuzzle, question: np.ndarray) -> Iterator[str]:
-    """Constraints that name no candidate."""
+    """Messages about constraints that contain no candidate."""
     groups = task.groups(question)
     for kind, first, end in zip(task.kinds, groups.first[1:-1], groups.first[2:], strict=True):
         if first == end and task.kinds.count(kind) == 1:

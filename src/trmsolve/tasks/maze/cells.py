@@ -1,4 +1,4 @@
-"""The cells of a maze, how they are written, and how messages name them.
+"""The cells of a maze, their symbols, and their names in messages.
 
 A maze is a uint8 grid (height, width) of WALL, FLOOR, START and GOAL; an answer has PATH where the path crosses FLOOR.
 """
@@ -30,7 +30,7 @@ ARROWS = "⇨→⇒➔►▶➡"  # two of one kind: the way in and the way out
 
 
 def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:
-    """Cells for a message, no more than `most` by name: r1c1, r1c2 and 7 more."""
+    """The names of at most `most` cells, and the number of the others: r1c1, r1c2 and 7 more."""
     named = [cell_name(cell) for cell in cells[:most]]
     if len(cells) > most:
         return f"{', '.join(named)} and {len(cells) - most} more"

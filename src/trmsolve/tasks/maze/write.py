@@ -1,4 +1,4 @@
-"""Writes mazes: as a grid, on a line, as a row of a table. read.py reads all of them back.
+"""Write mazes as a grid, a line or a CSV row; read.py can read all of them.
 
 Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
 any terminal, and the same for everyone who reads on. A program that understands one answer understands all. Only where
@@ -24,7 +24,7 @@ _CHARACTERS = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
 def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """The answer, uint8 (height, width), as text without a trailing newline. Raises TrmsolveError for unknown styles.
 
-    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: nothing changes.
+    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: has no effect.
     """
     if style == "csv":
         return f"{format_line(puzzle.question)},{format_line(answer)}"
@@ -63,27 +63,26 @@ def is_spread(rows: Sequence[str], step: int) -> bool:
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:
-    """The path of a right answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
+    """The path of a correct answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
 
-    Raises ValueError when the cells of the answer are no path: broken off, forked, touching itself, or with cells left
-    over.
+    Raises ValueError if the path is broken, forks, touches itself, or does not contain all PATH cells.
     """
     ends = [np.argwhere(answer == cell).tolist() for cell in (START, GOAL)]
     if [len(cells) for cells in ends] != [1, 1]:
         raise ValueError("an answer has one start and one goal")
     (start,), (goal,) = ends
-    left = {(r, c) for r, c in np.argwhere((answer == PATH) | (answer == GOAL)).tolist()}
-    walk = [start]
-    while walk[-1] != goal:
-        r, c = walk[-1]
-        following = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in left]
+    unvisited = {(r, c) for r, c in np.argwhere((answer == PATH) | (answer == GOAL)).tolist()}
+    path = [start]
+    while path[-1] != goal:
+        r, c = path[-1]
+        following = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in unvisited]
         if len(following) != 1:
-            raise ValueError(f"{len(following)} ways on from row {r}, column {c}")
-        left.remove(following[0])
-        walk.append(list(following[0]))
-    if left:
-        raise ValueError(f"{len(left)} cells that the path does not reach")
-    return walk
+            raise ValueError(f"{len(following)} continuations of the path at row {r}, column {c}")
+        unvisited.remove(following[0])
+        path.append(list(following[0]))
+    if unvisited:
+        raise ValueError(f"{len(unvisited)} cells that the path does not reach")
+    return path
 
 
 def _rows(grid: np.ndarray) -> list[str]:

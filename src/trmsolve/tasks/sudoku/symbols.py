@@ -1,4 +1,4 @@
-"""How digits are written: 1-9, then A-G (or a-g) for 10-16; anything in BLANKS stands for an open cell.
+"""Symbols of digits: 1-9, then A-G (or a-g) for 10-16; the characters in BLANKS mark open cells.
 
 Of 16x16 puzzles written in hexadecimal, 0-F, only the 0 is in doubt: it is a blank here. It is read as the sixteenth
 digit, G, when that is the only sensible reading: another character marks the blanks, there is no G, and no unit would
@@ -25,7 +25,7 @@ _FLOAT = re.compile(r"(\d{1,2})\.0*")
 
 
 def symbol(value: int) -> str:
-    """The character of a digit; the number itself where there is none, so that messages about nonsense stay true."""
+    """The character of a digit, "." for 0; the number itself if it is out of range, for error messages."""
     if value == 0:
         return "."
     return DIGITS[value - 1] if 1 <= value <= len(DIGITS) else str(value)
@@ -71,5 +71,5 @@ def digits(side: int) -> str:
 
 
 def expected(side: int | None = None) -> str:
-    """What may stand in a cell, for messages."""
+    """The characters that a cell may contain, for messages."""
     return f"expected {'1-9 (A-G beyond)' if side is None else digits(side)} or a blank (. 0 _ * -)"
