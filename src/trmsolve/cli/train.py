@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import records
 from trmsolve.cli.run import SOLVED, command, distributed
@@ -32,10 +33,17 @@ MINUTES = 30.0  # of a run that nothing else ends
 def train(
     task: Annotated[
         str | None,
-        typer.Option("--task", help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one."),
+        typer.Option(
+            "--task",
+            help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one.",
+            autocompletion=complete.tasks,
+        ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Of a published network, or FILE; see --list-recipes.")
+        str | None,
+        typer.Option(
+            "--recipe", help="Of a published network, or FILE; see --list-recipes.", autocompletion=complete.recipes
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE, over all flags: train.lr=3e-4.")
@@ -56,7 +64,10 @@ def train(
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
     source: Annotated[
-        str | None, typer.Option("--from", help="Start from this checkpoint's model and weights.")
+        str | None,
+        typer.Option(
+            "--from", help="Start from this checkpoint's model and weights.", autocompletion=complete.checkpoints
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0, help="Wall time in all, within 5 % or 10 s.")
