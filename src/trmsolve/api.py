@@ -12,13 +12,16 @@ for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1....
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trmsolve.api_types import options_with, require, require_iterable
 from trmsolve.checkpoint import Found, available, find, load_tensors
 from trmsolve.device import DeviceSpec, resolve_device, set_device
 from trmsolve.errors import TrmsolveError
@@ -28,6 +31,7 @@ from trmsolve.inference.solver import Solver
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import refine
 from trmsolve.model.trm import TRM
+from trmsolve.render.notebook import NotebookView
 from trmsolve.tasks import get, origin
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trmsolve.tasks.few_shot import FewShotTask
+
+MAX_SLIDER_STEPS = 200  # steps of a watched puzzle that its result keeps for the slider
 
 
 class Model:
@@ -97,8 +103,24 @@ class Model:
         raised. Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with
         `error`.
         """
-        solver, options = self.solver, replace(options or SolveOptions(), **settings)
-        yield from solver.solve(self._records(_as_list(puzzles)), options, deadline=deadline)  # type: ignore[misc]
+        options = options_with(SolveOptions, options, settings)
+        results = self.solver.solve(self._records(_as_list(puzzles)), options, deadline=deadline)
+        return self._with_views(results)  # type: ignore[return-value]
+
+    def solve_one(
+        self,
+        puzzle: str | Puzzle,
+        options: SolveOptions | None = None,
+        *,
+        deadline: float | None = None,
+        **settings: Any,
+    ) -> Result:
+        """The Result of one puzzle, as `solve` gives it. Raises TrmsolveError where the text holds several."""
+        require("puzzle", puzzle, (str, Puzzle), "the text of a puzzle, or a Puzzle")
+        records = list(self._records([puzzle]))
+        if len(records) != 1:
+            raise TrmsolveError(f"one puzzle expected, found {len(records)}", "Model.solve(text) takes several")
+        return next(self.solve(records, options, deadline=deadline, **settings))
 
     def watch(
         self,
@@ -109,9 +131,9 @@ class Model:
         **settings: Any,
     ) -> Iterator[StepEvent | Result]:
         """As `solve`, and a StepEvent after every supervision step of every puzzle."""
-        options = replace(options or SolveOptions(), **settings)
-        solver = self.solver
-        yield from solver.solve(self._records(_as_list(puzzles)), options, steps=True, deadline=deadline)
+        options = options_with(SolveOptions, options, settings)
+        events = self.solver.solve(self._records(_as_list(puzzles)), options, steps=True, deadline=deadline)
+        return self._with_views(events)
 
     def adapt(
         self,
@@ -130,7 +152,8 @@ class Model:
         """
         from trmsolve.inference.test_time_training import adapt
 
-        options = replace(options or AdaptOptions(), **settings)
+        options = options_with(AdaptOptions, options, settings)
+        require_iterable("tasks", tasks, "tasks as `model.task.read_files([FILE])` reads them")
         task = self.task
         if not isinstance(task, Demonstrates):
             raise TrmsolveError(f"{self.checkpoint.name} solves puzzles, it does not adapt", "Model.solve(puzzles)")
@@ -153,7 +176,21 @@ class Model:
                 lines = [Line(n, text) for n, text in enumerate(puzzle.splitlines(), 1)]
                 yield from map(self._supported, self.task.read(lines, f"puzzle {number}"))
             else:
+                require(f"puzzle {number}", puzzle, (Puzzle, InvalidPuzzle), "the text of a puzzle, or a Puzzle")
                 yield self._supported(puzzle)
+
+    def _with_views(self, items: Iterator[StepEvent | Result]) -> Iterator[StepEvent | Result]:
+        """Steps and results that can show themselves; a result together with the last steps of its puzzle."""
+        view, steps = NotebookView(self.task), dict[int, deque[StepEvent]]()  # steps by id of their puzzle
+        with closing(items):  # type: ignore[type-var]
+            for item in items:
+                if isinstance(item, StepEvent):
+                    item = replace(item, view=view)
+                    steps.setdefault(id(item.puzzle), deque(maxlen=MAX_SLIDER_STEPS)).append(item)
+                else:
+                    events = steps.pop(id(item.puzzle), None)
+                    item = replace(item, view=NotebookView(self.task, tuple(events)) if events else view)
+                yield item
 
     def _supported(self, record: Puzzle | InvalidPuzzle) -> Puzzle | InvalidPuzzle:
         """A puzzle that the model cannot take becomes an invalid record; the others are solved."""
@@ -164,7 +201,10 @@ class Model:
 
 def _as_list(puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle]) -> Iterable[str | Puzzle | InvalidPuzzle]:
     """One text is one text, not its letters."""
-    return [puzzles] if isinstance(puzzles, str | Puzzle) else puzzles
+    if isinstance(puzzles, str | Puzzle):
+        return [puzzles]
+    require_iterable("puzzles", puzzles, "the text of puzzles, a Puzzle, or a list of these")
+    return puzzles
 
 
 def load(
@@ -179,6 +219,10 @@ def load(
     task: its name, or the task itself, which may also use checkpoints of the task that it `serves`. device: auto, cpu,
     cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
     """
+    require("checkpoint", checkpoint, (str, os.PathLike, type(None)), "a name, a file or an hf:// address")
+    require("task", task, (str, Task, type(None)), "a name or a Task")
+    require("device", device, (str,), "auto, cpu, cuda, cuda:N or mps")
+    require("dtype", dtype, (str,), "auto, float32 or bfloat16")
     spec = None if checkpoint is None else os.fspath(checkpoint)
     if isinstance(task, Task):
         return Model(_find_for(spec, task), resolve_device(device, dtype), task)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
@@ -89,7 +90,9 @@ def _known(as_json: bool, quiet: bool) -> int:
 @app.command("info")
 @command
 def info(
-    checkpoint: Annotated[str, typer.Argument(help="NAME, FILE or hf://owner/repo/file")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="NAME, FILE or hf://owner/repo/file", autocompletion=complete.checkpoints)
+    ],
     as_json: o.AsJson = False,
 ) -> int:
     """Show the architecture, provenance and metrics of a checkpoint."""
@@ -128,7 +131,12 @@ def info(
 @app.command("pull")
 @command
 def pull(
-    address: Annotated[str, typer.Argument(help="hf://owner/repo/file[@revision], or a NAME of list --known")],
+    address: Annotated[
+        str,
+        typer.Argument(
+            help="hf://owner/repo/file[@revision], or a NAME of list --known", autocompletion=complete.published
+        ),
+    ],
     sha256: Annotated[str | None, typer.Option("--sha256", help="Expected digest of the file.")] = None,
     quiet: o.Quiet = False,
 ) -> int:
@@ -147,11 +155,21 @@ def pull(
 @app.command("import")
 @command
 def import_(
-    source: Annotated[str, typer.Argument(help="NAME of list --known, file, folder, or hf://owner/repo/file")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="NAME of list --known, file, folder, or hf://owner/repo/file", autocompletion=complete.published
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
     task: Annotated[
         str | None,
-        typer.Option("--task", help="sudoku, maze or arc.", show_default="detected from tokens and settings"),
+        typer.Option(
+            "--task",
+            help="sudoku, maze or arc.",
+            show_default="detected from tokens and settings",
+            autocompletion=complete.tasks,
+        ),
     ] = None,
     cycles: Annotated[
         str | None,

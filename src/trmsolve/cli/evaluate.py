@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.few_shot import adapted, check_answers, choose, plan, stored_results, with_progress
 from trmsolve.cli.inputs import piped, records, with_notes
@@ -53,7 +54,9 @@ EXAMPLES = """
 class EvalArgs:
     """Options common to all tasks."""
 
-    task: Annotated[str, typer.Argument(help="A task's name, or a Python file that defines one.")] = ...  # type: ignore[assignment]
+    task: Annotated[
+        str, typer.Argument(help="A task's name, or a Python file that defines one.", autocompletion=complete.tasks)
+    ] = ...  # type: ignore[assignment]
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILE", help="Files to read; - is stdin. Few-shot tasks need answers."),
@@ -66,6 +69,7 @@ class EvalArgs:
             rich_help_panel=o.MODEL,
             help="NAME, FILE or hf://owner/repo/file. Repeat to compare several in a table.",
             show_default="bundled",
+            autocompletion=complete.checkpoints,
         ),
     ] = None
     max_steps: o.MaxSteps = None

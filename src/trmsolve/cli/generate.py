@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
 from trmsolve.cli.run import SOLVED, command
@@ -22,7 +23,13 @@ GENERATED = ("sudoku", "maze")  # bundled tasks that have a generator
 
 @command
 def generate(
-    task: Annotated[str, typer.Argument(help="sudoku, maze, another task's name, or a Python file that defines one.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="sudoku, maze, another task's name, or a Python file that defines one.",
+            autocompletion=complete.generators,
+        ),
+    ],
     size: Annotated[
         str | None,
         typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
@@ -39,7 +46,12 @@ def generate(
         typer.Option("--min-branches", min=0, help="Sudoku: minimum guesses of an exact solver; high values are slow."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="Maze: mixed (default), walls, hard, perfect, braided or rooms.")
+        str | None,
+        typer.Option(
+            "--kind",
+            help="Maze: mixed (default), walls, hard, perfect, braided or rooms.",
+            autocompletion=complete.kinds,
+        ),
     ] = None,
     density: Annotated[
         float | None, typer.Option("--density", help="Maze: share of random walls, from 0 to below 1.")
@@ -47,7 +59,9 @@ def generate(
     min_path: Annotated[
         int | None, typer.Option("--min-path", min=0, help="Maze: minimum length of the shortest path.")
     ] = None,
-    style: Annotated[str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.")] = None,
+    style: Annotated[
+        str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.", autocompletion=complete.styles)
+    ] = None,
     as_json: o.AsJson = False,
     output: o.Output = None,
     force: o.Force = False,

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trmsolve.cli.run import echo_err
+from trmsolve.cli.typed_input import recognised, recognised_tasks, typed_lines, with_copy
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.prefetch import Prefetcher
-from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import open_lines, source_name
 
@@ -37,14 +38,18 @@ def records(
     solutions: a file of answers to few-shot tasks; raises TrmsolveError if it cannot be read.
     """
     if isinstance(task, Demonstrates):
-        return islice(task.read_files(files, solutions, strict=False), limit)
+        return islice(recognised_tasks(task, task.read_files(files, solutions, strict=False), files), limit)
     return islice(chain.from_iterable(_records_of(task, file) for file in files), limit)
 
 
-def _records_of(task: Task, file: str) -> Iterator[Record]:
+def _records_of(task: Task, file: str) -> Iterator[Any]:
     name, is_empty = source_name(file), True
     try:
-        for record in task.read(open_lines(file), name):
+        seen: list[Line] = []
+        typed = typed_lines(task, file)
+        name = name if typed is None else "argument"
+        lines = open_lines(file) if typed is None else typed
+        for record in recognised(task, task.read(with_copy(lines, seen), name), file, seen):
             is_empty = False
             yield record
         if is_empty:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from trmsolve.cli import complete
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptOptions
 from trmsolve.inference.options import SolveOptions
@@ -46,10 +47,20 @@ Files = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files t
 
 Checkpoint = Annotated[
     str | None,
-    _option("--checkpoint", panel=MODEL, help="NAME, FILE or hf://owner/repo/file.", show_default="bundled"),
+    _option(
+        "--checkpoint",
+        panel=MODEL,
+        help="NAME, FILE or hf://owner/repo/file.",
+        show_default="bundled",
+        autocompletion=complete.checkpoints,
+    ),
 ]
-Device = Annotated[str, _option("--device", panel=MODEL, help="auto, cpu, cuda, cuda:N or mps.")]
-Dtype = Annotated[str, _option("--dtype", panel=MODEL, help="auto, float32 or bfloat16.")]
+Device = Annotated[
+    str, _option("--device", panel=MODEL, help="auto, cpu, cuda, cuda:N or mps.", autocompletion=complete.devices)
+]
+Dtype = Annotated[
+    str, _option("--dtype", panel=MODEL, help="auto, float32 or bfloat16.", autocompletion=complete.dtypes)
+]
 MaxSteps = Annotated[
     int | None,
     _option("--max-steps", panel=MODEL, min=1, help="Maximum supervision steps of a run.", show_default="by the task"),
@@ -88,6 +99,7 @@ Style = Annotated[
         metavar="NAME",
         help="grid, line, csv, json or jsonl (the task decides which of them exist).",
         show_default="grid on a terminal, else as the input",
+        autocompletion=complete.styles,
     ),
 ]
 AsJson = Annotated[bool, _option("--json", panel=OUTPUT, help="Short for --format json.")]
@@ -165,7 +177,11 @@ class TaskArgs:
     task: Annotated[
         str | None,
         _option(
-            "--task", panel=MODEL, metavar="NAME|FILE.py", help="A task's name, or a Python file that defines one."
+            "--task",
+            panel=MODEL,
+            metavar="NAME|FILE.py",
+            help="A task's name, or a Python file that defines one.",
+            autocompletion=complete.tasks,
         ),
     ] = None
 

@@ -39,10 +39,12 @@ class Report:
         self.console = console_for(stream, color) if is_terminal(stream) else None
         self.input_style = ""  # of the last puzzle
         self.needs_header, self.num_grids = True, 0
+        self.num_records, self.is_numbered = 0, False  # is_numbered: grids on a terminal have their number above them
         self.deferred: list[Result] = []  # invalid records before the first valid puzzle, which decides the style
 
     def add(self, result: Result | FewShotResult) -> None:
         """Write one result."""
+        self.num_records += 1
         if self.records is not None:
             record = self._task_record(result) if isinstance(result, FewShotResult) else self._record(result)
             self.records.add(record)
@@ -144,6 +146,9 @@ class Report:
             from trmsolve.render.terminal import colored_answer
 
             text = colored_answer(text, self.task.picture(result.puzzle.question, result.prediction), self.console)
+            if self.is_numbered:
+                title = printable(f"{self.num_records}: {result.puzzle.source}")
+                text = f"{encodable(title, self.console.encoding)}\n{text}"
         return f"{separator}{text}\n"
 
     def _answer(self, result: Result, style: str, ascii_only: bool = False) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trmsolve.cli.few_shot import few_shot_results
-from trmsolve.cli.inputs import is_seekable, peek, piped, records, with_deadline, with_notes
+from trmsolve.cli.inputs import is_seekable, peek, records, with_deadline, with_notes
 from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given, with_options
 from trmsolve.cli.output import check_style, destination, model_fields
 from trmsolve.cli.pictures import PictureFiles, frames, show
@@ -40,6 +40,7 @@ from trmsolve.cli.run import (
     shard,
 )
 from trmsolve.cli.task_option import task_for
+from trmsolve.cli.typed_input import stdin_files
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.options import Result
@@ -205,7 +206,7 @@ def solve(
     pictures = PictureFiles(args.svg, args.gif, args.html, args.force, args.trace)
     summary = Summary(few_shot)
     deadline = None if args.timeout is None else time.monotonic() + args.timeout
-    files = args.files or (["-"] if piped() else [])
+    files = stdin_files(args.files or [], task, args.quiet)
     job = Job(task, args, files, pictures, deadline, group, summary, search, adapt)
     if group is not None and not group.is_main:
         for _ in job.sharded(load_model(task, args, group), ()):
@@ -287,6 +288,7 @@ def _results(job: Job, report: Report) -> Generator[Result, None, None]:
         if single and isinstance(first[0], InvalidPuzzle) and group is None:  # needs no model
             yield Result(first[0], error=first[0].message)
             return
+    report.is_numbered = not single
     watched = job.is_watched(single)
     model = job.load(report)
     options = job.search.solve_options(args.max_steps, args.seed)

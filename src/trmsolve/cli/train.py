@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import records
 from trmsolve.cli.run import SOLVED, command, distributed
@@ -32,10 +33,19 @@ MINUTES = 30.0  # default length of a run, without --steps and --minutes
 def train(
     task: Annotated[
         str | None,
-        typer.Option("--task", help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one."),
+        typer.Option(
+            "--task",
+            help="A task's name (sudoku, maze, arc, grid), or a Python file that defines one.",
+            autocompletion=complete.tasks,
+        ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Train by this recipe: a name of --list-recipes, or a YAML file.")
+        str | None,
+        typer.Option(
+            "--recipe",
+            help="Train by this recipe: a name of --list-recipes, or a YAML file.",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -57,7 +67,10 @@ def train(
     ] = None,
     run: Annotated[Path | None, typer.Option("--run", help="Run folder. Resumes the run in it, if any.")] = None,
     source: Annotated[
-        str | None, typer.Option("--from", help="Start from this checkpoint's model and weights.")
+        str | None,
+        typer.Option(
+            "--from", help="Start from this checkpoint's model and weights.", autocompletion=complete.checkpoints
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0, help="Total wall time, within 5 % or 10 s.")

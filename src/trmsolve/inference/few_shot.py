@@ -108,6 +108,11 @@ class FewShotResult:
     memory: int = 0  # bytes, the peak of the process (of the device on a GPU)
     error: str = ""
 
+    def __repr__(self) -> str:
+        name = getattr(self.task, "name", "") or self.task.source
+        state = {True: "solved", False: "not solved", None: "answered"}[self.solved]
+        return f"<FewShotResult {name}: {self.error or f'{state} after {self.steps} optimizer steps'}>"
+
     @property
     def attempts(self) -> list[list[Grid]]:
         """The two best grids for each test."""

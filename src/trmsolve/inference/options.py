@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
+from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import InvalidPuzzle, Prediction, Puzzle, Task
 
 
@@ -49,6 +51,16 @@ def search_settings(task: Task) -> SearchSettings:
     return SearchSettings(**task.search_defaults)
 
 
+class View(Protocol):
+    """Draws the steps and the results of one task (render/notebook.py); the Python API sets it."""
+
+    def html(self, item: StepEvent | Result) -> str:
+        """A picture for a notebook."""
+
+    def show(self, item: StepEvent | Result) -> None:
+        """Show the picture: in a notebook below the cell, elsewhere on stdout."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepEvent:
     """One supervision step of one run of one puzzle, for live display."""
@@ -61,6 +73,25 @@ class StepEvent:
     halt_prob: float
     solved: bool  # the answer passes the rules
     description: str  # how the run differs from the first: "assuming r3c5=7 r1c1=2", "turned 90 degrees", or ""
+    view: View | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<StepEvent {self.puzzle.source or 'puzzle'}: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The step in words."""
+        run = f" of restart {self.run}" if self.run else ""
+        text = f"step {self.step} of at most {self.max_steps}{run}, halting probability {self.halt_prob:.0%}"
+        return f"{text}, solved" if self.solved else text
+
+    def _repr_html_(self) -> str | None:
+        """The picture in a notebook."""
+        return None if self.view is None else self.view.html(self)
+
+    def show(self) -> None:
+        """Show the grid after this step: in a notebook below the cell, elsewhere on stdout."""
+        _show(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +111,28 @@ class Result:
     unique: bool | None = None  # with check_unique: True: the search proved it; False: see second_solution
     second_solution: Prediction | None = None
     unchecked: bool = False  # the task has no rules, so that no answer can be checked
+    view: View | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Result {self.puzzle.source or 'puzzle'}: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The outcome in words."""
+        if self.error:
+            return self.error
+        state = "solved in" if self.solved else "answered, not checked, after" if self.answered else "not solved after"
+        restarts = f" and {self.restarts} restart{'s'[: self.restarts != 1]}" if self.restarts else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{state} {self.steps} step{'s'[: self.steps != 1]}{restarts}{reason}"
+
+    def _repr_html_(self) -> str | None:
+        """The picture in a notebook; of a watched run, with a slider for its steps."""
+        return None if self.view is None else self.view.html(self)
+
+    def show(self) -> None:
+        """Show the answer, or the best grid of an unsolved puzzle: below a notebook's cell, elsewhere on stdout."""
+        _show(self)
 
     @property
     def uniqueness(self) -> str:
@@ -102,3 +155,9 @@ class Result:
     def single_pass(self) -> bool:
         """Solved by the first run, without restarts."""
         return self.solved and self.restarts == 0
+
+
+def _show(item: StepEvent | Result) -> None:
+    if item.view is None:
+        raise TrmsolveError(f"{item} has no picture: it is not from trmsolve.load(...)", "Model.solve or Model.watch")
+    item.view.show(item)
