@@ -98,7 +98,12 @@ def test_square_mazes_on_a_line(text):
 def test_nine_columns_whose_row_could_be_a_maze():
     rows = ["#########", SMALL.replace(" ", "#", 1), "#########"]
     assert seen("\n".join(rows)) == ["/".join(rows)]
-    assert seen("\n".join([rows[1], *rows])) == [slashed(rows[1]), "!", slashed(rows[1]), "!"]  # two starts: mazes on lines
+    assert seen("\n".join([rows[1], *rows])) == [
+        slashed(rows[1]),
+        "!",
+        slashed(rows[1]),
+        "!",
+    ]  # two starts: mazes on lines
 
 
 def test_rows_of_floor():
@@ -167,7 +172,11 @@ BAD = [
     (block("#####", "#S", "#  G", "#####"), "f:2", "row 2 (and 1 more) has 2 cells, the others have 5"),
     (block("#####", "#S G#", "#   ##"), "f:3", "row 3 has 6 cells, the others have 5"),
     (block("#####", "#S G#", "#?  #"), "f:3", "'?' in row 3, column 2; expected # for wall"),
-    (block("+--+--+", "|S |  |", "+- +--+", "|  | G|", "+--+--+"), "f:3", "'-' in row 3, column 2; expected # for wall"),
+    (
+        block("+--+--+", "|S |  |", "+- +--+", "|  | G|", "+--+--+"),
+        "f:3",
+        "'-' in row 3, column 2; expected # for wall",
+    ),
     (block("#####", "#S\tG#", "#   #"), "f:2", "U+0009 in row 2, column 3"),
     (block("#####", "#S\ufffdG#", "#   #"), "f:2", "a byte that is not UTF-8 in row 2, column 3"),
     (block("#####", "#/S G", "#####"), "f:2", "'/' in row 2, column 2"),

@@ -137,7 +137,22 @@ def maze(rng: np.random.Generator) -> np.ndarray:
     return grid
 
 
-ALPHABETS = ["# SG", "#.SG", "#.SE", "█ SG", "10SG", "1023", "X SG", "#_SG", "#-SG", "@.SG", "#.AB", "# SF", "#.ST", "■ SG"]
+ALPHABETS = [
+    "# SG",
+    "#.SG",
+    "#.SE",
+    "█ SG",
+    "10SG",
+    "1023",
+    "X SG",
+    "#_SG",
+    "#-SG",
+    "@.SG",
+    "#.AB",
+    "# SF",
+    "#.ST",
+    "■ SG",
+]
 
 
 def dressed_maze(rng: np.random.Generator) -> tuple[np.ndarray, str]:

@@ -141,7 +141,10 @@ def test_openings_are_the_ends():
 def test_two_puzzles_on_a_line_are_both_read_and_a_damaged_one_is_reported():
     other = QUESTION[::-1]
     first, second = records("sudoku", f"{QUESTION} {other}")
-    assert first.question.tolist() == GRID and second.question.reshape(-1).tolist() == sum(GRID, [])[::-1]
+    assert (
+        first.question.tolist() == GRID
+        and second.question.reshape(-1).tolist() == [cell for row in GRID for cell in row][::-1]
+    )
     first, second = records("sudoku", f"{QUESTION} {other[:-1]}")
     assert first.question.tolist() == GRID and "80 characters beside a puzzle" in second.message
 

@@ -168,9 +168,7 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     return known
 
 
-def _grid(
-    rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0
-) -> np.ndarray:
+def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0) -> np.ndarray:
     """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
     known = legend or roles(rows)
     for index, row in enumerate(rows):

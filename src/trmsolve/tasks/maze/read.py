@@ -27,8 +27,8 @@ from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, OTHER_WALLS, SMALLEST, START, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
-from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.maze.wall_lines import from_lines, is_box_drawing, may_be_lines
+from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_sequence, layouts
 from trmsolve.tasks.reading.reader import Reader, Record
@@ -387,7 +387,7 @@ def _unframed(rows: Sequence[str]) -> list[str] | None:
     if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):
         return None
     rest = [row[1:-1] for row in inner[1:-1]]
-    walls = any(mark in row for row in rest for mark in (*FORMS[WALL], *''.join(OTHER_WALLS)))
+    walls = any(mark in row for row in rest for mark in (*FORMS[WALL], *"".join(OTHER_WALLS)))
     return rest if walls and not any(map(is_box_drawing, rest)) else None
 
 

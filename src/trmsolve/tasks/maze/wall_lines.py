@@ -1,10 +1,10 @@
 """Mazes whose walls are lines between the cells: +--+ with bars, and box drawing.
 
-    +---+---+        #####
-    | S     |   ->   #S  #    a cell for every corner, every wall or gap between two corners, and every cell
-    +   +---+        # ###
-    |     G |        #  G#
-    +---+---+        #####
++---+---+        #####
+| S     |   ->   #S  #    a cell for every corner, every wall or gap between two corners, and every cell
++   +---+        # ###
+|     G |        #  G#
++---+---+        #####
 """
 
 from __future__ import annotations
@@ -92,13 +92,17 @@ def _from_box_drawing(rows: Sequence[str]) -> list[str] | None:
     known = set(" .SGsgABEab" + ARROWS)
     if any(not is_box_drawing(mark) and mark not in known for row in padded for mark in row):
         return None
-    corners = {at for row in padded for at, mark in enumerate(row) if is_box_drawing(mark) and mark not in _LEVEL + "╌╴╶╸╺"}
+    corners = {
+        at for row in padded for at, mark in enumerate(row) if is_box_drawing(mark) and mark not in _LEVEL + "╌╴╶╸╺"
+    }
     for pitch in (4, 3, 6, 5, 8):
         odd_rows = len(padded) % 2 == 1
         if odd_rows and (width - 1) % pitch == 0 and width > pitch and all(at % pitch == 0 for at in corners):
             strokes = str.maketrans({mark: "|" for row in padded for mark in row if is_box_drawing(mark)})
             lines = [
-                "".join("─" if is_box_drawing(mark) else mark for mark in row) if at % 2 == 0 else row.translate(strokes)
+                "".join("─" if is_box_drawing(mark) else mark for mark in row)
+                if at % 2 == 0
+                else row.translate(strokes)
                 for at, row in enumerate(padded)
             ]
             return _with_posts(lines, padded, pitch)

@@ -125,7 +125,9 @@ def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     right = [1] if framed and not indent else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
     for first in left:
         for last in right:
-            segments = [row if len(row) == 1 else row[first : len(row) - (last and not row[-1].strip())] for row in parts]
+            segments = [
+                row if len(row) == 1 else row[first : len(row) - (last and not row[-1].strip())] for row in parts
+            ]
             if all(len(segment.split()) <= 1 for row in segments[1:] for segment in row):
                 cells = [[segment.strip() for segment in row] for row in segments]
                 if "|" not in rows[0]:  # labels above the frame

@@ -182,7 +182,9 @@ class Reader:
             return
         records = list(self._records(value.value, value.line, layout))
         if not records:
-            kind = "an object with the keys " + ", ".join(map(str, value.value)) if isinstance(value.value, dict) else ""
+            kind = (
+                "an object with the keys " + ", ".join(map(str, value.value)) if isinstance(value.value, dict) else ""
+            )
             kind = kind or f"a list of {len(value.value)}" if isinstance(value.value, list | dict) else "a value"
             hint = "expected an object with puzzle, question or board, or a list of rows"
             records = [self.bad(value.line, shorten(f"no puzzle: {kind} without one; {hint}", 300))]

@@ -14,7 +14,21 @@ from typing import NamedTuple
 QUESTION = ("question", "puzzle", "quiz", "quizze", "sudoku", "maze", "unsolved", "grid", "board", "problem", "input")
 QUESTION += ("initial", "given", "clue", "start")
 ANSWER = ("answer", "solution", "solved", "output", "target")
-OTHER = ("id", "name", "source", "rating", "level", "difficulty", "number", "no", "size", "type", "hash", "cell", "path")
+OTHER = (
+    "id",
+    "name",
+    "source",
+    "rating",
+    "level",
+    "difficulty",
+    "number",
+    "no",
+    "size",
+    "type",
+    "hash",
+    "cell",
+    "path",
+)
 DELIMITERS = ",\t;"
 MAX_FIELD_LINES = 600  # of one quoted field
 

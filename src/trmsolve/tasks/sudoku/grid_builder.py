@@ -93,7 +93,9 @@ class GridBuilder:
     def writes_blanks(self) -> bool:
         """Whether blanks have marks of their own here, so that a line of spaces is no row."""
         texts = [row.text for row in self.all if not row.is_blank]
-        return any(mark in text for text in texts for mark in "._*0-|│") or any(mark in t for t in texts for mark in ",;")
+        return any(mark in text for text in texts for mark in "._*0-|│") or any(
+            mark in t for t in texts for mark in ",;"
+        )
 
     @property
     def only_dashes(self) -> bool:
@@ -175,7 +177,9 @@ def _reading(layout: Layout) -> Reading | None:
     values = cell_values(cells, side)
     if values is not None:
         return Reading(cells, side, tuple(values), layout.name)
-    if side != 9 or not all(cell and set(cell) <= set("123456789") and list(cell) == sorted(set(cell)) for cell in cells):
+    if side != 9 or not all(
+        cell and set(cell) <= set("123456789") and list(cell) == sorted(set(cell)) for cell in cells
+    ):
         return None
     singles = tuple(int(cell) if len(cell) == 1 else 0 for cell in cells)
     return Reading(cells, side, singles, f"candidates, {layout.name}", is_candidates=True)

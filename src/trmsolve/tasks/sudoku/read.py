@@ -162,7 +162,8 @@ class SudokuReader(Reader):
         if "\n" in line.text:
             return super().from_fields(line, question, answer)
         try:
-            puzzle = self.from_line(question, line.text)
+            is_plain = _PLAIN_LINE.fullmatch(question)
+            puzzle = self._puzzle_of(tuple(question), "") if is_plain else self.from_line(question, line.text)
         except Malformed as error:
             return self.bad(line, str(error))
         solution = _solution(answer.strip(), len(puzzle.question))
@@ -363,7 +364,7 @@ def _parts(grid: GridBuilder) -> list[GridBuilder]:
     rows = grid.rows
     for size in sorted({side + labels for side in BOX for labels in (0, 1)}, reverse=True):
         parts = [GridBuilder(rows[start : start + size]) for start in range(0, len(rows), size)]
-        if 1 < len(parts) and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
+        if len(parts) > 1 and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
             return parts
     return []
 
@@ -382,7 +383,9 @@ def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
     height, side = grid.box_height(), first.side
     if height not in (0, 1, BOX[side][0]) and side % height == 0 and BOX[side][0] != BOX[side][1]:
         known = f"{BOX[side][0]} rows x {BOX[side][1]} columns"
-        raise Malformed(f"the frame draws boxes of {height} rows x {side // height} columns; a {side}x{side} has {known}")
+        raise Malformed(
+            f"the frame draws boxes of {height} rows x {side // height} columns; a {side}x{side} has {known}"
+        )
     puzzle = Puzzle(to_grid(first.cells, side), layout=first.layout)
     return puzzle
 
