@@ -61,7 +61,7 @@ LIMIT = f"a maze has at most {size(LARGEST, LARGEST)}"
 
 
 def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
-    """The maze that the rows draw, a mark for each cell, and the answer when they draw one too. Raises MalformedMaze."""
+    """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises MalformedMaze."""
     refuse_sizes(rows, legend)
     warnings: list[str] = []
     grid = _grid(rows, legend, warnings)

@@ -156,9 +156,11 @@ class MazeReader(Reader):
     def _are_mazes(self) -> bool:
         """Whether each open row is a maze by itself: one of them can be, and together they have too many S or G."""
         starts = "".join(row.text.split()[0][:1] for row in self.rows if row.text.split() and not _is_prose(row.text))
-        if any(start and ALPHABET.startswith(start.upper()) for start in (starts, starts[1:])):
-            return False  # labels
+        labels = starts.upper()[starts.upper().find("A") :]
+        if "A" in labels and ALPHABET.startswith(labels):
+            return False
         marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
+        marked = [text for text in marked if not is_sequence(text.split()) and not is_sequence(list(text.strip()))]
         return len(marked) > 1 and any(_ends(text) == (1, 1) and isqrt(len(text)) ** 2 == len(text) for text in marked)
 
     def _taken(self) -> list[Line]:
@@ -422,7 +424,7 @@ def _is_around(text: str, others: Sequence[Line]) -> bool:
     """Whether a line is text beside a maze: prose, a fence, or its size."""
     if _FENCE.fullmatch(text) or _is_prose(text):
         return True
-    size = _SIZE.fullmatch(text.strip())
+    size = _SIZE.fullmatch(text)
     if not size or not others or any(len(row.text) == len(text) for row in others):
         return False
     numbers = {int(number) for number in re.findall(r"\d+", text)}

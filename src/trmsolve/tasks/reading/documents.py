@@ -1,4 +1,4 @@
-"""Values out of lines: JSON, literals of programs (Python, C, JavaScript), YAML and XML, each as soon as it is complete.
+"""Values out of lines: JSON, literals of programs (Python, C, JavaScript), YAML and XML, each when it is complete.
 
 A collector takes the lines from its first one on. `add` returns the values that this line completes; `state` says
 whether it wants more. What turns out to be no document is handed back line by line (`lines`), to be read as text.
@@ -68,7 +68,7 @@ def collector(line: Line, is_first: bool) -> Collector | None:
 
 
 def is_document(body: str) -> bool:
-    """Whether text that begins with a bracket is a nested or a longer value, not a row `[5, 3, 0],` or a `[Section]`."""
+    """Whether text that begins with a bracket is a nested or longer value, not a row `[5, 3, 0],` or a `[Section]`."""
     if not _NESTED.match(body):
         return False
     depth = deepest = 0

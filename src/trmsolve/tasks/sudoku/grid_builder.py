@@ -14,6 +14,7 @@ from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_values, value
 
+_SPACES = str.maketrans("|,;", "   ")
 MOST_LABELS = 2  # rows of labels around a grid
 
 
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     @property
     def small(self) -> bool:
         """Whether a 4x4 puzzle on one line could hold all of this."""
-        if len(separated(self.text)) not in (1, 4, 16):  # labels
+        if len(separated(self.text)) not in (1, 4, 16) or any(mark in self.text for mark in ",;\t"):  # labels, fields
             return False
         return not self.barred and all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
 
@@ -50,7 +51,7 @@ class Row(NamedTuple):
     @property
     def may_be_labels(self) -> bool:
         """Whether this counts columns, so that it is a row of the grid only if nothing else fits."""
-        texts = [text for text in unbracketed(self.text).replace("|", " ").replace(",", " ").split() if text]
+        texts = [text for text in unbracketed(self.text).translate(_SPACES).split() if text]
         return self.lexed.kind is Kind.LABELS or is_sequence(texts) or is_sequence(list("".join(texts)))
 
 
@@ -79,7 +80,7 @@ class GridBuilder:
         """Without the lines of dashes that are frames: all of them, unless the grid writes all its blanks as dashes."""
         inked = [row for row in self.all if not row.is_blank]
         plain = [row for row in inked if not row.lexed.dashes]
-        inner = plain[1:] if plain and plain[0].may_be_labels else plain
+        inner = plain[1:] if plain and (self.after_head or plain[0].may_be_labels) else plain
         blanks = {cell for row in inner for cell in row.lexed.cells if value(cell) == 0}
         return inked if not plain or blanks == {"-"} else plain
 

@@ -395,7 +395,7 @@ def _as_line(reading: Reading) -> str:
 
 
 def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
-    """The cells (side * side, each known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates."""
+    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates."""
     known = cell_values(cells, side)
     if known is None:
         for index, cell in enumerate(cells):
