@@ -98,10 +98,10 @@ def _matrices(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
             yield from _fields([[field.strip() for field in row.split(mark)] for row in rows], f"separated by {name}")
             return
     bars = [row for row in rows if "|" in row]
-    if len(bars) >= len(rows) - 1 and bars:
-        yield from _between_bars(rows)
     tokens = [row.replace("|", " ").split() for row in rows]
     yield tokens, "separated by spaces" if max(map(len, tokens)) > 1 else ""
+    if len(bars) >= len(rows) - 1 and bars:
+        yield from _between_bars(rows)
     if not bars:
         yield from _by_position(rows)
 

@@ -11,10 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-QUESTION = (
-    *("question", "puzzle", "quiz", "quizze", "sudoku", "maze", "unsolved", "grid", "board", "problem", "input"),
-    *("initial", "given", "clue", "start"),
-)
+_NAMES = "question puzzle quiz quizze sudoku maze unsolved grid board problem input initial given clue start"
+QUESTION = tuple(_NAMES.split())  # the first that is there
 ANSWER = ("answer", "solution", "solved", "output", "target")
 OTHER = (
     "id",

@@ -14,7 +14,7 @@ from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_values, value
 
-_SPACES = str.maketrans("|,;", "   ")
+_SPACES = str.maketrans(dict.fromkeys(VERTICAL + ",;", " "))
 MOST_LABELS = 2  # rows of labels around a grid
 
 
