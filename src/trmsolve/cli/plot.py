@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
+from trmsolve.cli.output import put
 from trmsolve.cli.run import command
 from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import atomic_write, printable
@@ -38,7 +39,7 @@ def plot(
     records = {_name(run, runs): read_metrics(run) for run in runs}
     folder = runs[0] if runs[0].is_dir() else runs[0].parent
     path = atomic_write(output or folder / "plot.svg", draw(records), force or output is None)
-    typer.echo(str(path))
+    put(str(path))
 
 
 def read_metrics(run: Path) -> list[Record]:

@@ -41,8 +41,6 @@ class SearchSettings:
     min_solvable_prob: float = 0.4  # a branch ends when the network's probability of a solution is below this
     min_judged_steps: int = 2  # supervision steps before `min_solvable_prob` applies
     max_kept_states: int = 32  # finished runs per puzzle whose states are kept for their branches
-    max_rejected_steps: int = 0  # steps in a row whose answer the halting head accepts and the rules reject; 0: any
-    restart_budget: int = 1 << 30  # supervision steps of all runs after which a puzzle is not restarted
     depth_first_below: float = 1 / 32  # probability of the best leaf below which the search becomes depth-first
 
 

@@ -33,7 +33,6 @@ class Candidate:
     question: np.ndarray
     encoded: Encoded
     rollout: Rollout | None = None  # while it is in the batch
-    rejected_steps: int = 0  # consecutive last steps whose answer the halting head accepted and the rules rejected
 
 
 class SearchStrategy(Protocol):
@@ -182,7 +181,6 @@ class PuzzleSearch:
         prediction = self.task.decode(candidate.question, rollout.meanings, readout.confidence)
         prediction = strategy.restore(candidate, prediction)
         correct = self.task.is_solution(self.puzzle.question, prediction.answer)
-        candidate.rejected_steps = candidate.rejected_steps + 1 if readout.halt_prob > 0.5 and not correct else 0
         if self.watched and self.event is None:
             self.event = self._step_event(candidate, rollout, prediction, correct)
         accepted = correct if self.options.verify else readout.halt_prob > 0.5
@@ -214,8 +212,7 @@ class PuzzleSearch:
         while not self.round and not self._answered:
             in_flight = self.options.in_flight if self.answer is None else max(self.options.in_flight, PROOF_IN_FLIGHT)
             number = min(in_flight, self.options.restarts - self.restarts)
-            restartable = self.restartable and self.steps < self.strategy.settings.restart_budget
-            candidates = self.strategy.next_candidates(number) if restartable else []
+            candidates = self.strategy.next_candidates(number) if self.restartable else []
             self._start(candidates)
             if not candidates:
                 break
@@ -227,9 +224,7 @@ class PuzzleSearch:
                 self.reason = f"{NO_SOLUTION}: every assignment of its open choices breaks a rule"
 
     def _should_stop(self, candidate: Candidate) -> bool:
-        limit = self.strategy.settings.max_rejected_steps
-        stuck = limit > 0 and candidate.rejected_steps >= limit
-        return stuck or self._below_floor(candidate) or self.strategy.should_stop(candidate, self.options)
+        return self._below_floor(candidate) or self.strategy.should_stop(candidate, self.options)
 
     def _below_floor(self, candidate: Candidate) -> bool:
         """Whether the mean confidence of the first run is below the floor (SearchSettings)."""

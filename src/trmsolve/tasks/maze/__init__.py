@@ -30,8 +30,6 @@ class Maze(Task):
     name = "maze"
     styles = ("grid", "line", "csv")
     csv_header = CSV_HEADER
-    # In large mazes with open areas or loops the halting head may accept a wrong path, which then no longer changes.
-    search_defaults: ClassVar[Mapping[str, Any]] = {"max_rejected_steps": 16, "restart_budget": 1024}
 
     read = staticmethod(read)
     encode = staticmethod(encode)
