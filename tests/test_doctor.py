@@ -48,7 +48,9 @@ def test_the_number_of_threads_and_its_reason_are_shown(bundled, monkeypatch):
     assert checks(solve=lambda: (True, ""))["threads"].value.startswith("2 of 2 threads: no other number measured yet")
     tuner.threads, tuner.rates = 1, {1: 2000.0, 2: 900.0}
     threads = checks(solve=lambda: (True, ""))["threads"].value
-    assert threads.startswith("1 of 2 threads, chosen by measurement: 2,000 tokens/s with 1, 900 tokens/s with 2; training")
+    assert threads.startswith(
+        "1 of 2 threads, chosen by measurement: 2,000 tokens/s with 1, 900 tokens/s with 2; training"
+    )
 
 
 def test_one_thread_has_its_reason(monkeypatch):

@@ -137,7 +137,7 @@ def test_each_puzzles_own_embedding_reaches_its_answer_alone():
         (np.zeros((1, 81), int), [1], r"puzzle_ids must lie in 0\.\.0"),
         ([[1] * 81, [1] * 80], None, "tokens: expected rows of equal length"),
         (np.zeros(81, int), None, r"tokens: found int64 \(81\), expected integers with 2 axes"),
-        (np.zeros((1, 81)), None, "found float64 \(1 x 81\), expected integers with 2 axes"),
+        (np.zeros((1, 81)), None, r"found float64 \(1 x 81\), expected integers with 2 axes"),
     ],
 )
 def test_what_cannot_be_refined_is_refused_before_the_first_step(tokens, ids, message):

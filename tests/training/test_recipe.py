@@ -152,7 +152,10 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
         ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1000"),
         ("task: sudoku\nmodel: {hidden_size: 0}", "model.hidden_size: 0 is outside of 1 to"),
         ("task: sudoku\ntrain: {optimizer: sgd}", "train.optimizer: unknown value 'sgd'"),
-        ("task: sudoku\ntrain: {depth_curriculum: [1, 2]}", r"train.depth_curriculum: found .*, expected rows of \[share, T, n\]"),
+        (
+            "task: sudoku\ntrain: {depth_curriculum: [1, 2]}",
+            r"train.depth_curriculum: found .*, expected rows of \[share, T, n\]",
+        ),
         ("task: sudoku\ntrain: 7", "train: found 7, expected settings by name"),
         ("task: sudoku\nmodel: {cells: 81}", "model.mixer: missing, but needed with model.cells"),
         ("task: sudoku\ndata: {sources: puzzles.csv}", "data.sources: found .*, expected a list"),

@@ -426,9 +426,7 @@ def test_a_run_too_short_for_a_profile_says_so(tmp_path):
     assert result.exit_code == 0 and "no trace: a profile needs 20 steps" in result.output and not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("here.json", "already exists"), ("no/where.json", "does not exist")]
-)
+@pytest.mark.parametrize(("name", "message"), [("here.json", "already exists"), ("no/where.json", "does not exist")])
 def test_a_profile_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, name, message):
     (tmp_path / "here.json").write_text("")
     run = tmp_path / "run"
