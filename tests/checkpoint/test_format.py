@@ -516,7 +516,7 @@ def test_names_files_and_addresses_are_found(shelf, tmp_path, monkeypatch):
 
 
 def test_another_task_is_refused(shelf):
-    with pytest.raises(TrmsolveError, match="is a maze checkpoint, sudoku needed") as error:
+    with pytest.raises(TrmsolveError, match="is a maze checkpoint, expected sudoku") as error:
         checkpoints.find("my-maze", "sudoku")
     assert "trmsolve maze" in error.value.hint
 
@@ -524,7 +524,7 @@ def test_another_task_is_refused(shelf):
 @pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc`"), (official(**ATTENTIVE), "refine")])
 def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, config, hint):
     checkpoints.save(tmp_path / "a.safetensors", TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
-    with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:
+    with pytest.raises(TrmsolveError, match="is an arc checkpoint, expected sudoku") as error:
         checkpoints.find(str(tmp_path / "a.safetensors"), "sudoku")
     assert hint in error.value.hint
 

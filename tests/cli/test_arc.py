@@ -323,7 +323,7 @@ def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
         (["--steps", "0"], "--steps"),
         (["--votes", "0"], "--votes"),
         (["--format", "gird"], "did you mean 'grid'?"),
-        (["--checkpoint", "sudoku"], "is a sudoku checkpoint, arc needed"),
+        (["--checkpoint", "sudoku"], "is a sudoku checkpoint, expected arc"),
         (["--checkpoint", "no/such.safetensors"], "checkpoints list"),
         (["--solutions", "no.json"], "no.json: no such file"),
         (["--submission", "no/such.json"], "does not exist"),

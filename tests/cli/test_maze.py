@@ -314,7 +314,7 @@ def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
     solved = cli("maze", "-", "--checkpoint", out, "--max-steps", 2, "--restarts", 1, stdin=f"{BEND}\n\n{HOOK}\n")
     assert solved.exit_code in (0, 1) and "of 2 solved and verified" in solved.stderr
     other = cli("sudoku", EXAMPLES / "easy.txt", "--checkpoint", out)
-    assert other.exit_code == 2 and "maze checkpoint, sudoku needed" in other.stderr
+    assert other.exit_code == 2 and "maze checkpoint, expected sudoku" in other.stderr
     own = tmp_path / "own.csv"
     own.write_text(f"question,answer\n{flat(BEND)},{flat(BEND_ANSWER)}\n{flat(HOOK)},\n")
     fine = cli(*tiny[:-2], "--from", out, "--data", own, "--run", tmp_path / "b", "--steps", 1)

@@ -238,7 +238,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(own, fixed, puzzl
         TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}),
         "maze",
     )
-    assert "is a maze checkpoint, sudoku needed" in refused(*two, maze)
+    assert "is a maze checkpoint, expected sudoku" in refused(*two, maze)
     small = tmp_path / "small.txt"
     small.write_text(get("sudoku").format_line(FOUR.question) + "\n")
     assert "supports none of the 1 puzzles" in refused(small, "--checkpoint", own, "--checkpoint", fixed)
