@@ -74,7 +74,7 @@ def test_an_index_beyond_the_last_device(machine):
     machine(gpus=[H200])
     with pytest.raises(TrmsolveError, match="no device cuda:3") as error:
         device.resolve_device("cuda:3")
-    assert error.value.hint == "only cuda:0 is there"
+    assert error.value.hint == "use cuda:0"
 
 
 def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):

@@ -135,7 +135,7 @@ def test_each_puzzles_own_embedding_reaches_its_answer_alone():
         (np.zeros((2, 81), int), [0], "2 rows of tokens but 1 puzzle_ids"),
         (np.full((1, 81), 11), None, r"tokens must lie in 0\.\.10, found 11\.\.11"),
         (np.zeros((1, 81), int), [1], r"puzzle_ids must lie in 0\.\.0"),
-        ([[1] * 81, [1] * 80], None, "tokens: rows of one length needed"),
+        ([[1] * 81, [1] * 80], None, "tokens: expected rows of equal length"),
         (np.zeros(81, int), None, r"tokens: found int64 \(81\), expected integers with 2 axes"),
         (np.zeros((1, 81)), None, r"found float64 \(1 x 81\), expected integers with 2 axes"),
     ],

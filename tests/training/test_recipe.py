@@ -142,8 +142,8 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
     ("text", "message"),
     [
         ("task: sudok", "unknown task 'sudok'"),
-        ("model: {}", "names no task"),
-        ("task: sudoku\ntrian: {lr: 1}", "trian: no part of a recipe\n  did you mean 'train'"),
+        ("model: {}", "has no task"),
+        ("task: sudoku\ntrian: {lr: 1}", "trian: not a section of a recipe\n  did you mean 'train'"),
         ("task: sudoku\ntrain: {learning: 1}", "train.learning: no such setting"),
         ("task: sudoku\ntrain: {lr: fast}", "train.lr: found 'fast', expected a number"),
         ("task: sudoku\ntrain: {batch_size: 1.5}", "train.batch_size: found 1.5, expected a whole number"),
@@ -152,11 +152,14 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
         ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1000"),
         ("task: sudoku\nmodel: {hidden_size: 0}", "model.hidden_size: 0 is outside of 1 to"),
         ("task: sudoku\ntrain: {optimizer: sgd}", "train.optimizer: unknown value 'sgd'"),
-        ("task: sudoku\ntrain: {depth_curriculum: [1, 2]}", r"train.depth_curriculum: rows of \[share, T, n\] needed"),
+        (
+            "task: sudoku\ntrain: {depth_curriculum: [1, 2]}",
+            r"train.depth_curriculum: found .*, expected rows of \[share, T, n\]",
+        ),
         ("task: sudoku\ntrain: 7", "train: found 7, expected settings by name"),
-        ("task: sudoku\nmodel: {cells: 81}", "model.mixer: needed beside model.cells"),
-        ("task: sudoku\ndata: {sources: puzzles.csv}", "data.sources: a list"),
-        ("- task", "holds no settings by name"),
+        ("task: sudoku\nmodel: {cells: 81}", "model.mixer: missing, but needed with model.cells"),
+        ("task: sudoku\ndata: {sources: puzzles.csv}", "data.sources: found .*, expected a list"),
+        ("- task", "no settings by name"),
         ("task: [", "cannot read"),
         ("base: nowhere\ntask: sudoku", "no recipe nowhere"),
     ],
@@ -171,7 +174,7 @@ def test_what_is_wrong_is_named(text, message, tmp_path):
 def test_bases_that_go_in_circles_end(tmp_path):
     for name, base in (("a", "b.yaml"), ("b", "a.yaml")):
         (tmp_path / f"{name}.yaml").write_text(f"base: {base}\n")
-    with pytest.raises(TrmsolveError, match="its bases lead back"):
+    with pytest.raises(TrmsolveError, match="its bases form a cycle"):
         recipes.read(str(tmp_path / "a.yaml"))
 
 

@@ -328,6 +328,7 @@ class Command(TyperCommand):
             name = re.sub(r" <[^>]*>", "", name) if is_argument else _with_metavar(name)
             help_text = re.sub(r"\s*\[x>=[\d.]+\]|; x>=[\d.]+(?=\])", "", help_text)  # lower bounds are obvious
             help_text = help_text.replace("[default: (", "[default: ").replace(")]", "]")
+            help_text = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", help_text)
             panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
             panels.setdefault(panel, []).append((name, help_text))
         for panel in sorted(panels, key=lambda name: PANELS.index(name) if name in PANELS else len(PANELS)):

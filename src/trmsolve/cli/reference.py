@@ -23,23 +23,23 @@ def reference() -> str:
     from trmsolve.cli.commands import app
 
     sections = [TITLE]
-    for path, command in _commands(("trmsolve",), typer.main.get_command(app)):
-        sections.append(f"## {' '.join(path)}\n\n```text\n{_help(path, command)}\n```")
+    for context in _contexts("trmsolve", typer.main.get_command(app)):
+        sections.append(f"## {context.command_path}\n\n```text\n{_help(context)}\n```")
     return "\n\n".join(sections) + "\n"
 
 
-def _commands(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """A command and its subcommands, recursively: the words that call it, and the click command."""
-    yield path, command
-    for name, subcommand in getattr(command, "commands", {}).items():
-        yield from _commands((*path, name), subcommand)
-
-
-def _help(path: tuple[str, ...], command: Any) -> str:
+def _contexts(name: str, command: Any, parent: Any = None) -> Iterator[Any]:
+    """The click contexts of a command and of its subcommands, recursively."""
     context = command.make_context(
-        " ".join(path), [], resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH, color=False
+        name, [], parent, resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH, color=False
     )
-    text = re.sub(r"\x1b\[[0-9;]*m", "", command.get_help(context))
+    yield context
+    for subname, subcommand in getattr(command, "commands", {}).items():
+        yield from _contexts(subname, subcommand, context)
+
+
+def _help(context: Any) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", context.command.get_help(context))
     text = text.replace(str(Path.home()), "~")
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 

@@ -7,7 +7,7 @@ import numpy as np
 SYMMETRIES = 8
 
 TURNS = ("", "turned left", "turned round", "turned right")  # rot90 by k
-NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))  # of each symmetry; "" changes nothing
+NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))  # of each symmetry; "" for the identity
 
 
 def transform(grid: np.ndarray, k: int) -> np.ndarray:

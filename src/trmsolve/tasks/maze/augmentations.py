@@ -32,7 +32,7 @@ def swap_ends(maze: np.ndarray) -> np.ndarray:
 
 
 def augment(question: np.ndarray, k: int) -> np.ndarray:
-    """The maze, uint8 (height, width), under augmentation k; 0 changes nothing."""
+    """The maze, uint8 (height, width), under augmentation k; 0 is the identity."""
     turned = transform(question, symmetry_of(k))
     return swap_ends(turned) if swaps_ends(k) else turned
 

@@ -59,7 +59,7 @@ class SequenceSudoku(Sudoku):
         return Prediction(answer, confidences)
 
     def augment(self, question: np.ndarray, k: int) -> np.ndarray:
-        """The question under symmetry k; 0 changes nothing."""
+        """The question under symmetry k; 0 is the identity."""
         return _symmetry(k, len(question)).apply(question)
 
     def invert(self, question: np.ndarray, prediction: Prediction, k: int) -> Prediction:
