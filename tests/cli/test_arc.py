@@ -279,7 +279,7 @@ def test_solutions_that_do_not_fit_do_not_stop_the_answers(arc, tmp_path):
     (tmp_path / "my_solutions.json").write_text(json.dumps({"good": [[[1]], [[2]], [[3]]]}))
     done = arc(path, "--submission", kaggle, "--json")
     assert json.loads(done.stdout)[-1]["tests"] and f"{kaggle}: 1 of 1 task answered" in done.stderr
-    assert "expected 2: one for each test input" in done.stderr
+    assert "expected 2, one for each test input" in done.stderr
 
 
 def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder, tmp_path):
@@ -363,7 +363,7 @@ def test_torch_waits_until_it_is_needed(tmp_path):
 
 
 def test_no_input_at_all(cli, monkeypatch):
-    monkeypatch.setattr("trmsolve.cli.solve.piped", lambda: False)
+    monkeypatch.setattr("trmsolve.cli.solve.stdin_files", lambda *_: [])  # stdin is closed
     done = cli("arc")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve arc" in done.stderr
 

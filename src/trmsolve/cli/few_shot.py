@@ -47,9 +47,9 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     if watched:
         options = replace(options, tasks_per_batch=1)
     submission = Submission(job.task, adapt.submission, args.force, all_records) if adapt.submission else None
-    model = job.load(report) if tasks or group is not None else None  # malformed tasks need no model
     if submission is not None:
         submission.write()
+    model = job.load(report) if tasks or group is not None else None  # malformed tasks need no model
     kept = stored_results(adapt.resume, model, options, tasks) if adapt.resume and model else None
     stored = {} if kept is None else kept.results
     new = [task for task in tasks if task.name not in stored]
