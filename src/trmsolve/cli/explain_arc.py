@@ -53,8 +53,9 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
             f"below, so x, y and z are {len(encoded.x)} x {D} numbers each. A cell exchanges messages with the eight "
             f"cells around it and along {relations} relations: its row, its object, its mirror image, and so on.",
             drawing(task, console, test.input),
-            f"No weight belongs to a colour. A task has an embedding of its own, {model.config.num_classes} x {D} "
-            f"numbers: for itself and for each colour. A supervision step is T = {model.config.T} latent recursion of n = {model.config.n} "
+            "No weight belongs to a colour. A task has an embedding of its own, "
+            f"{model.config.num_classes} x {D} numbers: for itself and for each colour. A supervision step is "
+            f"T = {model.config.T} latent recursion of n = {model.config.n} "
             "updates of z and one of y, as in `trmsolve explain sudoku`.",
         ),
     )
