@@ -164,6 +164,16 @@ def local_path(file: str, quiet: bool = False) -> str:
     return str(pull(file, quiet=quiet)) if file.startswith("hf://datasets/") else file
 
 
+def cached_path(file: str) -> Path | None:
+    """Where the bytes of a file lie, without fetching it; None for an address that is not in the cache."""
+    if not file.startswith("hf://"):
+        return Path(file)
+    try:
+        return cached(Address.parse(file))
+    except TrmsolveError:
+        return None
+
+
 def _update(address: Address, sha256: str | None, quiet: bool) -> None:
     """Bring the cached file to the Hub's version of it; without a connection a cached file stays as it is."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url

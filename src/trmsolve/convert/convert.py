@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -71,15 +71,18 @@ def import_checkpoint(
     drop_embeddings: bool = False,
     force: bool = False,
     quiet: bool = False,
+    report: Callable[[str], None] = lambda text: None,
 ) -> Imported:
     """Convert SOURCE (see find_source) to `output`, a .safetensors file that `trmsolve.load` takes.
 
     drop_embeddings: of the table of puzzle embeddings only the mean is kept, as its one row. `output` appears whole or
-    not at all. Raises TrmsolveError for everything that the modules of this folder refuse, for an existing output
-    unless `force`, and where disk or memory have no room for it.
+    not at all. report: called with a few words before each part that may take a while. Raises TrmsolveError for
+    everything that the modules of this folder refuse, for an existing output unless `force`, and where disk or memory
+    have no room for it.
     """
     check_writable(output, force)
     files = find_source(source, settings_file, quiet)
+    report(f"reading {files.name} ({files.weights.stat().st_size / 1e6:,.1f} MB)")
     network = read_network(files.weights, options.averaged)
     inside = {} if files.explicit else settings_of(dict(network.settings))
     settings = merged(inside, files.settings, files.settings_file)
@@ -94,6 +97,7 @@ def import_checkpoint(
     size, free = sum(t.nbytes for t in tensors.values()), shutil.disk_usage(os.path.realpath(output.parent)).free
     if size > free:
         raise TrmsolveError(f"{output} needs {size / 1e6:,.1f} MB, the disk has {free / 1e6:,.1f}", "make room first")
+    report(f"writing {output} ({size / 1e6:,.1f} MB)")
     provenance = {
         "imported_from": printable(files.name),
         "sha256": sha256_of(files.weights),
