@@ -53,8 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._note()
-        owner, repo, _, revision, *file = unquote(self.path).strip("/").split("/")
-        name, path = f"{owner}/{repo}", "/".join(file)
+        path = unquote(self.path).strip("/")
+        kind = "datasets/" if path.startswith("datasets/") else ""  # the repositories of data sets have a prefix
+        owner, repo, _, revision, *file = path.removeprefix(kind).split("/")
+        name, path = f"{kind}{owner}/{repo}", "/".join(file)
         files = self.hub.repos.get(name)
         if files is None:
             self._answer(401, {"X-Error-Message": "Invalid username or password."})
@@ -81,9 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/api/"):  # what huggingface_hub asks of its own accord
             return self._answer(404, {})
         self._note()
-        parts = unquote(self.path).strip("/").split("/")
-        owner, repo, file = (*parts[1:3], parts[3:]) if parts[0] == "storage" else (*parts[:2], parts[4:])
-        data = self.hub.repos[f"{owner}/{repo}"]["/".join(file)]
+        path = unquote(self.path).strip("/").removeprefix("storage/")
+        kind = "datasets/" if path.startswith("datasets/") else ""
+        stored, parts = "/storage/" in self.path, path.removeprefix(kind).split("/")
+        owner, repo, file = *parts[:2], parts[2 if stored else 4 :]
+        data = self.hub.repos[f"{kind}{owner}/{repo}"]["/".join(file)]
         if self.hub.status and (status := self.hub.status.pop(0)):
             return self._answer(status, {})
         start = 0

@@ -26,9 +26,11 @@ from trmsolve.text_io import printable, shell_quote
 
 TIMEOUT = 10.0  # seconds until a server that does not answer counts as unreachable
 
-_SPEC = re.compile(r"hf://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/@]+))?/(?P<file>[^@]+)(?:@(?P<after>[^@]+))?")
+_SPEC = re.compile(
+    r"hf://(?P<kind>datasets/)?(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/@]+))?/(?P<file>[^@]+)(?:@(?P<after>[^@]+))?"
+)
 _PAGE = re.compile(
-    r"https?://(?:huggingface\.co|hf\.co)/(?P<repo>[^/]+/[^/]+)/(?:resolve|blob|raw)"
+    r"https?://(?:huggingface\.co|hf\.co)/(?P<kind>datasets/)?(?P<repo>[^/]+/[^/]+)/(?:resolve|blob|raw)"
     r"/(?P<revision>[^/]+)/(?P<file>[^?#]+)(?:[?#].*)?"
 )
 
@@ -66,15 +68,17 @@ def own_dir() -> Path:
 class Address:
     """One file on the Hub.
 
-    Written hf://OWNER/REPO/FILE[@REVISION]; hf://OWNER/REPO@REVISION/FILE and the URL of a file's page are accepted.
+    Written hf://OWNER/REPO/FILE[@REVISION], for a data set hf://datasets/OWNER/REPO/FILE[@REVISION];
+    hf://OWNER/REPO@REVISION/FILE and the URL of a file's page are accepted.
     """
 
     repo: str
     file: str
     revision: str = "main"
+    is_dataset: bool = False
 
     def __str__(self) -> str:
-        return f"hf://{self.repo}/{self.file}" + (f"@{self.revision}" if self.revision != "main" else "")
+        return f"hf://{self.page}/{self.file}" + (f"@{self.revision}" if self.revision != "main" else "")
 
     @staticmethod
     def looks_like(spec: str) -> bool:
@@ -91,12 +95,18 @@ class Address:
         if any(name in ("", ".", "..") or set(name) & set('\\:*?"<>|\0') for name in names):
             hint = "write hf://OWNER/REPO/FILE or .../FILE@REVISION"
             raise TrmsolveError(f"'{printable(spec)}' is not the address of a file", hint)
-        return cls(parts["repo"], parts["file"], revision)
+        return cls(parts["repo"], parts["file"], revision, bool(parts.get("kind")))
+
+    @property
+    def page(self) -> str:
+        """The repository's place on the Hub."""
+        return f"datasets/{self.repo}" if self.is_dataset else self.repo
 
     @property
     def folder(self) -> Path:
         """The repository at this revision in our cache."""
-        return own_dir() / "hub" / self.repo / quote(self.revision, safe="")
+        root = cache_dir() / "datasets" if self.is_dataset else own_dir() / "hub"
+        return root / self.repo / quote(self.revision, safe="")
 
     @property
     def path(self) -> Path:
@@ -105,7 +115,7 @@ class Address:
 
     @classmethod
     def of(cls, path: Path) -> Address:
-        """The inverse of `path`."""
+        """The inverse of `path`, for checkpoints."""
         owner, repo, revision, *file = path.relative_to(own_dir() / "hub").parts
         return cls(f"{owner}/{repo}", "/".join(file), unquote(revision))
 
@@ -152,15 +162,31 @@ def pull(spec: str, sha256: str | None = None, quiet: bool = False) -> Path:
     return address.path
 
 
+def local_path(file: str, quiet: bool = False) -> str:
+    """The file itself, or the cached copy of hf://datasets/OWNER/REPO/FILE, fetched if need be; raises as pull()."""
+    return str(pull(file, quiet=quiet)) if file.startswith("hf://datasets/") else file
+
+
+def cached_path(file: str) -> Path | None:
+    """Where the bytes of a file lie, without fetching it; None for an address that is not in the cache."""
+    if not file.startswith("hf://"):
+        return Path(file)
+    try:
+        return cached(Address.parse(file))
+    except TrmsolveError:
+        return None
+
+
 def _update(address: Address, sha256: str | None, quiet: bool) -> None:
     """Update the cached file to the Hub's version; without a connection, a cached file is kept."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    kind = "dataset" if address.is_dataset else "model"
     headers = build_hf_headers(library_name="trmsolve", library_version=__version__)
     try:
-        url = hf_hub_url(address.repo, address.file, revision=address.revision, endpoint=endpoint)
+        url = hf_hub_url(address.repo, address.file, repo_type=kind, revision=address.revision, endpoint=endpoint)
         remote = get_hf_file_metadata(url, timeout=TIMEOUT, headers=headers)
     except Exception as error:  # of requests, httpx or httpx2
         if cached(address) and _is_passing(error):
@@ -184,6 +210,7 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
         hf_hub_download(
             address.repo,
             address.file,
+            repo_type=kind,
             revision=remote.commit_hash or address.revision,
             local_dir=address.folder,
             endpoint=endpoint,
@@ -250,7 +277,7 @@ def _explained(error: Exception, address: Address) -> Exception:
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    page = f"https://huggingface.co/{address.repo}"
+    page = f"https://huggingface.co/{address.page}"
     login = "log in: hf auth login (or set HF_TOKEN)"
     status = _status(error)
     match error:

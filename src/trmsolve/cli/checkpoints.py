@@ -11,6 +11,7 @@ import typer
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
+from trmsolve.cli.output import status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import printable
@@ -203,7 +204,8 @@ def import_(
     from trmsolve.convert.convert import import_checkpoint
 
     options = ImportOptions(task, T_n, heads, prefix, ema)
-    imported = import_checkpoint(source, output, options, config, drop_embeddings, force, quiet)
+    with status_line(not quiet) as show:
+        imported = import_checkpoint(source, output, options, config, drop_embeddings, force, quiet, show)
     if not quiet:
         echo_err(str(imported))
     print(printable(imported.path, 5000))

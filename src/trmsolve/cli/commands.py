@@ -8,7 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve import __version__
-from trmsolve.cli import bench, check_task, checkpoints, doctor, evaluate, generate, plot, read, replay, solve, train
+from trmsolve.cli import (
+    bench,
+    check_task,
+    checkpoints,
+    doctor,
+    evaluate,
+    explain,
+    generate,
+    plot,
+    read,
+    replay,
+    solve,
+    train,
+)
 from trmsolve.cli.options import Command
 from trmsolve.tasks import BUNDLED, get, names
 
@@ -55,6 +68,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str, str]] = {
         "trmsolve generate maze --size 21x41 -n 100 --seed 7 > mazes.txt",
     ),
     "check-task": (check_task.check_task, "Check a task that you wrote.", "trmsolve check-task my_puzzle.py"),
+    "explain": (explain.explain, "Take a guided tour of the method.", "trmsolve explain maze"),
     "bench": (bench.bench, "Measure the speed of solving and training.", "trmsolve bench"),
     "doctor": (doctor.doctor, "Check this installation.", "trmsolve doctor"),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from inspect import signature
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ import typer
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
+from trmsolve.cli.progress import file_progress
 from trmsolve.cli.run import SOLVED, command
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get, resolve_task
@@ -91,7 +94,7 @@ def generate(
     with destination(output, force) as stream:
         records = JsonRecords(stream, style) if style in JSON_STYLES else None
         try:
-            for index in range(number):
+            for index in with_progress(output, number):
                 question, solution, difficulty = _generate(the_task, seed, index, *shape, **options)
                 puzzle, answer = the_task.format_line(question), the_task.format_line(solution)
                 if records is not None:
@@ -107,6 +110,14 @@ def generate(
             if records is not None:
                 records.close()
     return SOLVED
+
+
+def with_progress(output: Path | None, number: int) -> Iterator[int]:
+    """0, 1, ..., number - 1; progress is shown where the puzzles go to a file."""
+    with file_progress(output, "puzzles", number) as progress:
+        for index in range(number):
+            yield index
+            progress.add()
 
 
 def _given_options(task: Any, **options: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from trmsolve.checkpoint.hub import local_path
 from trmsolve.cli.run import echo_err
 from trmsolve.cli.typed_input import recognised, recognised_tasks, typed_lines, with_copy
 from trmsolve.errors import TrmsolveError
@@ -38,8 +40,15 @@ def records(
     solutions: a file of answers to few-shot tasks; raises TrmsolveError if it cannot be read.
     """
     if isinstance(task, Demonstrates):
+        files = list(map(local_path, files))
         return islice(recognised_tasks(task, task.read_files(files, solutions, strict=False), files), limit)
     return islice(chain.from_iterable(_records_of(task, file) for file in files), limit)
+
+
+def local_data(spec: str) -> str:
+    """A specification of training data in which a file of the Hub is its cached copy."""
+    match = re.fullmatch(r"(demonstrations:)?(hf://datasets/[^=]+)(=.*)?", spec)
+    return f"{match[1] or ''}{local_path(match[2])}{match[3] or ''}" if match else spec
 
 
 def _records_of(task: Task, file: str) -> Iterator[Any]:
@@ -48,7 +57,7 @@ def _records_of(task: Task, file: str) -> Iterator[Any]:
         seen: list[Line] = []
         typed = typed_lines(task, file)
         name = name if typed is None else "argument"
-        lines = open_lines(file) if typed is None else typed
+        lines = open_lines(local_path(file)) if typed is None else typed
         for record in recognised(task, task.read(with_copy(lines, seen), name), file, seen):
             is_empty = False
             yield record
@@ -60,8 +69,7 @@ def _records_of(task: Task, file: str) -> Iterator[Any]:
 
 def _without_source(message: str, name: str) -> str:
     """The message without the file's name, which the record carries."""
-    head, separator, rest = message.partition(": ")
-    return rest if separator and head.startswith(name) else message
+    return re.sub(rf"^{re.escape(name)}(:\d+)?:? ", "", message)
 
 
 def is_seekable(files: Sequence[str]) -> bool:

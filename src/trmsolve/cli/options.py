@@ -43,7 +43,10 @@ def _option(*names: str, panel: str, help: str, **settings: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, help=help, **settings)
 
 
-Files = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files to read; - is stdin.")]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILE", help="Files, hf://datasets/owner/repo/file, or a puzzle itself; - is stdin."),
+]
 
 Checkpoint = Annotated[
     str | None,

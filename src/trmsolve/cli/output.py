@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from trmsolve.cli import run
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.render.console import encodable, is_terminal
 from trmsolve.text_io import atomic_writer, printable
@@ -56,6 +57,7 @@ def status_line(enabled: bool = True) -> Iterator[Callable[[str], None]]:
     def show(text: str) -> None:
         if visible:
             fitted = encodable(printable(text), sys.stderr.encoding or "utf-8")
+            run.status_prefix = CLEAR_LINE if text else ""
             fitted = fitted[1 - shutil.get_terminal_size().columns :]
             print(f"{CLEAR_LINE}{fitted}", end="", file=sys.stderr, flush=True)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
 REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so the main one must report first
+status_prefix = ""  # clears the line of progress (output.status_line) before a message
 MAX_LINE = 4000  # characters of a line of a message
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -175,7 +176,7 @@ def echo_err(text: str) -> None:
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     visible = "\n".join(printable(line, MAX_LINE) for line in text.replace("\t", "    ").split("\n"))
     with suppress(OSError, ValueError):
-        print(visible.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+        print(status_prefix + visible.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
 
 
 def log_verbosely(model: Model) -> None:

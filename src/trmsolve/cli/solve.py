@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from trmsolve.cli.inputs import is_seekable, peek, records, with_deadline, with_
 from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given, with_options
 from trmsolve.cli.output import check_style, destination, model_fields
 from trmsolve.cli.pictures import PictureFiles, frames, show
+from trmsolve.cli.progress import LineShare, file_progress
 from trmsolve.cli.report import Report, Summary, message
 from trmsolve.cli.run import (
     ERROR,
@@ -228,10 +230,13 @@ def solve(
         report = Report(task, style, stream, args.color.value)
         results: Generator[Any, None, None] = few_shot_results(job, report) if few_shot else _results(job, report)
         try:
-            with closing(results):
+            lines = LineShare(files)
+            with closing(results), file_progress(args.output, "puzzles", args.limit, args.quiet) as progress:
                 for result in results:
                     summary.add(result)
                     report.add(result)
+                    if not few_shot:  # few-shot tasks show their own progress
+                        progress.add(partial(lines.at, result.puzzle.source))
                     if (result.error or not args.quiet) and (text := message(task, result, search.check_unique)):
                         echo_err(text)
         except DeadlineExceeded as exceeded:

@@ -12,7 +12,7 @@ import typer
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
-from trmsolve.cli.inputs import records
+from trmsolve.cli.inputs import local_data, records
 from trmsolve.cli.run import SOLVED, command, distributed
 from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
@@ -189,6 +189,7 @@ def train(
     with TrainPanel(console_for_training(color.value), began, quiet=quiet, silent=not is_main) as panel:
         if not print_config:
             panel.start()  # before torch, whose import takes seconds
+        data = [local_data(spec) for spec in data] if data else data
         from trmsolve.cli.train_run import TrainJob, check_threads, logged_to, run_training
         from trmsolve.training import recipe as recipes
 

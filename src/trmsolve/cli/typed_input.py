@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
@@ -54,7 +55,7 @@ def typed_lines(task: Task, argument: str) -> list[Line] | None:
     return lines if any(isinstance(record, Puzzle) for record in task.read(lines, "argument")) else None
 
 
-def recognised(task: Task, records: Iterator[Record], argument: str, seen: Sequence[Line]) -> Iterator[Record]:
+def recognised(task: Task, records: Iterator[Record], argument: str, seen: Sequence[Line]) -> Iterator[Any]:
     """The records of one input. An input of another task is one invalid record that names the right command.
 
     argument: the file, `-`, or the typed puzzle. seen: the first lines that were read of it so far.

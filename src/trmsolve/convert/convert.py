@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -71,15 +71,18 @@ def import_checkpoint(
     drop_embeddings: bool = False,
     force: bool = False,
     quiet: bool = False,
+    report: Callable[[str], None] = lambda text: None,
 ) -> Imported:
     """Convert `source` (see find_source) to `output`, a .safetensors file for `trmsolve.load`.
 
     drop_embeddings: replace the table of puzzle embeddings by their mean, as its only row. `output` is written
     atomically. Raises TrmsolveError for an invalid source, for an existing output unless `force`, and if there is not
     enough disk space or memory.
+    report: called with a short message before each slow part.
     """
     check_writable(output, force)
     files = find_source(source, settings_file, quiet)
+    report(f"reading {files.name} ({files.weights.stat().st_size / 1e6:,.1f} MB)")
     network = read_network(files.weights, options.averaged)
     inside = {} if files.explicit else settings_of(dict(network.settings))
     settings = merged(inside, files.settings, files.settings_file)
@@ -95,6 +98,7 @@ def import_checkpoint(
     if size > free:
         message = f"{output} needs {size / 1e6:,.1f} MB, but the disk has {free / 1e6:,.1f} MB free"
         raise TrmsolveError(message, "free disk space, or choose another folder")
+    report(f"writing {output} ({size / 1e6:,.1f} MB)")
     provenance = {
         "imported_from": printable(files.name),
         "sha256": sha256_of(files.weights),

@@ -1,0 +1,283 @@
+"""trmsolve explain [TASK]: a guided tour of a Tiny Recursive Model, with the tensors of a real puzzle."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from trmsolve.cli import options as o
+from trmsolve.cli.explain_arc import arc_pages
+from trmsolve.cli.explain_page import Page, beside, drawing
+from trmsolve.cli.run import SOLVED, command
+from trmsolve.inference.options import Result
+from trmsolve.render.caption import percent
+from trmsolve.render.console import console_for, glyphs_for, is_terminal
+from trmsolve.tasks.base import Augments, Prediction, Puzzle, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trmsolve.api import Model
+
+WIDTH = 78  # columns of the text
+BAR = 20  # columns of a bar for a probability
+MAX_STEPS = 12  # supervision steps that the tour shows at most
+
+SUDOKU = "..5..1..2..4..29.53..8....6.......2...64.9....1...8.9....213...57.......63......."
+HARDER = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"
+MAZE = """\
+#####################
+#S    #   #         #
+##### # # # ####### #
+#   # # # # #     # #
+# # # # # # # ### # #
+# # # # # # # #G# # #
+# # # # # # # # # # #
+# # #   # # #   # # #
+# # ##### # ##### # #
+# #               # #
+#####################"""
+TOKENS = {
+    "sudoku": "one candidate: a digit in an open cell that no given rules out. It exchanges messages with the other "
+    "candidates of its cell, row, column and box",
+    "maze": "one cell that is no wall. It exchanges messages with the four cells beside it",
+}
+
+
+class Topic(str, Enum):
+    """What the tour is about."""
+
+    sudoku = "sudoku"
+    maze = "maze"
+    arc = "arc"
+
+
+@command
+def explain(
+    topic: Annotated[Topic, typer.Argument(metavar="TASK", help="sudoku, maze or arc.")] = Topic.sudoku,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="On a terminal, wait for Enter after a page.")] = True,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="arc: optimizer steps that are shown.")] = 5,
+    color: o.ColorOption = o.Color.auto,
+) -> int:
+    """Show how a Tiny Recursive Model works: x, y and z, the loops n and T, halting and restarts.
+
+    The puzzle is solved while you read; every number is computed by the bundled network.
+
+    Exit code: 0.
+    """
+    from trmsolve.api import load
+
+    console = console_for(sys.stdout, color.value)
+    console.width = min(console.width, WIDTH)
+    model = load(task=topic.value)
+    pages = arc_pages(model, console, steps) if topic is Topic.arc else _puzzle_pages(model, console, topic.value)
+    waits = wait and is_terminal(sys.stdin) and is_terminal(sys.stdout)
+    for number, page in enumerate(pages, 1):
+        for line in page.lines(number, console.width):
+            console.print(line, soft_wrap=True)
+        console.print()
+        if waits:
+            console.print(Text("Enter continues, q ends ", "dim"), end="")
+            if sys.stdin.readline().strip().lower() in ("q", "quit"):
+                break
+            console.print()
+    return SOLVED
+
+
+# -- Sudoku and mazes: the recursion ------------------------------------------------------------------------------
+def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
+    """The pages about a network that solves puzzles."""
+    import torch
+
+    from trmsolve.model.packing import pack
+    from trmsolve.model.trm import num_parameters
+
+    task, network, config = model.task, model.network, model.config
+    question = _question(task, SUDOKU if name == "sudoku" else MAZE)
+    encoded = task.encode(question)
+    assert encoded is not None
+    smallest, largest = encoded.size.min(), encoded.size.max()
+    options = f"{smallest} to {largest}" if smallest < largest else largest
+    T, n, layers = config.T, config.n, config.num_layers
+    parameters = f"{num_parameters(network):,}"
+    yield Page(
+        f"A puzzle, and a network of {parameters} parameters",
+        (
+            drawing(task, console, question),
+            f"This is the puzzle. The network has {layers} layers and knows no rules: it has learnt from examples what "
+            f"an answer looks like. A large language model has a million times as many parameters. What makes up for "
+            "it is recursion: the same small network runs again and again, each time on its own last answer.",
+        ),
+    )
+    device, dtype = model.device_spec.device, model.device_spec.dtype
+    tokens, batch = (part.to(device) for part in pack([encoded]))
+    with torch.inference_mode():
+        x = network.embed(tokens, batch, None).to(dtype)
+        y, z = network.init_state(len(tokens), dtype)
+        yield Page(
+            "Three tensors: x the question, y the answer, z the thoughts",
+            (
+                f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
+                f"{config.hidden_size} numbers (the hidden size D):",
+                [
+                    _shape("x", x, "the question; never changes"),
+                    _shape("y", y, "the answer so far"),
+                    _shape("z", z, "a latent state: room to reason"),
+                ],
+                "y and z begin equal for all tokens: at first the network has no opinion.",
+                f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",
+            ),
+        )
+        rows = []
+        for k in range(1, n + 1):
+            before, z = z, network.latent_recursion(x, y, z, batch, 1)
+            rows.append(Text(f"  z <- f(x + y + z)   update {k} of n = {n}: z changes by {_change(before, z)}"))
+        before, y = y, network.update_y(y, z, batch)
+        rows.append(Text(f"  y <- f(y + z)       then once:            y changes by {_change(before, y)}"))
+        yield Page(
+            f"The inner loop: n = {n} updates of z, then one of y",
+            (
+                "f is the network. First it thinks: it updates z from the question, the answer so far, and z itself. "
+                "Then it answers: it updates y from z. These are the numbers of this puzzle (mean absolute change):",
+                rows,
+                "This is one latent recursion. The same f updates z and y; only the sum it is given tells it what to "
+                "do. With x: think. Without x: answer.",
+            ),
+        )
+    calls = T * (n + 1)
+    yield Page(
+        f"The outer loop: T = {T}, a supervision step",
+        (
+            f"A supervision step consists of T = {T} latent recursion{'s' if T > 1 else ''}. So f runs T (n + 1) = "
+            f"{calls} times in a step, which makes it {calls * layers} layers deep. In training only the last "
+            "recursion has a gradient, and the loss is taken after every supervision step: that is why each "
+            "step learns to improve whatever answer it finds.",
+            f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. {config.N_sup} steps of "
+            f"{calls * layers} layers: {config.N_sup * calls * layers:,} layers in all, of {layers} that exist.",
+        ),
+    )
+    yield from _halting(model, console, question)
+    yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
+    yield Page(
+        "Where to go from here",
+        (
+            [
+                Text(f"  {text}")
+                for text in (
+                    f"{f'trmsolve {name} FILE --show-steps':<42}watch it; space pauses, ? helps",
+                    f"{f'trmsolve {name} FILE --restarts 0':<42}the network alone, without search",
+                    f"{f'trmsolve train --task {name} --minutes 30':<42}train a network of your own",
+                    f"{'docs/how-it-works.md':<42}all of this in more detail",
+                    f"{'arXiv 2510.04871':<42}the paper",
+                )
+            ],
+        ),
+    )
+
+
+def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
+    """Supervision steps until the answer is right: what changes, and how sure the halting head is."""
+    task, glyphs = model.task, glyphs_for(console)
+    rows = [Text("  step  cells changed  rules broken  halting probability", "bold")]
+    previous: Prediction | None = None
+    drawings = []
+    for event in model.watch(Puzzle(question), restarts=0, max_steps=MAX_STEPS):
+        if isinstance(event, Result):
+            continue
+        answer = event.prediction.answer
+        changed = "" if previous is None else str(int((answer != previous.answer).sum()))
+        broken = len(task.check(question, answer))
+        full = round(event.halt_prob * BAR)
+        bar = glyphs.full * full + glyphs.empty * (BAR - full)
+        rows.append(Text(f"  {event.step:4}  {changed:>13}  {broken:>12}  {bar} {percent(event.halt_prob)}"))
+        drawings.append(drawing(task, console, question, event.prediction, previous))
+        previous = event.prediction
+    yield Page(
+        "Halting: when to stop",
+        (
+            "After each step a head reads y and predicts whether the whole answer is right. A run may stop as soon as "
+            "it is sure, so easy puzzles cost less. trmsolve does not trust it alone: where rules can check an answer, "
+            "they decide.",
+            rows,
+        ),
+    )
+    yield Page(
+        "The answer after the first step, and after the last",
+        (
+            beside(drawings[0], drawings[-1]),
+            "The first answer is a quick guess, cell by cell. Each further step looks at the whole answer so far and "
+            "mends what contradicts it.",
+        ),
+    )
+
+
+def _branches(model: Model, console: Console) -> Iterator[Page]:
+    """A Sudoku that the plain recursion does not solve: the runs of the search."""
+    question = _question(model.task, HARDER)
+    runs: dict[str, tuple[int, float, int]] = {}  # description -> steps, last halting probability, last broken rules
+    result = None
+    for event in model.watch(Puzzle(question)):
+        if isinstance(event, Result):
+            result = event
+        else:
+            broken = len(model.task.check(question, event.prediction.answer))
+            runs[event.description] = runs.get(event.description, (0,))[0] + 1, event.halt_prob, broken
+    assert result is not None
+    rows = [Text("  steps  halting  rules broken  run", "bold")]
+    for description, (steps, halt_prob, broken) in runs.items():
+        rows.append(Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {description or 'plain recursion'}"))
+    yield Page(
+        "Restarts: when the network stays unsure",
+        (
+            "This one is known for being hard. The plain recursion does not settle:",
+            rows,
+            "So the solver branches: it takes a cell in which two digits seem about equally likely, assumes each in "
+            "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
+            "its parent. The network's own probabilities say which branch to try first; the rules only reject.",
+            f"The end: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
+        ),
+    )
+
+
+def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
+    """The same maze under a symmetry, as a restart would see it."""
+    task = model.task
+    assert isinstance(task, Augments)
+    turned = task.augment(question, 1)
+    result = model.solve_one(Puzzle(turned), restarts=0)
+    yield Page(
+        "Restarts: another view of the same maze",
+        (
+            f"If a run does not end well, the solver tries the maze again under a symmetry that the network does not "
+            f"have: {task.augmentation_name(1)}, reflected, start and goal exchanged; up to "
+            f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it errs elsewhere.",
+            drawing(task, console, turned, result.prediction),
+            f"Here: {result.summary}. Breadth-first search checks that no path is shorter. It never supplies one.",
+        ),
+    )
+
+
+# -- drawing ------------------------------------------------------------------------------------------------------
+def _question(task: Task, text: str) -> np.ndarray:
+    from trmsolve.tasks.base import Line
+
+    lines = [Line(number, line) for number, line in enumerate(text.splitlines(), 1)]
+    puzzle = next(task.read(lines, "explain"))
+    assert isinstance(puzzle, Puzzle)
+    return puzzle.question
+
+
+def _shape(name: str, tensor: Tensor, meaning: str) -> Text:
+    first = " ".join(f"{value:6.2f}" for value in tensor[0, :3].float().tolist())
+    return Text(f"  {name}  {' x '.join(map(str, tensor.shape)):<9}  [{first} ...]  {meaning}")
+
+
+def _change(before: Tensor, after: Tensor) -> str:
+    return f"{(after - before).abs().float().mean().item():.3f}"

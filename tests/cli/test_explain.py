@@ -1,0 +1,61 @@
+"""trmsolve explain: the tour shows the network's own numbers, bounded, straight through in pipes, page by page else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import trmsolve
+
+from .conftest import COMMAND
+from .test_process import Terminal
+
+
+def test_the_tour_of_a_sudoku_shows_the_shapes_and_the_steps_of_the_network(cli):
+    done = cli("explain")
+    assert done.exit_code == 0 and done.stderr == ""
+    config = trmsolve.load("sudoku").config
+    tokens = int(re.search(r"becomes (\d+) tokens", done.stdout)[1])
+    for name in "xyz":
+        assert re.search(rf"^  {name}  {tokens} x {config.hidden_size} ", done.stdout, re.M)
+    assert done.stdout.count("z <- f(x + y + z)") == config.n and f"N_sup = {config.N_sup}" in done.stdout
+    assert re.search(r"^ +4 +\d+ +0 +\S+ 9\d %$", done.stdout, re.M)  # step 4: no rule broken, halting
+    assert "assuming r" in done.stdout and "solved in" in done.stdout
+    assert "Enter" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_tour_of_a_maze_sees_it_again_under_a_symmetry(cli):
+    done = cli("explain", "maze")
+    assert done.exit_code == 0 and "another view of the same maze" in done.stdout
+    assert done.stdout.count("Here: solved in") == 1 and max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_tour_of_arc_trains_for_a_few_steps(cli):
+    done = cli("explain", "arc", "--steps", 2)
+    assert done.exit_code == 0 and "Test-time training: 2 steps" in done.stdout
+    assert re.search(r"^ +2  everything +\d\.\d+ +\d+ %$", done.stdout, re.M) and "votes" in done.stdout
+
+
+def test_an_unknown_topic_is_refused(cli):
+    assert cli("explain", "chess").exit_code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
+def test_on_a_terminal_a_page_waits_for_enter_and_q_ends():
+    terminal = Terminal()
+    process = subprocess.Popen([*COMMAND, "explain"], stdin=terminal.theirs, stdout=terminal.theirs)
+    try:
+        terminal.wait_for("Enter continues")
+        assert "2. Three tensors" not in terminal.text
+        os.write(terminal.ours, b"\n")
+        terminal.wait_for("2. Three tensors")
+        os.write(terminal.ours, b"q\n")
+        assert process.wait(300) == 0
+    finally:
+        process.kill()
+        process.wait()
+        text = terminal.close()
+    assert "3. The inner loop" not in text

@@ -1,0 +1,81 @@
+"""Progress of what goes to a file: on a terminal's stderr alone, with number, rate, share and time left."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from trmsolve.cli import output, progress, run
+from trmsolve.cli.progress import LineShare, Progress, file_progress
+
+from .conftest import EASY, PATIENCE, SMALL
+from .test_process import Terminal
+
+
+def test_the_line_has_number_rate_share_and_time_left():
+    shown = Progress(lambda text: None, "puzzles", total=5000)
+    shown.number = 1250
+    assert shown.text(10.0) == "1,250 of 5,000 puzzles, 125.0/s, 25%, 30.0 s left"
+    assert Progress(lambda text: None, "puzzles").text(1.0) == "0 puzzles, 0.0/s"
+    assert "50%, 10.0 s left" in shown.text(10.0, 0.5)  # the file ends before --limit
+
+
+def test_the_share_of_files_is_that_of_their_lines(tmp_path):
+    a, b = tmp_path / "a.txt", tmp_path / "b.txt"
+    a.write_text(f"{SMALL}\n" * 9)
+    b.write_text(f"{SMALL}\n" * 9)
+    share = LineShare([str(a), str(b)])
+    assert share.at(f"{a}:5") == 5 / 20 and share.at(f"{b}:5") == 15 / 20
+    assert LineShare(["-"]).at("stdin:3") is None and share.at("argument:1") is None
+
+
+def test_nothing_is_shown_in_pipes(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    (tmp_path / "in.txt").write_text(f"{EASY}\n{SMALL}\n")
+    done = cli("sudoku", tmp_path / "in.txt", "-o", tmp_path / "out.txt")
+    assert done.exit_code == 0 and "/s, " not in done.stderr and "\r" not in done.stderr
+    done = cli("generate", "sudoku", "--size", "4x4", "-n", 3, "-o", tmp_path / "made.txt")
+    assert done.stderr == "" and len((tmp_path / "made.txt").read_text().splitlines()) == 3
+
+
+def test_messages_do_not_stand_behind_the_line_of_progress(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "DELAY", 0.0)
+    monkeypatch.setattr(progress, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr(output, "is_terminal", lambda stream: True)
+    with file_progress(tmp_path / "out", "puzzles", 3) as shown:
+        shown.add()
+        shown.add()
+        run.echo_err("a message")
+    run.echo_err("the end")
+    text = capsys.readouterr().err
+    assert re.search(r"\r\x1b\[K2 of 3 puzzles, [\d,.]+/s, 67%, \S+ \S+ left\r\x1b\[Ka message\n", text)
+    assert text.endswith("\r\x1b[Kthe end\n")
+
+
+SLOW = """
+import sys
+from trmsolve.cli import progress
+progress.DELAY = progress.REDRAW_SECONDS = 0.0
+from trmsolve.cli import main
+sys.argv = ["trmsolve", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
+@pytest.mark.parametrize("redirected", [True, False])
+def test_on_a_terminal_a_stream_to_a_file_shows_its_share(tmp_path, redirected):
+    (tmp_path / "in.txt").write_text(f"{SMALL}\n" * 40)
+    out, terminal = tmp_path / "out.txt", Terminal()
+    arguments = [sys.executable, "-c", SLOW, "sudoku", str(tmp_path / "in.txt"), "--format", "line"]
+    arguments += [] if redirected else ["-o", str(out)]
+    with (out if redirected else tmp_path / "stdout").open("w") as stdout:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=terminal.theirs)
+        assert process.wait(PATIENCE) == 0
+    text = terminal.close()
+    assert re.search(r"40 puzzles, [\d,.]+/s, 98%, ", text) and "40 of 40 solved and verified" in text
+    assert len(out.read_text().splitlines()) == 40
