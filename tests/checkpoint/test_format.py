@@ -533,11 +533,11 @@ def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, confi
     ("spec", "message", "hint"),
     [
         ("sudok", "unknown checkpoint 'sudok'", "did you mean 'sudoku'"),
-        ("zebra", "unknown checkpoint 'zebra'", "there is: big, broken, my-maze, sudoku"),
+        ("zebra", "unknown checkpoint 'zebra'", "known: big, broken, my-maze, sudoku"),
         ("zebra", "unknown", "trmsolve checkpoints pull"),
         ("./zebra", "no checkpoint file zebra", "checkpoints list"),
         ("zebra.safetensors", "no checkpoint file", "checkpoints list"),
-        (".", "is a folder", "inside"),
+        (".", "is a folder", "in it"),
         ("broken", "not a safetensors file|truncated", "."),
         (None, "no checkpoint given", "checkpoints list"),
     ],

@@ -123,7 +123,7 @@ def test_bytes_that_are_not_what_the_hub_announced_are_removed(hub):
 
 
 def test_a_file_with_another_digest_than_asked_for_is_removed(hub):
-    with pytest.raises(TrmsolveError, match=f"has sha256 {SHA}, not {'b' * 64}; removed"):
+    with pytest.raises(TrmsolveError, match=f"has sha256 {SHA}, expected {'b' * 64}; removed"):
         checkpoints.pull(SPEC, sha256="b" * 64)
     assert not checkpoints.Address.parse(SPEC).path.exists()
     assert checkpoints.pull(SPEC, sha256=f"sha256:{SHA.upper()}").exists()
@@ -172,7 +172,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
         ("hf://owner/repo/../../../../x", "not the address"),
         ("hf://owner/repo/x@..", "not the address"),
         ("hf://owner/repo/a:b", "not the address"),
-        ("hf://ow ner/repo/x", "not the address"),
+        ("hf://ow ner/repo/x", "not an address"),
         ("https://github.com/owner/repo/blob/main/x", "not the address"),
         ("sudoku", "not the address"),
     ],

@@ -215,7 +215,7 @@ def test_missing_unknown_and_misshapen_tensors_are_named_ten_at_most(tmp_path, s
     ("asked", "message"),
     [
         (ImportOptions(), "the number of recursions T and n is unknown"),
-        (ImportOptions(task="maze", cycles=(1, 1)), "no maze checkpoint: this network has 11 token ids"),
+        (ImportOptions(task="maze", cycles=(1, 1)), "not a checkpoint for maze: this network has 11 token ids"),
     ],
 )
 def test_what_the_user_has_to_say_is_asked_for(tmp_path, state, asked, message):
@@ -229,7 +229,7 @@ def test_heads_cannot_be_guessed(tmp_path):
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, capsys):
-    refused(tmp_path, {"lm_head.weight": Code()}, "holds more than weights: loading it would run .*print")
+    refused(tmp_path, {"lm_head.weight": Code()}, "has more than weights: loading it would run .*print")
     assert "run" not in capsys.readouterr().out
 
 
@@ -251,7 +251,7 @@ def test_other_files_are_refused(tmp_path, holds, message):
 
 
 def test_two_networks_in_one_file_are_not_chosen_between(tmp_path, state):
-    refused(tmp_path, {"a": state, "b": dict(state)}, "holds 2 networks: 'a.', 'b.'")
+    refused(tmp_path, {"a": state, "b": dict(state)}, "2 networks in this file: 'a.', 'b.'")
 
 
 def test_a_folder_must_hold_one_file_of_weights(tmp_path):

@@ -192,7 +192,7 @@ def test_a_choice_that_the_file_does_not_have_is_refused(folder):
 def test_averaged_weights_without_names_are_not_passed_over_in_silence(folder):
     _, state = network()
     saved(folder, {"model": state, "ema": {"shadow_params": list(state.values())}})
-    assert "without names (ema.shadow_params.)" in refusal(folder)
+    assert "have no names (ema.shadow_params.)" in refusal(folder)
     assert not imported(folder, ImportOptions(cycles=(1, 1), averaged=False)).averaged
 
 

@@ -237,7 +237,7 @@ def test_bytes_that_are_no_text(tmp_path):
 
 
 def test_a_place_where_nothing_can_be_kept(tmp_path):
-    with pytest.raises(TrmsolveError, match="not a file"):
+    with pytest.raises(TrmsolveError, match="not a regular file"):
         opened(tmp_path)
     with pytest.raises(TrmsolveError, match="does not exist"):
         opened(tmp_path / "none" / "kept.jsonl")

@@ -150,7 +150,7 @@ def test_bad_specs_are_refused(spec):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("generate:300", "generate:300: no mazes"),
+        ("generate:300", "generate:300: not a valid source"),
         ("generate:foo:9", "kinds mixed, walls, hard, perfect, braided, rooms"),
         ("generate:9-4", "sides 3 to 255"),
         ("generate:9=much", "'much' is not a weight"),
