@@ -66,7 +66,7 @@ class ConstraintPuzzle(Task):
     # -- what a puzzle defines ------------------------------------------------------------------------------------
     symbols: ClassVar[str] = ""  # the character of 0, 1, 2, ...
     kinds: ClassVar[tuple[str, ...]] = ()  # of constraints(), in order
-    size: ClassVar[tuple[int, int]] = (9, 9)  # of generated puzzles, unless one is asked for
+    size: ClassVar[tuple[int, int]] = (9, 9)  # of generated puzzles, unless one is requested
 
     def constraints(self, grid: np.ndarray) -> Sequence[Constraint]:
         """The constraints of a grid whose values are all blank: they depend on its size and its further symbols."""

@@ -79,5 +79,5 @@ def fields(text: str, delimiter: str) -> list[str]:
 
 
 def is_open(text: str) -> bool:
-    """Whether a quoted field goes on in the next line."""
+    """Whether a quoted field continues in the next line."""
     return text.count('"') % 2 == 1
