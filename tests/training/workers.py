@@ -130,7 +130,7 @@ def train(
         compile=compile,
         group=group,
     )
-    made.LOG_EVERY = 20
+    made.LOG_EVERY, made.LOG_SECONDS = 20, 1e9  # by steps alone, on a slow machine as well
     made.run(Silent(), stop=lambda: made.step + 1 >= steps)
     return made
 

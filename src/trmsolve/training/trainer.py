@@ -222,7 +222,7 @@ class Trainer:
                 stopped = sums["stop"] > 0
                 ends = stopped or self.config.finished(self.step, self.seconds)
                 now = time.monotonic()
-                log_seconds = min(self.LOG_SECONDS, 1 + (now - started) / 10)  # more often at first
+                log_seconds = self.LOG_SECONDS * min(1.0, 0.1 + (now - started) / 100)  # more often at first
                 if ends or self.step % self.LOG_EVERY == 0 or now - last_log >= log_seconds:
                     self._log(totals.metrics(now - last_log), report)
                     totals, last_log = MetricAccumulator(), now
