@@ -35,11 +35,11 @@ H200, V100 = ("NVIDIA H200", (9, 0)), ("Tesla V100", (7, 0))
         ({}, "auto", "cpu", torch.float32, "no GPU: .*; no bfloat16 in hardware"),
         ({"cpu_bfloat16": ["amx_bf16"]}, "auto", "cpu", torch.bfloat16, r"bfloat16 in hardware \(amx_bf16\)"),
         ({"gpus": [H200]}, "auto", "cuda:0", torch.bfloat16, "NVIDIA H200 found; bfloat16 in hardware"),
-        ({"gpus": [H200]}, "cuda", "cuda:0", torch.bfloat16, "as asked for"),
-        ({"gpus": [H200, V100]}, "cuda:1", "cuda:1", torch.float32, "Tesla V100 as asked for; no bfloat16"),
-        ({"gpus": [H200]}, "cpu", "cpu", torch.float32, "cpu as asked for"),
+        ({"gpus": [H200]}, "cuda", "cuda:0", torch.bfloat16, "as requested"),
+        ({"gpus": [H200, V100]}, "cuda:1", "cuda:1", torch.float32, "Tesla V100 as requested; no bfloat16"),
+        ({"gpus": [H200]}, "cpu", "cpu", torch.float32, "cpu as requested"),
         ({"mps": True}, "auto", "mps", torch.float32, "Apple GPU found"),
-        ({"mps": True}, "mps", "mps", torch.float32, "mps as asked for"),
+        ({"mps": True}, "mps", "mps", torch.float32, "mps as requested"),
     ],
 )
 def test_choices(machine, here, request_, chosen, dtype, reason):
@@ -53,8 +53,8 @@ def test_choices(machine, here, request_, chosen, dtype, reason):
 @pytest.mark.parametrize(
     ("request_", "dtype", "message", "hint"),
     [
-        ("cuda", "auto", "no CUDA device here: ", "--device cpu"),
-        ("cuda:0", "auto", "no CUDA device here: ", "--device cpu"),
+        ("cuda", "auto", "no CUDA device: ", "--device cpu"),
+        ("cuda:0", "auto", "no CUDA device: ", "--device cpu"),
         ("mps", "auto", "no Apple GPU", "--device cpu"),
         ("gpu", "auto", "unknown device 'gpu'", "auto, cpu, cuda, cuda:N, mps"),
         ("cuda:-1", "auto", "unknown device", "cuda:N"),
@@ -74,7 +74,7 @@ def test_an_index_beyond_the_last_device(machine):
     machine(gpus=[H200])
     with pytest.raises(TrmsolveError, match="no device cuda:3") as error:
         device.resolve_device("cuda:3")
-    assert error.value.hint == "only cuda:0 is there"
+    assert error.value.hint == "use cuda:0"
 
 
 def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):

@@ -45,17 +45,19 @@ def test_a_healthy_installation(bundled):
 def test_the_number_of_threads_and_its_reason_are_shown(bundled, monkeypatch):
     tuner = ThreadTuner(2, lambda threads: None)
     monkeypatch.setattr(doctor, "tuner", lambda: tuner)
-    assert checks(solve=lambda: (True, ""))["threads"].value.startswith("2 of 2 threads: no other number was tried yet")
+    assert checks(solve=lambda: (True, ""))["threads"].value.startswith("2 of 2 threads: no other number measured yet")
     tuner.threads, tuner.rates = 1, {1: 2000.0, 2: 900.0}
     threads = checks(solve=lambda: (True, ""))["threads"].value
-    assert threads.startswith("1 of 2 threads, by measuring: 2,000 tokens/s with 1, 900 tokens/s with 2; training")
+    assert threads.startswith(
+        "1 of 2 threads, chosen by measurement: 2,000 tokens/s with 1, 900 tokens/s with 2; training"
+    )
 
 
 def test_one_thread_has_its_reason(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert ThreadTuner(1, lambda threads: None).describe() == "1 thread: set by OMP_NUM_THREADS"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert ThreadTuner(1, lambda threads: None).describe() == "1 thread: torch was given one core"
+    assert ThreadTuner(1, lambda threads: None).describe() == "1 thread: torch uses one core"
 
 
 def test_without_a_self_test_there_is_none(bundled):

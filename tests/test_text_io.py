@@ -81,7 +81,7 @@ def test_missing_file_names_its_neighbour(tmp_path):
     assert caught.value.hint == f"did you mean '{tmp_path / 'puzzles.txt'}'?"
     with pytest.raises(InputError, match="no such file") as caught:
         open_lines(tmp_path / "nowhere" / "puzzles.txt")
-    assert "no folder" in caught.value.hint
+    assert "does not exist" in caught.value.hint
 
 
 def test_a_nul_among_many_lines_is_a_matter_of_its_line(tmp_path):

@@ -96,12 +96,11 @@ class Model:
         deadline: float | None = None,
         **settings: Any,
     ) -> Iterator[Result]:
-        """One Result per puzzle, in order, as soon as known.
+        """One Result per puzzle, in order, as soon as it is available.
 
-        puzzles: texts as the command line reads them (one alone will do), or Puzzle records. options: SolveOptions, or
+        puzzles: one text or several, in the formats of the command line, or Puzzle records. options: SolveOptions, or
         its fields as keyword arguments. deadline: time.monotonic() after which inference.prefetch.DeadlineExceeded is
-        raised. Raises TrmsolveError for settings that make no sense; a text that is no puzzle gives a Result with
-        `error`.
+        raised. Raises TrmsolveError for invalid settings; a text that is not a puzzle gives a Result with `error`.
         """
         options = options_with(SolveOptions, options, settings)
         results = self.solver.solve(self._records(_as_list(puzzles)), options, deadline=deadline)
@@ -130,7 +129,7 @@ class Model:
         deadline: float | None = None,
         **settings: Any,
     ) -> Iterator[StepEvent | Result]:
-        """As `solve`, and a StepEvent after every supervision step of every puzzle."""
+        """The results of `solve`, and a StepEvent after every supervision step of every puzzle."""
         options = options_with(SolveOptions, options, settings)
         events = self.solver.solve(self._records(_as_list(puzzles)), options, steps=True, deadline=deadline)
         return self._with_views(events)
@@ -144,11 +143,11 @@ class Model:
         deadline: float | None = None,
         **settings: Any,
     ) -> Iterator[AdaptEvent | RefineEvent | FewShotResult]:
-        """One FewShotResult per ARC task, in order, as soon as known; with `events` what happens on the way, too.
+        """One FewShotResult per ARC task, in order, as soon as it is available; with `events` also progress events.
 
         options: AdaptOptions, or its fields as keyword arguments. deadline: time.monotonic() after which
-        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that is not one of ours
-        for ARC. The model itself stays as it is: every task starts from the checkpoint's weights.
+        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that does not support
+        test-time training. The model is not changed: every task starts from the checkpoint's weights.
         """
         from trmsolve.inference.test_time_training import adapt
 
@@ -156,7 +155,7 @@ class Model:
         require_iterable("tasks", tasks, "tasks as `model.task.read_files([FILE])` reads them")
         task = self.task
         if not isinstance(task, Demonstrates):
-            raise TrmsolveError(f"{self.checkpoint.name} solves puzzles, it does not adapt", "Model.solve(puzzles)")
+            raise TrmsolveError(f"{self.checkpoint.name} does not adapt to tasks", "use Model.solve(puzzles)")
         weights = load_tensors(self.checkpoint.path, self.checkpoint.sha256)
         yield from adapt(
             task,
@@ -193,14 +192,14 @@ class Model:
                 yield item
 
     def _supported(self, record: Puzzle | InvalidPuzzle) -> Puzzle | InvalidPuzzle:
-        """A puzzle that the model cannot take becomes an invalid record; the others are solved."""
+        """The record, or an InvalidPuzzle if the model does not support the puzzle."""
         if isinstance(record, InvalidPuzzle) or not (reason := self.task.unsupported_reason(record.question)):
             return record
         return InvalidPuzzle(record.source, reason, self.task.format_line(record.question))
 
 
 def _as_list(puzzles: str | Puzzle | Iterable[str | Puzzle | InvalidPuzzle]) -> Iterable[str | Puzzle | InvalidPuzzle]:
-    """One text is one text, not its letters."""
+    """A list of puzzles: a single text or Puzzle becomes a list of one. Raises TrmsolveError for other types."""
     if isinstance(puzzles, str | Puzzle):
         return [puzzles]
     require_iterable("puzzles", puzzles, "the text of puzzles, a Puzzle, or a list of these")
@@ -214,10 +213,10 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
 ) -> Model:
-    """A checkpoint by name, file or hf:// address; by default the bundled one of `task` (default: sudoku).
+    """Load a checkpoint by name, file or hf:// address; by default the bundled one of `task` (default: sudoku).
 
-    task: its name, or the task itself, which may also use checkpoints of the task that it `serves`. device: auto, cpu,
-    cuda, cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with what to do.
+    task: its name, or a Task, which may also use checkpoints of the task that it `serves`. device: auto, cpu, cuda,
+    cuda:N or mps. dtype: auto, float32 or bfloat16. Raises TrmsolveError, with a hint.
     """
     require("checkpoint", checkpoint, (str, os.PathLike, type(None)), "a name, a file or an hf:// address")
     require("task", task, (str, Task, type(None)), "a name or a Task")
@@ -232,7 +231,7 @@ def load(
 
 
 def _find_for(spec: str | None, task: Task) -> Found:
-    """The checkpoint for a task, of its own or of the one that it `serves`."""
+    """The checkpoint for a task: one of the task, or of the task that it `serves`."""
     if spec is not None and task.serves and (found := find(spec, None)).header.task == task.serves:
         return found
     if spec is None and task.serves and task.name not in [listing.name for listing in available()]:

@@ -1,6 +1,6 @@
-"""Chooses the device and the dtype in which a model runs, and states why.
+"""Choose the device and the dtype of a model, with the reason.
 
-torch is imported when a choice is made, not before.
+torch is imported inside the functions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DeviceSpec:
 def resolve_device(request: str = "auto", dtype: str = "auto") -> DeviceSpec:
     """The device and dtype for `--device` ("auto", "cpu", "cuda", "cuda:N", "mps") and `--dtype` (one of DTYPES).
 
-    Raises TrmsolveError for an unknown name and for a device that is not there.
+    Raises TrmsolveError for an unknown name, and for a device that is not available.
     """
     import torch
 
@@ -42,16 +42,16 @@ def resolve_device(request: str = "auto", dtype: str = "auto") -> DeviceSpec:
     if dtype == "auto":
         return DeviceSpec(device, torch.bfloat16 if native else torch.float32, f"{why_device}; {why_dtype}")
     if dtype == "float32":
-        why_dtype = "float32 as asked for"
+        why_dtype = "float32 as requested"
     else:
-        why_dtype = f"bfloat16 as asked for, {'' if native else 'slow here: '}{why_dtype}"
+        why_dtype = f"bfloat16 as requested, {'' if native else 'slow here: '}{why_dtype}"
     return DeviceSpec(device, getattr(torch, dtype), f"{why_device}; {why_dtype}")
 
 
 def set_device(device: torch.device) -> None:
     """Make a CUDA device the current one of this thread: kernels launched without a device run there.
 
-    A device without a number is the current one as it is.
+    Does nothing for a device without a number, which means the current one.
     """
     import torch
 
@@ -60,14 +60,14 @@ def set_device(device: torch.device) -> None:
 
 
 def to_device(t: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy on the device, queued behind its work, without waiting for it; `t` itself if it is there already."""
+    """A copy on the device, queued without waiting for it; `t` itself if it is on the device."""
     if t.device.type == "cpu" and device.type == "cuda":
         return t.pin_memory().to(device, non_blocking=True)
     return t.to(device)
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be allocated on a CUDA device; None elsewhere, where this is not known in advance."""
+    """Bytes that can be allocated on a CUDA device; None for other devices."""
     import torch
 
     if device.type != "cuda":
@@ -87,23 +87,23 @@ def _device(request: str) -> tuple[torch.device, str]:
             return torch.device("mps"), "Apple GPU found"
         return torch.device("cpu"), f"no GPU: {_no_cuda()}"
     if request == "cpu":
-        return torch.device("cpu"), "cpu as asked for"
+        return torch.device("cpu"), "cpu as requested"
     if request == "mps":
         if not torch.backends.mps.is_available():
-            why = "macOS is too old" if torch.backends.mps.is_built() else "this torch has none"
-            raise TrmsolveError(f"no Apple GPU (mps) here: {why}", "use --device cpu, or auto")
-        return torch.device("mps"), "mps as asked for"
+            why = "macOS is too old" if torch.backends.mps.is_built() else "this torch does not support it"
+            raise TrmsolveError(f"no Apple GPU (mps): {why}", "use --device cpu, or auto")
+        return torch.device("mps"), "mps as requested"
     match = re.fullmatch(r"cuda(?::(\d{1,4}))?", request, re.ASCII)
     if not match:
         raise TrmsolveError(f"unknown device '{request}'", "one of: auto, cpu, cuda, cuda:N, mps")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(match[1] or 0)
     if not count:
-        raise TrmsolveError(f"no CUDA device here: {_no_cuda()}", "use --device cpu, or auto")
+        raise TrmsolveError(f"no CUDA device: {_no_cuda()}", "use --device cpu, or auto")
     if index >= count:
-        there = "only cuda:0 is there" if count == 1 else f"there are cuda:0 to cuda:{count - 1}"
-        raise TrmsolveError(f"no device cuda:{index}", there)
-    return torch.device("cuda", index), f"{torch.cuda.get_device_name(index)} as asked for"
+        available = "use cuda:0" if count == 1 else f"use cuda:0 to cuda:{count - 1}"
+        raise TrmsolveError(f"no device cuda:{index}", available)
+    return torch.device("cuda", index), f"{torch.cuda.get_device_name(index)} as requested"
 
 
 def _no_cuda() -> str:
@@ -111,11 +111,11 @@ def _no_cuda() -> str:
 
     if torch.version.cuda is None and torch.version.hip is None:
         return "this torch is built without CUDA"
-    return "CUDA finds no device (nvidia-smi tells more)"
+    return "CUDA finds no device; check with nvidia-smi"
 
 
 def bfloat16_support(device: torch.device) -> tuple[bool, str]:
-    """Whether the device computes in bfloat16 by itself, and the evidence."""
+    """Whether the device has bfloat16 in hardware (or is faster with it), and the reason."""
     import torch
 
     if device.type == "cuda":

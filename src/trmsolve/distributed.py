@@ -1,16 +1,15 @@
-"""Several processes, started by torchrun on one machine or on many, through torch.distributed alone:
+"""Groups of processes that torchrun starts on one or more machines, by torch.distributed:
 
     torchrun --nproc-per-node 2 -m trmsolve -- train --task sudoku ...
     torchrun --nproc-per-node 2 -m trmsolve -- sudoku big.csv --format jsonl
 
-(-- because torchrun would take --run for an option of its own.)
+(The -- is needed because torchrun would interpret --run as its own option.)
 
-In training each process computes its share of every batch, and gradients are summed. This is one flat all_reduce and no
-DistributedDataParallel: losses are normalised by the whole batch before (DDP averages over processes, which is wrong
-where they hold unequal numbers of tokens), and networks this small fit into one message. sharding.py
-shares the items of a stream.
+In training each process computes a part of every batch, and gradients are summed by one all_reduce of a flat tensor.
+DistributedDataParallel is not used: it averages over processes, which is wrong if they have unequal numbers of tokens;
+here losses are normalised by the whole batch first. sharding.py distributes the items of a stream.
 
-A single process is a group of one, for which all of this does nothing. torch is imported when a group is joined.
+A single process is a group of one, for which the methods do nothing. torch is imported when a group is joined.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import Self
 
-# Long, because the main process may evaluate for hours. The watchdog notices processes that are gone.
+# Long, because the main process may evaluate for hours. The watchdog detects processes that have failed.
 COLLECTIVE_TIMEOUT = timedelta(days=1)
 RESUME_HINT = "run the same command again: it resumes from the last save"
 
-POLL = 0.1  # seconds between two looks at signals, the deadline and the other processes
-HEARTBEAT = 1.0  # seconds between two signs of life
-SILENCE = 15.0  # seconds without one after which a process counts as gone
-GRACE = 5.0  # seconds that a process has to end by itself
+POLL = 0.1  # seconds between checks of signals, the deadline and the other processes
+HEARTBEAT = 1.0  # seconds between heartbeats
+SILENCE = 15.0  # seconds without a heartbeat after which a process counts as failed
+GRACE = 5.0  # seconds for a process to end by itself
 ERROR_CODE = 2
 
 
 @dataclass(frozen=True)
 class DistInfo:
-    """Rank and number of processes, on all machines and on this one."""
+    """Rank and number of processes, over all machines and on this one."""
 
     rank: int
     world_size: int
@@ -61,7 +60,7 @@ class DistInfo:
 
 
 def get_dist_info() -> DistInfo | None:
-    """This process among those that torchrun started, by its environment variables; None for a single process.
+    """The rank of this process from torchrun's environment variables; None for a single process.
 
     https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
     """
@@ -76,31 +75,33 @@ def get_dist_info() -> DistInfo | None:
 
 
 def local_device(request: str) -> str:
-    """`--device` for this process: each has a GPU of its own. Raises TrmsolveError where there are too few."""
+    """`--device` for this process: each process uses its own GPU. Raises TrmsolveError if there are too few."""
     import torch
 
     info = get_dist_info()
     if info is None:
         return request
     if re.fullmatch(r"cuda:\d+", request) and info.local_world_size > 1:
-        raise TrmsolveError(f"--device {request}: several processes cannot share a GPU", "--device cuda: each its own")
+        raise TrmsolveError(f"--device {request}: several processes cannot share a GPU", "use --device cuda")
     if request == "cuda" or (request == "auto" and torch.cuda.is_available()):
         if 0 < (count := torch.cuda.device_count()) < info.local_world_size:
-            raise TrmsolveError(f"{info.local_world_size} processes, but {count} GPU(s)", f"--nproc-per-node {count}")
+            raise TrmsolveError(
+                f"{info.local_world_size} processes, but {count} GPU(s)", f"use --nproc-per-node {count}"
+            )
         return f"cuda:{info.local_rank}"
     return request
 
 
 class CollectiveError(TrmsolveError):
-    """An error that all processes of a group meet alike, so that one of them may report it for all."""
+    """An error that occurs in all processes of a group, so that one of them reports it."""
 
 
 class PeerLost(CollectiveError):
-    """Another process of the group is gone, so this one cannot go on."""
+    """Another process of the group has failed, so this one cannot continue."""
 
 
 def is_collective(error: TrmsolveError) -> bool:
-    """Whether all processes meet this error, as they do every error before they have joined a group."""
+    """Whether the error occurs in all processes; true for every error before the group is joined."""
     import torch.distributed as dist
 
     return isinstance(error, CollectiveError) or not dist.is_initialized()
@@ -108,7 +109,7 @@ def is_collective(error: TrmsolveError) -> bool:
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of a run. Rank 0 is the main process: it decides, prints and writes."""
+    """The processes of a run. Rank 0 is the main process, which reads, prints and writes."""
 
     rank: int = 0
     world_size: int = 1
@@ -182,7 +183,7 @@ class ProcessGroup:
             if expected != values[name]:
                 raise TrmsolveError(
                     f"process {self.rank} has another {name} than process 0",
-                    "give all of them the same command, the same files and the same version",
+                    "start all processes with the same command, files and version of trmsolve",
                 )
 
     @property
@@ -203,7 +204,7 @@ class ProcessGroup:
             if self.failure_reason:
                 raise PeerLost(self.failure_reason, RESUME_HINT)
             if deadline is not None and time.monotonic() >= deadline:
-                raise PeerLost("another process is late", "give --timeout more seconds")
+                raise PeerLost("another process did not respond in time", "increase --timeout")
         with self._collective():
             self.thread.raise_error()
 
@@ -214,16 +215,16 @@ class ProcessGroup:
             yield
         except RuntimeError as error:  # gloo quotes its socket; NCCL's errors are RuntimeErrors too
             assert self.watchdog is not None
-            reason = self.watchdog.failure(wait=2.0) or f"process {self.rank} has lost another one"
+            reason = self.watchdog.failure(wait=2.0) or f"process {self.rank} has lost the connection to another one"
             raise PeerLost(reason, RESUME_HINT) from error
 
     @classmethod
     @contextmanager
     def joined(cls, device: torch.device | None = None) -> Iterator[Self]:
-        """The group that torchrun put this process into; a group of one without torchrun.
+        """The group of this process under torchrun; a group of one without torchrun.
 
-        The block ends when all processes have come to its end. When one fails, the others end within seconds by
-        PeerLost, or by the watchdog when they wait for something else.
+        The block ends when all processes have reached its end. If one fails, the others raise PeerLost within seconds,
+        or the watchdog ends them if they wait elsewhere.
         """
         info = get_dist_info()
         if info is None:
@@ -232,7 +233,7 @@ class ProcessGroup:
         import torch.distributed as dist
 
         if not dist.is_available():
-            raise TrmsolveError("this torch has no torch.distributed", "start trmsolve without torchrun")
+            raise TrmsolveError("this torch does not support torch.distributed", "start trmsolve without torchrun")
         kind = "cpu" if device is None else device.type
         if kind not in ("cpu", "cuda"):
             raise TrmsolveError(f"several processes cannot run on {kind}", "use --device cpu or cuda")
@@ -250,9 +251,9 @@ class ProcessGroup:
         group = cls(info.rank, info.world_size, watchdog, CollectiveThread())
         try:
             yield group
-            if watchdog.reason:  # a failure that the block has reported: the others do not come here
+            if watchdog.reason:  # a reported failure: the other processes do not reach this point
                 return
-            group.broadcast(None)  # no process leaves before the main process has come here
+            group.broadcast(None)  # no process leaves before the main process has reached this point
             group.gather(None)
         except BaseException as error:
             group.abandon(error)
@@ -264,8 +265,8 @@ class ProcessGroup:
 class CollectiveThread:
     """Runs one collective at a time on a daemon thread.
 
-    A process that waits inside gloo sees no signal. So the main thread waits outside, and leaves this thread in a
-    collective that never ends.
+    A thread that waits inside gloo does not handle signals. So the main thread waits elsewhere, and leaves this thread
+    behind if a collective never ends.
     """
 
     def __init__(self) -> None:
@@ -299,10 +300,10 @@ class CollectiveThread:
 
 
 class Watchdog(threading.Thread):
-    """Ends this process when another one of the group has failed or fallen silent.
+    """A thread that ends this process if another one of the group has failed or sends no heartbeat.
 
-    A process that waits inside a GPU's or a network's library hears no signal and may wait for ever. So a thread
-    beside it writes a heartbeat every second into the store that torchrun provides, and reads that of one peer.
+    A process that waits inside a GPU or network library does not handle signals, and may wait forever. So this thread
+    writes a heartbeat every second to torchrun's store, and reads that of one peer.
     """
 
     def __init__(self, rank: int, world_size: int) -> None:
@@ -311,7 +312,7 @@ class Watchdog(threading.Thread):
         super().__init__(name="watchdog", daemon=True)
         self.rank, self.world_size = rank, world_size
         run = os.environ.get("TORCHELASTIC_RUN_ID", ""), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        # A connection of its own: a store connection that waits blocks all its other users.
+        # A separate connection: a waiting store connection blocks all its other users.
         store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
         self._store = dist.PrefixStore("/".join(("trmsolve", *run)), store)
         self._stopped = threading.Event()
@@ -326,7 +327,7 @@ class Watchdog(threading.Thread):
             try:
                 heartbeat = self._exchange(count, peer)
             except RuntimeError:
-                self._exit("the process that holds the store is gone")
+                self._exit("the process with torchrun's store has ended")
                 return
             if heartbeat != last_heartbeat:
                 last_heartbeat, since = heartbeat, time.monotonic()

@@ -1,6 +1,6 @@
-"""What `trmsolve doctor` reports: whether all that solving needs is installed, and what would be used.
+"""The checks of `trmsolve doctor`: what is installed, which device would be used, whether solving works.
 
-The self-test solve is handed in by the command line, so that this file imports nothing above it.
+The command line passes the self-test as a function, so that this module imports nothing above it.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Check:
 
 
 def diagnose(solve: Callable[[], tuple[bool, str]] | None = None) -> list[Check]:
-    """Every check, in the order to read them. `solve` is a self-test: (did it work, what it did).
+    """All checks, in the order of the report. solve: a self-test that returns (whether it worked, a description).
 
-    Never raises: a check that breaks is reported as failed.
+    Never raises: a check that raises an exception is reported as failed.
     """
     checks: list[Check] = []
     for part in (_versions, _processor, _devices, _compiler, _folders, _checkpoints, _terminal):
         try:
             checks.extend(part())
-        except Exception as error:  # the report must not end at what it should report
+        except Exception as error:  # one broken check must not end the report
             name = part.__name__.strip("_")
             checks.append(Check(name, f"{type(error).__name__}: {error}", "fail", "please report this"))
     if solve is not None:
         checks.append(_self_test(solve))
-        checks.append(Check("threads", f"{tuner().describe()}; training keeps {tuner().most}, without spinning"))
+        checks.append(Check("threads", f"{tuner().describe()}; training uses {tuner().most} that wait passively"))
     return checks
 
 
@@ -106,7 +106,7 @@ def _devices() -> Iterator[Check]:
 
 
 def _compiler() -> Iterator[Check]:
-    """torch.compile on the CPU needs a C++ compiler and Python's headers; training does without, slower."""
+    """torch.compile on the CPU needs a C++ compiler and Python's headers; without them, training is slower."""
     names = (os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl")
     compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
@@ -114,7 +114,7 @@ def _compiler() -> Iterator[Check]:
         yield Check("compiler", compiler)
     else:
         missing = " and ".join(["no C++ compiler"] * (not compiler) + ["no Python.h"] * (not headers))
-        hint = "solving needs none; for faster training install a compiler (apt install g++ python3-dev)"
+        hint = "solving works without; for faster training: apt install g++ python3-dev"
         yield Check("compiler", missing, "warn", hint)
 
 
@@ -124,15 +124,16 @@ def _folders() -> Iterator[Check]:
     except TrmsolveError as error:
         yield Check("cache", error.message, "fail", error.hint)
         return
-    size = f", {_size(cache) / 1e6:,.1f} MB" if cache.is_dir() else ", not there yet"
+    size = f", {_size(cache) / 1e6:,.1f} MB" if cache.is_dir() else ", not created yet"
     if _writable(cache):
         yield Check("cache", f"{cache}{size}")
     else:
-        yield Check("cache", f"{cache}, not writable", "warn", "pulling needs it: set TRMSOLVE_CACHE to another folder")
+        hint = "set TRMSOLVE_CACHE to a writable folder, which trmsolve checkpoints pull needs"
+        yield Check("cache", f"{cache}, not writable", "warn", hint)
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made in it, or in the nearest existing folder above it."""
+    """Whether files can be created in the folder, or in its nearest existing parent."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
@@ -157,7 +158,7 @@ def _checkpoints() -> Iterator[Check]:
         yield Check("checkpoints", f"none bundled in {checkpoint.bundled_dir()}", "fail", _REINSTALL)
 
 
-_REINSTALL = "install again: pip install --force-reinstall trmsolve, or pull another: trmsolve checkpoints pull"
+_REINSTALL = "reinstall: pip install --force-reinstall trmsolve; or fetch another: trmsolve checkpoints pull"
 
 
 def _terminal() -> Iterator[Check]:
@@ -169,7 +170,9 @@ def _terminal() -> Iterator[Check]:
     if encoding.replace("-", "") in ("utf8", "utf16", "cp65001"):
         yield Check("terminal", value)
     else:
-        yield Check("terminal", value, "warn", "grids are drawn in plain ASCII; for lines set PYTHONIOENCODING=utf-8")
+        yield Check(
+            "terminal", value, "warn", "grids are drawn in ASCII; to draw box characters, set PYTHONIOENCODING=utf-8"
+        )
 
 
 def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
@@ -179,6 +182,9 @@ def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
         return Check("self-test", error.message, "fail", error.hint)
     except Exception as error:
         return Check(
-            "self-test", f"{type(error).__name__}: {error}", "fail", "TRMSOLVE_DEBUG=1 shows where; please report it"
+            "self-test",
+            f"{type(error).__name__}: {error}",
+            "fail",
+            "please report it, with the output of TRMSOLVE_DEBUG=1",
         )
     return Check("self-test", description) if worked else Check("self-test", description, "fail", "please report this")

@@ -1,4 +1,4 @@
-"""The failures a user can meet. The command line turns each into one clear message, never a traceback."""
+"""Errors for users. The command line prints each as one message, never as a traceback."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 class TrmsolveError(Exception):
-    """Something the user can mend: a missing checkpoint, a wrong flag, an unusable file. Exit code 2.
+    """An error that the user can correct: a missing checkpoint, a wrong flag, an invalid file. Exit code 2.
 
-    `message` says what and where; `hint` is the next command or what was expected, or "".
+    message: what is wrong, and where. hint: the next command or what was expected, or "".
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -21,7 +21,7 @@ class TrmsolveError(Exception):
 
 
 class InputError(TrmsolveError):
-    """Input that cannot be read as a puzzle. `source` is "file:line". Other puzzles are still solved."""
+    """Input that cannot be read as a puzzle. source: "file:line". Other puzzles are still solved."""
 
     def __init__(self, source: str, message: str, hint: str = "") -> None:
         super().__init__(f"{source}: {message}" if source else message, hint)
@@ -37,7 +37,7 @@ class DeadlineExceeded(TimeoutError):
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The hint for a name that is not known: the one it was likely meant to be, if any, and all there are."""
+    """The hint for an unknown name: the most similar known name, if any, and all known names."""
     near = difflib.get_close_matches(name, known, 1)
     mean = f"did you mean '{near[0]}'? " if near else ""
     return f"{mean}known: {', '.join(known)}"

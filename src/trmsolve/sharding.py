@@ -1,4 +1,4 @@
-"""A stream shared among the processes of torchrun: items are dealt out by rank, outputs come back in the items' order.
+"""Distribute a stream of items among the processes of torchrun; outputs are returned in the order of the items.
 
 The main process reads the items in windows and broadcasts each window. Process r computes its items r, r + world_size,
 ..., and the outputs are gathered.
@@ -21,18 +21,18 @@ Item = TypeVar("Item")
 Output = TypeVar("Output")
 Function = Callable[[Iterator[Item], "float | None"], Iterable[Output]]
 
-PEER_DELAY = 2.0  # seconds beyond the deadline that the other processes have to hand in what they computed
+PEER_DELAY = 2.0  # seconds beyond the deadline for the other processes to send their outputs
 
 
 class Window(NamedTuple, Generic[Item]):
-    """What the main process broadcasts: the next items, and the seconds left to compute them."""
+    """A broadcast of the main process: the next items, and the seconds left to compute them."""
 
     items: list[Item]
     seconds_left: float | None
 
 
 class Share(NamedTuple, Generic[Output]):
-    """What a process computed of a window: one output per item of its own, fewer if time ran out."""
+    """The outputs of a process for its items of a window; fewer than items if time ran out."""
 
     outputs: list[Output]
     expired: bool
@@ -48,13 +48,13 @@ def sharded_map(
 ) -> Iterator[Output]:
     """Yield one output per item, in the items' order, computed by all processes; only the main process gets them.
 
-    Call it in every process. In the others than the main one it yields nothing and returns when the main process has
-    no more items, has left the loop early, or has reached the deadline.
+    Call it in every process. In all but the main process it yields nothing, and returns when the main process has no
+    more items, has left the loop, or has reached the deadline.
 
     function: maps an iterator of items and a deadline to one output per item, in order; it may raise DeadlineExceeded.
-    items: read by the main process alone. window: items per process and broadcast. deadline: a time.monotonic() of the
-    main process. as_available: a window holds the items read so far, at least one, so that slow input delays no output.
-    Raises DeadlineExceeded after yielding the outputs before the first missing one, and PeerLost.
+    items: read by the main process only. window: items per process and broadcast. deadline: a time.monotonic() of the
+    main process. as_available: a window has the items read so far, at least one, so that slow input does not delay
+    outputs. Raises DeadlineExceeded after the outputs before the first missing one, and PeerLost.
     """
     if group.world_size == 1:
         yield from function(iter(items), deadline)
@@ -116,7 +116,7 @@ def _follow(group: ProcessGroup, function: Function[Item, Output]) -> None:
 def _compute(function: Function[Item, Output], items: list[Item], deadline: float | None) -> Share[Output]:
     outputs: list[Output] = []
     try:
-        outputs.extend(function(iter(items), deadline))  # keeps what came before an exception
+        outputs.extend(function(iter(items), deadline))  # keeps the outputs before an exception
     except DeadlineExceeded:
         return Share(outputs, True)
     return Share(outputs, False)

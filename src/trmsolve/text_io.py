@@ -1,11 +1,10 @@
-"""Text in and out: streams of numbered lines, files that are replaced as a whole, and untrusted text made printable.
+"""Text input and output: streams of numbered lines, atomic writes, and escaping of untrusted text.
 
-Reading: a line is delivered as soon as its ending has arrived, so the first answer can come before the input ends;
-memory stays bounded however long a line is; a damaged line spoils only its own record. Bytes that are not UTF-8
-become U+FFFD, and a line longer than LINE_LIMIT is cut; the task's reader, which knows where records begin and end,
-reports both with file and line. Only input that is not text stops the stream.
+Reading: a line is yielded as soon as it is complete, so that answers do not wait for the end of the input. Memory is
+bounded for any length of lines. Bytes that are not UTF-8 become U+FFFD, and lines longer than LINE_LIMIT are cut; the
+task's reader reports both as errors of their record. Only input that is not text ends the stream.
 
-Writing: a reader of the file sees the old content or the new one, never half of either.
+Writing: files are replaced atomically, so a reader sees the old content or the new one.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ import secrets
 import shlex
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TextIO
 
+from trmsolve.containers import is_container, unpacked
 from trmsolve.errors import InputError, TrmsolveError
 
 LINE_LIMIT = 1 << 20  # bytes of a line that are kept, far beyond any puzzle; a longer line arrives one byte longer
@@ -37,10 +37,10 @@ class Line(NamedTuple):
 
 
 def printable(text: object, limit: int = 500) -> str:
-    """Untrusted text (file names, headers, task names, input) for a terminal: every control character made visible.
+    """Escape untrusted text (file names, headers, task names, input) for printing on a terminal.
 
-    Characters that do not print, among them escape sequences and those that reverse the writing direction, appear as
-    \\x1b or \\u202e; text beyond `limit` characters is cut. All such text is printed through this function.
+    Characters that are not printable, such as control characters and those that change the writing direction, become
+    \\x1b or \\u202e; text beyond `limit` characters is cut.
     """
     shown = str(text)
     shown = shown[: limit - 1] + "…" if len(shown) > limit else shown
@@ -60,6 +60,8 @@ def source_name(path: str | Path) -> str:
 def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
     """The lines of a file, or of stdin for `-`, without their endings (LF, CRLF or CR) and without a byte order mark.
 
+    gzip streams and arrays of numpy are unpacked on the way (containers.py).
+
     Raises InputError at once for a file that is missing, a directory or not readable, and while it is iterated for
     binary data, an input without a single byte, or a read that fails half-way.
     """
@@ -67,7 +69,7 @@ def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
 
 
 def read_text(path: str | Path, limit: int) -> str:
-    """All of a file, or of stdin for `-`, for formats to which lines mean nothing; without a byte order mark.
+    """The text of a file, or of stdin for `-`, without a byte order mark.
 
     Raises InputError as open_lines() and its iteration do, and for more than `limit` bytes.
     """
@@ -84,11 +86,11 @@ def split_lines(chunks: Iterable[bytes], limit: int = LINE_LIMIT) -> Iterator[by
     """Cuts chunks of bytes at LF, CRLF or CR; of a line longer than `limit` it keeps the first limit + 1 bytes."""
     start, after_cr = bytearray(), False  # start: the beginning of the line that has not ended yet
     for chunk in chunks:
-        if after_cr and chunk.startswith(b"\n"):  # a CRLF torn apart by the chunks: its line is already out
+        if after_cr and chunk.startswith(b"\n"):  # a CRLF across two chunks: its line was already yielded
             chunk = chunk[1:]
         after_cr = chunk.endswith(b"\r")
-        *whole, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        for part in whole:
+        *complete, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for part in complete:
             yield bytes(start + part)[: limit + 1]
             start.clear()
         start += rest[: max(0, limit + 1 - len(start))]
@@ -125,18 +127,25 @@ def _checked(stream: BinaryIO, name: str) -> Iterator[bytes]:
     chunk = read(CHUNK)
     if not chunk:
         raise InputError(name, "holds no puzzle: it is empty", EXPECTED)
+    if is_container(chunk):
+        yield from unpacked(_pieces(read, chunk), name)
+        return
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")):
         command = f"iconv -f UTF-16 -t UTF-8 {'FILE' if name == 'stdin' else name}"
         raise InputError(name, "is UTF-16 text, expected UTF-8", f"convert it: {command}")
     if b"\0" in chunk and _is_binary(chunk):  # other NULs are foreign characters of their lines, which alone are bad
         raise InputError(name, f"is binary (a NUL at byte {chunk.index(0) + 1}), no text", EXPECTED)
+    yield from _pieces(read, chunk)
+
+
+def _pieces(read: Callable[[int], bytes], chunk: bytes) -> Iterator[bytes]:
     while chunk:
         yield chunk
         chunk = read(CHUNK)
 
 
 def _is_binary(chunk: bytes) -> bool:
-    """Whether more than a tenth of the characters are none that a text has."""
+    """Whether more than a tenth of the characters are invalid in text."""
     text = chunk.decode("utf-8", errors="replace")
     return 10 * sum(c == "\ufffd" or (c < " " and c not in "\t\n\v\f\r") for c in text) > len(text)
 
@@ -157,11 +166,11 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _neighbour(path: Path) -> str:
-    """A hint for a file that is not there: the most similar name beside it, or the folder that is missing too."""
+    """A hint for a missing file: the most similar name in its folder, or that the folder is missing too."""
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
-        return f"there is no folder {path.parent} either"
+        return f"the folder {path.parent} does not exist"
     close = difflib.get_close_matches(path.name, names, 1)
     return f"did you mean '{path.with_name(close[0])}'?" if close else ""
 
@@ -184,7 +193,7 @@ def atomic_write(path: str | Path, data: str | bytes | Iterable[bytes | memoryvi
     The bytes go to a temporary name in the same folder (a rename is only atomic within one file system), reach the
     disk, and are renamed into place. An existing file is kept unless `force`; a symbolic link stays a link and its
     target is replaced; a device or a pipe (/dev/null, a FIFO) is simply written to.
-    Raises TrmsolveError for everything the user can mend.
+    Raises TrmsolveError for errors that the user can correct.
     """
     name = str(path)
     target = Path(os.path.realpath(path))
@@ -205,9 +214,9 @@ def atomic_write(path: str | Path, data: str | bytes | Iterable[bytes | memoryvi
 
 @contextlib.contextmanager
 def atomic_writer(path: str | Path, force: bool = False) -> Iterator[TextIO]:
-    """A text stream whose lines become `path` when the block ends well, as atomic_write() would write them.
+    """A text stream that replaces `path` when the block ends without an exception, as atomic_write() does.
 
-    For texts of any length: nothing is kept in memory. A block that fails leaves `path` as it was.
+    The text is not kept in memory. If the block raises, `path` is unchanged.
     """
     target = Path(os.path.realpath(path))
     special = target.exists() and not target.is_file()
@@ -224,7 +233,7 @@ def atomic_writer(path: str | Path, force: bool = False) -> Iterator[TextIO]:
 
 
 class _Text(io.TextIOWrapper):
-    """Lines for a file. That the disk is full is said of the file as the user named it."""
+    """A text stream whose errors name the file as the user did."""
 
     def __init__(self, binary: BinaryIO, called: str) -> None:
         super().__init__(binary, encoding="utf-8", newline="\n", write_through=True)
@@ -244,19 +253,21 @@ class _Text(io.TextIOWrapper):
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
-    """Raise the TrmsolveError that atomic_write() would; for asking before hours of work, not after them."""
+    """Raise the TrmsolveError that atomic_write() would raise, before hours of work rather than after."""
     target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
-            raise TrmsolveError(f"cannot write {path}: it is a folder", "give a file name inside it")
+            raise TrmsolveError(f"cannot write {path}: it is a folder", "name a file in it")
         if not target.parent.is_dir():
-            raise TrmsolveError(f"cannot write {path}: there is no folder {target.parent}", "create the folder first")
+            raise TrmsolveError(
+                f"cannot write {path}: the folder {target.parent} does not exist", "create the folder first"
+            )
         if target.is_file() and not force:
             raise TrmsolveError(f"{path} already exists", "add --force to overwrite it")
         if target.is_block_device():
-            raise TrmsolveError(f"cannot write {path}: it is a block device (a disk)", "give the name of a file")
+            raise TrmsolveError(f"cannot write {path}: it is a block device (a disk)", "name a file")
         special = target.exists() and not target.is_file()  # a pipe, /dev/null: written to as it is
-        if not special and not os.access(target.parent, os.W_OK):  # a file is made beside its place, then renamed
+        if not special and not os.access(target.parent, os.W_OK):  # the temporary file is in the same folder
             raise _unwritable(str(path), PermissionError())
     except OSError as error:  # a folder we may not look into, a name longer than the file system allows
         raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
@@ -270,7 +281,7 @@ def _unwritable(name: str, error: OSError) -> TrmsolveError:
 
 @contextlib.contextmanager
 def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
-    """A file under a temporary name that takes the target's place when the block ends well."""
+    """A file under a temporary name that replaces the target when the block ends without an exception."""
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -307,7 +318,7 @@ def _copy_mode(target: Path, temporary: Path) -> None:
 
 @contextlib.contextmanager
 def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, closed at the end. One that could not take everything would complain of the rest once more."""
+    """The file, closed at the end; after an exception, errors of closing it are suppressed."""
     try:
         yield file
     except BaseException:
@@ -318,7 +329,7 @@ def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself last through a power cut, where the system lets a folder be opened at all."""
+    """Make the rename durable, on systems that allow a folder to be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,12 +1,12 @@
-"""How many CPU threads torch computes with, chosen again and again by measuring: machines are rarely idle.
+"""Choose the number of CPU threads of torch by repeated measurements, because machines are rarely idle.
 
-OpenMP's threads meet at a barrier after every operation, and those that are early spin. When one of them waits for a
-core that another process holds, all wait, hundreds of times in a supervision step: 10 to 50 times slower. Two remedies:
+OpenMP's threads synchronise at a barrier after every operation, and spin while they wait. If one of them has no core,
+because another process uses it, all wait, hundreds of times in a supervision step: 10 to 50 times slower. Therefore:
 
-- `ThreadTuner` compares the rates of different numbers of threads while the work goes on. On a quiet machine all cores
-  win, beside a busy neighbour fewer do. The number of threads changes no result of a step that is independent of it.
-- `wait_passively` lets the threads sleep in place of spinning, for training, whose number of threads stays fixed so
-  that a run can be repeated bit for bit. It costs a quiet machine about a tenth and has to come before torch is loaded.
+- `ThreadTuner` compares the rates of different numbers of threads during inference. On an idle machine all cores are
+  fastest, next to a busy process fewer are. The number of threads does not change results.
+- `wait_passively` lets threads sleep instead of spin. It is for training, whose number of threads is constant so that a
+  run is reproducible bit for bit. It costs about a tenth on an idle machine, and must be called before torch is loaded.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
-BLOCK_STEPS, BLOCK_SECONDS = 4, 0.05  # a measurement takes at least as many steps and as long
-LONG_STEP = 0.5  # seconds: of steps this long two make a measurement
+BLOCK_STEPS, BLOCK_SECONDS = 4, 0.05  # minimum steps and seconds of a measurement
+LONG_STEP = 0.5  # seconds: two steps longer than this are enough for a measurement
 BETTER = 1.1  # another number of threads must be faster by this factor
-DROP = 0.6  # a rate below this share of its best calls for a comparison at once
+DROP = 0.6  # a rate below this share of the best one starts a comparison at once
 FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 30.0  # seconds between comparisons; it doubles while nothing changes
 
 
 def wait_passively() -> None:
-    """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless an environment variable sets how they wait.
+    """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless environment variables configure waiting.
 
-    Without effect once torch is loaded.
+    Has no effect once torch is loaded.
     """
     if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ or "torch" in sys.modules:
         return
@@ -45,9 +45,9 @@ def candidates(most: int) -> list[int]:
 
 
 class ThreadTuner:
-    """Sets torch's number of threads for each step of some work, and compares numbers from time to time.
+    """Sets torch's number of threads for each step, and compares numbers of threads from time to time.
 
-    most: threads at most. set_threads, clock: torch.set_num_threads and time.perf_counter, or stand-ins for tests.
+    most: maximum threads. set_threads, clock: torch.set_num_threads and time.perf_counter, or replacements in tests.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class ThreadTuner:
     def describe(self) -> str:
         """For `doctor` and -v: the number of threads in use, and why."""
         if self.most == 1:
-            reason = "set by OMP_NUM_THREADS" if "OMP_NUM_THREADS" in os.environ else "torch was given one core"
+            reason = "set by OMP_NUM_THREADS" if "OMP_NUM_THREADS" in os.environ else "torch uses one core"
             return f"1 thread: {reason}"
         if not self.rates:
-            return f"{self.threads} of {self.most} threads: no other number was tried yet"
+            return f"{self.threads} of {self.most} threads: no other number measured yet"
         rates = ", ".join(f"{rate:,.0f} tokens/s with {number}" for number, rate in sorted(self.rates.items()))
-        return f"{self.threads} of {self.most} threads, by measuring: {rates}"
+        return f"{self.threads} of {self.most} threads, chosen by measurement: {rates}"
 
     def _begin_block(self) -> None:
         self._steps, self._work, self._seconds = 0, 0.0, 0.0
@@ -112,12 +112,12 @@ class ThreadTuner:
             self._trial = self._neighbour()
 
     def _neighbour(self) -> int:
-        """The next number of threads in the present direction, which turns at either end."""
-        place = self._candidates.index(self.threads)
+        """The next larger or smaller number of threads, in turns."""
+        index = self._candidates.index(self.threads)
         self._upwards = not self._upwards
-        if place in (0, len(self._candidates) - 1):
-            self._upwards = place == 0
-        return self._candidates[place + (1 if self._upwards else -1)]
+        if index in (0, len(self._candidates) - 1):
+            self._upwards = index == 0
+        return self._candidates[index + (1 if self._upwards else -1)]
 
     def _compare(self, rate: float) -> None:
         trial, self._trial = self._trial, None
@@ -132,7 +132,7 @@ class ThreadTuner:
 
 @cache
 def tuner() -> ThreadTuner:
-    """The tuner of this process, for all that runs on its CPU: neighbours are the machine's, not the model's."""
+    """The tuner of this process, shared by all models on its CPU."""
     import torch
 
     return ThreadTuner(torch.get_num_threads(), torch.set_num_threads)

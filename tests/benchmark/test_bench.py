@@ -282,4 +282,4 @@ def test_bench_leaves_out_what_the_model_cannot_take_and_refuses_when_that_is_al
     config = official(mixer="mlp", cells=81, vocab_size=11, hidden_size=16, T=1, n=1)
     trmsolve.checkpoint.save(path, TRM(config).state_dict(), "sudoku", config.to_dict(), {}, {})
     done = bench(EXAMPLES / "4x4.txt", "--checkpoint", path)
-    assert done.exit_code == 2 and "takes 9x9 only" in done.stderr
+    assert done.exit_code == 2 and "supports 9x9 only" in done.stderr

@@ -176,15 +176,15 @@ def broken_files(tmp_path):
     length = int.from_bytes(good[:8], "little")
     cases = {
         "empty": (b"", "is empty"),
-        "start": (good[:5], "truncated or no checkpoint: only 5 bytes"),
+        "start": (good[:5], "truncated or not a checkpoint: only 5 bytes"),
         "header": (good[:200], f"truncated: its header alone takes {8 + length:,} bytes, the file has 200"),
         "body": (good[:-7], f"truncated: its header announces {len(good):,} bytes, the file has {len(good) - 7:,}"),
         "long": (good + b"xyz", "3 bytes too many"),
         "pickle": (pickle.dumps({"w": 1}), "is a PyTorch .pickle. file"),
         "text": (b"epoch,loss\n1,2\n3,4\n", "not a safetensors file"),
         "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:...", "Git LFS pointer"),
-        "json": (good[:8] + b"{" + b"x" * (length - 1) + good[8 + length :], "its header is no JSON"),
-        "deep": (good[:8] + b'{"a":' + b"[" * (length - 5) + good[8 + length :], "its header is no JSON"),
+        "json": (good[:8] + b"{" + b"x" * (length - 1) + good[8 + length :], "its header is not JSON"),
+        "deep": (good[:8] + b'{"a":' + b"[" * (length - 5) + good[8 + length :], "its header is not JSON"),
     }
     for name, (data, message) in cases.items():
         path = tmp_path / f"{name}.safetensors"
@@ -214,14 +214,14 @@ def test_a_pickle_points_to_import(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(TrmsolveError, match="no regular file"):
+    with pytest.raises(TrmsolveError, match="not a regular file"):
         checkpoints.read_header(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format_version", 3, "made by a newer trmsolve .format 3, known: up to 2"),
+        ("format_version", 3, "written by a newer trmsolve .format 3, supported: up to 2"),
         ("format_version", "one", "no format version"),
         ("format_version", 0, "no format version"),
         ("format_version", None, "no format version"),
@@ -311,25 +311,25 @@ def with_model(path, **changes):
         ({"num_puzzles": 1 << 26}, "embed.puzzle_table is missing"),
         ({"weight_sharing": [0, 0, 999]}, "layers.0.unit.999.weight is missing"),
         ({"n": 10**6}, "model.n: 1000000 is outside of 1 to 1000"),
-        ({"T": 10**400}, "model.T: an integer expected, found None"),
-        ({"T": 1000, "n": 1000}, "model.T: 1000 times n 1000 are 1,001,000 layers a step, at most 5,000 allowed"),
+        ({"T": 10**400}, "model.T: found None, expected an integer"),
+        ({"T": 1000, "n": 1000}, "model.T: 1000 and n 1000 mean 1,001,000 layer calls per step; the maximum is 5,000"),
         ({"n": 0}, "model.n: 0 is outside"),
-        ({"n": True}, "model.n: an integer expected, found True"),
-        ({"n": "3"}, "model.n: an integer expected, found '3'"),
-        ({"n": 3.0}, "model.n: an integer expected, found 3.0"),
+        ({"n": True}, "model.n: found True, expected an integer"),
+        ({"n": "3"}, "model.n: found '3', expected an integer"),
+        ({"n": 3.0}, "model.n: found 3.0, expected an integer"),
         ({"N_sup": -1}, "model.N_sup: -1 is outside"),
         ({"gate": "evil"}, "model.gate: unknown value 'evil'"),
         ({"gate": "x" * 10**6}, "model.gate: unknown value 'xxxxxxxxxx'"),
         ({"mixer": ["units"]}, "model.mixer: unknown value"),
-        ({"mixer": "attention"}, "model.seq_len: 0 does not go with the mixer 'attention'"),
-        ({"seq_len": 97}, "model.seq_len: 97 does not go with the mixer 'units'"),
-        ({"positions": "learned"}, "model.positions: 'learned' does not go with"),
-        ({"embedding": "color"}, "model.embedding: 'color' does not go with"),
+        ({"mixer": "attention"}, "model.seq_len: 0 is not valid for the mixer 'attention'"),
+        ({"seq_len": 97}, "model.seq_len: 97 is not valid for the mixer 'units'"),
+        ({"positions": "learned"}, "model.positions: 'learned' is not valid for"),
+        ({"embedding": "color"}, "model.embedding: 'color' is not valid for"),
         ({"embedding": "color", "mixer": "relational", "feature_sizes": [65536] * 999}, "more than 2.24 token ids"),
-        ({"grad_steps": 2}, "model.grad_steps: 2 of n 1"),
-        ({"weight_sharing": [[0]]}, "a list of integers expected"),
-        ({"weight_sharing": {}}, "a list of integers expected"),
-        ({"unit_scale": float("nan")}, "a number expected, found None"),
+        ({"grad_steps": 2}, "model.grad_steps: 2 exceeds n 1"),
+        ({"weight_sharing": [[0]]}, "expected a list of integers"),
+        ({"weight_sharing": {}}, "expected a list of integers"),
+        ({"unit_scale": float("nan")}, "found None, expected a number"),
         ({"\ud800\x1b[2J": 1}, r"model.\\ud800\\x1b\[2J: unknown setting"),
     ],
 )
@@ -516,7 +516,7 @@ def test_names_files_and_addresses_are_found(shelf, tmp_path, monkeypatch):
 
 
 def test_another_task_is_refused(shelf):
-    with pytest.raises(TrmsolveError, match="is a maze checkpoint, sudoku needed") as error:
+    with pytest.raises(TrmsolveError, match="is a maze checkpoint, expected sudoku") as error:
         checkpoints.find("my-maze", "sudoku")
     assert "trmsolve maze" in error.value.hint
 
@@ -524,7 +524,7 @@ def test_another_task_is_refused(shelf):
 @pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc`"), (official(**ATTENTIVE), "refine")])
 def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, config, hint):
     checkpoints.save(tmp_path / "a.safetensors", TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
-    with pytest.raises(TrmsolveError, match="is an arc checkpoint, sudoku needed") as error:
+    with pytest.raises(TrmsolveError, match="is an arc checkpoint, expected sudoku") as error:
         checkpoints.find(str(tmp_path / "a.safetensors"), "sudoku")
     assert hint in error.value.hint
 
@@ -539,7 +539,7 @@ def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, confi
         ("zebra.safetensors", "no checkpoint file", "checkpoints list"),
         (".", "is a folder", "inside"),
         ("broken", "not a safetensors file|truncated", "."),
-        (None, "no checkpoint named", "checkpoints list"),
+        (None, "no checkpoint given", "checkpoints list"),
     ],
 )
 def test_what_is_not_found_says_what_there_is(shelf, spec, message, hint):

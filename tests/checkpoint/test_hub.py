@@ -109,7 +109,7 @@ def test_a_body_shorter_than_announced_is_not_kept_even_without_a_length(hub, le
 
 def test_a_server_that_gives_no_digest_is_believed_only_with_one_of_the_user(hub):
     hub.etag = "weak-or-missing"
-    with pytest.raises(TrmsolveError, match="gives no digest") as error:
+    with pytest.raises(TrmsolveError, match="has no digest") as error:
         checkpoints.pull(SPEC)
     assert "--sha256" in error.value.hint and hub.gets() == []
     assert checkpoints.pull(SPEC, sha256=SHA).read_bytes() == DATA
@@ -168,13 +168,13 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
         ("hf://owner/none/x.safetensors", "no repository owner/none"),
         ("hf://owner/repo/none.safetensors", "owner/repo has no file 'none.safetensors'"),
         (f"{SPEC}@v9", "owner/repo has no revision 'v9'"),
-        ("hf://owner/repo", "no address"),
-        ("hf://owner/repo/../../../../x", "no address"),
-        ("hf://owner/repo/x@..", "no address"),
-        ("hf://owner/repo/a:b", "no address"),
-        ("hf://ow ner/repo/x", "no address"),
-        ("https://github.com/owner/repo/blob/main/x", "no address"),
-        ("sudoku", "no address"),
+        ("hf://owner/repo", "not the address"),
+        ("hf://owner/repo/../../../../x", "not the address"),
+        ("hf://owner/repo/x@..", "not the address"),
+        ("hf://owner/repo/a:b", "not the address"),
+        ("hf://ow ner/repo/x", "not the address"),
+        ("https://github.com/owner/repo/blob/main/x", "not the address"),
+        ("sudoku", "not the address"),
     ],
 )
 def test_what_is_not_there(hub, spec, message):
@@ -198,7 +198,7 @@ def test_the_token_goes_to_the_hub_but_not_to_its_storage(hub, monkeypatch):
 
 
 def test_a_wrong_sha256_argument_is_told_before_any_request(hub):
-    with pytest.raises(TrmsolveError, match="no sha256"):
+    with pytest.raises(TrmsolveError, match="not a sha256"):
         checkpoints.pull(SPEC, sha256="1234")
     assert hub.requests == []
 
@@ -212,7 +212,7 @@ def test_an_unwritable_cache_is_told(hub, monkeypatch, tmp_path):
 
 def test_a_full_disk_is_told_before_the_download(hub, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
-    with pytest.raises(TrmsolveError, match="less room"):
+    with pytest.raises(TrmsolveError, match="not enough disk space"):
         checkpoints.pull(SPEC)
     assert hub.gets() == []
 

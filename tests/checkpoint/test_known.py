@@ -116,7 +116,7 @@ def hub(monkeypatch):
 def test_a_name_is_fetched_and_what_its_file_does_not_say_filled_in(hub, tmp_path, name, task, cycles):
     done = run("import", name, "-o", tmp_path / "x.safetensors")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.strip() == str(tmp_path / "x.safetensors") and f"as known of {name}" in done.stderr
+    assert done.stdout.strip() == str(tmp_path / "x.safetensors") and f"defaults of {name}" in done.stderr
     header = checkpoints.read_header(tmp_path / "x.safetensors")
     assert header.task == task and (header.model["T"], header.model["n"], header.model["num_heads"]) == (*cycles, 8)
     assert header.provenance["imported_from"] == by_name(name).address
@@ -162,7 +162,7 @@ def test_an_unknown_name_gets_the_nearest_one(tmp_path):
 
 
 def test_solving_with_a_name_that_has_to_be_imported_first_says_so():
-    with pytest.raises(TrmsolveError, match="published checkpoint, to be imported first") as told:
+    with pytest.raises(TrmsolveError, match="published checkpoint that must be imported first") as told:
         checkpoints.find("alphaxiv-maze", "maze")
     assert told.value.hint == by_name("alphaxiv-maze").import_
     with pytest.raises(TrmsolveError, match="omegaconf"):

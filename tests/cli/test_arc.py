@@ -193,7 +193,7 @@ def test_kept_results_are_not_made_again(arc, folder, tmp_path, monkeypatch):
     assert asked[-1] == 1
     (tmp_path / "no.jsonl").write_text("something else\n")
     refused = arc(folder, "--resume", tmp_path / "no.jsonl")
-    assert refused.exit_code == 2 and "no kept result" in refused.stderr
+    assert refused.exit_code == 2 and "not a stored result" in refused.stderr
 
 
 def test_what_is_interrupted_delivers_what_is_done(arc, folder, tmp_path, monkeypatch):
@@ -279,7 +279,7 @@ def test_solutions_that_do_not_fit_do_not_stop_the_answers(arc, tmp_path):
     (tmp_path / "my_solutions.json").write_text(json.dumps({"good": [[[1]], [[2]], [[3]]]}))
     done = arc(path, "--submission", kaggle, "--json")
     assert json.loads(done.stdout)[-1]["tests"] and f"{kaggle}: 1 of 1 task answered" in done.stderr
-    assert "expected 2: one for each test input" in done.stderr
+    assert "expected 2, one for each test input" in done.stderr
 
 
 def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder, tmp_path):
@@ -323,11 +323,11 @@ def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
         (["--steps", "0"], "--steps"),
         (["--votes", "0"], "--votes"),
         (["--format", "gird"], "did you mean 'grid'?"),
-        (["--checkpoint", "sudoku"], "is a sudoku checkpoint, arc needed"),
+        (["--checkpoint", "sudoku"], "is a sudoku checkpoint, expected arc"),
         (["--checkpoint", "no/such.safetensors"], "checkpoints list"),
         (["--solutions", "no.json"], "no.json: no such file"),
-        (["--submission", "no/such.json"], "there is no folder"),
-        (["--resume", "no/such.jsonl", *map(str, QUICK)], "there is no folder"),
+        (["--submission", "no/such.json"], "does not exist"),
+        (["--resume", "no/such.jsonl", *map(str, QUICK)], "does not exist"),
     ],
 )
 def test_wrong_usage(cli, checkpoint, args, said):
@@ -363,7 +363,7 @@ def test_torch_waits_until_it_is_needed(tmp_path):
 
 
 def test_no_input_at_all(cli, monkeypatch):
-    monkeypatch.setattr("trmsolve.cli.solve.stdin_files", lambda *_: [])  # closed
+    monkeypatch.setattr("trmsolve.cli.solve.stdin_files", lambda *_: [])  # stdin is closed
     done = cli("arc")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve arc" in done.stderr
 
@@ -413,7 +413,7 @@ def test_a_pipe_of_windows_takes_every_name():
             "answered; the demonstrations are reproduced under 90 % of their augmentations",
             0,
         ),
-        (result(tasks.task(answers=False), reproduced=0.5), "under 50 % of their augmentations: hardly right", 1),
+        (result(tasks.task(answers=False), reproduced=0.5), "under 50 % of their augmentations: probably wrong", 1),
     ],
 )
 def test_what_is_said_of_a_task(found, said, code):

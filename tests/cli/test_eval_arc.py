@@ -162,7 +162,7 @@ def test_kept_results_are_not_made_again(run, solver, tmp_path):
     whole = json.loads(run("--json", "--resume", kept, "--limit", 2).stdout)
     done = run("--json", "--resume", kept)
     assert solver.names == ["first_a", "second_b", "never_c", "never_d"]
-    assert "adapting to 2 tasks, 2 more are kept" in done.stderr
+    assert "adapting to 2 tasks, 2 more are stored" in done.stderr
     assert whole["tasks"] == 2 and json.loads(done.stdout)["tasks"] == 4
     run("--resume", kept, "--votes", 3)
     assert len(solver.names) == 8, "other options, other results"
@@ -216,7 +216,7 @@ def test_solutions_of_their_own(run, solver, tmp_path):
         (["--shard", "9/9"], "no task to measure"),
         (["--budget", "soon"], "--budget soon"),
         (["--solutions", "none.json"], "none.json"),
-        (["--resume", Path("none", "kept.jsonl")], "there is no folder none"),
+        (["--resume", Path("none", "kept.jsonl")], "the folder none does not exist"),
     ],
 )
 def test_refused_before_anything_is_run(run, solver, options, complaint):

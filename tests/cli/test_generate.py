@@ -71,13 +71,13 @@ def test_the_default_size_is_21_by_21(cli):
         (["maze", "--density", "1.5"], "below 1"),
         (["maze", "--kind", "rooms", "--density", "0.2"], "kind walls"),
         (["maze", "--size", "5x5", "--min-path", "30"], "0..20"),
-        (["maze", "--size", "5x5", "--min-path", "20"], "the longest seen has"),
+        (["maze", "--size", "5x5", "--min-path", "20"], "the longest path had"),
         (["maze", "--extra", "3"], "--extra is for sudoku, not for maze\n  maze takes --kind, --density, --min-path"),
         (["maze", "--minimal"], "--minimal is for sudoku"),
         (["maze", "--min-branches", "0"], "--min-branches is for sudoku"),
         (["sudoku", "--kind", "walls"], "--kind is for maze, not for sudoku\n  sudoku takes --extra"),
         (["sudoku", "--min-path", "4"], "--min-path is for maze"),
-        (["sudoku", "--size", "6x9"], "rows and columns must be as many"),
+        (["sudoku", "--size", "6x9"], "the numbers of rows and columns must be equal"),
     ],
 )
 def test_wrong_usage(cli, args, said):

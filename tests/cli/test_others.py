@@ -48,7 +48,7 @@ def test_eval(cli):
     options = ("--limit", 2, "--max-steps", 2, "--restarts", 1)
     done = cli("eval", "sudoku", EXAMPLES / "stream.csv", *options)
     assert done.exit_code == 0
-    for row in ("solved and verified", "single pass, 16 steps, exact", "halting head right", "puzzles/s", "95 %"):
+    for row in ("solved and verified", "single pass, 16 steps, exact", "halting head correct", "puzzles/s", "95 %"):
         assert row in done.stdout
     report = json.loads(cli("eval", "sudoku", EXAMPLES / "stream.csv", *options, "--no-single-pass", "--json").stdout)
     assert report["puzzles"] == 2 and report["solved_without_restarts"] <= report["solved"] <= 1
@@ -93,7 +93,7 @@ def test_train_and_go_on(cli, tmp_path):
     [
         (None, "no such file"),
         (f"question,answer\n{TWICE},\n", "row 1 holds 1 twice"),
-        ("4..3....1....2.4\n", "without its answer"),
+        ("4..3....1....2.4\n", "the answer is missing"),
         ("question,answer\n4..3....1....2.4,1111111111111111\n", "the answer is wrong"),
     ],
 )

@@ -133,7 +133,7 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
     done = cli("eval", "grid", path, "--held-out", "--checkpoint", checkpoint, "--json")
     report = json.loads(done.stdout)
     assert 15 < report["puzzles"] < 60 and report["solved"] >= 0.9 and report["cell_accuracy_at_1"] > 0.99
-    assert report["solved_means"] == "halted, as the answer given"
+    assert report["solved_means"] == "halted, equal to the known answer"
 
     question, answer = path.read_text().splitlines()[1].split(",")
     done = cli("solve", "--checkpoint", checkpoint, "-", stdin=f"{question}\n")
@@ -150,6 +150,6 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
 def test_the_task_grid_says_what_it_needs(cli):
     for arguments in (("solve", "--task", "grid", "-"), ("eval", "grid", "-")):
         done = cli(*arguments, stdin="01/10\n")
-        assert done.exit_code == 2 and "name the checkpoint that has learnt" in done.stderr
+        assert done.exit_code == 2 and "takes its settings from a trained checkpoint" in done.stderr
     done = cli("train", "--task", "grid")
     assert done.exit_code == 2 and "add --data FILE.csv" in done.stderr

@@ -9,9 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from trmsolve.cli.run import alarm
+from trmsolve.errors import DeadlineExceeded
 
 from .conftest import COMMAND, EASY, EASY_ANSWER, EXAMPLES, PATIENCE, SMALL, TWICE
 
@@ -212,3 +216,12 @@ def test_interrupted_training_can_go_on(start, tmp_path):
     again = start(*options, "--run", tmp_path / "run", "--steps", step + 1)
     code, _, said = ended(again)
     assert code == 0 and f"resuming from step {step}" in said
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_the_deadline_also_ends_the_building_of_a_model():
+    until = time.monotonic() + 60.0
+    with pytest.raises(DeadlineExceeded), alarm(time.monotonic() + 0.05):
+        while time.monotonic() < until:  # as the import of torch, it does not look at the deadline
+            pass
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0, "the timer is off again"

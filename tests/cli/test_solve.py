@@ -201,7 +201,7 @@ def test_output_file(cli, tmp_path):
 
 def test_output_into_nowhere(cli, tmp_path):
     done = cli("sudoku", "-", "-o", tmp_path / "no" / "a.txt", stdin=EASY)
-    assert done.exit_code == 2 and "there is no folder" in done.stderr
+    assert done.exit_code == 2 and "does not exist" in done.stderr
     assert cli("sudoku", "-", "-o", "/dev/null", stdin=EASY).exit_code == 0
 
 

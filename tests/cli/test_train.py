@@ -170,7 +170,7 @@ def test_warnings_of_the_readers_are_shown(clock):
 # -- what it refuses ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [100_000_000, 10_000_000_000])
 def test_a_batch_that_does_not_fit_into_memory_is_refused_with_both_figures(cli, tmp_path, size, monkeypatch):
-    monkeypatch.setattr("trmsolve.convert.memory.available", lambda: 4_000_000_000)
+    monkeypatch.setattr("trmsolve.convert.read.available_memory", lambda: 4_000_000_000)
     done = cli(*TINY, "--batch-size", size, "--run", tmp_path / "run", "--steps", 1)
     assert done.exit_code == 2
     assert re.search(rf"--batch-size {size} needs about [\d,.]+ GB of memory, 4\.0 GB are available", done.stderr)
@@ -181,7 +181,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused_with_both_figures(cli,
 def test_a_model_that_does_not_fit_is_refused_before_it_is_built(cli, tmp_path):
     sizes = [word for name in ("hidden_size=16384", "num_layers=256") for word in ("--set", f"model.{name}")]
     done = cli("train", "--task", "sudoku", *sizes, "--steps", 1, "--run", tmp_path / "run")
-    assert done.exit_code == 2 and re.search(r"needs about [\d,.]+ GB to train, [\d,.]+ GB are available", done.stderr)
+    assert done.exit_code == 2 and re.search(r"needs about [\d,.]+ GB of memory, [\d,.]+ GB are available", done.stderr)
 
 
 def test_more_threads_than_cores_are_refused(cli, tmp_path):

@@ -81,7 +81,10 @@ def test_bad_checkpoints(cli, tmp_path, kind):
         "truncated": (data[: len(data) // 2], "is truncated"),
         "foreign": (data.replace(b'"trmsolve"', b'"elsewhat"', 1), "not of trmsolve"),
         "newer": (data.replace(rb"\"format_version\": 2", rb"\"format_version\": 9", 1), "newer trmsolve"),
-        "other": (data.replace(rb"\"task\": \"sudoku\"", rb"\"task\": \"sokoba\"", 1), "sokoba checkpoint, sudoku"),
+        "other": (
+            data.replace(rb"\"task\": \"sudoku\"", rb"\"task\": \"sokoba\"", 1),
+            "sokoba checkpoint, expected sudoku",
+        ),
         "empty": (b"", "is empty"),
         "folder": (None, "is a folder"),
         "pickle": (b"PK\x03\x04" + bytes(100), "PyTorch (pickle)"),

@@ -180,8 +180,8 @@ def test_a_yaml_that_contradicts_the_tensors_is_refused(tmp_path, state, change,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"H_cycles": "three"}, "the settings say H_cycles: 'three', a whole number from 1 on needed"),
-        ({"puzzle_emb_len": 97}, "a prefix of 97 leaves no cells of 97 tokens"),
+        ({"H_cycles": "three"}, "the settings have H_cycles: 'three', expected a whole number of at least 1"),
+        ({"puzzle_emb_len": 97}, "a prefix of 97 tokens leaves no cells in a sequence of 97"),
     ],
 )
 def test_a_yaml_that_makes_no_sense_is_refused(tmp_path, state, change, message):
@@ -214,7 +214,7 @@ def test_missing_unknown_and_misshapen_tensors_are_named_ten_at_most(tmp_path, s
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (ImportOptions(), "nothing says how often the network recurs"),
+        (ImportOptions(), "the number of recursions T and n is unknown"),
         (ImportOptions(task="maze", cycles=(1, 1)), "no maze checkpoint: this network has 11 token ids"),
     ],
 )
@@ -225,7 +225,7 @@ def test_what_the_user_has_to_say_is_asked_for(tmp_path, state, asked, message):
 def test_heads_cannot_be_guessed(tmp_path):
     model = TRM(official("attention", 6, 900, hidden_size=16, num_heads=2))
     bare = {published_name(n): t for n, t in model.state_dict().items()}
-    refused(tmp_path, bare, "how many heads", ImportOptions("maze", (1, 1), prefix=16))
+    refused(tmp_path, bare, "the number of attention heads", ImportOptions("maze", (1, 1), prefix=16))
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, capsys):
@@ -244,7 +244,7 @@ def test_a_truncated_file_is_refused_at_any_length(tmp_path, state):
 
 @pytest.mark.parametrize(
     ("holds", "message"),
-    [([1], "holds a list, a state dict needed"), ({"a": torch.ones(1)}, "holds no published TRM or HRM")],
+    [([1], "found a list, expected a state dict"), ({"a": torch.ones(1)}, "no published TRM or HRM")],
 )
 def test_other_files_are_refused(tmp_path, holds, message):
     refused(tmp_path, holds, message)
@@ -255,7 +255,7 @@ def test_two_networks_in_one_file_are_not_chosen_between(tmp_path, state):
 
 
 def test_a_folder_must_hold_one_file_of_weights(tmp_path):
-    with pytest.raises(TrmsolveError, match="holds no file of weights"):
+    with pytest.raises(TrmsolveError, match="no file of weights"):
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors")
     for name in ("step_1", "step_2"):
         (tmp_path / name).write_bytes(pickle.dumps(1))
@@ -273,7 +273,7 @@ def test_an_existing_file_is_kept_and_nothing_is_read_for_it(tmp_path):
 def test_our_own_checkpoint_needs_no_import(tmp_path, state):
     torch.save(state, tmp_path / "step_1")
     made = import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES)
-    with pytest.raises(TrmsolveError, match="a checkpoint of trmsolve already"):
+    with pytest.raises(TrmsolveError, match="already a checkpoint of trmsolve"):
         import_checkpoint(str(made.path), tmp_path / "again.safetensors", CYCLES)
 
 
@@ -284,13 +284,13 @@ def test_everything_that_every_network_has_is_named_at_once_when_it_is_missing(t
     lacking = {name: tensor for name, tensor in state.items() if "layers.0.mlp." not in name and "q_head" not in name}
     parts = ("down_proj", "gate_up_proj")
     named = [f"L_level.layers.0.mlp.{part}.weight" for part in parts] + ["q_head.weight", "q_head.bias"]
-    refused(tmp_path, lacking, f"4 tensors missing that every TRM and HRM has: {', '.join(named)}")
+    refused(tmp_path, lacking, f"4 tensors of every TRM and HRM missing: {', '.join(named)}")
 
 
 def test_a_network_without_initial_states_is_refused_with_the_reason(tmp_path):
     model = TRM(official("mlp", 11, 81, hidden_size=8, prefix_len=0, num_puzzles=0))
     bare = {published_name(name): tensor for name, tensor in model.state_dict().items() if not name.endswith("_init")}
-    refused(tmp_path, bare, r"(?s)2 tensors missing: H_init, L_init.*begins anew at random \(EqR\)")
+    refused(tmp_path, bare, r"(?s)2 tensors missing: H_init, L_init.*with random initial states \(EqR\)")
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_tensors_that_are_no_plain_numbers_are_named(tmp_path, state, change, me
 @pytest.mark.parametrize("drop", [False, True])
 def test_a_table_that_is_none_is_refused_whether_kept_or_not(tmp_path, state, table, drop):
     torch.save(state | {"puzzle_emb.weights": table}, tmp_path / "step_1")
-    with pytest.raises(TrmsolveError, match=r"puzzle_emb.weights is .*, a matrix expected"):
+    with pytest.raises(TrmsolveError, match=r"puzzle_emb.weights is .*, expected a matrix"):
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES, drop_embeddings=drop)
 
 
@@ -340,7 +340,7 @@ def test_positions_that_trmsolve_does_not_know_are_not_taken_for_none(tmp_path):
     settings = {"H_cycles": 3, "L_cycles": 4, "num_heads": 2, "puzzle_emb_ndim": 16, "pos_encodings": "rope2d"}
     state = {published_name(name): tensor for name, tensor in model.state_dict().items()}
     options = ImportOptions("maze", prefix=16)
-    refused(tmp_path, state, "pos_encodings rope2d, known rope, learned and none", options, settings)
+    refused(tmp_path, state, "pos_encodings rope2d, expected rope, learned or none", options, settings)
 
 
 def test_what_else_a_yaml_holds_does_no_harm(tmp_path, state):
@@ -354,7 +354,7 @@ def test_what_else_a_yaml_holds_does_no_harm(tmp_path, state):
     kept = checkpoints.read_header(made.path).provenance["settings"]
     assert kept["loss"] == {"loss_type": "s"} and kept["rms_norm_eps"] == 1e-5
     assert not {"when", "x", "y", "z", "3"} & kept.keys()
-    with pytest.raises(TrmsolveError, match=r"step_1.yaml says nothing of an architecture"):
+    with pytest.raises(TrmsolveError, match=r"step_1.yaml has no settings of an architecture"):
         import_checkpoint(str(tmp_path / "step_1"), tmp_path / "b.safetensors", CYCLES, tmp_path / "step_1.yaml")
 
 
@@ -403,7 +403,7 @@ def test_what_came_in_place_of_the_weights_is_told(tmp_path, text, message):
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, state, monkeypatch):
     monkeypatch.setattr(convert.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
-    refused(tmp_path, state, r"out.safetensors needs 1.2 MB, the disk has 1.0")
+    refused(tmp_path, state, r"out.safetensors needs 1.2 MB, but the disk has 1.0")
 
 
 def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, state, monkeypatch):
@@ -495,12 +495,12 @@ def test_what_has_been_fetched_is_not_asked_for_again_even_offline(hub, tmp_path
 
 def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
     bare = SPEC.replace("runs", "bare")
-    with pytest.raises(TrmsolveError, match="nothing says how often") as told:
+    with pytest.raises(TrmsolveError, match="the number of recursions") as told:
         import_checkpoint(bare, tmp_path / "x.safetensors")
     assert "--cycles" in told.value.hint
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # the weights are here now, and that there is no yaml stops nobody
     made = import_checkpoint(bare, tmp_path / "x.safetensors", ImportOptions(cycles=(2, 5)))
-    assert (made.config.T, made.config.n, made.settings) == (2, 5, "none beside it")
+    assert (made.config.T, made.config.n, made.settings) == (2, 5, "none found")
 
 
 @pytest.mark.parametrize(
@@ -508,7 +508,7 @@ def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
     [
         ("hf://owner/repo/runs/step_999", "owner/repo has no file 'runs/step_999'"),
         ("hf://owner/none/step_100", "no repository owner/none"),
-        ("hf://owner/repo", "no address of a file"),
+        ("hf://owner/repo", "not the address of a file"),
     ],
 )
 def test_what_the_hub_does_not_have_is_told(hub, tmp_path, spec, message):

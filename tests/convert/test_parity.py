@@ -135,9 +135,9 @@ def test_each_puzzles_own_embedding_reaches_its_answer_alone():
         (np.zeros((2, 81), int), [0], "2 rows of tokens but 1 puzzle_ids"),
         (np.full((1, 81), 11), None, r"tokens must lie in 0\.\.10, found 11\.\.11"),
         (np.zeros((1, 81), int), [1], r"puzzle_ids must lie in 0\.\.0"),
-        ([[1] * 81, [1] * 80], None, "tokens: rows of one length needed"),
-        (np.zeros(81, int), None, r"tokens: integers with 2 axes needed, found int64 \(81\)"),
-        (np.zeros((1, 81)), None, "integers with 2 axes needed, found float64"),
+        ([[1] * 81, [1] * 80], None, "tokens: expected rows of equal length"),
+        (np.zeros(81, int), None, r"tokens: found int64 \(81\), expected integers with 2 axes"),
+        (np.zeros((1, 81)), None, r"found float64 \(1 x 81\), expected integers with 2 axes"),
     ],
 )
 def test_what_cannot_be_refined_is_refused_before_the_first_step(tokens, ids, message):
@@ -147,5 +147,5 @@ def test_what_cannot_be_refined_is_refused_before_the_first_step(tokens, ids, me
 
 
 def test_no_steps_are_refused_and_not_silence():
-    with pytest.raises(TrmsolveError, match="steps: at least 1 needed, found 0"):
+    with pytest.raises(TrmsolveError, match="steps: found 0, expected at least 1"):
         refine(TRM(official("mlp", 11, 81, hidden_size=16, n=1)), torch.float32, np.zeros((1, 81), int), None, 0)

@@ -203,7 +203,7 @@ def test_a_prefix_that_nobody_stated_is_asked_for(folder):
     _, state = network("attention", 12, 900, hidden_size=16, num_heads=2, num_puzzles=6, prefix_len=1)
     saved(folder, state)
     message = refusal(folder, ImportOptions(cycles=(3, 4), heads=2))
-    assert "how many tokens stand before the cells" in message and "--prefix N" in message
+    assert "the number of tokens before the cells" in message and "--prefix N" in message
     result = imported(folder, ImportOptions(cycles=(3, 4), heads=2, prefix=1))
     assert (result.task, result.config.prefix_len, result.config.seq_len) == ("arc", 1, 901)
 
@@ -357,7 +357,7 @@ def test_an_interpolation_that_leads_nowhere_says_nothing(folder):
     assert settings_of({"H_cycles": "${.L_cycles}", "L_cycles": "${.H_cycles}"}) == {"H_cycles": None, "L_cycles": None}
     _, state = network()
     (folder / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS | {"H_cycles": "${gone}", "mlp_t": True}}))
-    assert "how often the network recurs" in refusal(saved(folder, state), ImportOptions())
+    assert "the number of recursions T and n is unknown" in refusal(saved(folder, state), ImportOptions())
 
 
 def test_settings_inside_and_beside_that_differ_are_not_chosen_between(folder):

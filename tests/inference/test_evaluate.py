@@ -100,7 +100,7 @@ def test_a_summary_is_of_all_puzzles():
 
 
 def test_a_model_that_can_take_nothing_is_refused():
-    with pytest.raises(TrmsolveError, match=r"late can take none of the 2 puzzles.*takes 9x9 only, this is 4x4"):
+    with pytest.raises(TrmsolveError, match=r"late supports none of the 2 puzzles.*supports 9x9 only, not 4x4"):
         compare.unsupported_reasons("late", CELLS, [FOUR, FOUR])
 
 
@@ -159,7 +159,7 @@ def own(tmp_path):
 
 @pytest.fixture
 def fixed(tmp_path):
-    """A checkpoint as the import writes it, of a network that takes 9x9 only."""
+    """A checkpoint as the import writes it, of a network that supports 9x9 only."""
     return _saved(tmp_path / "fixed.safetensors", official("mlp", 11, 81, hidden_size=8, T=1, n=1), "sudoku")
 
 
@@ -204,12 +204,12 @@ def test_json_of_several_and_of_one(own, fixed, puzzles):
     names = [one["checkpoint"] for one in report["checkpoints"]]
     assert names == [str(own), str(fixed)] and [one["puzzles"] for one in report["checkpoints"]] == [3, 3]
     assert [one["refused"] for one in report["checkpoints"]] == [0, 1]
-    assert "takes 9x9 only" in report["checkpoints"][1]["refusal"]
+    assert "supports 9x9 only" in report["checkpoints"][1]["refusal"]
     one = json.loads(call(puzzles, "--checkpoint", fixed, "--json").stdout)
     assert one["checkpoint"] == str(fixed) and set(one) == set(report["checkpoints"][1])
     assert one["flops_per_puzzle"] == pytest.approx(one["flops_per_step"] * one["mean_steps"]) and one["mean_steps"] > 0
     text = call(puzzles, "--checkpoint", fixed).stdout
-    assert "1: this checkpoint takes 9x9 only, this is 4x4" in text and "FLOP per puzzle" in text
+    assert "1: this checkpoint supports 9x9 only, not 4x4" in text and "FLOP per puzzle" in text
 
 
 def test_without_the_single_pass(own, fixed, puzzles):
@@ -238,16 +238,16 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(own, fixed, puzzl
         TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 8, "n": 1}),
         "maze",
     )
-    assert "is a maze checkpoint, sudoku needed" in refused(*two, maze)
+    assert "is a maze checkpoint, expected sudoku" in refused(*two, maze)
     small = tmp_path / "small.txt"
     small.write_text(get("sudoku").format_line(FOUR.question) + "\n")
-    assert "can take none of the 1 puzzles" in refused(small, "--checkpoint", own, "--checkpoint", fixed)
+    assert "supports none of the 1 puzzles" in refused(small, "--checkpoint", own, "--checkpoint", fixed)
     there = tmp_path / "there.svg"
     there.write_text("old")
     assert "--force" in refused(*two, fixed, "--plot", there) and there.read_text() == "old"
     assert "writes SVG" in refused(*two, fixed, "--plot", tmp_path / "a.png")
     assert "--no-single-pass" in refused(*two, fixed, "--plot", tmp_path / "a.svg", "--no-single-pass")
-    assert "no folder" in refused(*two, fixed, "--plot", tmp_path / "nowhere" / "a.svg")
+    assert "does not exist" in refused(*two, fixed, "--plot", tmp_path / "nowhere" / "a.svg")
 
 
 def test_a_plot_of_several_and_of_one(own, fixed, puzzles, tmp_path):

@@ -232,16 +232,16 @@ def test_what_was_appended_to_a_line_that_was_broken_off_is_found(path, length):
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "mine.bin"
     path.write_bytes(b"\xff\xfe\x00\n")
-    with pytest.raises(TrmsolveError, match=r"mine\.bin:1: no kept result"):
+    with pytest.raises(TrmsolveError, match=r"mine\.bin:1: not a stored result"):
         opened(path)
 
 
 def test_a_place_where_nothing_can_be_kept(tmp_path):
     with pytest.raises(TrmsolveError, match="not a file"):
         opened(tmp_path)
-    with pytest.raises(TrmsolveError, match="there is no folder"):
+    with pytest.raises(TrmsolveError, match="does not exist"):
         opened(tmp_path / "none" / "kept.jsonl")
-    with pytest.raises(TrmsolveError, match="cannot be kept"):
+    with pytest.raises(TrmsolveError, match="cannot store results"):
         opened(tmp_path / ("x" * 300))
 
 

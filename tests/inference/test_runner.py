@@ -131,7 +131,7 @@ def test_out_of_memory_halves_the_batch_loses_no_puzzle_and_warns_once(captured,
     assert_same(expected, actual, exactly=False)
     assert runner.failures > 1 and runner.token_limit <= largest + 20
     (warning,) = [record.getMessage() for record in caplog.records]
-    assert warning.startswith("out of memory with 8 puzzles at once: going on with 4")
+    assert warning.startswith("out of memory with a batch of 8 puzzles: continuing with 4")
 
 
 def test_a_puzzle_that_does_not_fit_alone_is_an_error_message():

@@ -126,26 +126,6 @@ def small_solver(task: Task, defaults: Trains, halt_logit: float = -3.0) -> Solv
     return Solver(task, model, torch.float32)
 
 
-@pytest.mark.parametrize(("halt_logit", "steps"), [(9.0, 16), (-9.0, 40)])
-def test_a_maze_run_ends_when_its_answer_stays_accepted_and_wrong(halt_logit, steps):
-    task = get("maze")
-    question = task.generate(3, 0, (12, 12))[0]
-    solver = small_solver(task, task, halt_logit)
-    (result,) = solver.solve([Puzzle(question)], SolveOptions(restarts=0, max_steps=40, patience=99))
-    assert (result.solved, result.steps) == (False, steps)
-
-
-def test_no_restart_begins_once_the_steps_are_spent(monkeypatch):
-    task = get("maze")
-    question = task.generate(3, 0, (12, 12))[0]
-    solver, options = small_solver(task, task), SolveOptions(max_steps=10, patience=99)
-    (result,) = solver.solve([Puzzle(question)], options)
-    assert (result.restarts, result.steps) == (task.num_augmentations - 1, 10 * task.num_augmentations)
-    monkeypatch.setattr(type(task), "search_defaults", {"restart_budget": 25})
-    (result,) = solver.solve([Puzzle(question)], options)
-    assert (result.restarts, result.steps) == (2, 30)  # 10, then two at a time
-
-
 @pytest.mark.parametrize("givens", [0, 1])
 def test_a_grid_with_next_to_no_givens_is_solved_within_few_steps(solver, givens):
     question = np.zeros((9, 9), np.uint8)

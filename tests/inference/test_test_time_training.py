@@ -277,7 +277,7 @@ def test_a_deadline_ends_the_stream(weights):
 
 def test_another_network_is_refused():
     config = replace(CONFIG, num_relations=3)
-    with pytest.raises(TrmsolveError, match=r"x\.safetensors: no network that adapts"):
+    with pytest.raises(TrmsolveError, match=r"x\.safetensors: this network cannot adapt"):
         next(adapt(TASK, config, {}, SPEC, [], AdaptOptions(), name="x.safetensors"))
 
 

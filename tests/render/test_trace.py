@@ -98,7 +98,7 @@ def test_a_broken_frame_is_named_by_its_line(name, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no frame"),
+        (b"", "no frames"),
         (b"{}", ":1: no trace"),
         (b"[1]", ":1: no trace"),
         (b"hello", ":1: not JSON"),

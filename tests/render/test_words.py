@@ -23,7 +23,7 @@ from .streams import Stream
 from .test_files import SVG
 
 FACTS = (Stat("unsure", "7 cells"), Stat("loss", "0.125"), Stat("error", "too much", False), Stat("time", "3 s of 9 s"))
-PUZZLING = ("rule", "plain recursion", "restart", "guess", "broken")
+PUZZLING = ("rule", "first run", "restart", "guess", "broken")
 
 
 def area(height: int, width: int, role: str = "arc0", other: str = "arc0") -> Picture:

@@ -70,13 +70,13 @@ def test_complete_puzzles_are_left_out_and_counted(tmp_path, caplog):
     question[1] = answer[1]
     with caplog.at_level(logging.WARNING):
         data = npz(tmp_path / "a.npz", question=question, answer=answer)
-    assert "1 of 3 puzzles are complete already" in caplog.text
+    assert "1 of 3 puzzles are already complete" in caplog.text
     assert data.describe()[0]["puzzles"] == 2
     assert all(data.draw(index).encoded.num_choices for index in range(50))
 
 
 def test_a_file_of_complete_puzzles_alone_is_refused(tmp_path):
-    with pytest.raises(TrmsolveError, match="holds no puzzles to train on"):
+    with pytest.raises(TrmsolveError, match="no puzzles to train on"):
         npz(tmp_path / "a.npz", question=ANSWER, answer=ANSWER)
 
 

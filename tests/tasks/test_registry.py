@@ -83,6 +83,20 @@ def test_a_broken_task_file_is_named_with_line_and_reason(tmp_path, text, messag
         resolve_task(str(path))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("row, column, value = np.indices", "row, column, value = np.index", 30),
+        ("return self.remove_givens", "return self.nothing", 38),
+    ],
+)
+def test_an_error_in_the_code_of_a_task_is_named_with_file_and_line(tmp_path, old, new, line):
+    path = tmp_path / "task.py"
+    path.write_text(LATIN.replace(old, new))
+    with pytest.raises(TrmsolveError, match=rf"{path}:{line}: AttributeError"):
+        resolve_task(str(path)).generate(0, 0)
+
+
 def test_a_file_that_is_not_there():
     with pytest.raises(TrmsolveError, match=r"nowhere.py: no such task file"):
         resolve_task("nowhere.py")
@@ -98,7 +112,7 @@ def test_a_file_that_is_not_there():
         ),
         ("column * side + value", "np.full_like(row, -1)", "check.. accepts|the constraint|generator's own solution"),
         ("return self.remove_givens", "return self.nothing", r"task.py:\d+: AttributeError"),
-        ('symbols = ".123456789"', 'symbols = ".112345678"', "read.. does not understand|generator's question"),
+        ('symbols = ".123456789"', 'symbols = ".112345678"', "read.. cannot read back|generator's question"),
     ],
 )
 def test_check_task_names_a_contradiction_and_the_puzzle(tmp_path, old, new, message):
@@ -119,5 +133,5 @@ def test_a_constraint_without_candidates_is_found(tmp_path):
     path.write_text(
         text.replace('ExactlyOne("line", column * side + value)', 'ExactlyOne("column", np.full_like(row, -1))')
     )
-    with pytest.raises(TrmsolveError, match="the constraint 'column' names no candidate"):
+    with pytest.raises(TrmsolveError, match="the constraint 'column' contains no candidate"):
         check_task(resolve_task(str(path)), 2)

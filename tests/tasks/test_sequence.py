@@ -104,7 +104,7 @@ def test_tokens_are_those_of_the_published_data_sets():
 def test_other_sizes_are_not_for_this_model(task, size):
     question = task.generate(1, 0, size, **({"minimal": False} if size == 16 else {}))[0]
     side = 9 if task is SUDOKU else 30
-    assert f"takes {side}x{side} only, this is {len(question)}x{question.shape[1]}" in task.unsupported_reason(question)
+    assert f"supports {side}x{side} only, not {len(question)}x{question.shape[1]}" in task.unsupported_reason(question)
     assert task.encode(question) is None
 
 
@@ -124,7 +124,7 @@ def test_the_command_line_solves_with_it_and_a_wrong_size_spoils_only_itself(imp
     options = ["--checkpoint", str(imported), "--restarts", "2", "--max-steps", "3", "--json", "--device", "cpu"]
     done = CliRunner().invoke(app, ["sudoku", str(tmp_path / "p.txt"), *options])
     one, other = json.loads(done.stdout)
-    assert done.exit_code == 2 and "takes 9x9 only, this is 4x4" in other["error"]
+    assert done.exit_code == 2 and "supports 9x9 only, not 4x4" in other["error"]
     assert not one["error"] and not one["solved"] and one["restarts"] == 2 and one["steps"] > 3
 
 

@@ -105,7 +105,12 @@ def test_the_table_of_tasks_has_learnt(pairs):
     ("name", "code", "said", "also"),
     [
         ("failing", 2, "error: no sample 2", "error: process 1 has failed: no sample 2"),
-        ("killed", -signal.SIGKILL if os.name != "nt" else 0, "", "error: process 0 has lost another one"),
+        (
+            "killed",
+            -signal.SIGKILL if os.name != "nt" else 0,
+            "",
+            "error: process 0 has lost the connection to another one",
+        ),
         (
             "halted",
             -signal.SIGKILL if os.name != "nt" else 0,

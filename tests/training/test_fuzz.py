@@ -102,9 +102,9 @@ def test_very_many_mutated_recipes(tmp_path):
     [
         ("task: sudoku\ntrain: {lr: 2020-13-01}", "cannot read .*month must be in"),
         ("task: sudoku\ntrain: {lr: 2020-12-01}", "train.lr: a number needed"),
-        ("task: sudoku\n1: 2", "1: no part of a recipe"),
-        ("task: sudoku\nmodel: {1: 2}", "model: the name of a setting is a word, found 1"),
-        ("task: sudoku\ndata: {null: 2}", "data: the name of a setting is a word, found None"),
+        ("task: sudoku\n1: 2", "1: not a section of a recipe"),
+        ("task: sudoku\nmodel: {1: 2}", "model: found 1, expected the name of a setting"),
+        ("task: sudoku\ndata: {null: 2}", "data: found None, expected the name of a setting"),
         ("a: " + "[" * 4000, "nested more than"),
         ("a: &a [x, x]\nb: [*a, *a]", r"references \(\*name\) are not supported"),
         ("task: sudoku\ntrain: {lr: 1" + "0" * 3000 + "}", "a value of more than"),

@@ -142,21 +142,24 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
     ("text", "message"),
     [
         ("task: sudok", "unknown task 'sudok'"),
-        ("model: {}", "names no task"),
-        ("task: sudoku\ntrian: {lr: 1}", "trian: no part of a recipe\n  did you mean 'train'"),
+        ("model: {}", "has no task"),
+        ("task: sudoku\ntrian: {lr: 1}", "trian: not a section of a recipe\n  did you mean 'train'"),
         ("task: sudoku\ntrain: {learning: 1}", "train.learning: no such setting"),
-        ("task: sudoku\ntrain: {lr: fast}", "train.lr: a number needed, found 'fast'"),
-        ("task: sudoku\ntrain: {batch_size: 1.5}", "train.batch_size: a whole number needed, found 1.5"),
+        ("task: sudoku\ntrain: {lr: fast}", "train.lr: found 'fast', expected a number"),
+        ("task: sudoku\ntrain: {batch_size: 1.5}", "train.batch_size: found 1.5, expected a whole number"),
         ("task: sudoku\ntrain: {batch_size: 0}", "train.batch_size: a number from 1 to "),
-        ("task: sudoku\ntrain: {lr: -1}", "train.lr: a number from 0 to 1000 needed, found -1"),
-        ("task: sudoku\ntrain: {lr: .nan}", "train.lr: a number from 0 to 1000 needed, found nan"),
+        ("task: sudoku\ntrain: {lr: -1}", "train.lr: found -1, expected a number from 0 to 1000"),
+        ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1000"),
         ("task: sudoku\nmodel: {hidden_size: 0}", "model.hidden_size: 0 is outside of 1 to"),
         ("task: sudoku\ntrain: {optimizer: sgd}", "train.optimizer: unknown value 'sgd'"),
-        ("task: sudoku\ntrain: {depth_curriculum: [1, 2]}", r"train.depth_curriculum: rows of \[share, T, n\] needed"),
-        ("task: sudoku\ntrain: 7", "train: settings by name needed, found 7"),
-        ("task: sudoku\nmodel: {cells: 81}", "model.mixer: needed beside model.cells"),
-        ("task: sudoku\ndata: {sources: puzzles.csv}", "data.sources: a list"),
-        ("- task", "holds no settings by name"),
+        (
+            "task: sudoku\ntrain: {depth_curriculum: [1, 2]}",
+            r"train.depth_curriculum: found .*, expected rows of \[share, T, n\]",
+        ),
+        ("task: sudoku\ntrain: 7", "train: found 7, expected settings by name"),
+        ("task: sudoku\nmodel: {cells: 81}", "model.mixer: missing, but needed with model.cells"),
+        ("task: sudoku\ndata: {sources: puzzles.csv}", "data.sources: found .*, expected a list"),
+        ("- task", "no settings by name"),
         ("task: [", "cannot read"),
         ("base: nowhere\ntask: sudoku", "no recipe nowhere"),
     ],
@@ -171,7 +174,7 @@ def test_what_is_wrong_is_named(text, message, tmp_path):
 def test_bases_that_go_in_circles_end(tmp_path):
     for name, base in (("a", "b.yaml"), ("b", "a.yaml")):
         (tmp_path / f"{name}.yaml").write_text(f"base: {base}\n")
-    with pytest.raises(TrmsolveError, match="its bases lead back"):
+    with pytest.raises(TrmsolveError, match="its bases form a cycle"):
         recipes.read(str(tmp_path / "a.yaml"))
 
 
@@ -230,7 +233,7 @@ def test_mazes_come_with_the_path_that_was_given_or_the_canonical_one(tmp_path):
 def test_training_data_of_another_size_are_refused_before_anything_runs():
     result = CliRunner().invoke(app, ["train", "--recipe", "trm-mlp-sudoku", "--data", "generate:4x4", "--steps", "1"])
     assert result.exit_code == 2
-    assert "takes 9x9 only, this is 4x4" in result.output
+    assert "supports 9x9 only, not 4x4" in result.output
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *(f"{name}-fast" for name in PUBLISHED)])

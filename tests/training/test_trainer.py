@@ -423,12 +423,10 @@ def test_a_profile_is_a_trace_and_the_costliest_operators(tmp_path):
 def test_a_run_too_short_for_a_profile_says_so(tmp_path):
     path = tmp_path / "trace.json.gz"
     result = CliRunner().invoke(app, [*SMALL, "--run", str(tmp_path), "--steps", "12", "--profile", str(path)])
-    assert result.exit_code == 0 and "no trace: a profile takes 20 steps" in result.output and not path.exists()
+    assert result.exit_code == 0 and "no trace: a profile needs 20 steps" in result.output and not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("here.json", "already exists"), ("no/where.json", "there is no folder")]
-)
+@pytest.mark.parametrize(("name", "message"), [("here.json", "already exists"), ("no/where.json", "does not exist")])
 def test_a_profile_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, name, message):
     (tmp_path / "here.json").write_text("")
     run = tmp_path / "run"
@@ -484,7 +482,7 @@ def test_extra_givens_become_fewer_as_a_run_goes_on():
     ("text", "message"),
     [
         ("question,answer\n1234,1234\n", "characters"),
-        ("1...\n.2..\n....\n....\n", "without its answer"),
+        ("1...\n.2..\n....\n....\n", "the answer is missing"),
         ("question,answer\n1...............,1234341243212144\n", "the answer is wrong"),
     ],
 )
@@ -632,7 +630,7 @@ def test_a_run_on_other_tasks_is_told_from_one_of_another_model(tmp_path):
     a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b.json", 4)
     run("--data", a, "--run", tmp_path / "run", "--steps", "1")
     message = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
-    assert "a table of 3 rows, these data need 4" in message and "--from" in message
+    assert "a table of 3 rows, but these data need 4" in message and "--from" in message
     message = refused(*ARC, "--data", a, "--run", tmp_path / "run", "--steps", "2", "--width", "12")
     assert "a run of another model" in message
 
@@ -655,7 +653,7 @@ def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
         (["--easier", "0.5"], "--hint-prob: not for --task arc"),
         (["--set", "data.rows_per_task=0"], "data.rows_per_task: a number from 1 to inf needed"),
         (["--set", "data.most=1"], "raise data.most"),
-        (["--set", "data.held_out=1"], "lower data.held_out"),
+        (["--set", "data.held_out=1"], "lower --set data.held_out"),
         (["--data", "generate:9x9"], "generate:9x9: no such file"),
         (["--data", "b_evaluation.json"], "--data demonstrations:b_evaluation.json"),
         (["--recipe", "hrm-sudoku"], "is for sudoku, not for arc"),

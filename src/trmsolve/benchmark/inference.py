@@ -1,13 +1,12 @@
-"""Speed of solving: the latency of one puzzle, and the throughput of a stream beside the fixed-step baseline.
+"""Measure the speed of solving: the latency of one puzzle, and the throughput of a stream against a baseline.
 
-The baseline is the recursion as published code evaluates it (arXiv 2510.04871, 2506.21734): puzzles come in full
-batches, every puzzle of a batch takes all 16 supervision steps whether or not its answer is correct by then, and the
-last answer counts. Eager, each layer's formula as it stands, without graphs or kernels of our own. (That code compiles
-its model by default; this baseline does not.) Weights and tokens are those of our solver: published code would pad all
-puzzles to one length, and this baseline is not charged for that.
+The baseline is the evaluation of the published code (arXiv 2510.04871, 2506.21734): full batches, 16 supervision steps
+for every puzzle, and the last answer counts. It is eager, without graphs and kernels (the published code compiles its
+model by default). It uses the weights and tokens of our solver, so it does not pad puzzles to one length as the
+published code does.
 
-Rates can only be compared at a known accuracy, so every stream is reported with its accuracy, and a ratio says whether
-our accuracy was at least that of the baseline.
+Rates are comparable only at equal accuracy, so every stream is reported with its accuracy, and a ratio with whether our
+accuracy was at least that of the baseline.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ LATENCY_PUZZLES = 8  # puzzles whose latency is measured, one after the other
 
 @dataclass(frozen=True)
 class Stream:
-    """One way to solve a stream of puzzles, by our solver or by the baseline."""
+    """The measured throughput of our solver with one set of options, or of the baseline."""
 
     name: str
     correct: int  # puzzles, by the rules
@@ -91,9 +90,9 @@ def compare_streams(
 ) -> tuple[list[Stream], list[Ratio]]:
     """Measure our solver with each of the settings, and the baseline on each of these solvers, alternating.
 
-    Encoding, batching, solving and judging are included; loading and warm-up are not.
+    Includes encoding, batching, solving and checking, but not loading and warm-up.
     """
-    # Libraries prepare for shapes when they first meet them; on a GPU steps are captured then, for every batch size.
+    # The first call with a shape is slower: libraries prepare, and on a GPU steps are captured, for every batch size.
     warm_up = puzzles if solver.model.y_init.device.type == "cuda" else puzzles[:LATENCY_PUZZLES]
     for options in settings.values():
         list(solver.solve(warm_up, options))
@@ -131,7 +130,7 @@ def _our_stream(
 ) -> Stream:
     results = runs[0][1]
     steps = np.array([r.steps for r in results])
-    # Branches are smaller than their puzzle, by an amount that is not recorded: then FLOP/s are unknown.
+    # With restarts FLOP/s are unknown: branches have fewer tokens than their puzzle, by an amount that is not recorded.
     flops = Statistic.of([per_token * (steps * sizes).sum() / seconds for seconds, _ in runs]) if single_run else None
     rate = Statistic.of([len(results) / seconds for seconds, _ in runs])
     return Stream(name, sum(r.solved for r in results), len(results), rate, float(steps.mean()), flops)
@@ -159,7 +158,7 @@ def latency(solver: Solver, puzzles: Sequence[Puzzle], options: SolveOptions, re
 
 
 def fixed_steps_latency(solver: Solver, puzzles: Sequence[Puzzle], repeat: int) -> Statistic | None:
-    """Seconds for 16 supervision steps of one puzzle, without judging; None when no puzzle has an open choice."""
+    """Seconds for 16 supervision steps of one puzzle, without checking; None if no puzzle has an open choice."""
     candidates = (solver.task.encode(puzzle.question) for puzzle in puzzles)
     encoded = next((e for e in candidates if e is not None and e.num_choices), None)
     if encoded is None:

@@ -1,6 +1,6 @@
-"""How to measure: in turns, in child processes, and beside a busy neighbor that occupies one core.
+"""Measure in turns, in child processes, and next to a process that occupies one core.
 
-Commands run as child processes, since how threads wait for each other is fixed when torch is loaded.
+Commands run as child processes, because torch fixes how threads wait when it is loaded.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from trmsolve.errors import TrmsolveError
 Outcome = TypeVar("Outcome")
 
 SPIN = "while True: pass"
-# Before anything else is imported, a child takes over the parent's import path (without the current folder).
+# Before other imports, the child sets the parent's import path (without the current folder).
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
 RUN_TRMSOLVE = "import runpy; runpy.run_module('trmsolve', run_name='__main__', alter_sys=True)"
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """n measurements of one quantity. They differ by the state of the machine, so the median is reported."""
+    """The median, minimum and maximum of n measurements, which vary with the load of the machine."""
 
     median: float
     low: float
@@ -53,7 +53,7 @@ class Statistic:
 def in_turns(
     functions: dict[str, Callable[[], Outcome]], repeat: int, say: Callable[[str], None]
 ) -> dict[str, list[tuple[float, Outcome]]]:
-    """Call each function `repeat` times, alternating, so that all meet the same machine: (seconds, outcome) by name."""
+    """Call each function `repeat` times, in turns, so that all have the same conditions: (seconds, outcome) by name."""
     measured: dict[str, list[tuple[float, Outcome]]] = {name: [] for name in functions}
     for k in range(repeat):
         for name, function in functions.items():
@@ -110,7 +110,7 @@ def _import_path() -> list[str]:
 
 @contextmanager
 def busy_neighbor() -> Iterator[None]:
-    """A process that computes without end, for the length of a block."""
+    """Context with an additional process that occupies one core."""
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", SPIN])
     try:
         yield
@@ -145,7 +145,7 @@ def measure_busy(
         values: dict[bool, list[float]] = {False: [], True: []}
         for k in range(repeat):
             for busy in (False, True):
-                say(f"{name}, {'beside a busy neighbor' if busy else 'alone'}, {k + 1} of {repeat}")
+                say(f"{name}, {'next to a busy process' if busy else 'alone'}, {k + 1} of {repeat}")
                 with busy_neighbor() if busy else nullcontext():
                     values[busy].append(rate())
         shares = [busy / quiet for quiet, busy in zip(values[False], values[True], strict=True)]

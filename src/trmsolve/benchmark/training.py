@@ -1,7 +1,6 @@
-"""Speed of training, beside the published way: the same model, data and batch size, eager, with AdamW.
+"""Measure the speed of training against a baseline with the same model, data and batch size, eager, with AdamW.
 
-Both use the real Trainer on temporary run folders, and take their measured optimizer steps in turns. Saving a run is
-not included; drawing samples is.
+Both use the Trainer with temporary run folders, and are measured in turns. Includes drawing samples, but not saving.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ PUBLISHED: dict[str, Any] = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": 1
 
 @dataclass(frozen=True)
 class TrainingRate:
-    """The speed of one way to train."""
+    """The measured speed of one training configuration."""
 
     name: str
     batch_size: int
@@ -61,23 +60,23 @@ class TrainingRate:
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What is trained, and on what."""
+    """The model and the data of the measurement."""
 
     recipe: Recipe
     weights: dict[str, Tensor]
     device: torch.device
     dtype: torch.dtype
-    compile: bool  # our way; the published way is eager
+    compile: bool  # of our configuration; the baseline is eager
 
 
 def compare_training(
     setup: TrainingSetup, steps: int, repeat: int, say: Callable[[str], None] = lambda text: None
 ) -> tuple[list[TrainingRate], Statistic]:
-    """Measure our way and the published one, and the ratio of their supervision steps/s, repetition by repetition.
+    """Measure our configuration and the baseline, and the ratio of their supervision steps/s in each repetition.
 
     steps: optimizer steps of a measurement. Raises TrmsolveError for data that cannot be used.
     """
-    # Without an end and at full depth, so that a step is the same work for both.
+    # Without a limit and at full depth, so that a step has the same cost for both.
     config = dataclasses.replace(setup.recipe.train, steps=1 << 30, minutes=None, depth_curriculum=())
     configs = {"ours": config, "published": dataclasses.replace(config, **PUBLISHED)}
     rates: dict[str, list[float]] = {name: [] for name in configs}

@@ -1,7 +1,7 @@
-"""Checkpoints: the file format (format.py), its former version (version_1.py), lookup.py, and pulling (hub.py).
+"""Checkpoints: the file format (format.py), its previous version (version_1.py), lookup.py, and downloads (hub.py).
 
-Nothing here imports torch or huggingface_hub until weights are read or a download begins, so that
-`trmsolve checkpoints list` starts at once.
+torch and huggingface_hub are imported only when weights are read or downloaded, so that `trmsolve checkpoints list`
+starts quickly.
 """
 
 from trmsolve.checkpoint.format import FORMAT_VERSION, Header, load_tensors, read_header, save, sha256_of

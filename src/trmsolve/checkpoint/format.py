@@ -5,15 +5,15 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
     format_version  2
     task            "sudoku"
     model           configuration (model/config.py)
-    settings        of the task, where it has any: {"symbols": [...], ...}
+    settings        of the task, if it has any: {"symbols": [...], ...}
     provenance      command, commit, data digests, steps, wall time, hardware, ...
     metrics         {"extreme_dev": {"solved": 0.993, "n": 300}, ...}; the first entry is the headline
 
-One entry, because safetensors writes several in random order: equal content has equal bytes, and so one sha256. Files
-of format 1 (trmsolve 0.1) are mapped on reading (version_1.py).
+There is one entry because safetensors writes several in random order; with one, equal content has equal bytes and an
+equal sha256. Files of format 1 (trmsolve 0.1) are mapped on reading (version_1.py).
 
-Reading a header needs neither torch nor numpy, and checks all of it: types, bounds, and the configuration against the
-tensors' shapes, so that nothing is ever built from a bad header.
+Reading a header imports neither torch nor numpy, and validates types, bounds, and the configuration against the shapes
+of the tensors, so that no model is built from an invalid header.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT_VERSION = 2
-MAPPED = 1 << 28  # bytes; writing over a mapped file changes weights in use, cutting it short ends the process
+MAPPED = 1 << 28  # bytes above which files are mapped; overwriting a mapped file changes its weights or crashes
 METADATA_KEY = "trmsolve"
 MAX_HEADER = 1 << 24  # bytes of JSON; real headers have a few thousand
-BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # the start of y and z; a table of which a batch meets a few rows
+BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # not trainable parameters
 WIDTHS = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}  # bytes of each dtype that weights may have
-_AGAIN = "fetch it again: trmsolve checkpoints pull, or copy it anew"
+_AGAIN = "copy it again, or fetch it again: trmsolve checkpoints pull"
 _IMPORT = "convert foreign weights first: trmsolve checkpoints import FILE"
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
@@ -62,21 +62,21 @@ class Header:
     provenance: dict[str, Any]
     metrics: dict[str, Any]
     tensors: Tensors
-    settings: dict[str, Any] = field(default_factory=dict)  # of the task: what it learnt from its data
+    settings: dict[str, Any] = field(default_factory=dict)  # of the task, from its training data
 
     @property
     def parameters(self) -> int:
-        """How many numbers every step of training changes, as trmsolve.model.trm.num_parameters counts them."""
+        """The number of trainable parameters, as counted by trmsolve.model.trm.num_parameters."""
         return sum(math.prod(shape) for name, (_, shape) in self.tensors.items() if name not in BUFFERS)
 
     @property
     def puzzle_table(self) -> tuple[int, ...]:
-        """The shape of the table of puzzle embeddings, (rows, width); () where there is none."""
+        """The shape of the table of puzzle embeddings, (rows, width); () if there is none."""
         return self.tensors.get("embed.puzzle_table", ("", ()))[1]
 
     @property
     def headline(self) -> str:
-        """The first metric as a phrase ("99.3 % of 300 extreme_dev"), or ""."""
+        """The first metric as text ("99.3 % of 300 extreme_dev"), or ""."""
         for name, entry in self.metrics.items():
             rate = entry.get("solved", entry.get("accuracy")) if isinstance(entry, dict) else None
             if isinstance(rate, int | float):
@@ -84,13 +84,13 @@ class Header:
         return ""
 
     def require_task(self, task: str | None) -> None:
-        """Raises TrmsolveError unless the checkpoint is of that task (None: any will do)."""
+        """Raise TrmsolveError unless the checkpoint is for this task (None: any task)."""
         if task is not None and self.task != task:
             hint = f"run `trmsolve {printable(self.task)}` with it, or see `trmsolve checkpoints list`"
-            if self.task == "arc" and self.model.get("seq_len"):  # a published network, which knows its own tasks alone
-                hint = "no command runs it on ARC; trmsolve.load(FILE).refine(...) runs the network step by step"
+            if self.task == "arc" and self.model.get("seq_len"):  # a published network, for its training tasks only
+                hint = "no command runs it on ARC; in Python, trmsolve.load(FILE).refine(...) runs single steps"
             article = "an" if self.task[:1] in "aeiou" else "a"
-            raise TrmsolveError(f"{self.path} is {article} {printable(self.task)} checkpoint, {task} needed", hint)
+            raise TrmsolveError(f"{self.path} is {article} {printable(self.task)} checkpoint, expected {task}", hint)
 
 
 def save(
@@ -102,10 +102,10 @@ def save(
     metrics: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint; at every moment `path` is absent, the old file or the new one, never a part of it.
+    """Write a checkpoint atomically.
 
-    The dicts must be JSON-able; numbers that JSON does not have (NaN, infinity) become null. Equal content gives equal
-    bytes. Raises TrmsolveError when the folder cannot be written.
+    The dicts must be JSON-able; NaN and infinity become null. Equal content gives equal bytes. Raises TrmsolveError if
+    the file cannot be written.
     """
     from safetensors import SafetensorError  # here and below: reading a header must not wait for these imports
     from safetensors.torch import save_file
@@ -130,7 +130,7 @@ def save(
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors on the CPU and in one piece each. Those that share memory, which safetensors refuses, are copied."""
+    """Contiguous tensors on the CPU. Tensors that share memory, which safetensors rejects, are copied."""
     separate, storages = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
@@ -150,10 +150,10 @@ def _without_nan(value: Any) -> Any:
 
 
 def read_header(path: str | Path) -> Header:
-    """Read a checkpoint's header, without its weights. Numbers beyond 64 bits in it read as null.
+    """Read a checkpoint's header, without its weights. Numbers beyond 64 bits become null.
 
-    Raises TrmsolveError when the file is missing, a folder, truncated, damaged, no checkpoint of ours, of a newer
-    format, or when its configuration is not valid or not that of its tensors.
+    Raises TrmsolveError if the file is missing, a folder, truncated, damaged, not a checkpoint of trmsolve, of a newer
+    format, or if its configuration is invalid or does not match its tensors.
     """
     path = Path(path)
     size, header, start = _read_json(path)
@@ -165,7 +165,7 @@ def read_header(path: str | Path) -> Header:
     elif isinstance(metadata, dict) and METADATA_KEY in metadata:
         fields = _parse(metadata[METADATA_KEY])
     else:
-        raise TrmsolveError(f"{path} holds weights, but not of trmsolve", _IMPORT)
+        raise TrmsolveError(f"{path} has weights, but not of trmsolve", _IMPORT)
     if fields is None:
         raise TrmsolveError(f"{path} is damaged: no readable '{METADATA_KEY}' in its header", _AGAIN)
     version = _version(path, fields.get("format_version"))
@@ -185,11 +185,10 @@ def read_header(path: str | Path) -> Header:
 
 
 def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
-    """The weights by name. sha256, in hex: of the file that they have to come from; "": whatever is there.
+    """The weights by name. sha256: the required digest of the file in hex; "" for any.
 
-    A file of up to MAPPED bytes is read, so that no later change of it changes the weights; a larger one is mapped, of
-    which only what is used is ever read. Raises TrmsolveError as `read_header` does, for weights that are NaN or
-    infinite, and when the file has been replaced since its sha256 was taken.
+    A file of up to MAPPED bytes is read completely, so that later changes of the file do not matter; a larger one is
+    mapped. Raises TrmsolveError as `read_header` does, for NaN or infinite weights, and if the digest differs.
     """
     header = read_header(path)
     from safetensors import SafetensorError
@@ -215,7 +214,7 @@ def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
 
 
 def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    """The names of the floating point tensors with a NaN or an infinity in them. Takes no further memory."""
+    """The names of floating point tensors with NaN or infinite values. Allocates no copies."""
     return [
         name
         for name, tensor in tensors.items()
@@ -224,12 +223,12 @@ def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
 
 
 def replaced(path: str | Path) -> TrmsolveError:
-    """The error of a file whose parts are of two versions."""
+    """The error for a file that changed while it was read."""
     return TrmsolveError(f"{path} was replaced while it was being loaded", "run the same command again")
 
 
 def sha256_of(path: str | Path) -> str:
-    """The file's sha256 in hex; computed once per version of the file. Raises TrmsolveError when it cannot be read."""
+    """The file's sha256 in hex; cached by size and modification time. Raises TrmsolveError if it cannot be read."""
     path = Path(path)
     try:
         stat = path.stat()
@@ -247,16 +246,16 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
-# -- one part of the header each ----------------------------------------------------------------------------------
+# -- parts of the header ------------------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
     """(size of the file, its JSON header, where the tensors start)."""
     try:
         if path.is_dir():
-            raise TrmsolveError(f"{path} is a folder, a checkpoint file needed", "name the .safetensors file inside it")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise TrmsolveError(f"{path} is no regular file, a checkpoint file needed")
+            raise TrmsolveError(f"{path} is a folder, expected a checkpoint file", "name the .safetensors file in it")
+        if path.exists() and not path.is_file():  # opening a pipe could block
+            raise TrmsolveError(f"{path} is not a regular file, expected a checkpoint file")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
@@ -269,17 +268,17 @@ def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
             file.seek(8)
             text = file.read(length)
     except FileNotFoundError:
-        raise TrmsolveError(f"no checkpoint file {path}", "see what there is: trmsolve checkpoints list") from None
+        raise TrmsolveError(f"no checkpoint file {path}", "list checkpoints: trmsolve checkpoints list") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise TrmsolveError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     header = _parse(text)
     if header is None:
-        raise TrmsolveError(f"{path} is damaged: its header is no JSON", _AGAIN)
+        raise TrmsolveError(f"{path} is damaged: its header is not JSON", _AGAIN)
     return size, header, 8 + length
 
 
 def _parse(text: Any) -> dict[str, Any] | None:
-    """A JSON object, or None for anything else. Numbers that no double or 64-bit integer holds become None."""
+    """A JSON object, or None for anything else. Numbers out of the range of double or 64-bit integers become None."""
 
     def real(digits: str) -> float | None:
         return value if math.isfinite(value := float(digits)) else None
@@ -295,7 +294,7 @@ def _parse(text: Any) -> dict[str, Any] | None:
 
 
 def _foreign(path: Path, start: bytes) -> TrmsolveError:
-    """Why a file that does not begin like safetensors is not one: the common cases by name."""
+    """The error for a file that is not safetensors, with specific messages for common formats."""
     if not start:
         return TrmsolveError(f"{path} is empty", _AGAIN)
     if start.startswith(b"version https://git-lfs"):
@@ -303,12 +302,12 @@ def _foreign(path: Path, start: bytes) -> TrmsolveError:
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return TrmsolveError(f"{path} is a PyTorch (pickle) file, not safetensors", _IMPORT)
     if len(start) < 9 and start[8:] in (b"", b"{"):
-        return TrmsolveError(f"{path} is truncated or no checkpoint: only {len(start)} bytes", _AGAIN)
+        return TrmsolveError(f"{path} is truncated or not a checkpoint: only {len(start)} bytes", _AGAIN)
     return TrmsolveError(f"{path} is not a safetensors file", _IMPORT)
 
 
 def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) -> Tensors:
-    """Names, dtypes and shapes, when they fit each other and fill the file exactly."""
+    """Names, dtypes and shapes of the tensors. Raises TrmsolveError unless they are consistent and fill the file."""
     tensors: Tensors = {}
     spans = []
     try:
@@ -339,7 +338,7 @@ def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) ->
 
 
 def _num_bytes(shape: tuple[int, ...], width: int, limit: int) -> int:
-    """Bytes of a tensor. Beyond the limit it stops multiplying: the product of a long shape would take minutes."""
+    """Bytes of a tensor. Raises ValueError early beyond the limit: the product of a long shape would take minutes."""
     if 0 in shape:
         return 0
     for n in shape:
@@ -354,13 +353,13 @@ def _version(path: Path, text: Any) -> int:
     if version < 1:
         raise TrmsolveError(f"{path} is damaged: no format version", _AGAIN)
     if version > FORMAT_VERSION:
-        found = f"{path} was made by a newer trmsolve (format {version}, known: up to {FORMAT_VERSION})"
-        raise TrmsolveError(found, "upgrade: pip install --upgrade trmsolve")
+        message = f"{path} was written by a newer trmsolve (format {version}, supported: up to {FORMAT_VERSION})"
+        raise TrmsolveError(message, "upgrade: pip install --upgrade trmsolve")
     return version
 
 
 def _check_model(path: Path, model: dict[str, Any], tensors: Tensors) -> None:
-    """Raise TrmsolveError unless the configuration is valid and its sizes are those of the tensors."""
+    """Raise TrmsolveError unless the configuration is valid and matches the shapes of the tensors."""
     try:
         config = TRMConfig.from_dict(model)
     except TrmsolveError as error:

@@ -1,7 +1,7 @@
-"""Files of the Hugging Face Hub: how one is addressed, where it lies in our cache, and pulling it there.
+"""Files of the Hugging Face Hub: their addresses, their paths in our cache, and downloads.
 
-The transfer is huggingface_hub's (retries, lock, token, Xet). Added here: the room on the disk is looked at before,
-what arrives is compared with the Hub's digest, and every failure ends in one sentence with the next command.
+huggingface_hub transfers the files (retries, lock, token, Xet). This module adds a check of disk space, a check of the
+digest, and error messages with the next command.
 
 huggingface_hub reads its environment when it is imported, so it is imported late, and HF_ENDPOINT and HF_HUB_OFFLINE
 are read here, at each call.
@@ -40,14 +40,14 @@ class NoSuchFile(TrmsolveError):
 
 
 def cache_dir() -> Path:
-    """Our own cache: TRMSOLVE_CACHE, else XDG_CACHE_HOME/trmsolve, else the platform's usual place. Not created here.
+    """Our cache folder: TRMSOLVE_CACHE, else XDG_CACHE_HOME/trmsolve, else the platform's default. It may not exist.
 
-    Raises TrmsolveError when there is no home folder to put it in.
+    Raises TrmsolveError if there is no home folder.
     """
     xdg = os.environ.get("XDG_CACHE_HOME", "")
-    if own := os.environ.get("TRMSOLVE_CACHE"):
-        folder = own
-    elif Path(xdg).is_absolute():  # the XDG specification wants relative ones ignored
+    if configured := os.environ.get("TRMSOLVE_CACHE"):
+        folder = configured
+    elif Path(xdg).is_absolute():  # relative paths must be ignored (XDG specification)
         folder = f"{xdg}/trmsolve"
     elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
         folder = f"{local}/trmsolve/Cache"
@@ -60,7 +60,7 @@ def cache_dir() -> Path:
 
 
 def own_dir() -> Path:
-    """Cached checkpoints: `NAME.safetensors` made here, `hub/OWNER/REPO/REVISION/FILE` pulled."""
+    """The folder of cached checkpoints: `NAME.safetensors` of the user, `hub/OWNER/REPO/REVISION/FILE` pulled."""
     return cache_dir() / "checkpoints"
 
 
@@ -69,7 +69,7 @@ class Address:
     """One file on the Hub.
 
     Written hf://OWNER/REPO/FILE[@REVISION], for a data set hf://datasets/OWNER/REPO/FILE[@REVISION];
-    hf://OWNER/REPO@REVISION/FILE and the address of a file's page are understood too.
+    hf://OWNER/REPO@REVISION/FILE and the URL of a file's page are accepted.
     """
 
     repo: str
@@ -86,15 +86,15 @@ class Address:
 
     @classmethod
     def parse(cls, spec: str) -> Address:
-        """Raises TrmsolveError when it is no such address."""
+        """Parse an address. Raises TrmsolveError for anything else."""
         match = _SPEC.fullmatch(spec) or _PAGE.fullmatch(spec)
         parts = match.groupdict() if match else {"repo": "", "file": ""}
         revision = parts.get("after") or unquote(parts.get("revision") or "main")
-        # Each of these becomes a name on this disk: nothing that could leave the cache, on any platform.
+        # Each of these becomes a file name: names that could leave the cache, on any platform, are rejected.
         names = [*parts["repo"].split("/"), *parts["file"].split("/"), quote(revision, safe="", errors="replace")]
         if any(name in ("", ".", "..") or set(name) & set('\\:*?"<>|\0') for name in names):
             hint = "write hf://OWNER/REPO/FILE or .../FILE@REVISION"
-            raise TrmsolveError(f"'{printable(spec)}' is no address of a file", hint)
+            raise TrmsolveError(f"'{printable(spec)}' is not the address of a file", hint)
         return cls(parts["repo"], parts["file"], revision, bool(parts.get("kind")))
 
     @property
@@ -110,7 +110,7 @@ class Address:
 
     @property
     def path(self) -> Path:
-        """Where the file lies in our cache, pulled or not."""
+        """The path of the file in our cache, which may not exist."""
         return self.folder / self.file
 
     @classmethod
@@ -132,17 +132,18 @@ def offline() -> bool:
 
 
 def pull(spec: str, sha256: str | None = None, quiet: bool = False) -> Path:
-    """Fetch hf://owner/repo/file[@revision] unless the cache already has what the Hub has; returns the cached file.
+    """Fetch hf://owner/repo/file[@revision] unless the cached file is up to date. Returns the cached file.
 
-    Every file is checked against the Hub's digest, and against `sha256` when given; one that does not match is removed.
-    Without a network (HF_HUB_OFFLINE, no connection) a cached file will do. A terminal shows progress unless `quiet`.
-    Raises TrmsolveError: bad address, no such repository or file, no access, no network, disk full, wrong digest.
+    Every file is checked against the Hub's digest, and against `sha256` if given; a file that does not match is
+    removed. Without a network (HF_HUB_OFFLINE, no connection) a cached file is used. A terminal shows progress unless
+    `quiet`. Raises TrmsolveError for an invalid address, an unknown repository or file, missing access, no network, a
+    full disk, or a wrong digest.
     """
     address = Address.parse(spec)
     if sha256 is not None:
         sha256 = sha256.lower().removeprefix("sha256:")
         if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise TrmsolveError(f"'{printable(sha256)}' is no sha256", "64 hexadecimal digits are needed")
+            raise TrmsolveError(f"'{printable(sha256)}' is not a sha256", "expected 64 hexadecimal digits")
     if not offline():
         try:
             _update(address, sha256, quiet)
@@ -150,12 +151,14 @@ def pull(spec: str, sha256: str | None = None, quiet: bool = False) -> Path:
             hint = "free some space, or set TRMSOLVE_CACHE to another folder"
             raise TrmsolveError(f"cannot write to {address.path.parent}: {error.strerror or error}", hint) from None
     elif not cached(address):
-        hint = f"without it set: trmsolve checkpoints pull {shell_quote(address)}"
+        hint = f"unset it, then fetch: trmsolve checkpoints pull {shell_quote(address)}"
         raise TrmsolveError(f"{address} is not in the cache, and HF_HUB_OFFLINE forbids fetching it", hint)
-    found = sha256_of(address.path)
-    if sha256 not in (None, found):
+    digest = sha256_of(address.path)
+    if sha256 not in (None, digest):
         address.path.unlink()
-        raise TrmsolveError(f"{address} has sha256 {found}, not {sha256}; removed", "ask its publisher which is right")
+        raise TrmsolveError(
+            f"{address} has sha256 {digest}, expected {sha256}; removed", "check the digest with the publisher"
+        )
     return address.path
 
 
@@ -175,7 +178,7 @@ def cached_path(file: str) -> Path | None:
 
 
 def _update(address: Address, sha256: str | None, quiet: bool) -> None:
-    """Bring the cached file to the Hub's version of it; without a connection a cached file stays as it is."""
+    """Update the cached file to the Hub's version; without a connection, a cached file is kept."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
@@ -193,11 +196,11 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
     if cached(address) and (_is_content(address.path, etag) or sha256 == sha256_of(address.path)):
         return
     if not _is_digest(etag) and not sha256:
-        message = f"the server gives no digest of {address}, so what arrives could not be checked"
+        message = f"the server has no digest of {address} to check the file against"
         raise TrmsolveError(message, "give its digest: trmsolve checkpoints pull ADDRESS --sha256 HEX")
     address.folder.mkdir(parents=True, exist_ok=True)
     if remote.size and shutil.disk_usage(address.folder).free < remote.size:
-        raise OSError(0, f"the disk has less room than the {remote.size / 1e6:,.1f} MB needed")
+        raise OSError(0, f"not enough disk space: {remote.size / 1e6:,.1f} MB needed")
     if quiet:
         disable_progress_bars()
     previous = address.path.with_name(f".{address.path.name}.previous")  # huggingface_hub deletes it in advance
@@ -217,7 +220,9 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
         )
         if _is_digest(etag) and not _is_content(address.path, etag):
             address.path.unlink()
-            raise TrmsolveError(f"{address} arrived damaged (its digest is not {etag}); removed", _again(address))
+            raise TrmsolveError(
+                f"{address} was damaged in the transfer (its digest is not {etag}); removed", _again(address)
+            )
     except BaseException as error:
         with suppress(OSError):
             previous.replace(address.path)
@@ -246,14 +251,14 @@ def _status(error: Exception) -> int:
 
 
 def _is_of_network(error: Exception) -> bool:
-    """Whether it tells of a connection: requests' errors are OSErrors without errno, those of httpx only say httpx."""
+    """Whether it is a network error: those of requests are OSErrors without errno, those of httpx are in its module."""
     if isinstance(error, OSError):
         return not error.errno or isinstance(error, ConnectionError | TimeoutError)
     return type(error).__module__.startswith("httpx")
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether it may go away by itself: the network's errors and an overloaded server's."""
+    """Whether it is temporary: a network error, or an overloaded server."""
     status = _status(error)
     return status in (408, 429, 500, 502, 503, 504) if status else _is_of_network(error)
 
@@ -263,9 +268,9 @@ def _again(address: Address) -> str:
 
 
 def _explained(error: Exception, address: Address) -> Exception:
-    """The error as one sentence with the next command; the disk's errors, and mistakes of ours, as they are.
+    """A network error as TrmsolveError with the next command; other errors unchanged.
 
-    Told apart by status code and by the classes that all versions of huggingface_hub share, because the network's own
+    Errors are recognised by status code and by classes that all versions of huggingface_hub have, because network
     exceptions come from requests, httpx or httpx2.
     """
     from huggingface_hub import errors
@@ -289,8 +294,8 @@ def _explained(error: Exception, address: Address) -> Exception:
         return TrmsolveError(f"access to {address} is refused", f"accept its conditions at {page}, then {login}")
     if status:
         return TrmsolveError(f"the Hub answered {status} for {address}", _again(address))
-    if isinstance(error, ValueError):  # huggingface_hub's own idea of a valid name
-        return TrmsolveError(f"'{address}' is no address on the Hub: {error}", "write hf://OWNER/REPO/FILE")
+    if isinstance(error, ValueError):  # a name that huggingface_hub rejects
+        return TrmsolveError(f"'{address}' is not an address on the Hub: {error}", "write hf://OWNER/REPO/FILE")
     if not _is_of_network(error):
         return error
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,6 +1,4 @@
-"""From what a user types (a name, a file, an hf:// address) to one checkpoint file; and the lists of what there is:
-bundled and cached checkpoints, and the published ones that can be imported (known.yaml).
-"""
+"""Look up a checkpoint by name, file or hf:// address, and list bundled, cached and published ones (known.yaml)."""
 
 from __future__ import annotations
 
@@ -23,10 +21,10 @@ _MORE = "get more: trmsolve checkpoints pull hf://OWNER/REPO/FILE, or train: trm
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One checkpoint file, checked to be readable and of the right task."""
+    """One checkpoint file that is readable and for the expected task."""
 
     path: Path
-    name: str  # what reports call it: "sudoku", "hf://owner/repo/file", or the file as the user named it
+    name: str  # in reports: "sudoku", "hf://owner/repo/file", or the file as named by the user
     sha256: str
     header: Header
 
@@ -35,7 +33,7 @@ class Found:
 class Listing:
     """One line of `trmsolve checkpoints list`."""
 
-    name: str  # what --checkpoint takes
+    name: str  # value for --checkpoint
     path: Path
     where: str  # "bundled", "cached" or "pulled"
     size: int  # bytes
@@ -68,15 +66,15 @@ def bundled_dir() -> Path:
 
 
 def find(spec: str | None, task: str | None) -> Found:
-    """The checkpoint that `--checkpoint spec` means; spec None is the task's own bundled one.
+    """The checkpoint of `--checkpoint spec`; spec None: the bundled one of the task.
 
-    A name means a bundled or cached checkpoint; anything with a path separator or the .safetensors suffix, a file;
-    hf://owner/repo/file[@revision] is taken from the cache, or pulled first. Raises TrmsolveError when there is no
-    such checkpoint (with the nearest name and what there is), it is not readable, or of another task.
+    A name means a bundled or cached checkpoint; a spec with a path separator or the suffix .safetensors a file;
+    hf://owner/repo/file[@revision] a file of the Hub, pulled unless it is cached. Raises TrmsolveError if there is no
+    such checkpoint, if it is not readable, or if it is for another task.
     """
     if spec is None:
         if task is None:
-            raise TrmsolveError("no checkpoint named", "see what there is: trmsolve checkpoints list")
+            raise TrmsolveError("no checkpoint given", "list checkpoints: trmsolve checkpoints list")
         spec = task
     if Address.looks_like(spec):
         address = Address.parse(spec)
@@ -110,7 +108,7 @@ def _looks_like_file(spec: str) -> bool:
 
 
 def _names() -> dict[str, Path]:
-    """Name -> file. A pulled file goes by its hf:// address, and also by its bare name while that is unambiguous."""
+    """Name -> file. The name of a pulled file is its stem if that is unique, else its hf:// address."""
     names = {path.stem: path for folder in (own_dir(), bundled_dir()) for path in _files(folder, f"*{_SUFFIX}")}
     hub = {path: str(Address.of(path)) for path in _files(own_dir() / "hub", f"*/*/*/**/*{_SUFFIX}")}
     stems = [path.stem for path in hub]
@@ -123,7 +121,7 @@ def _names() -> dict[str, Path]:
 def _files(folder: Path, pattern: str) -> list[Path]:
     try:
         return sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
-    except OSError:  # a folder that may not be read has nothing to offer; `trmsolve doctor` says so
+    except OSError:  # a folder without permission counts as empty; `trmsolve doctor` reports it
         return []
 
 
@@ -143,22 +141,22 @@ def _unknown(spec: str) -> TrmsolveError:
     if published := by_name(spec):
         why = f": {published.refused}" if published.refused else ""
         hint = published.import_ or "see trmsolve checkpoints list --known"
-        return TrmsolveError(f"'{printable(spec)}' is a published checkpoint, to be imported first{why}", hint)
+        return TrmsolveError(f"'{printable(spec)}' is a published checkpoint that must be imported first{why}", hint)
     names = sorted(_names())
     near = difflib.get_close_matches(spec, names, 1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    hint += f"there is: {', '.join(map(printable, names))}" if names else "none is installed"
+    hint += f"known: {', '.join(map(printable, names))}" if names else "none is installed"
     return TrmsolveError(f"unknown checkpoint '{printable(spec)}'", f"{hint}\n  {_MORE}")
 
 
 # -- published checkpoints ----------------------------------------------------------------------------------------
 
-UNVERIFIED = "What their own pages state; trmsolve has verified none of it."
+UNVERIFIED = "Figures as stated by the publishers; not verified by trmsolve."
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One published file; known.yaml says what the fields mean. "" where nothing is known or stated."""
+    """One published file; known.yaml explains the fields. "" means unknown."""
 
     name: str
     repository: str
@@ -171,11 +169,11 @@ class Known:
     also: str = ""
     note: str = ""
     refused: str = ""
-    prefix: int = 0  # tokens before the cells; 0: as the published recipe has them
+    prefix: int = 0  # tokens before the cells; 0: as in the published recipe
 
     @property
     def address(self) -> str:
-        """What `trmsolve checkpoints pull` takes."""
+        """The address for `trmsolve checkpoints pull`."""
         return f"hf://{self.repository}/{self.file}"
 
     @property
@@ -185,24 +183,24 @@ class Known:
 
     @property
     def import_(self) -> str:
-        """The command that fetches and converts it; "" where that cannot be done."""
+        """The command that fetches and converts it; "" if it cannot be imported."""
         return "" if self.refused else f"trmsolve checkpoints import {self.name} -o {self.name}.safetensors"
 
     @property
     def prefix_len(self) -> int:
-        """Tokens before the cells, likewise."""
+        """The number of tokens before the cells, for files without settings."""
         return self.prefix or (1 if self.network == "HRM" else 16)
 
     @property
     def cycles(self) -> tuple[int, int]:
-        """T and n of the published recipe, for files without a yaml beside them."""
+        """T and n of the published recipe, for files without settings."""
         if self.network == "HRM":
             return 2, 2
         return (3, 6) if self.task == "sudoku" else (3, 4)
 
     @property
     def heads(self) -> int:
-        """Of attention, likewise."""
+        """The number of attention heads, for files without settings."""
         return 8
 
     def to_dict(self) -> dict[str, Any]:
@@ -214,7 +212,7 @@ class Known:
 
 @lru_cache(maxsize=1)
 def known() -> tuple[Known, ...]:
-    """All of them, in the order of the list."""
+    """All published checkpoints, in the order of known.yaml."""
     import yaml
 
     text = Path(__file__).with_name("known.yaml").read_text("utf-8")
@@ -231,7 +229,7 @@ def by_name(name: str) -> Known | None:
 
 
 def by_address(address: Address) -> Known | None:
-    """The published checkpoint at that address, of whatever revision."""
+    """The published checkpoint at that address, in any revision."""
     owner, repository = address.repo.split("/")
     for entry in known():
         publisher, published = entry.repository.split("/")

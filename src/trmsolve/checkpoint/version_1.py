@@ -41,7 +41,7 @@ _TENSORS = (
 
 
 def map_model(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model configuration of format 1 in the names of TRMConfig. Unknown fields stay, for TRMConfig to refuse."""
+    """A model configuration of format 1 with the names of TRMConfig. Unknown fields are kept, and rejected later."""
     values = {_FIELDS.get(name, name): value for name, value in {**_DEFAULTS, **model}.items()}
     mixer = values["mixer"]
     values["mixer"] = _MIXERS.get(mixer, mixer) if isinstance(mixer, str) else mixer

@@ -25,7 +25,7 @@ def main() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
     if sys.argv[1:2] in (["--show-completion"], ["--install-completion"]) and len(sys.argv) == 3:
-        # Typer guesses the shell from the parent processes; one that is named wins.
+        # Typer detects the shell from the parent processes; the shell that the user names takes precedence.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
     code: Any = 0
     try:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _exit(code: int, text: str = "") -> None:
-    """End at once, with a message: flushing the streams would meet the same error again."""
+    """Print a message and exit without flushing the streams, which could raise the same error again."""
     try:
         os.write(2, f"{text}\n".encode() if text else b"")
     finally:

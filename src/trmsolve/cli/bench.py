@@ -14,16 +14,17 @@ from trmsolve.cli.bench_text import text
 from trmsolve.cli.inputs import records
 from trmsolve.cli.output import put, status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
+from trmsolve.cli.task_option import task_for
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
-from trmsolve.tasks import get, origin, resolve_task
-from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks import get, origin
+from trmsolve.tasks.base import Generates, Puzzle
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
 
-SEED = 0  # of the puzzles that are made where no file is named
-QUICK = ("max_steps", "restarts", "confidence_floor", "restart_confidence")  # what the quick way sets
+SEED = 0  # of the puzzles that are generated where no file is named
+QUICK = ("max_steps", "restarts", "confidence_floor", "restart_confidence")  # options of the quick settings
 
 
 class What(str, Enum):
@@ -37,15 +38,20 @@ class What(str, Enum):
 @command
 def bench(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="Puzzles; for training with answers. Default: made ones.")
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Puzzles; training needs answers. Default: generated puzzles."),
     ] = None,
-    task: Annotated[str, typer.Option("--task", help="sudoku or maze")] = "sudoku",
-    what: Annotated[What, typer.Option("--what", help="What to measure.")] = What.inference,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Puzzles at most.")] = 64,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Measurements of everything, in turns.")] = 3,
+    task: Annotated[str, typer.Option("--task", help="Measure this task: sudoku or maze.")] = "sudoku",
+    what: Annotated[What, typer.Option("--what", help="Measure solving, training, or both.")] = What.inference,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Maximum number of puzzles.")] = 64,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Repeat every measurement N times, in turns.")] = 3,
     checkpoint: o.Checkpoint = None,
-    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Of the quick way's first run.")] = 32,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="Of the quick way, for a puzzle.")] = 0,
+    max_steps: Annotated[
+        int, typer.Option("--max-steps", min=1, help="Quick settings: maximum steps of the first run.")
+    ] = 32,
+    restarts: Annotated[
+        int, typer.Option("--restarts", min=0, help="Quick settings: maximum restarts per puzzle.")
+    ] = 0,
     confidence_floor: Annotated[
         float,
         typer.Option(
@@ -53,7 +59,7 @@ def bench(
             "--give-up",
             min=0,
             max=1,
-            help="Its first run ends when its mean confidence is below this.",
+            help="Quick settings: end the first run when its mean confidence is below this.",
         ),
     ] = 0.35,
     restart_confidence: Annotated[
@@ -63,37 +69,40 @@ def bench(
             "--promise",
             min=0,
             max=1,
-            help="It leaves open what ended with a mean confidence below this.",
+            help="Quick settings: do not restart a puzzle whose run ended below this mean confidence.",
         ),
     ] = 0.0,
     batch_size: o.BatchSize = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps of a measurement.")] = 20,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps per training measurement.")] = 20,
     busy: Annotated[
-        bool, typer.Option("--busy", help="Measure instead how much speed is left beside one busy process.")
+        bool, typer.Option("--busy", help="Measure the speed next to a busy process, instead of the comparison.")
     ] = False,
     compile: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Of our training; default: as trmsolve train.")
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile our training. Default: as trmsolve train decides."),
     ] = None,
     device: o.Device = "auto",
     dtype: o.Dtype = "auto",
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> int:
-    """Speed of solving and of training, beside the published way on the same weights, in the same run, in turns.
+    """Measure the speed of solving and training, in turns with a baseline on the same weights.
 
-    The published way of solving: every puzzle takes 16 steps in one large batch, eagerly. Ours is measured with default
-    settings, and in a quick way of about the same accuracy: a single pass that ends when the rules accept, and leaves
-    open what does not become surer. The published way of training: eagerly, with AdamW, one step at a time; ours: as
-    trmsolve train does.
+    Solving: the baseline is the published procedure, 16 steps for every puzzle in one large eager batch. It is compared
+    with the default settings, and with quick settings of about the same accuracy: a single pass that stops when the
+    rules accept the answer, and gives up on puzzles with low confidence.
 
-    Every figure is a median with the smallest and the largest of --repeat measurements.
+    Training: the baseline is eager, with AdamW, one optimizer step per supervision step. It is compared with the
+    procedure of trmsolve train.
+
+    Each figure is the median of --repeat measurements, with the smallest and the largest.
     """
-    the_task = resolve_task(task)
+    the_task = task_for(task, checkpoint)
     task = the_task.name
     if task == "arc":
         raise TrmsolveError(
-            "bench measures puzzles that are solved as they come; an ARC task is adapted to first",
-            "trmsolve eval arc FILE says how many steps and seconds a task takes",
+            "bench does not measure ARC, which needs test-time training",
+            "measure steps and seconds per task: trmsolve eval arc FILE",
         )
     puzzles = _puzzles(the_task, files, number) if what != What.training or files else []
 
@@ -107,7 +116,7 @@ def bench(
 
     model = load(checkpoint, task=the_task, device=device, dtype=dtype)
     puzzles = _fitting(model, puzzles)
-    where, precision = model.device_spec.device, model.device_spec.dtype
+    device_used, precision = model.device_spec.device, model.device_spec.dtype
     with status_line(not quiet) as show:
         show("matrix multiply")
         report: dict[str, Any] = {
@@ -116,14 +125,16 @@ def bench(
             "files": files or [],
             "checkpoint": model.checkpoint.name,
             "checkpoint_sha256": model.checkpoint.sha256,
-            "device": str(where),
+            "device": str(device_used),
             "dtype": str(precision).removeprefix("torch."),
-            "hardware": hardware(where),
+            "hardware": hardware(device_used),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "trmsolve": __version__,
             "repeat": repeat,
-            "matmul_flops_per_second": Statistic.of([matmul_rate(where, precision) for _ in range(repeat)]).to_dict(),
+            "matmul_flops_per_second": Statistic.of(
+                [matmul_rate(device_used, precision) for _ in range(repeat)]
+            ).to_dict(),
         }
         if busy:
             report["busy"] = _busy(model, puzzles, what, files, steps, repeat, show)
@@ -143,7 +154,9 @@ def bench(
 
 
 def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
-    """The first of the files, or of the generator: always the same ones."""
+    """The first `number` puzzles of the files, or of the generator with a fixed seed."""
+    if not files and not isinstance(task, Generates):
+        raise TrmsolveError(f"{task.name} has no generator", "name a file of puzzles")
     if not files:
         return [Puzzle(task.generate(SEED, index)[0]) for index in range(number)]
     from trmsolve.inference.evaluate import split_records
@@ -157,13 +170,13 @@ def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
 
 
 def _fitting(model: Model, puzzles: list[Puzzle]) -> list[Puzzle]:
-    """Those that the model can take. Raises TrmsolveError when there are puzzles and it can take none."""
+    """The puzzles that the model supports. Raises TrmsolveError when it supports none of them."""
     from trmsolve.inference.evaluate import unsupported_reasons
 
     reasons = unsupported_reasons(model.checkpoint.name, model.task, puzzles)
     fitting = [puzzle for puzzle, reason in zip(puzzles, reasons, strict=True) if not reason]
     if len(fitting) < len(puzzles):
-        echo_err(f"{len(puzzles) - len(fitting)} of {len(puzzles)} puzzles are left out: {next(filter(None, reasons))}")
+        echo_err(f"{len(puzzles) - len(fitting)} of {len(puzzles)} puzzles skipped: {next(filter(None, reasons))}")
     return fitting
 
 
@@ -203,11 +216,11 @@ def _inference(
     one = cold | {"warm": inference.latency(model.solver, puzzles, default, repeat)}
     one |= {} if steps is None else {"sixteen_steps": steps}
     settings = {"quick": quick, "default settings": default}
-    made, ratios = inference.compare_streams(model.solver, settings, published, puzzles, repeat, show)
+    streams, ratios = inference.compare_streams(model.solver, settings, published, puzzles, repeat, show)
     return {
         "settings": {name: getattr(quick, name) for name in QUICK},
         "one_puzzle_seconds": {name: figure.to_dict() for name, figure in one.items()},
-        "streams": [stream.to_dict() for stream in made],
+        "streams": [stream.to_dict() for stream in streams],
         "ratios": [ratio.to_dict() for ratio in ratios],
     }
 
@@ -252,11 +265,11 @@ def _training(
     weights = load(str(model.checkpoint.path), task=get(task), device="cpu", dtype="float32").network.state_dict()
     compile = compile_pays(None, device) if compile is None else compile
     setup = TrainingSetup(chosen, weights, device, model.device_spec.dtype, compile)
-    made, times = compare_training(setup, steps, repeat, show)
+    measurements, times = compare_training(setup, steps, repeat, show)
     return {
         "compiled": compile,
         "steps": steps,
         "data": files or ["generated"],
-        "ways": [way.to_dict() for way in made],
+        "ways": [measurement.to_dict() for measurement in measurements],
         "ratio": times.to_dict(),
     }

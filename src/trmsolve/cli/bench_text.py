@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 ONE_PUZZLE = {
-    "cold_start": "from a cold start, as a process",
+    "cold_start": "cold start (a new process)",
     "import_torch": "a process that only imports torch",
     "warm": "warm, default settings",
     "sixteen_steps": "16 supervision steps",
@@ -14,7 +14,7 @@ ONE_PUZZLE = {
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The report of cli/bench.py in some tables."""
+    """The report of cli/bench.py as tables."""
     peak = report["matmul_flops_per_second"]["median"]
     lines = [
         f"{report['task']}, checkpoint {report['checkpoint']} ({report['checkpoint_sha256'][:12]}), "
@@ -95,12 +95,12 @@ def figure(entry: Mapping[str, float], times: float = 1.0) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, and no exponent."""
+    """At least three significant digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side."""
+    """Lines with left-aligned columns, two spaces apart."""
     widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)

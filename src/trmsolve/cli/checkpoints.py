@@ -28,12 +28,12 @@ app = typer.Typer(
 @command
 def list_(
     published: Annotated[
-        bool, typer.Option("--known", help="The published ones that can be imported, by name.")
+        bool, typer.Option("--known", help="List published checkpoints that can be imported by name.")
     ] = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> int:
-    """Bundled and fetched checkpoints; with --known the published ones."""
+    """List bundled and fetched checkpoints; with --known, published ones."""
     if published:
         return _known(as_json, quiet)
     from trmsolve.checkpoint import available
@@ -57,12 +57,12 @@ def list_(
 
 
 def _rows(table: tuple[int, ...]) -> str:
-    """How much of a file is puzzle embeddings, which no count of parameters holds."""
+    """The size of the table of puzzle embeddings, which the number of parameters does not include; "" for none."""
     return f"and {table[0]:,} puzzle embedding{'s'[: table[0] != 1]} of {table[1]:,}  " if table else ""
 
 
 def _known(as_json: bool, quiet: bool) -> int:
-    """The published checkpoints, as far as known, in 100 columns."""
+    """Print the published checkpoints of checkpoint/lookup.py, at most 100 columns wide."""
     from trmsolve.checkpoint.lookup import UNVERIFIED, known
 
     entries = known()
@@ -138,10 +138,13 @@ def pull(
             help="hf://owner/repo/file[@revision], or a NAME of list --known", autocompletion=complete.published
         ),
     ],
-    sha256: Annotated[str | None, typer.Option("--sha256", help="What the file's digest must be.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="Expected digest of the file.")] = None,
     quiet: o.Quiet = False,
 ) -> int:
-    """Fetch a checkpoint into the cache and check its digest. HF_ENDPOINT and HF_HUB_OFFLINE are honoured."""
+    """Fetch a checkpoint into the cache and check its digest.
+
+    HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE have their usual meaning.
+    """
     from trmsolve.checkpoint import pull as fetch
     from trmsolve.checkpoint.lookup import by_name
 
@@ -163,23 +166,31 @@ def import_(
     task: Annotated[
         str | None,
         typer.Option(
-            "--task", help="sudoku, maze or arc.", show_default="by tokens and settings", autocompletion=complete.tasks
+            "--task",
+            help="sudoku, maze or arc.",
+            show_default="detected from tokens and settings",
+            autocompletion=complete.tasks,
         ),
     ] = None,
     cycles: Annotated[
-        str | None, typer.Option("--cycles", metavar="T,n", show_default="from the settings, or as known")
+        str | None,
+        typer.Option("--cycles", metavar="T,n", help="Recursions T and n of the model.", show_default="from settings"),
     ] = None,
-    heads: Annotated[int | None, typer.Option("--heads", min=1, help="Of attention.", show_default="likewise")] = None,
+    heads: Annotated[
+        int | None, typer.Option("--heads", min=1, help="Number of attention heads.", show_default="from settings")
+    ] = None,
     prefix: Annotated[
-        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="likewise")
+        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="from settings")
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="Settings of the training run (yaml, json).", show_default="beside it"),
+        typer.Option(
+            "--config", help="Settings of the training run (YAML or JSON).", show_default="next to the checkpoint"
+        ),
     ] = None,
     ema: Annotated[
         bool | None,
-        typer.Option("--ema/--no-ema", help="Averaged weights, or the others.", show_default="averaged if any"),
+        typer.Option("--ema/--no-ema", help="Import averaged or plain weights.", show_default="averaged if present"),
     ] = None,
     drop_embeddings: Annotated[
         bool, typer.Option("--drop-embeddings", help="Keep only the mean of the puzzle embeddings.")
@@ -187,7 +198,7 @@ def import_(
     force: o.Force = False,
     quiet: o.Quiet = False,
 ) -> int:
-    """Convert a published TRM or HRM (torch.save, Lightning, safetensors), with the settings beside it."""
+    """Convert a published TRM or HRM checkpoint (torch.save, Lightning, safetensors) to this project's format."""
     T_n = None if cycles is None else _cycles(cycles)
     from trmsolve.convert.architecture import ImportOptions
     from trmsolve.convert.convert import import_checkpoint
@@ -205,4 +216,4 @@ def _cycles(text: str) -> tuple[int, int]:
     match text.split(","):
         case [T, n] if T.strip().isdecimal() and n.strip().isdecimal() and int(T) and int(n):
             return int(T), int(n)
-    raise TrmsolveError(f"--cycles {text}: two whole numbers needed", "for example --cycles 3,6")
+    raise TrmsolveError(f"--cycles {text}: expected two whole numbers, T and n", "for example --cycles 3,6")

@@ -19,9 +19,9 @@ def tasks(incomplete: str) -> list[str]:
 
 def generators(incomplete: str) -> list[str]:
     """Names of tasks that `trmsolve generate` makes puzzles of."""
-    from trmsolve.cli.generate import MADE
+    from trmsolve.cli.generate import GENERATED
 
-    return _starting(MADE, incomplete)
+    return _starting(GENERATED, incomplete)
 
 
 def styles(ctx: Context, incomplete: str) -> list[str]:

@@ -12,7 +12,10 @@ SELF_TEST = "4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2
 
 @command
 def doctor(as_json: o.AsJson = False) -> int:
-    """Versions, devices, caches, checkpoints, and a self-test. Exit code 2 when something does not work."""
+    """Check versions, devices, the cache and checkpoints, and run a self-test.
+
+    Exit code: 0 everything works, 2 something does not.
+    """
     from trmsolve.doctor import diagnose
 
     checks = diagnose(_solve)

@@ -1,4 +1,4 @@
-"""trmsolve eval TASK FILE...: measures a checkpoint, or several on the same puzzles."""
+"""trmsolve eval TASK FILE...: evaluate a checkpoint, or several on the same puzzles."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EvalArgs:
     ] = ...  # type: ignore[assignment]
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", help="Puzzles, best with answers (few-shot tasks: always); - is stdin."),
+        typer.Argument(metavar="FILE", help="Files to read; - is stdin. Few-shot tasks need answers."),
     ] = None
     checkpoint: Annotated[
         list[str] | None,
@@ -67,7 +67,7 @@ class EvalArgs:
             "--checkpoint",
             metavar="TEXT",
             rich_help_panel=o.MODEL,
-            help="NAME, FILE or hf://owner/repo/file; several: a table that compares them.",
+            help="NAME, FILE or hf://owner/repo/file. Repeat to compare several in a table.",
             show_default="bundled",
             autocompletion=complete.checkpoints,
         ),
@@ -86,17 +86,21 @@ class EvalArgs:
 
 @dataclass(frozen=True)
 class SearchEvalArgs:
-    """Options of tasks that are solved by a search."""
+    """Options of tasks that are solved by search."""
 
     restarts: o.Restarts = SolveOptions.restarts
     batch_size: o.BatchSize = SolveOptions.batch_size
     single_pass: Annotated[
         bool,
-        typer.Option("--single-pass/--no-single-pass", rich_help_panel=o.SEARCH, help="Also measure 64 plain steps."),
+        typer.Option(
+            "--single-pass/--no-single-pass", rich_help_panel=o.SEARCH, help="Also measure 64 steps without restarts."
+        ),
     ] = True
     held_out: Annotated[
         bool,
-        typer.Option("--held-out", rich_help_panel=o.LIMITS, help="grid: only what training kept out of these files."),
+        typer.Option(
+            "--held-out", rich_help_panel=o.LIMITS, help="Task grid only: use the puzzles that training held out."
+        ),
     ] = False
     plot: Annotated[
         Path | None,
@@ -127,24 +131,24 @@ class AdaptEvalArgs(AdaptArgs):
 @distributed
 @with_options(EvalArgs, SearchEvalArgs, AdaptEvalArgs)
 def evaluate(context: typer.Context, args: EvalArgs, search: SearchEvalArgs, adapt: AdaptEvalArgs) -> int:
-    """Measure a checkpoint: solved and verified, single-pass accuracy, halting, steps, puzzles/s, 95 % intervals.
+    """Evaluate a checkpoint: share solved, single-pass accuracy, halting, steps, puzzles/s, 95 % intervals.
 
-    Several checkpoints are measured on the same puzzles, one after the other. A puzzle that a model cannot take, being
-    of another size, counts as unsolved. FLOP per puzzle: matrix multiplies of a supervision step of the mean puzzle,
-    times the mean steps that solving with restarts takes.
+    Several checkpoints are evaluated on the same puzzles. A puzzle of a size that a model does not support counts as
+    unsolved. FLOP per puzzle counts matrix multiplies: those of one supervision step times the mean number of steps,
+    restarts included.
 
-    ARC: the checkpoint adapts to each task (trmsolve arc). The measures are pass@1 and pass@2, the competition's share
-    of tests that one of two attempts solves. Options under Search do not apply, those under Test-time training only
-    here.
+    ARC: the checkpoint adapts to each task, as in trmsolve arc. Metrics are pass@1 and pass@2, the share of tests that
+    one or two attempts solve. The options under Search do not apply to ARC; those under Test-time training apply to
+    ARC only.
 
-    Exit code 0 when all puzzles could be read, whatever share was solved; 130 interrupted, with a report on what has
-    been measured by then.
+    Exit code: 0 all puzzles were read, whatever share was solved; 2 bad input; 130 interrupted, with a report on the
+    puzzles measured so far.
     """
     with process_group() as group:
         task = resolve_task(args.task)
         few_shot = isinstance(task, Demonstrates)
-        own, foreign = (AdaptEvalArgs, SearchEvalArgs) if few_shot else (SearchEvalArgs, AdaptEvalArgs)
-        names = set(foreign.__dataclass_fields__) - set(own.__dataclass_fields__)
+        valid, invalid = (AdaptEvalArgs, SearchEvalArgs) if few_shot else (SearchEvalArgs, AdaptEvalArgs)
+        names = set(invalid.__dataclass_fields__) - set(valid.__dataclass_fields__)
         reject_given(context, names, task.name)
         if search.plot is not None:
             _check_plot(search.plot, search.force, search.single_pass)
@@ -230,8 +234,8 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
         if reports:
             first = reports[0]
             if args.as_json:
-                whole = {"task": first["task"], "files": first["files"], "checkpoints": reports} if compares else first
-                put(json.dumps(whole, indent=2))
+                comparison = {"task": first["task"], "files": first["files"], "checkpoints": reports}
+                put(json.dumps(comparison if compares else first, indent=2))
             else:
                 put(column_notes(first) if compares else figures(first))
             if search.plot is not None and "interrupted" not in reports[-1]:
@@ -242,7 +246,7 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
 def load_models(
     specs: Sequence[str | None], task: Task, device: str, dtype: str, warn: Callable[[str], None] = lambda text: None
 ) -> list[Model]:
-    """All models, so that an error appears before any is measured. Each file once."""
+    """Load every model, so that an error is raised before the first one is measured. Equal files are loaded once."""
     from trmsolve import api
 
     models: dict[str, Model] = {}
@@ -259,7 +263,7 @@ def _check_plot(plot: Path, force: bool, single_pass: bool) -> None:
     if plot.suffix.lower() not in ("", ".svg"):
         raise TrmsolveError(f"cannot draw {plot}: --plot writes SVG", f"try --plot {plot.with_suffix('.svg')}")
     if not single_pass:
-        raise TrmsolveError("--plot shows the single pass", "leave out --no-single-pass")
+        raise TrmsolveError("--plot needs the single pass", "leave out --no-single-pass")
     check_writable(plot, force)
 
 
@@ -268,12 +272,12 @@ def _check_colors(number: int) -> None:
 
     if number > len(COLOURS):
         raise TrmsolveError(
-            f"--plot has colours for {len(COLOURS)} checkpoints, {number} are named", "draw them in several plots"
+            f"--plot has colours for {len(COLOURS)} checkpoints, {number} were given", "draw several plots"
         )
 
 
 def _circumstances(model: Model, args: EvalArgs, **settings: Any) -> dict[str, Any]:
-    """What a report says of its circumstances."""
+    """The fields of a report that name the task, the input, the checkpoint, the device and the settings."""
     return {
         "task": model.task.name,
         "files": args.files,
@@ -287,7 +291,7 @@ def _circumstances(model: Model, args: EvalArgs, **settings: Any) -> dict[str, A
 
 @contextmanager
 def _progress(prefix: str, visible: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows on a terminal what is measured, and the number of puzzles done of all."""
+    """Yields a function (activity, puzzles done, all puzzles) that shows the progress on a terminal."""
     with status_line(visible) as show:
         yield lambda activity, done, total: show(f"{prefix}{activity}, {done} of {total} puzzles")
 
@@ -337,6 +341,7 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
                 options=asdict(options),
             )
             facts["of"] = facts.pop("total")  # the field's name since version 0.1
-            whole = facts | report(results, task)
-            put(json.dumps(whole, indent=2) if args.as_json else "\n" * adapt.tasks + few_shot_figures(whole))
+            full_report = facts | report(results, task)
+            text = json.dumps(full_report, indent=2)
+            put(text if args.as_json else "\n" * adapt.tasks + few_shot_figures(full_report))
     return ERROR if invalid or any(result.error for result in results) else SOLVED

@@ -1,4 +1,4 @@
-"""Few-shot tasks on the command line: solving and measuring them, kept results, the submission, and the progress."""
+"""Few-shot tasks on the command line: solve and evaluate them, store results, write submissions, show progress."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None, None]:
-    """The result of each task, in order. All tasks are read before the first one takes its minute."""
+    """The result of each task, in order. All tasks are read before the first one is solved."""
     args, adapt, group = job.args, job.adapt, job.group
     source = records(job.task, job.files, args.limit, adapt.solutions)
     if not args.quiet:
@@ -47,14 +47,14 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     if watched:
         options = replace(options, tasks_per_batch=1)
     submission = Submission(job.task, adapt.submission, args.force, all_records) if adapt.submission else None
-    model = job.load(report) if tasks or group is not None else None  # malformed tasks need no model
     if submission is not None:
         submission.write()
+    model = job.load(report) if tasks or group is not None else None  # malformed tasks need no model
     kept = stored_results(adapt.resume, model, options, tasks) if adapt.resume and model else None
-    known = {} if kept is None else kept.results
-    new = [task for task in tasks if task.name not in known]
-    if known and not args.quiet:
-        done = f"{len(known)} of {count(len(tasks), 'task')}"
+    stored = {} if kept is None else kept.results
+    new = [task for task in tasks if task.name not in stored]
+    if stored and not args.quiet:
+        done = f"{len(stored)} of {count(len(tasks), 'task')}"
         echo_err(f"{done} found in {adapt.resume}; not solved again")
     if new and not args.quiet:
         echo_err(announcement(new, options))
@@ -71,21 +71,21 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
             if isinstance(record, InvalidPuzzle):
                 yield FewShotResult(record, error=record.message)
                 continue
-            is_new = record.name not in known
-            own_events = events if is_new else iter([known[record.name]])
+            is_new = record.name not in stored
+            task_events = events if is_new else iter([stored[record.name]])
             if watched:
                 from trmsolve.cli.arc_pictures import frames as task_frames
 
-                result = job.watch(task_frames(own_events, record, options), single)
+                result = job.watch(task_frames(task_events, record, options), single)
             else:
-                result = _next_result(own_events, shows_status, "" if single else f"{number}/{len(all_records)} ")
+                result = _next_result(task_events, shows_status, "" if single else f"{number}/{len(all_records)} ")
             if kept is not None and is_new:
                 kept.store.add(result)
             if submission is not None:
                 submission.add(result, write=is_new)
             yield result
         if group is not None:
-            list(events)  # takes part in the last exchange with the other processes
+            list(events)  # a collective operation: the other processes wait for it
     finally:
         if submission is not None:
             submission.write()
@@ -122,7 +122,7 @@ def _next_result(
 
 
 def announcement(tasks: Sequence[FewShotTask], options: AdaptOptions) -> str:
-    """What is about to be done, and how long it takes at most."""
+    """The message before solving: the number of tasks, and the maximum time."""
     limits = [_time(options.budget)] if options.budget is not None else []
     limits += [count(options.steps, "step")] if options.steps is not None else []
     limit, votes = f"at most {' or '.join(limits)}", count(options.votes, "vote")
@@ -150,7 +150,7 @@ def _time(seconds: float) -> str:
 
 
 class Submission:
-    """A competition's file. It is complete at any time: tests that are not answered yet have placeholders."""
+    """A competition's submission file. It is complete at any time: unanswered tests have placeholders."""
 
     def __init__(self, task: Task, path: Path, force: bool, all_records: Iterable[FewShotTask | InvalidPuzzle]) -> None:
         assert isinstance(task, Demonstrates)
@@ -172,7 +172,7 @@ class Submission:
         """Bring the file up to date. Raises TrmsolveError when it cannot be written."""
         if self._changed:
             atomic_write(self.path, self.task.submission(self.attempts), self.force)
-            self.force, self._changed = True, False  # from now on the file is ours
+            self.force, self._changed = True, False  # this run has created the file and may replace it
 
     def __str__(self) -> str:
         return f"{self.path}: {len(self.answered)} of {count(len(self.attempts), 'task')} answered"
@@ -181,7 +181,7 @@ class Submission:
 # -- measuring ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Subset:
-    """The tasks that are measured, of all that were read. description: "" for all."""
+    """The tasks to evaluate. total: the number of tasks in the input. description: of the choice, "" for all."""
 
     tasks: list[FewShotTask]
     total: int
@@ -204,8 +204,8 @@ def choose(tasks: Sequence[FewShotTask], every: int, limit: int | None, share: s
         chosen = chosen[index - 1 :: number]
         parts.append(f"shard {index} of {number}")
     if not chosen:
-        few = f"{count(len(tasks), 'task')} are too few for this choice"
-        raise TrmsolveError("no task to measure", few if tasks else "expected tasks with answers")
+        hint = f"choose a smaller --every or --shard: the input has {count(len(tasks), 'task')}"
+        raise TrmsolveError("no task to measure", hint if tasks else "expected tasks with answers")
     return Subset(chosen, len(tasks), f"of {len(tasks)}: {', '.join(parts)}" if parts else "")
 
 
@@ -213,18 +213,18 @@ def check_answers(tasks: Sequence[FewShotTask]) -> None:
     if unknown := [task for task in tasks if task.answers is None]:
         others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
         raise TrmsolveError(
-            f"{unknown[0].source}: no answers, so there is nothing to measure{others}",
-            "tests need an output, or --solutions FILE; to answer them: trmsolve arc",
+            f"{unknown[0].source}: no answers to score against{others}",
+            "add outputs to the tests, or --solutions FILE; to answer them: trmsolve arc",
         )
 
 
 def plan(subset: Subset, options: AdaptOptions, kept: StoredResults | None) -> str:
-    """What is about to be done, and how long it takes at most."""
+    """The message before an evaluation: the number of tasks, and the maximum time."""
     num_kept = len(kept.results) if kept else 0
     new = len(subset.tasks) - num_kept
     parts = [f"adapting to {count(new, 'task')}" + f" ({subset.description})" * bool(subset.description)]
     if kept and num_kept:
-        parts.append(f"{num_kept} more are kept in {kept.store.path}")
+        parts.append(f"{num_kept} more are stored in {kept.store.path}")
     if options.budget is not None and new:
         parts.append(f"at most about {duration(options.budget * new)}")
     return ", ".join(parts)
@@ -237,9 +237,9 @@ def adapted(
     kept: StoredResults | None,
     options: AdaptOptions,
 ) -> Iterator[FewShotResult]:
-    """The results of all tasks in order, the kept ones too. The solver does not get the answers."""
-    known: Mapping[str, FewShotResult] = kept.results if kept else {}
-    new = [replace(task, answers=None) for task in tasks if task.name not in known]
+    """The results of all tasks in order, stored ones included. The solver does not get the answers."""
+    stored: Mapping[str, FewShotResult] = kept.results if kept else {}
+    new = [replace(task, answers=None) for task in tasks if task.name not in stored]
     if group is None:
         stream: Iterator[Any] = model.adapt(new, options)
     else:
@@ -248,15 +248,15 @@ def adapted(
             yield from stream  # computes its share, and yields nothing
             return
     for task in tasks:
-        if task.name in known:
-            yield known[task.name]
+        if task.name in stored:
+            yield stored[task.name]
             continue
         result = replace(next(stream), task=task)
         if kept is not None:
             kept.store.add(result)
         yield result
     if group is not None:
-        list(stream)  # takes part in the last exchange with the other processes
+        list(stream)  # a collective operation: the other processes wait for it
 
 
 def with_progress(
@@ -264,7 +264,7 @@ def with_progress(
 ) -> Iterator[FewShotResult]:
     """The results, unchanged; progress is shown on stderr, and with_table a row for each on stdout."""
     num_tasks, score, num_new, started = len(subset.tasks), Score(), 0, time.monotonic()
-    known: Mapping[str, FewShotResult] = kept.results if kept else {}
+    stored: Mapping[str, FewShotResult] = kept.results if kept else {}
     table = TaskTable([task.name for task in subset.tasks]) if with_table else None
     if table is not None:
         put(table.head())
@@ -274,8 +274,8 @@ def with_progress(
             if done:
                 parts.append(f"pass@2 so far {100 * score.rate:.1f} %")
             if num_new:
-                left = (num_tasks - len(known) - num_new) * (time.monotonic() - started) / num_new
-                parts.append(f"about {duration(left)} left")
+                seconds_left = (num_tasks - len(stored) - num_new) * (time.monotonic() - started) / num_new
+                parts.append(f"about {duration(seconds_left)} left")
             show(", ".join(parts))
             result = next(stream)
             show("")
@@ -283,7 +283,7 @@ def with_progress(
                 echo_err(f"{task.source}: {result.error}")
             if table is not None:
                 put(table.row(row(result)))
-            num_new += task.name not in known
+            num_new += task.name not in stored
             score += score_of(result)
             yield result
         list(stream)

@@ -21,7 +21,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import Difficulty, Generates
 
-MADE = ("sudoku", "maze")  # tasks with one rule for all their puzzles
+GENERATED = ("sudoku", "maze")  # bundled tasks that have a generator
 
 
 @command
@@ -37,16 +37,16 @@ def generate(
         str | None,
         typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
     ] = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 1,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of puzzles.")] = 1,
     seed: o.Seed = 0,
     extra: Annotated[int | None, typer.Option("--extra", min=0, help="Sudoku: givens beyond a minimal puzzle.")] = None,
     minimal: Annotated[
         bool | None,
-        typer.Option("--minimal/--no-minimal", help="Sudoku: drop givens until none can be dropped; the default."),
+        typer.Option("--minimal/--no-minimal", help="Sudoku: remove givens while one solution remains (default)."),
     ] = None,
     min_branches: Annotated[
         int | None,
-        typer.Option("--min-branches", min=0, help="Sudoku: least guesses of an exact solver; high is slow."),
+        typer.Option("--min-branches", min=0, help="Sudoku: minimum guesses of an exact solver; high values are slow."),
     ] = None,
     kind: Annotated[
         str | None,
@@ -60,7 +60,7 @@ def generate(
         float | None, typer.Option("--density", help="Maze: share of random walls, from 0 to below 1.")
     ] = None,
     min_path: Annotated[
-        int | None, typer.Option("--min-path", min=0, help="Maze: least steps of the shortest path.")
+        int | None, typer.Option("--min-path", min=0, help="Maze: minimum length of the shortest path.")
     ] = None,
     style: Annotated[
         str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.", autocompletion=complete.styles)
@@ -69,14 +69,17 @@ def generate(
     output: o.Output = None,
     force: o.Force = False,
 ) -> int:
-    """Make puzzles: Sudoku with exactly one solution, mazes with a way. Puzzle i of a seed is always the same."""
+    """Generate puzzles: Sudoku with exactly one solution, mazes with a path from S to G.
+
+    The same seed always gives the same puzzles.
+    """
     the_task = resolve_task(task)
     if not isinstance(the_task, Generates):
         raise TrmsolveError(
             f"{the_task.name} puzzles cannot be generated: the task has no generator",
-            f"tasks with one: {', '.join(MADE)}; six ARC tasks are in examples/arc",
+            f"tasks with one: {', '.join(GENERATED)}; six ARC tasks are in examples/arc",
         )
-    wanted = _wanted(
+    options = _given_options(
         the_task,
         extra=extra,
         minimal=minimal,
@@ -92,17 +95,17 @@ def generate(
         records = JsonRecords(stream, style) if style in JSON_STYLES else None
         try:
             for index in with_progress(output, number):
-                question, solution, difficulty = _made(the_task, seed, index, *shape, **wanted)
+                question, solution, difficulty = _generate(the_task, seed, index, *shape, **options)
                 puzzle, answer = the_task.format_line(question), the_task.format_line(solution)
                 if records is not None:
-                    place = {"seed": seed, "index": index}
-                    records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **place})
+                    origin = {"seed": seed, "index": index}
+                    records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **origin})
                 elif style == "csv":
                     header = "" if index else f"{the_task.csv_header}\n"
                     emit(stream, f"{header}{puzzle},{answer}\n")
                 else:
-                    between = "\n" if style == "grid" and index else ""
-                    emit(stream, f"{between}{encoded_for(stream, partial(the_task.format_grid, question, style))}\n")
+                    separator = "\n" if style == "grid" and index else ""
+                    emit(stream, f"{separator}{encoded_for(stream, partial(the_task.format_grid, question, style))}\n")
         finally:
             if records is not None:
                 records.close()
@@ -117,18 +120,18 @@ def with_progress(output: Path | None, number: int) -> Iterator[int]:
             progress.add()
 
 
-def _wanted(task: Any, **options: Any) -> dict[str, Any]:
-    """The options that were given. TrmsolveError for one that this task's generator does not take, but another's."""
+def _given_options(task: Any, **options: Any) -> dict[str, Any]:
+    """The options that are not None. Raises TrmsolveError for one that the task's generator does not accept."""
     given = {name: value for name, value in options.items() if value is not None}
-    known = signature(task.generate).parameters
+    supported = signature(task.generate).parameters
     for name in given:
-        if name not in known:
-            generators: dict[str, Any] = {other: get(other) for other in MADE}
-            others = [other for other in MADE if name in signature(generators[other].generate).parameters]
-            own = [_flag(option) for option in options if option in known]
+        if name not in supported:
+            generators: dict[str, Any] = {other: get(other) for other in GENERATED}
+            others = [other for other in GENERATED if name in signature(generators[other].generate).parameters]
+            flags = [_flag(option) for option in options if option in supported]
             raise TrmsolveError(
                 f"{_flag(name)} is for {' and '.join(others)}, not for {task.name}",
-                f"{task.name} takes {', '.join(own)}; see trmsolve generate --help",
+                f"{task.name} takes {', '.join(flags)}; see trmsolve generate --help",
             )
     return given
 
@@ -144,8 +147,9 @@ def _shape(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _made(task: Generates, *place: Any, **wanted: Any) -> tuple[Any, Any, Difficulty]:
+def _generate(task: Generates, *args: Any, **options: Any) -> tuple[Any, Any, Difficulty]:
+    """task.generate() with a ValueError, such as an unsupported size, as TrmsolveError."""
     try:
-        return task.generate(*place, **wanted)
+        return task.generate(*args, **options)
     except ValueError as error:
         raise TrmsolveError(str(error), "see trmsolve generate --help") from error

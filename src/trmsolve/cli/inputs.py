@@ -51,7 +51,7 @@ def local_data(spec: str) -> str:
     return f"{match[1] or ''}{local_path(match[2])}{match[3] or ''}" if match else spec
 
 
-def _records_of(task: Task, file: str) -> Iterator[Record]:
+def _records_of(task: Task, file: str) -> Iterator[Any]:
     name, is_empty = source_name(file), True
     try:
         seen: list[Line] = []

@@ -82,7 +82,12 @@ Restarts = Annotated[
     int, _option("--restarts", panel=SEARCH, min=0, help="Maximum restarts per puzzle; 0: one run only.")
 ]
 Verify = Annotated[
-    bool, _option("--verify/--no-verify", panel=SEARCH, help="Stop by the rules, or by the halting head.")
+    bool,
+    _option(
+        "--verify/--no-verify",
+        panel=SEARCH,
+        help="Stop when the rules accept the answer, or when the halting head does.",
+    ),
 ]
 CheckUnique = Annotated[
     bool, _option("--check-unique", panel=SEARCH, help="Search for a second solution; needs more steps.")
@@ -95,7 +100,7 @@ Style = Annotated[
         "--format",
         panel=OUTPUT,
         metavar="NAME",
-        help="grid, line, csv, json or jsonl, as far as the task has them.",
+        help="grid, line, csv, json or jsonl (the task decides which of them exist).",
         show_default="grid on a terminal, else as the input",
         autocompletion=complete.styles,
     ),
@@ -144,16 +149,18 @@ Steps = Annotated[
         help="Maximum optimizer steps per task; without --budget the seed decides the answer.",
     ),
 ]
-Votes = Annotated[int, _option("--votes", panel=ADAPT, min=1, help="Augmentations of a task that vote on each test.")]
+Votes = Annotated[
+    int, _option("--votes", panel=ADAPT, min=1, help="Number of augmentations of a task that vote on each test.")
+]
 TasksPerBatch = Annotated[
     int,
-    _option("--together", panel=ADAPT, min=1, help="Tasks in a batch; they share their budgets and one network."),
+    _option("--together", panel=ADAPT, min=1, help="Tasks per batch; they share one network and add up their budgets."),
 ]
 Solutions = Annotated[
-    Path | None, _option("--solutions", panel=ADAPT, help="Read answers from this file, only to score.")
+    Path | None, _option("--solutions", panel=ADAPT, help="Read answers from this file, for scoring only.")
 ]
 Resume = Annotated[
-    Path | None, _option("--resume", panel=ADAPT, help="Keep results in this file; skip tasks that are in it.")
+    Path | None, _option("--resume", panel=ADAPT, help="Store results in this file; skip tasks already in it.")
 ]
 Submission = Annotated[
     Path | None, _option("--submission", panel=ADAPT, help="Also write a Kaggle submission, updated after every task.")
@@ -161,7 +168,7 @@ Submission = Annotated[
 
 Quiet = Annotated[bool, _option("-q", "--quiet", panel=MESSAGES, help="Print only answers and errors.")]
 Verbose = Annotated[
-    bool, _option("-v", "--verbose", panel=MESSAGES, help="Print device, checkpoint and how steps run.")
+    bool, _option("-v", "--verbose", panel=MESSAGES, help="Print the device, the checkpoint and how steps are run.")
 ]
 
 
@@ -176,7 +183,7 @@ class TaskArgs:
             "--task",
             panel=MODEL,
             metavar="NAME|FILE.py",
-            help="A task's name, or a Python file with one.",
+            help="A task's name, or a Python file that defines one.",
             autocompletion=complete.tasks,
         ),
     ] = None
@@ -213,7 +220,7 @@ class RunArgs:
 
 @dataclass(frozen=True)
 class SearchArgs:
-    """Options of tasks whose rules judge an answer: solving is a search with restarts."""
+    """Options of tasks whose rules check an answer: solving is a search with restarts."""
 
     restarts: Restarts = SolveOptions.restarts
     verify: Verify = True
@@ -258,7 +265,7 @@ class AdaptArgs:
 
 @dataclass(frozen=True)
 class SubmitArgs(AdaptArgs):
-    """The same with the file that a competition takes."""
+    """Options of few-shot tasks that can also write a competition's submission file."""
 
     submission: Submission = None
 
@@ -324,6 +331,7 @@ class Command(TyperCommand):
             name = re.sub(r" <[^>]*>", "", name) if is_argument else _with_metavar(name)
             help_text = re.sub(r"\s*\[x>=[\d.]+\]|; x>=[\d.]+(?=\])", "", help_text)  # lower bounds are obvious
             help_text = help_text.replace("[default: (", "[default: ").replace(")]", "]")
+            help_text = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", help_text)
             panel = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
             panels.setdefault(panel, []).append((name, help_text))
         for panel in sorted(panels, key=lambda name: PANELS.index(name) if name in PANELS else len(PANELS)):

@@ -1,4 +1,4 @@
-"""Where output goes: stdout, or a file that appears as a whole; JSON records; a line of progress on stderr."""
+"""Write output: to stdout or atomically to a file, as JSON records, and a line of progress on stderr."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_LINE = 100_000  # characters of a printed line
 
 @contextmanager
 def destination(output: Path | None, force: bool) -> Iterator[TextIO]:
-    """The stream to write to. A file is written under a temporary name: a command that fails keeps the old one."""
+    """The stream to write to. A file is written under a temporary name, so a command that fails keeps the old file."""
     if output is None:
         yield sys.stdout
     else:
@@ -100,7 +100,7 @@ class JsonRecords:
     def add(self, values: dict[str, Any]) -> None:
         """Write one record."""
         if self.is_array:
-            # A signal may come as soon as the reader has the record, so the next separator is set before.
+            # The separator is updated before the write: a signal during the write must not lose it.
             separator, self.separator = self.separator, ",\n"
             emit(self.stream, separator + _with_short_rows(json.dumps(values, indent=2)))
         else:

@@ -1,4 +1,4 @@
-"""From frames to the live view and to picture files."""
+"""Show frames live and write them to picture files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Where pictures go: the final state as SVG, the refinement as GIF or HTML, and all steps as a trace."""
+    """Paths of pictures to write: the final state as SVG, all steps as GIF or HTML, and a trace for replay."""
 
     svg: Path | None = None
     gif: Path | None = None
@@ -40,7 +40,7 @@ class PictureFiles:
                 check_writable(path, self.force)
 
     def write(self, frames: list[Frame]) -> None:
-        """Write what is asked for."""
+        """Write each file whose path is set."""
         if self.trace is not None:
             from trmsolve.render.trace import save_trace
 
@@ -94,7 +94,7 @@ def show(
 
 
 def _with_few_initial(frames: list[Frame]) -> list[Frame]:
-    """Of the frames before the first step only a few: a picture shows the steps."""
+    """The frames with at most MAX_INITIAL_FRAMES of those before the first step, evenly spaced."""
     before = [frame for frame in frames if frame.step == 0]
     few = (
         [before[i * (len(before) - 1) // (MAX_INITIAL_FRAMES - 1)] for i in range(MAX_INITIAL_FRAMES)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from trmsolve.cli import options as o
+from trmsolve.cli.output import put
 from trmsolve.cli.run import command
 from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import atomic_write, printable
@@ -26,7 +27,9 @@ Record = dict[str, Any]  # a line of metrics.jsonl
 @command
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or their metrics.jsonl.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The SVG; default RUN/plot.svg.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write to this SVG file. Default: RUN/plot.svg.")
+    ] = None,
     force: o.Force = False,
 ) -> None:
     """Draw loss, accuracy and learning rate of one or more training runs over their steps, as SVG.
@@ -36,11 +39,11 @@ def plot(
     records = {_name(run, runs): read_metrics(run) for run in runs}
     folder = runs[0] if runs[0].is_dir() else runs[0].parent
     path = atomic_write(output or folder / "plot.svg", draw(records), force or output is None)
-    typer.echo(str(path))
+    put(str(path))
 
 
 def read_metrics(run: Path) -> list[Record]:
-    """The metrics of a run, in order. Raises TrmsolveError where there are none."""
+    """The records of a run's metrics.jsonl, in order. Raises TrmsolveError if there are none."""
     path = run / "metrics.jsonl" if run.is_dir() else run
     records = []
     try:
@@ -57,7 +60,7 @@ def read_metrics(run: Path) -> list[Record]:
             f"cannot read {path}: {error.strerror}", "name a folder that trmsolve train wrote"
         ) from None
     if not records:
-        raise TrmsolveError(f"{path} holds no metrics", "the first are written after some seconds of training")
+        raise TrmsolveError(f"{path} holds no metrics", "wait: training writes the first metrics after a few seconds")
     return records
 
 
@@ -104,7 +107,7 @@ def _chart(
         show_dots=False,
         logarithmic=logarithmic and bool(values) and max(values) > min(values),
         no_data_text="not measured",
-        js=[],  # without scripts, which would be loaded from elsewhere
+        js=[],  # no scripts: pygal would load them from another server
         disable_xml_declaration=True,
         truncate_legend=40,
         legend_at_bottom=len(curves) > 6,

@@ -1,4 +1,4 @@
-"""trmsolve replay TRACE: shows a recorded refinement again, or draws it into files."""
+"""trmsolve replay TRACE: play back a recorded solve, or draw it to files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def replay(
     force: o.Force = False,
     color: o.ColorOption = o.Color.auto,
 ) -> int:
-    """Show a recorded refinement again: space pauses, arrows step, ? shows all keys.
+    """Play back a recorded solve: space pauses, arrows step, ? shows all keys.
 
-    With --svg, --gif or --html, draw it into these files and show nothing.
+    With --svg, --gif or --html, write these files instead.
 
     Exit code: 0 shown or drawn, 2 not a trace.
     """

@@ -26,7 +26,7 @@ ATTEMPT_GAP = 3  # columns between two attempts
 
 
 class Report:
-    """Writes results in one style; without one, in the shape of the input, or as grids on a terminal.
+    """Writes results in one style; without one, in the style of the input, or as grids on a terminal.
 
     color: of grids on a terminal. model_fields: of JSON records, to be set once a model is loaded.
     """
@@ -40,7 +40,7 @@ class Report:
         self.input_style = ""  # of the last puzzle
         self.needs_header, self.num_grids = True, 0
         self.num_records, self.is_numbered = 0, False  # is_numbered: grids on a terminal have their number above them
-        self.deferred: list[Result] = []  # invalid records before the first puzzle shows the input's shape
+        self.deferred: list[Result] = []  # invalid records before the first valid puzzle, which decides the style
 
     def add(self, result: Result | FewShotResult) -> None:
         """Write one result."""
@@ -232,7 +232,7 @@ def _below(columns: Sequence[Sequence[Text]]) -> list[Text]:
 
 # -- messages and the summary -------------------------------------------------------------------------------------
 def failure_reason(task: Task, result: Result) -> str:
-    """Why a valid puzzle has no answer, "" if it has one or if nothing is known but that the steps did not suffice."""
+    """Why a valid puzzle has no answer; "" if it has one, or if no reason is known."""
     if result.verified or isinstance(result.puzzle, InvalidPuzzle):
         return ""
     if result.reason:
@@ -250,12 +250,12 @@ def message(task: Task, result: Result | FewShotResult, check_unique: bool = Fal
     if isinstance(puzzle, InvalidPuzzle) or result.error:
         return f"{puzzle.source}: {result.error}"
     if result.verified:
-        unknown = "whether there are other solutions is unknown: the search ended before a proof"
+        unknown = "it is unknown whether there are other solutions: the search ended before a proof"
         return f"{name}: {result.uniqueness or unknown}" if check_unique else ""
     if result.reason:
         return f"{name}: {result.reason}"
     if result.unchecked:
-        status = "not checked: the task has no rules" if result.answered else "no answer that the halting head accepts"
+        status = "not checked: the task has no rules" if result.answered else "no answer accepted by the halting head"
         return f"{name}: {status} (halting probability {result.halt_prob:.0%}, {result.steps} steps)"
     halted = "; the halting head accepted it" if result.halted else ""
     lines = [f"{name}: not solved after {result.steps} steps and {result.restarts} restarts{halted}"]
@@ -263,10 +263,10 @@ def message(task: Task, result: Result | FewShotResult, check_unique: bool = Fal
         lines.append(reason)
     if result.prediction is not None:
         violations = task.check(puzzle.question, result.prediction.answer)
-        lines.append(f"the best grid breaks {count(len(violations), 'rule')}; it is no answer:")
+        lines.append(f"the best grid breaks {count(len(violations), 'rule')} and is not an answer:")
         text = task.write(puzzle, result.prediction.answer, "grid", ascii_only=True)
         if text.count("\n") >= MAX_LINES:
-            text = "(a grid of that size is not shown here; --svg FILE draws it)"
+            text = "(too large to show here; draw it with --svg FILE)"
         lines += [text, *(f"  {violation.message}" for violation in violations[:5])]
         if len(violations) > 5:
             lines.append(f"  and {len(violations) - 5} more")
@@ -281,7 +281,9 @@ def _outcome(result: FewShotResult) -> str:
     cost += [f"peak memory {result.memory / 1e6:,.0f} MB"] if result.memory else []
     if task.answers is None:
         share = f"the demonstrations are reproduced under {percent(result.reproduced)} of their augmentations"
-        verdict = f"answered; {share}" if result.fits else f"answered, but {share}: hardly right; try a longer --budget"
+        verdict = (
+            f"answered; {share}" if result.fits else f"answered, but {share}: probably wrong; try a longer --budget"
+        )
     else:
         tests = list(zip(result.attempts, task.answers, strict=True))
         correct = [
@@ -297,7 +299,7 @@ def _outcome(result: FewShotResult) -> str:
 
 
 class Summary:
-    """Counts of the results of a command, and the exit code they add up to.
+    """Counts of the results of a command, and its exit code.
 
     A few-shot task whose answers are unknown counts by whether its demonstrations are reproduced.
     """
@@ -305,7 +307,7 @@ class Summary:
     def __init__(self, few_shot: bool = False) -> None:
         self.few_shot = few_shot
         self.records = self.solved = self.single_pass = self.invalid = self.unknown = self.reproduced = 0
-        self.unchecked = 0  # answers of a task without rules
+        self.answered, self.has_rules = 0, True  # has_rules: answers can be checked
         self.expected: int | None = None  # records of the whole input, where this is known
         self.started = time.monotonic()
 
@@ -321,7 +323,8 @@ class Summary:
         else:
             self.solved += result.verified
             self.single_pass += result.verified and result.single_pass
-            self.unchecked += result.answered and result.unchecked
+            self.answered += result.answered
+            self.has_rules &= not result.unchecked
 
     @property
     def exit_code(self) -> int:
@@ -342,8 +345,8 @@ class Summary:
         seconds = max(time.monotonic() - self.started, 1e-9)
         if not self.few_shot:
             invalid = f", {self.invalid} not readable" if self.invalid else ""
-            if self.unchecked:
-                return f"{self.unchecked} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
+            if not self.has_rules:
+                return f"{self.answered} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
             return (
                 f"{self.solved} of {self.records} solved and verified ({self.single_pass} without restarts){invalid}; "
                 f"{seconds:.1f} s, {self.records / seconds:.1f} puzzles/s"

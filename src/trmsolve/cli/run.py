@@ -1,4 +1,4 @@
-"""Running a command: exceptions become messages and exit codes, signals end it well, processes share the work."""
+"""Run a command: turn exceptions and signals into messages and exit codes, and share work among processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from trmsolve.distributed import ProcessGroup, get_dist_info
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.sharding import sharded_map
 from trmsolve.text_io import printable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
-REPORT_DELAY = 10.0  # seconds; torchrun ends all processes once one has ended, and the main one shall report first
+REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so the main one must report first
 status_prefix = ""  # clears the line of progress (output.status_line) before a message
 MAX_LINE = 4000  # characters of a line of a message
 
@@ -32,11 +32,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP has arrived: open terminals, files and JSON arrays are closed well on the way out."""
+    """SIGTERM or SIGHUP has arrived. A BaseException, so that terminals, files and JSON arrays are closed."""
 
 
 def command(function: Command) -> Command:
-    """A command that ends in an exit code whatever happens in it. The function returns its code, or None for 0.
+    """Decorator: run the function as a command that always ends with an exit code. It returns the code, None for 0.
 
     Under torchrun only the main process runs it, unless it is `distributed`.
     """
@@ -60,7 +60,7 @@ def command(function: Command) -> Command:
 def distributed(function: Command) -> Command:
     """Mark a command that all processes of torchrun run together. Write it below @command.
 
-    An error that all of them meet alike is reported by one process of each machine.
+    An error that occurs in all of them is reported by one process per machine.
     """
 
     @functools.wraps(function)
@@ -88,7 +88,7 @@ _distributed: set[Callable[..., Any]] = set()
 
 @contextmanager
 def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[None]:
-    """Signal handlers for the length of a block; none in a thread, where Python allows none."""
+    """Install signal handlers inside the block. Does nothing outside the main thread, where Python allows none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -98,6 +98,31 @@ def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[No
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def alarm(deadline: float | None) -> Iterator[None]:
+    """Raise DeadlineExceeded in the main thread at a time.monotonic(), for blocks that do not look at the clock.
+
+    Building a model, mostly: importing torch takes seconds. Without effect on Windows, which has no interval timer.
+    """
+    if (
+        deadline is None
+        or not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def expire(*_: Any) -> None:
+        raise DeadlineExceeded
+
+    with handling({signal.SIGALRM: expire}):
+        signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 1e-3))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _terminate(*_: Any) -> None:
@@ -134,11 +159,11 @@ def _message(error: Exception) -> str:
         return f"error: {error}"
     if isinstance(error, OSError) and error.filename is None:  # a full disk behind stdout
         return f"error: cannot write the answers: {error.strerror or error}"
-    return f"internal error: {type(error).__name__}: {error}\n  TRMSOLVE_DEBUG=1 shows where; please report it"
+    return f"internal error: {type(error).__name__}: {error}\n  please report it, with the output of TRMSOLVE_DEBUG=1"
 
 
 def _abandon_stdout() -> None:
-    """Redirect stdout to nowhere: flushing it at exit would raise the same error again."""
+    """Redirect stdout to the null device: flushing it at exit would raise the same error again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -155,7 +180,7 @@ def echo_err(text: str) -> None:
 
 
 def log_verbosely(model: Model) -> None:
-    """Print device and checkpoint, and until the command ends what the library logs (how steps are run, and why)."""
+    """Print the device and the checkpoint, and the library's log records until the command ends."""
     import logging
 
     echo_err(f"device: {model.device_spec}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
@@ -171,7 +196,7 @@ def log_verbosely(model: Model) -> None:
 
 @contextmanager
 def _reset_logging() -> Iterator[None]:
-    """End what log_verbosely() began: another command may follow in the same process."""
+    """Undo log_verbosely() at the end: another command may follow in the same process."""
     try:
         yield
     finally:
@@ -181,7 +206,7 @@ def _reset_logging() -> Iterator[None]:
             log.setLevel(logging.NOTSET)
 
 
-# -- several processes (torchrun): the main one reads and writes, all of them compute -------------------------------
+# -- several processes (torchrun): the main one reads and writes, all compute ----------------------------------------
 @contextmanager
 def process_group() -> Iterator[ProcessGroup | None]:
     """The group of torchrun's processes; None for a single process."""

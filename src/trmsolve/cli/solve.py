@@ -31,6 +31,7 @@ from trmsolve.cli.run import (
     TERMINATED,
     TIMED_OUT,
     Terminated,
+    alarm,
     command,
     distributed,
     echo_err,
@@ -70,12 +71,12 @@ HELP = {
 
     Reads files with one task (train, test), folders of them, and Kaggle's challenges; finds the solutions beside them.
     Prints two attempts at each test: the grids with the most votes or, where no two votes agree, their consensus.
-    With known answers, a task is solved when one of the two attempts is right for every test. Without, it counts by
-    whether its demonstrations are reproduced.
+    If answers are known, a task is solved when one of the two attempts is right for every test. Otherwise it counts as
+    solved when its demonstrations are reproduced.
     """,
     "solve": """Solve puzzles of any task: the task of --checkpoint, or --task (a name or a Python file).
 
-    A task file is code: it runs only because you name it here.
+    A task file is Python code and is executed. Name only files that you trust.
     """,
 }
 EXAMPLES = {
@@ -105,18 +106,18 @@ def solve_command(name: str, task: Task | None = None) -> Callable[..., int]:
     def run(context: typer.Context, args: RunArgs, *groups: Any) -> int:
         given = {type(group): group for group in groups}
         chosen = task or (task_for(given[TaskArgs].task, args.checkpoint) if name == "solve" else get(name))
-        foreign = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
-        if foreign in given:
-            reject_given(context, [field.name for field in fields(foreign)], chosen.name)
+        unsupported = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
+        if unsupported in given:
+            reject_given(context, [field.name for field in fields(unsupported)], chosen.name)
         with process_group() as group:
             return solve(
                 chosen, context, args, given.get(SearchArgs, SearchArgs()), given.get(SubmitArgs, SubmitArgs()), group
             )
 
     few_shot, unknown = isinstance(task, Demonstrates), task is None
-    wanted = {TaskArgs: name == "solve", SearchArgs: unknown or not few_shot, SubmitArgs: unknown or few_shot}
+    applies = {TaskArgs: name == "solve", SearchArgs: unknown or not few_shot, SubmitArgs: unknown or few_shot}
     run.__doc__ = f"{HELP.get(name, f'Solve {name} puzzles and check every answer.')}\n\n    {EXIT_CODES}\n    "
-    groups = [RunArgs, *(group for group, is_wanted in wanted.items() if is_wanted)]
+    groups = [RunArgs, *(group for group, has_effect in applies.items() if has_effect)]
     return command(distributed(with_options(*groups)(run)))
 
 
@@ -131,12 +132,13 @@ class Job:
     deadline: float | None  # on time.monotonic()
     group: ProcessGroup | None
     summary: Summary
-    search: SearchArgs  # for a few-shot task without meaning
-    adapt: SubmitArgs  # for any other task without meaning
+    search: SearchArgs  # unused by few-shot tasks
+    adapt: SubmitArgs  # used by few-shot tasks only
 
     def load(self, report: Report) -> Model:
         """The model, described in the report's JSON records and, with -v, on stderr."""
-        model = load_model(self.task, self.args, self.group)
+        with alarm(self.deadline):
+            model = load_model(self.task, self.args, self.group)
         report.model_fields = model_fields(model)
         if self.args.verbose:
             log_verbosely(model)
@@ -165,11 +167,11 @@ class Job:
         if self.pictures and not single:
             name = "task" if isinstance(self.task, Demonstrates) else "puzzle"
             raise TrmsolveError(
-                f"a picture shows one {name}, and the input holds more", "add --limit 1, or name one file"
+                f"a picture shows one {name}, but the input has more", "add --limit 1, or name one file"
             )
         watched = bool(self.pictures or self.is_visible(single))
         if watched and (self.pictures or self.args.show_steps):
-            require_single_process("watching a puzzle, on the screen or in a picture,")
+            require_single_process("--show-steps or a picture")
         return watched and self.group is None
 
     def is_visible(self, single: bool) -> bool:
@@ -198,8 +200,8 @@ def solve(
 ) -> int:
     """Solve the puzzles of the files, or of stdin; returns the exit code.
 
-    search, adapt: the one that fits the task's capability counts. A run that is interrupted or out of time writes the
-    results so far.
+    adapt holds the options of few-shot tasks, search those of all others. A run that is interrupted or out of time
+    writes the results so far.
     """
     few_shot = isinstance(task, Demonstrates)
     style = "json" if args.as_json else args.style

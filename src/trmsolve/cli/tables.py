@@ -9,19 +9,19 @@ from typing import Any
 from trmsolve.render.caption import duration, shorten
 from trmsolve.text_io import printable
 
-LISTED = ("solved", "solved_without_restarts")  # shares with rows of their own
-WIDTH = 100  # characters of the comparison at most
-LEAST_NAME = 10  # heading of the column of names
+LISTED = ("solved", "solved_without_restarts")  # shares that figures() prints first
+WIDTH = 100  # maximum characters of a line of the comparison
+LEAST_NAME = 10  # minimum width of the column of names: its heading
 LONGEST_TASK_NAME = 40
 TASK_COLUMNS = ("pass@1", "pass@2", "confidence", "steps", "seconds")
 
 
 def figures(report: dict[str, Any]) -> str:
-    """One report, a figure a line."""
+    """One report as text, one figure per line."""
     interrupted = report.get("interrupted")
     rows = [("puzzles", f"{report['puzzles']}" + (f" of {interrupted['puzzles']}, interrupted" if interrupted else ""))]
     if report["refused"]:
-        rows.append(("  refused, unsolved", f"{report['refused']}: {report['refusal']}"))
+        rows.append(("  not supported, unsolved", f"{report['refused']}: {report['refusal']}"))
     rows += [
         (report.get("solved_means", "solved and verified"), interval(report, "solved")),
         ("  without restarts", interval(report, "solved_without_restarts")),
@@ -39,7 +39,7 @@ def figures(report: dict[str, Any]) -> str:
         rows += [(f"single pass, {k} steps, accepted", interval(report, f"accepted_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, exact", interval(report, f"exact_at_{k}")) for k in (16, 64)]
         rows += [(f"single pass, {k} steps, cells", _percent(report, f"cell_accuracy_at_{k}")) for k in (16, 64)]
-        rows += [(f"halting head right at {k} steps", _percent(report, f"halting_right_at_{k}")) for k in (16, 64)]
+        rows += [(f"halting head correct at {k} steps", _percent(report, f"halting_right_at_{k}")) for k in (16, 64)]
     rows += [
         ("mean steps", f"{report['mean_steps']:.1f}"),
         ("mean restarts", f"{report['mean_restarts']:.2f}"),
@@ -71,7 +71,7 @@ def aligned(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def few_shot_figures(report: dict[str, Any]) -> str:
-    """The report on few-shot tasks (inference/few_shot_report.py and the circumstances), a figure a line."""
+    """A report on few-shot tasks (inference/few_shot_report.py, and cli/evaluate.py) as text, one figure per line."""
     unfinished = report["chosen"] - report["tasks"]
     notes = [report["subset"]] * bool(report["subset"]) + [f"stopped, {unfinished} not measured"] * bool(unfinished)
     rows = [("tasks", f"{report['tasks']}" + (f"   ({'; '.join(notes)})" if notes else ""))]
@@ -145,7 +145,7 @@ class Comparison:
     """A table with a row for each checkpoint, printed row by row: measuring the next one may take hours."""
 
     def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
-        """single_pass: reports have one. refusing: some checkpoint cannot take some puzzle."""
+        """single_pass: reports contain one. refusing: some checkpoint does not support some puzzle."""
         self.columns = [("parameters", lambda r: f"{r['parameters']:,}")]
         if single_pass:
             self.columns += [(f"exact@{k}", _share(f"exact_at_{k}")) for k in (16, 64)]
@@ -167,7 +167,7 @@ class Comparison:
         return self._line("checkpoint", [head for head, _ in self.columns])
 
     def row(self, index: int, report: dict[str, Any]) -> str:
-        """Of checkpoint number `index`, from 0."""
+        """The row of checkpoint number `index`, from 0."""
         return self._line(self.names[index], [text(report) for _, text in self.columns])
 
     def _line(self, name: str, values: Sequence[str]) -> str:
@@ -176,13 +176,15 @@ class Comparison:
 
 
 def column_notes(report: dict[str, Any]) -> str:
-    """What the columns mean, from any report of the comparison."""
+    """An explanation of the columns. report: any one of the comparison."""
     first = f"{report['puzzles']} puzzles, {report['device']}, {report['dtype']}; "
     notes = [first + "solved: verified, with restarts; FLOP and puzzles/s: of solving"]
     if "exact_at_16" in report:
-        notes.append("exact@K: the given answer, or where none is given a right one, after K plain steps")
-        notes.append("halting@16: the halting head is right about the answer after 16 of them")
-    return "\n".join([*notes, "refused puzzles count as unsolved; 95 % intervals and more: --json"])
+        notes.append(
+            "exact@K: correct after K steps without restarts (equal to the answer in the file, if there is one)"
+        )
+        notes.append("halting@16: the halting head correctly predicts whether the answer after 16 steps is right")
+    return "\n".join([*notes, "puzzles of unsupported sizes count as unsolved; --json adds 95 % intervals"])
 
 
 def _share(key: str) -> Any:
@@ -199,7 +201,7 @@ def in_thousands(value: float) -> str:
 
 
 def labels(names: Sequence[str], length: int) -> list[str]:
-    """Distinct names of checkpoints, at most `length` characters each: of a long path the file's name, or its end."""
+    """Distinct names of checkpoints, at most `length` characters each. A long path is cut to the file's name."""
     short = [_label(printable(name).removesuffix(".safetensors"), length) for name in names]
     if len(set(short)) == len(short):
         return short

@@ -13,20 +13,18 @@ def task_for(spec: str | None, checkpoint: str | None) -> Task:
     A file runs only when `spec`, which the user typed, names it: a header can only name tasks that are installed.
     """
     if spec is None and checkpoint is None:
-        raise TrmsolveError("which task?", "add --task NAME, --task FILE.py, or --checkpoint")
+        raise TrmsolveError("no task given", "add --task NAME, --task FILE.py, or --checkpoint FILE")
     task = None if spec is None else resolve_task(spec)
     if task is not None and not task.learns_settings:
         return task
     from trmsolve.checkpoint import find
 
     if checkpoint is None:
-        raise TrmsolveError(
-            f"the task {spec} learns from data", "name the checkpoint that has learnt: --checkpoint FILE"
-        )
+        raise TrmsolveError(f"the task {spec} takes its settings from a trained checkpoint", "add --checkpoint FILE")
     header = find(checkpoint, None if task is None else task.name).header
     if task is None and header.task not in names():
         raise TrmsolveError(
             f"{checkpoint} is for the task '{header.task}', which is not installed",
-            "name the file that defines it: --task FILE.py",
+            "add the file that defines it: --task FILE.py",
         )
     return get(header.task).with_settings(header.settings)

@@ -25,7 +25,7 @@ from trmsolve.threads import wait_passively
 if TYPE_CHECKING:
     from trmsolve.api import Model
 
-MINUTES = 30.0  # of a run that nothing else ends
+MINUTES = 30.0  # default length of a run, without --steps and --minutes
 
 
 @command
@@ -42,27 +42,30 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", help="Of a published network, or FILE; see --list-recipes.", autocompletion=complete.recipes
+            "--recipe",
+            help="Train by this recipe: a name of --list-recipes, or a YAML file.",
+            autocompletion=complete.recipes,
         ),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE, over all flags: train.lr=3e-4.")
+        list[str] | None,
+        typer.Option("--set", help="Set SECTION.KEY=VALUE of the recipe, for example train.lr=3e-4. Overrides flags."),
     ] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="The recipe with all flags, and nothing else.")
+        bool, typer.Option("--print-config", help="Print the recipe with all flags applied, and exit.")
     ] = False,
     list_recipes: Annotated[
-        bool, typer.Option("--list-recipes", help="Names of the recipes, and nothing else.")
+        bool, typer.Option("--list-recipes", help="Print the names of the recipes, and exit.")
     ] = False,
     data: Annotated[
         list[str] | None,
         typer.Option(
             "--data",
-            help="FILE[=WEIGHT]; generate:9x9[=WEIGHT]; mazes: generate:[KIND:]SIDE[-SIDE][=WEIGHT]; "
-            "ARC: FILE[=WEIGHT], or demonstrations:FILE[=WEIGHT] for evaluation sets, whose answers are not read.",
+            help="Train on FILE[=WEIGHT] or generate:9x9[=WEIGHT]. Mazes: generate:[KIND:]SIDE[-SIDE][=WEIGHT]. "
+            "ARC: FILE[=WEIGHT], or demonstrations:FILE[=WEIGHT] to ignore the answers of an evaluation set.",
         ),
     ] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="Run folder; resumed if it holds a run.")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Run folder. Resumes the run in it, if any.")] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -70,46 +73,54 @@ def train(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0, help="Wall time in all, within 5 % or 10 s.")
+        float | None, typer.Option("--minutes", min=0, help="Total wall time, within 5 % or 10 s.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps in all.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Total number of optimizer steps.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The checkpoint; default RUN/TASK.safetensors.")
+        Path | None,
+        typer.Option("-o", "--output", help="Write the checkpoint to this file. Default: RUN/TASK.safetensors."),
     ] = None,
     force: o.Force = False,
     held_out: Annotated[
         list[str] | None,
-        typer.Option("--eval", help="Held-out puzzles with answers, measured while training; not for ARC."),
+        typer.Option("--eval", help="Evaluate on this file of held-out puzzles during training. Not for ARC."),
     ] = None,
-    eval_limit: Annotated[int, typer.Option("--eval-limit", min=1)] = 128,
+    eval_limit: Annotated[
+        int, typer.Option("--eval-limit", min=1, help="Read only the first N puzzles of each --eval file.")
+    ] = 128,
     eval_minutes: Annotated[
         float, typer.Option("--eval-minutes", min=0.01, help="Minutes between evaluations.")
     ] = 10.0,
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Minutes between saves.")] = 3.0,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Puzzles in training at once, of all processes together.")
+        int | None, typer.Option("--batch-size", min=1, help="Puzzles in a batch, over all processes.")
     ] = None,
     grad_accum_steps: Annotated[
         int | None,
-        typer.Option("--grad-accum-steps", "--accumulate", min=1, help="Micro-batches: less memory, same result."),
+        typer.Option("--grad-accum-steps", "--accumulate", min=1, help="Micro-batches per batch: save memory."),
     ] = None,
-    lr: Annotated[float | None, typer.Option("--lr", min=0, help="Learning rate, with Muon that of matrices.")] = None,
-    adam_lr: Annotated[float | None, typer.Option("--adam-lr", min=0, help="With Muon: AdamW's, for the rest.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", min=0, help="Learning rate. With Muon: of matrices.")] = None,
+    adam_lr: Annotated[
+        float | None, typer.Option("--adam-lr", min=0, help="With Muon: learning rate of all other parameters.")
+    ] = None,
     stable_frac: Annotated[
         float | None,
         typer.Option(
-            "--stable-frac", "--hold", min=0, max=1, help="Share of the run at the full rate; then it decays."
+            "--stable-frac", "--hold", min=0, max=1, help="Share of the run at the full learning rate, before decay."
         ),
     ] = None,
     hidden_size: Annotated[
         int | None, typer.Option("--hidden-size", "--width", min=4, help="Size D of x, y and z.")
     ] = None,
     mixer: Annotated[
-        str | None, typer.Option("--mixer", help="grid: mlp or attention for one size, grid or relational for any.")
+        str | None,
+        typer.Option("--mixer", help="Task grid only: mlp or attention (one size), grid or relational (any size)."),
     ] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Latent updates per latent recursion.")] = None,
-    cycles: Annotated[int | None, typer.Option("--T", min=1, help="Latent recursions, the last with gradient.")] = None,
-    n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Supervision steps of a puzzle at most.")] = None,
+    cycles: Annotated[
+        int | None, typer.Option("--T", min=1, help="Latent recursions per supervision step; the last has a gradient.")
+    ] = None,
+    n_sup: Annotated[int | None, typer.Option("--n-sup", min=1, help="Maximum supervision steps per puzzle.")] = None,
     intermediate_size: Annotated[
         int | None, typer.Option("--intermediate-size", "--hidden", min=4, help="Inner size of a layer.")
     ] = None,
@@ -124,29 +135,38 @@ def train(
         float | None,
         typer.Option("--unsolvable-prob", "--wrong", min=0, max=1, help="Sudoku: probability of a wrong extra given."),
     ] = None,
-    off_path: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of cells off the path.")] = None,
-    phase: Annotated[float | None, typer.Option(min=0, max=1, help="Maze: weight of the distance modulo 8.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of weights and data.", show_default="0")] = None,
-    compile: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="torch.compile; default: when it pays.")
+    off_path: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Maze: loss weight of cells off the path.")
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1)] = None,
+    phase: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Maze: loss weight of the distance modulo 8.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Random seed of weights and data.", show_default="0")
+    ] = None,
+    compile: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Use torch.compile. Default: if the run is long enough."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads of torch.")] = None,
     device: Annotated[
-        str, typer.Option("--device", help="cpu, cuda, cuda:N, mps or auto; tested on cpu alone.")
+        str, typer.Option("--device", help="cpu, cuda, cuda:N, mps or auto. Only cpu is tested.")
     ] = "cpu",
     profile: Annotated[
         Path | None,
-        typer.Option("--profile", help="Write a trace of some steps, for Perfetto or chrome://tracing."),
+        typer.Option("--profile", help="Write a trace of a few steps, for Perfetto or chrome://tracing."),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write events to RUN/tensorboard too; needs tensorboard.")
+        bool, typer.Option("--tensorboard", help="Also write events to RUN/tensorboard. Needs tensorboard.")
     ] = False,
     color: o.ColorOption = o.Color.auto,
     quiet: o.Quiet = False,
 ) -> int:
-    """Train a model, or resume the run in --run. Ctrl-C saves; so does every --save-minutes.
+    """Train a model, or resume the run in --run.
 
-    Several processes, or machines, train one model: torchrun --nproc-per-node 2 -m trmsolve -- train ...
+    The run is saved every --save-minutes, and on Ctrl-C.
+
+    To train with several processes or machines: torchrun --nproc-per-node 2 -m trmsolve -- train ...
 
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (resume after both).
     """
@@ -214,7 +234,7 @@ def train(
             start = load(source, task=get(values["task"]), device="cpu", dtype="float32")
             as_published = recipes.further(values["task"], start.config, data or [])
             if recipe is not None and not quiet:
-                panel.message(f"the model is that of {source}; of the recipe only train and data count")
+                panel.message(f"using the model of {source}, and the sections train and data of the recipe")
             values = as_published if recipe is None else {**values, "model": as_published["model"]}
         elif hidden_size and not intermediate_size and "cells" not in values.get("model", {}):
             flags["model"]["intermediate_size"] = 2 * hidden_size
@@ -236,8 +256,7 @@ def train(
         if held_out and isinstance(the_task, Demonstrates):
             raise TrmsolveError(
                 f"--eval: each {chosen.task.upper()} task needs test-time training, which takes too long during a run",
-                f"evaluate when the run is over: trmsolve eval {chosen.task} FILE "
-                f"--checkpoint RUN/{chosen.task}.safetensors",
+                f"evaluate after the run: trmsolve eval {chosen.task} FILE --checkpoint RUN/{chosen.task}.safetensors",
             )
         if print_config:
             if is_main:
@@ -245,9 +264,9 @@ def train(
             return SOLVED
 
         run = run or Path("runs") / ((recipe and Path(recipe).stem) or chosen.task)
-        own = run / f"{chosen.task}.safetensors"
-        output = output or own
-        for path in [output] * (output != own) + [profile] * (profile is not None):
+        run_checkpoint = run / f"{chosen.task}.safetensors"
+        output = output or run_checkpoint
+        for path in [output] * (output != run_checkpoint) + [profile] * (profile is not None):
             if is_main and path is not None:  # other machines write nothing
                 check_writable(path, force)
         with logged_to(panel):
@@ -283,7 +302,7 @@ def train(
 def _check_symbols(task: Task, start: Model) -> None:
     """Raise TrmsolveError if the data and the checkpoint to start from have different symbols."""
     if task.settings["symbols"] != start.checkpoint.header.settings.get("symbols"):
-        message = f"the data hold other symbols than {start.checkpoint.name} was trained on"
+        message = f"the data contain other symbols than those {start.checkpoint.name} was trained on"
         raise TrmsolveError(message, "train a new model, without --from")
 
 
@@ -291,8 +310,10 @@ def _held_out(task: Task, file: str, limit: int) -> list[Puzzle]:
     puzzles = []
     for record in records(task, [file], limit):
         if isinstance(record, InvalidPuzzle):
-            raise TrmsolveError(f"{record.source}: {record.message}", "held-out puzzles must be free of errors")
+            raise TrmsolveError(
+                f"{record.source}: {record.message}", "correct the file: held-out puzzles must be valid"
+            )
         if reason := task.unsupported_reason(record.question):
-            raise TrmsolveError(f"{record.source}: {reason}", "measure on puzzles that the model can take")
+            raise TrmsolveError(f"{record.source}: {reason}", "choose held-out puzzles that the model supports")
         puzzles.append(record)
     return puzzles

@@ -321,7 +321,7 @@ def _check_memory(job: TrainJob, model_config: Any, spec: Any, group: ProcessGro
     """Raise TrmsolveError where the run would not fit into memory, before it is taken."""
     import torch
 
-    from trmsolve.convert.memory import available as free_host_memory
+    from trmsolve.convert.read import available_memory as free_host_memory
     from trmsolve.device import free_memory
     from trmsolve.distributed import get_dist_info
     from trmsolve.training.memory import check_batch_size, estimate_memory

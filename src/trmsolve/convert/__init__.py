@@ -1,1 +1,1 @@
-"""Published checkpoints as ours: found (convert.py), read (read.py, settings.py) and understood (architecture.py)."""
+"""Convert published checkpoints: convert.py finds them, read.py and settings.py read them, architecture.py infers."""

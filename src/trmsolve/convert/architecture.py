@@ -1,7 +1,7 @@
-"""The configuration of a network from its tensors and its settings, and contradictions between the two.
+"""Infer the configuration of a network from its tensors and its settings, and find contradictions between the two.
 
-What neither says is asked for, never guessed: T and n, heads, the length of the prefix, and the task where the token
-ids fit more than one.
+Values that neither determines are never guessed, but required from the user: T and n, the number of heads, the length
+of the prefix, and the task if several have the same token ids.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from trmsolve.text_io import printable
 
 
 class Reading(NamedTuple):
-    """What a network with so many token ids may be for."""
+    """A task that a network with this number of token ids may be for."""
 
     task: str
     token_ids: int
     cells: int  # of a puzzle
-    shift: int  # of its token ids against the published ones
+    shift: int  # of its token ids relative to the published ones
     name: str
 
 
@@ -48,24 +48,24 @@ MAX_NAMES = 10  # names in a message
 _REQUIRED = ("embed_tokens.embedding_weight", "L_level.layers.0.mlp.down_proj.weight")  # the sizes follow from these
 _ALWAYS = ("L_level.layers.0.mlp.gate_up_proj.weight", "lm_head.weight", "q_head.weight", "q_head.bias")
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-_NO_START = "a network that begins anew at random (EqR) stores no initial states, and trmsolve cannot run it"
-_OTHER_CODE = "expected what the published code, or nano-trm, saves; is the file whole, and did its training converge?"
+_NO_START = "networks with random initial states (EqR) are not supported: the file has no initial states"
+_OTHER_CODE = "expected a file of the published code or of nano-trm; check that it is complete"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What the user says, which goes before all settings."""
+    """Options of the user, which take precedence over all settings."""
 
     task: str | None = None
     cycles: tuple[int, int] | None = None  # T, n
     heads: int | None = None
     prefix: int | None = None
-    averaged: bool | None = None  # which weights, where a file has both; None: the averaged ones
+    averaged: bool | None = None  # use averaged or plain weights, if a file has both; None: averaged
 
     def __post_init__(self) -> None:
-        """Raises TrmsolveError for a task that there is not."""
+        """Raises TrmsolveError for an unknown task."""
         if self.task is not None and self.task not in TASKS:
             raise TrmsolveError(f"unknown task '{self.task}'", did_you_mean(self.task, TASKS))
 
@@ -73,37 +73,37 @@ class ImportOptions:
 def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions) -> tuple[str, TRMConfig]:
     """The task and the configuration of a network, by its tensors under their published names.
 
-    Raises TrmsolveError: a tensor without which nothing is known is missing or no matrix, the task is another, settings
-    and tensors contradict each other, or something that only the user can know is not said.
+    Raises TrmsolveError if a required tensor is missing or not a matrix, if the task is another, if settings and
+    tensors contradict each other, or if an option is needed.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in network.tensors.items()}
     if not set(_REQUIRED) <= shapes.keys():
         missing = [name for name in (*_REQUIRED, *_ALWAYS) if name not in shapes]
-        raise TrmsolveError(f"{_counted(len(missing))} missing that every TRM and HRM has: {_some(missing)}")
+        raise TrmsolveError(f"{_counted(len(missing))} of every TRM and HRM missing: {_some(missing)}")
     vocabulary, width = _matrix(shapes, "embed_tokens.embedding_weight")
     layers, y_layers = (_layers(shapes, level) for level in ("L_level", "H_level"))
     first = "L_level.layers.0."
     mixes = any(name.startswith(f"{first}mlp_t.") for name in shapes)
-    places, place_hidden = _matrix(shapes, f"{first}mlp_t.down_proj.weight") if mixes else (0, 0)
+    positions, position_hidden = _matrix(shapes, f"{first}mlp_t.down_proj.weight") if mixes else (0, 0)
     hidden = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
     puzzles, puzzle_width = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
     learned = _matrix(shapes, "embed_pos.embedding_weight")[0] if "embed_pos.embedding_weight" in shapes else 0
     T, n = _cycles(settings, options)
-    length = places or learned  # prefix included; 0 where the tensors do not tell
-    puzzle_tokens = -(-puzzle_width // width)  # that an embedding fills, the last one with zeros at its end
+    length = positions or learned  # prefix included; 0 if the tensors do not determine it
+    puzzle_tokens = -(-puzzle_width // width)  # per puzzle embedding; the last one is padded with zeros
     prefix = _prefix(settings, options, puzzle_tokens, bool(y_layers))
     cells = _whole(settings, "seq_len")
     if length and prefix is not None:
         cells = length - prefix
         if cells < 1:
-            message = f"a prefix of {prefix} leaves no cells of {length} tokens"
-            raise TrmsolveError(message, "say how long it is: --prefix N")
+            message = f"a prefix of {prefix} tokens leaves no cells in a sequence of {length}"
+            raise TrmsolveError(message, "give its length: --prefix N")
     reading = _reading(network, settings, options, vocabulary, cells, puzzles)
     if prefix is None and length > reading.cells:
         prefix, cells = length - reading.cells, reading.cells
     if prefix is None:
-        hint = "say it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
-        raise TrmsolveError("nothing says how many tokens stand before the cells", hint)
+        hint = "give it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
+        raise TrmsolveError("the number of tokens before the cells is unknown", hint)
     config = official(
         "mlp" if mixes else "attention",
         vocabulary,
@@ -117,7 +117,7 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         num_y_layers=y_layers,
         grad_steps=1 if y_layers else 0,
         intermediate_size=hidden,
-        seq_intermediate_size=place_hidden,
+        seq_intermediate_size=position_hidden,
         positions=_positions(settings, bool(learned), mixes),
         num_heads=8 if mixes else _heads(settings, options, width),
         T=T,
@@ -126,13 +126,14 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
     )
     if contradictions := list(_contradictions(settings, config, puzzle_width)):
         raise TrmsolveError(
-            f"the settings contradict the tensors: {'; '.join(contradictions)}", "are they those of this file?"
+            f"the settings contradict the tensors: {'; '.join(contradictions)}",
+            "name the settings of this file: --config FILE",
         )
     return reading.task, config
 
 
 def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
-    """The tensors by our names. Raises TrmsolveError when they are not exactly those of the configuration."""
+    """The tensors by our names. Raises TrmsolveError unless they are exactly those of the configuration."""
     expected = _expected(config)
     named = {our_name(name) or name: _padded(name, tensor, config) for name, tensor in tensors.items()}
     wrong = [
@@ -153,12 +154,12 @@ def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) ->
     problems = [f"{_counted(len(names))} {what}: {_some(names)}" for what, names in wrong if names]
     if problems:
         hint = _NO_START if set(wrong[0][1]) == {"H_init", "L_init"} else _OTHER_CODE
-        raise TrmsolveError("the tensors do not make a published network\n  " + "\n  ".join(problems), hint)
+        raise TrmsolveError("the tensors are not those of a published network\n  " + "\n  ".join(problems), hint)
     return named
 
 
 def _expected(config: TRMConfig) -> dict[str, tuple[int, ...]]:
-    """The shapes of the network's tensors by our names, without memory for a single one."""
+    """The shapes of the network's tensors by our names; allocates no tensors."""
     with torch.device("meta"):
         model = TRM(replace(config, num_puzzles=min(config.num_puzzles, 1)))
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -168,9 +169,9 @@ def _expected(config: TRMConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _padded(name: str, tensor: Tensor, config: TRMConfig) -> Tensor:
-    """Zeros where the published code has them too, or never looks.
+    """Pad a tensor with zeros, which do not change the result.
 
-    A puzzle embedding narrower than the tokens that it fills, (rows, width), and a q_head with the halting logit only.
+    Puzzle embeddings, (rows, width), are padded to whole tokens, and a q_head with one logit to two.
     """
     width = config.puzzle_tokens * config.hidden_size
     if name == "puzzle_emb.weights" and tensor.dim() == 2 and 0 < tensor.shape[1] < width:
@@ -181,14 +182,14 @@ def _padded(name: str, tensor: Tensor, config: TRMConfig) -> Tensor:
     return tensor
 
 
-# -- one question each --------------------------------------------------------------------------------------------
+# -- parts of the configuration -----------------------------------------------------------------------------------
 
 
 def _matrix(shapes: Shapes, name: str) -> tuple[int, int]:
     if name not in shapes:  # half of a pair: the token mixer's
         raise TrmsolveError(f"1 tensor missing: {name}")
     if len(shapes[name]) != 2 or 0 in shapes[name]:
-        raise TrmsolveError(f"the tensor {name} is {_by(shapes[name])}, a matrix expected")
+        raise TrmsolveError(f"the tensor {name} is {_by(shapes[name])}, expected a matrix")
     rows, columns = shapes[name]
     return rows, columns
 
@@ -206,28 +207,28 @@ def _reading(
     cells: int | None,
     puzzles: int,
 ) -> Reading:
-    """What the network is for. cells: of a puzzle, None where nothing tells; puzzles: rows of its table."""
+    """The task of the network. cells: of a puzzle, None if unknown; puzzles: rows of its table."""
     described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
     readings = [r for r in READINGS if r.token_ids == vocabulary and options.task in (None, r.task)]
     if any(name.startswith("H_level.") for name in network.tensors):  # nano-trm has no second network
         readings = [r for r in readings if not r.shift]
-    if cells is not None:  # mazes and ARC have other sizes too; where nobody names them, none so small
+    if cells is not None:  # mazes and ARC have other sizes too, but small ones only if the user names the task
         large_enough = options.task is not None or cells >= 100
         readings = [r for r in readings if r.cells == cells or (r.task != "sudoku" and large_enough)]
     if not readings:
         known = ", ".join(f"{r.name} {r.token_ids} and {r.cells}" for r in READINGS)
-        what = f"no {options.task} checkpoint" if options.task else "no task of trmsolve"
-        hint = f"token ids and cells known: {known}; cells are the tokens behind the prefix (--prefix N)"
-        raise TrmsolveError(f"{what}: this network has {described}", hint)
+        problem = f"not a checkpoint for {options.task}" if options.task else "not a task of trmsolve"
+        hint = f"supported token ids and cells: {known}; cells are the tokens after the prefix (--prefix N)"
+        raise TrmsolveError(f"{problem}: this network has {described}", hint)
     data = re.findall(r"(?<![a-z])(sudoku|maze|arc)(?![a-z])", str(settings.get("data_paths", "")).lower())
     readings = [r for r in readings if r.task in data] or readings
     if puzzles > 1 and not network.nano_trm:  # published networks for Sudoku and mazes have one puzzle embedding
         readings = [r for r in readings if r.task == "arc"] or readings
     if len(readings) > 1:
         names = " or ".join(r.name for r in readings)
-        raise TrmsolveError(f"nothing says what the network is for: {described} fit {names}", "say it: --task TASK")
+        raise TrmsolveError(f"the task is unknown: {described} fit {names}", "name it: --task TASK")
     if readings[0].cells == 16:
-        raise TrmsolveError(f"a 4x4 Sudoku network ({described})", "published networks are run on 9x9 only")
+        raise TrmsolveError(f"a 4x4 Sudoku network ({described})", "only published networks for 9x9 are supported")
     return readings[0]
 
 
@@ -235,8 +236,8 @@ def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, i
     T, n = options.cycles or (_whole(settings, "H_cycles"), _whole(settings, "L_cycles"))
     if T is None or n is None:
         raise TrmsolveError(
-            "nothing says how often the network recurs",
-            "say it: --cycles T,n (TRM: 3,6 for Sudoku, 3,4 for mazes and ARC; HRM: 2,2)",
+            "the number of recursions T and n is unknown",
+            "give it: --cycles T,n (TRM: 3,6 for Sudoku, 3,4 for mazes and ARC; HRM: 2,2)",
         )
     return T, n
 
@@ -244,14 +245,14 @@ def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, i
 def _heads(settings: Mapping[str, Any], options: ImportOptions, width: int) -> int:
     heads = options.heads or _whole(settings, "num_heads")
     if heads is None:
-        raise TrmsolveError("nothing says how many heads attend", "say it: --heads N (8 in the published networks)")
+        raise TrmsolveError("the number of attention heads is unknown", "give it: --heads N (8 in published networks)")
     if width % (2 * heads):
-        raise TrmsolveError(f"{heads} heads cannot share a width of {width}", "say how many there are: --heads N")
+        raise TrmsolveError(f"{heads} heads do not divide a hidden size of {width}", "give their number: --heads N")
     return heads
 
 
 def _prefix(settings: Mapping[str, Any], options: ImportOptions, needed: int, hierarchical: bool) -> int | None:
-    """Tokens before the cells, None where nothing says it. needed: those that an embedding fills."""
+    """The number of tokens before the cells; None if unknown. needed: tokens of a puzzle embedding."""
     if options.prefix is not None:
         return options.prefix
     if not needed:  # the published code then adds no prefix either
@@ -271,9 +272,9 @@ def _positions(settings: Mapping[str, Any], learned: bool, mixes: bool) -> str:
 
 
 def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width: int) -> Iterator[str]:
-    """What the settings say against what the tensors are, one sentence each."""
+    """Contradictions between settings and tensors, one message each."""
     mlp, hrm = config.mixer == "mlp", bool(config.num_y_layers)
-    facts: dict[str, tuple[Any, Any]] = {  # what is in the file, what the published code does unless told
+    facts: dict[str, tuple[Any, Any]] = {  # value of the tensors, default of the published code
         "hidden_size": (config.hidden_size, config.hidden_size),
         "L_layers": (config.num_layers, config.num_layers),
         "mlp_t": (mlp, False),
@@ -283,10 +284,10 @@ def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width
     }
     if hrm:
         facts["H_layers"] = (config.num_y_layers, config.num_y_layers)
-    for key, (found, default) in facts.items():
+    for key, (actual, default) in facts.items():
         stated = settings.get(key)
-        if settings and (stated := default if stated is None else stated) != found:
-            yield f"{key} {printable(stated, 50)}, found {found}"
+        if settings and (stated := default if stated is None else stated) != actual:
+            yield f"{key} {printable(stated, 50)}, found {actual}"
     if isinstance(expansion := settings.get("expansion"), int | float):
         size = swiglu_size(config.hidden_size, expansion) if abs(expansion) < 1e6 else "countless"
         if size != config.intermediate_size:
@@ -295,7 +296,7 @@ def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width
     if settings and (positions == "learned") != (config.positions == "learned"):
         yield f"pos_encodings {positions}, found {config.positions}"
     elif not mlp and positions not in ("rope", "learned", "none", "None"):
-        yield f"pos_encodings {positions}, known rope, learned and none"
+        yield f"pos_encodings {positions}, expected rope, learned or none"
     cells = config.seq_len - config.prefix_len
     if settings.get("seq_len", cells) != cells:
         yield f"seq_len {settings['seq_len']}, found {cells}"
@@ -304,16 +305,16 @@ def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width
 
 
 def _whole(settings: Mapping[str, Any], key: str, least: int = 1) -> int | None:
-    """A whole number of the settings, None where they say nothing."""
+    """An integer setting; None if it is missing."""
     value = settings.get(key)
     if value is not None and (type(value) is not int or value < least):
         shown = printable(repr(value), 50)
-        raise TrmsolveError(f"the settings say {key}: {shown}, a whole number from {least} on needed")
+        raise TrmsolveError(f"the settings have {key}: {shown}, expected a whole number of at least {least}")
     return value
 
 
 def _plain(tensor: Tensor) -> bool:
-    """Whether it is floating point numbers, one after the other."""
+    """Whether a tensor is dense, floating point and on the CPU."""
     return tensor.dtype in _FLOATS and tensor.layout is torch.strided and tensor.device.type == "cpu"
 
 

@@ -1,4 +1,4 @@
-"""A published checkpoint as one of ours: found, read, understood, checked, and only then written."""
+"""Convert a published checkpoint: find it, read it, infer its configuration, check it, and write it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _NO_WEIGHTS = {".yaml", ".yml", ".json", ".txt", ".md", ".py", ".csv", ".npz", "
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was written."""
+    """A summary of the written checkpoint."""
 
     path: Path
     task: str
     config: TRMConfig
-    parameters: int  # that training changes; the table of puzzle embeddings is beside them
+    parameters: int  # trainable ones, without the table of puzzle embeddings
     averaged: bool
-    settings: str  # where they come from
+    settings: str  # their origin
 
     def __str__(self) -> str:
         c = self.config
@@ -53,14 +53,14 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of weights and what is said of it."""
+    """A file of weights, and its settings."""
 
-    name: str  # the file as the user wrote it, or its address
-    weights: Path  # of a network in shards: their index
-    settings_file: str = ""  # "" where there is none
-    settings: dict[str, Any] = field(default_factory=dict)  # in the published training code's names
+    name: str  # the file as named by the user, or its address
+    weights: Path  # for a network in shards: the index
+    settings_file: str = ""  # "" for none
+    settings: dict[str, Any] = field(default_factory=dict)  # with the names of the published training code
     explicit: bool = False  # the user named the file of settings
-    known: Known | None = None  # what the list of published checkpoints says of it
+    known: Known | None = None  # its entry in the list of published checkpoints
 
 
 def import_checkpoint(
@@ -73,12 +73,12 @@ def import_checkpoint(
     quiet: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> Imported:
-    """Convert SOURCE (see find_source) to `output`, a .safetensors file that `trmsolve.load` takes.
+    """Convert `source` (see find_source) to `output`, a .safetensors file for `trmsolve.load`.
 
-    drop_embeddings: of the table of puzzle embeddings only the mean is kept, as its one row. `output` appears whole or
-    not at all. report: called with a few words before each part that may take a while. Raises TrmsolveError for
-    everything that the modules of this folder refuse, for an existing output unless `force`, and where disk or memory
-    have no room for it.
+    drop_embeddings: replace the table of puzzle embeddings by their mean, as its only row. `output` is written
+    atomically. Raises TrmsolveError for an invalid source, for an existing output unless `force`, and if there is not
+    enough disk space or memory.
+    report: called with a short message before each slow part.
     """
     check_writable(output, force)
     files = find_source(source, settings_file, quiet)
@@ -91,12 +91,13 @@ def import_checkpoint(
     if drop_embeddings and config.num_puzzles:
         tensors["embed.puzzle_table"] = _mean(tensors["embed.puzzle_table"])
         config = replace(config, num_puzzles=1)
-    # Tensors are written from where they lie, the mapped file; only such as do not lie in one piece are put together.
+    # Contiguous tensors are written directly from the mapped file; others are copied to memory.
     scattered = max((tensor.nbytes for tensor in tensors.values() if not tensor.is_contiguous()), default=0)
-    require_memory(scattered, "putting a tensor together", "use a machine with more")
+    require_memory(scattered, "copying a tensor", "use a machine with more memory")
     size, free = sum(t.nbytes for t in tensors.values()), shutil.disk_usage(os.path.realpath(output.parent)).free
     if size > free:
-        raise TrmsolveError(f"{output} needs {size / 1e6:,.1f} MB, the disk has {free / 1e6:,.1f}", "make room first")
+        message = f"{output} needs {size / 1e6:,.1f} MB, but the disk has {free / 1e6:,.1f} MB free"
+        raise TrmsolveError(message, "free disk space, or choose another folder")
     report(f"writing {output} ({size / 1e6:,.1f} MB)")
     provenance = {
         "imported_from": printable(files.name),
@@ -109,12 +110,12 @@ def import_checkpoint(
         provenance["shards"] = {name: sha256_of(files.weights.with_name(name)) for name in shards(files.weights)}
     save(output, tensors, task, config.to_dict(), provenance, {})
     origins = [files.settings_file] * bool(files.settings_file) + ["hyper_parameters inside"] * bool(inside)
-    origin = " and ".join(origins) or "none beside it" + (f"; as known of {files.known.name}" if files.known else "")
+    origin = " and ".join(origins) or "none found" + (f"; defaults of {files.known.name}" if files.known else "")
     return Imported(output, task, config, read_header(output).parameters, network.averaged, origin)
 
 
 def _with_known(options: ImportOptions, entry: Known | None, settings: dict[str, Any]) -> ImportOptions:
-    """With what is known of a published checkpoint, where neither the user nor the settings say it."""
+    """The options, with defaults of a listed checkpoint for values that neither options nor settings have."""
     if entry is None:
         return options
     cycles = None if {"H_cycles", "L_cycles"} <= settings.keys() else entry.cycles
@@ -130,7 +131,7 @@ def _with_known(options: ImportOptions, entry: Known | None, settings: dict[str,
 
 
 def _mean(table: Tensor) -> Tensor:
-    """The mean of the rows, (1, D). In blocks: to add up more precisely, torch would copy the whole table."""
+    """The mean of the rows, (1, D), summed in blocks: a sum in fp64 would otherwise copy the whole table."""
     total = sum(rows.sum(0, dtype=torch.float64) for rows in table.split(8192))
     return (total / len(table)).to(table.dtype)[None]
 
@@ -139,15 +140,15 @@ def _mean(table: Tensor) -> Tensor:
 
 
 def find_source(spec: str, settings_file: Path | None = None, quiet: bool = False) -> Source:
-    """SOURCE as `trmsolve checkpoints import` takes it; what lies on the Hub is pulled into the cache.
+    """The source of `trmsolve checkpoints import`; files on the Hub are pulled into the cache.
 
-    A file or folder of that name goes before a published checkpoint. settings_file: to believe instead of the one
-    beside the weights. Raises TrmsolveError: no such file or name, a published checkpoint that cannot be imported, a
-    folder with no or several files of weights, settings that cannot be read, and what pull() raises.
+    A file or folder takes precedence over a published checkpoint of the same name. settings_file: use it instead of the
+    one next to the weights. Raises TrmsolveError for an unknown file or name, a published checkpoint that cannot be
+    imported, a folder without exactly one file of weights, invalid settings, and as pull() does.
     """
     stated = settings_file and read_settings(settings_file)
     if stated == {}:
-        raise TrmsolveError(f"{settings_file} says nothing of an architecture", "name another: --config FILE")
+        raise TrmsolveError(f"{settings_file} has no settings of an architecture", "name another: --config FILE")
     path = Path(spec).expanduser()
     published = None if Address.looks_like(spec) or path.exists() else by_name(spec)
     if published and published.refused:
@@ -173,7 +174,7 @@ def find_source(spec: str, settings_file: Path | None = None, quiet: bool = Fals
 
 
 def _beside_on_hub(address: Address) -> Iterator[Path]:
-    """The settings in the folder of a file on the Hub: those in the cache, and when these will not do, the others."""
+    """The files of settings next to a file on the Hub: first those in the cache, then the others."""
     file = PurePosixPath(address.file)
     beside = [Address(address.repo, str(file.with_name(n)), address.revision) for n in settings_names(file.name)]
     missing = [other for other in beside if not cached(other)]
@@ -184,7 +185,7 @@ def _beside_on_hub(address: Address) -> Iterator[Path]:
 
 
 def _weights(path: Path) -> Path:
-    """The file of weights that a path names: itself, or the only one in a folder. Of several shards, their index."""
+    """The file of weights of a path: the file itself, or the only one in a folder. For shards, their index."""
     if path.is_file():
         if (shard := re.search(r"-\d+-of-\d+\.\w+$", path.name)) and list(path.parent.glob(f"*{INDEX}")):
             message = f"{path} is one shard of a network ({shard[0][1:]})"
@@ -201,6 +202,6 @@ def _weights(path: Path) -> Path:
     if len(files) == 1:
         return files[0]
     if not files:
-        raise TrmsolveError(f"{path} holds no file of weights")
+        raise TrmsolveError(f"{path}: no file of weights in this folder", "name a file of weights")
     names = ", ".join(printable(file.name, 80) for file in files[:10])
-    raise TrmsolveError(f"{path} holds {len(files)} files that may be weights: {names}", "name one of them")
+    raise TrmsolveError(f"{path}: {len(files)} files that may be weights: {names}", "name one of them")

@@ -1,8 +1,8 @@
 """Tensor names of the published code, and ours.
 
-Published names stand behind a prefix that tells how the model was wrapped when it was saved (`_orig_mod.` by the
-compiler, `module.` by a parallel run, `model.inner.` by the published training loop); any prefix will do. Wrappers of
-single layers, inside a name, are left out. nano-trm's own names count as the published ones that they stand for.
+Published names may have any prefix, which depends on how the model was wrapped when it was saved (`_orig_mod.` by the
+compiler, `module.` by a parallel run, `model.inner.` by the published training loop). Wrappers of single layers, inside
+a name, are removed. nano-trm's names are mapped to the published ones.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _NANO = {
 _ROOTS = "|".join(("embed_tokens|embed_pos|puzzle_emb|rotary_emb|lm_head|q_head|H_level|L_level|H_init|L_init", *_NANO))
 _WRAPPED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<root>{_ROOTS})(?P<rest>(?:\..+)?)", re.DOTALL)
 _WRAPPERS = re.compile(r"\._(?:orig_mod|fsdp_wrapped_module|checkpoint_wrapped_module)(?=\.)")
-# Saved by some versions although it follows from the weights, or is scratch memory.
+# Tensors saved by some versions, although they can be computed from the weights or are temporary.
 REDUNDANT = ("rotary_emb.cos_cached", "rotary_emb.sin_cached", "puzzle_emb.local_weights", "puzzle_emb.local_ids")
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """The prefix and the published name of a tensor; None when it belongs to no published network."""
+    """The prefix and the published name of a tensor; None if it belongs to no published network."""
     match = _WRAPPED.fullmatch(name)
     if match is None:
         return None

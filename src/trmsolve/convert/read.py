@@ -1,7 +1,7 @@
-"""Reading weights, whatever they were saved with: safetensors (also in shards), or a pickle of torch.save.
+"""Read weights from safetensors, also in shards, or from a pickle of torch.save.
 
-No code of a file is ever run. Pickles go through torch's own weights_only reader; other classes that one names (paths,
-numpy scalars, configuration objects) are replaced by inert stand-ins that keep nothing but their state.
+No code of a file is executed. Pickles are read by torch's weights_only reader; other classes in them (paths, numpy
+scalars, configuration objects) are replaced by inert classes that keep only their state.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ INDEX = ".index.json"  # ending of the file that lists the shards of a network
 MAX_INDEX = 1 << 24  # bytes
 MAX_DEPTH = 32  # of dicts in dicts
 MAX_STAND_INS = 200
-_AGAIN = "fetch it again, or copy it anew"
+_AGAIN = "fetch or copy it again"
 _UNZIP = "unpack it, and name the file of weights inside"
-# Running these is what a harmful pickle wants; all others are stood in for, and run as little.
+# Modules that a malicious pickle would call: refused. Classes of other modules are replaced by inert ones.
 _HARMFUL = re.compile(
     r"(builtins|os|posix|nt|sys|subprocess|shutil|socket|runpy|importlib|imp|pickle|dill|cloudpickle|joblib|code|ctypes"
     r"|pty|webbrowser|operator|types|commands|multiprocessing|threading|asyncio|http|urllib|requests)\..*"
@@ -42,36 +42,35 @@ _TYPES = {t.__name__ for t in (slice, range, frozenset, set, object, list, dict,
 class Network:
     """The tensors of one network under one prefix, by their published names."""
 
-    where: str  # parts of the file down to them, and their prefix: "ema._orig_mod.model.inner."
+    where: str  # keys of the file that lead to them, and their prefix: "ema._orig_mod.model.inner."
     averaged: bool = False  # an exponential moving average of the weights
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    strange: list[str] = field(default_factory=list)  # names beside them that belong to no published network
-    settings: Mapping[Any, Any] = field(default_factory=dict)  # hyper_parameters, where the file has them
-    nano_trm: bool = False  # named as nano-trm names them
+    strange: list[str] = field(default_factory=list)  # other names, which belong to no published network
+    settings: Mapping[Any, Any] = field(default_factory=dict)  # hyper_parameters of the file, if any
+    nano_trm: bool = False  # whether the names are those of nano-trm
 
 
 def read_network(path: Path, averaged: bool | None = None) -> Network:
-    """The one network in a file. averaged: which to take where it has two; None: the averaged weights if there are.
+    """The only network in a file. averaged: read averaged or plain weights; None: averaged ones if there are any.
 
-    What averaged weights lack (only parameters are averaged) is taken from the others. Tensors of an uncompressed zip
-    file stay on the disk until they are used. Raises TrmsolveError when the file is truncated, needs code to load,
-    holds no published network, several, or not the one wanted.
+    Buffers, which are not averaged, are taken from the plain weights. Tensors of an uncompressed zip file are mapped.
+    Raises TrmsolveError if the file is truncated, needs code to load, or does not have exactly one matching network.
     """
     tree = read_tree(path)
     networks, unnamed = _find_networks(tree)
     kinds = {kind: [n for n in networks if n.averaged is kind] for kind in (True, False)}
     if not networks:
-        hint = "a state dict with embed_tokens and lm_head is needed"
-        raise TrmsolveError(f"{path} holds no published TRM or HRM", hint)
+        hint = "expected a state dict with embed_tokens and lm_head"
+        raise TrmsolveError(f"{path}: no published TRM or HRM in this file", hint)
     if any(len(kind) > 1 for kind in kinds.values()):
         prefixes = ", ".join(repr(printable(n.where, 80)) for n in networks[:10])
-        raise TrmsolveError(f"{path} holds {len(networks)} networks: {prefixes}", "save the wanted one alone")
+        raise TrmsolveError(f"{path}: {len(networks)} networks in this file: {prefixes}", "save one of them alone")
     if averaged is not False and not kinds[True] and unnamed:
-        message = f"{path} holds averaged weights without names ({printable(unnamed[0], 80)}), which cannot be read"
-        raise TrmsolveError(message, "take the others: --no-ema")
+        message = f"{path}: the averaged weights have no names ({printable(unnamed[0], 80)}) and cannot be read"
+        raise TrmsolveError(message, "use the plain weights: --no-ema")
     if averaged is not None and not kinds[averaged]:
-        held = "no averaged weights" if averaged else "averaged weights only"
-        raise TrmsolveError(f"{path} holds {held}", "leave out --ema" if averaged else "leave out --no-ema")
+        content = "no averaged weights" if averaged else "averaged weights only"
+        raise TrmsolveError(f"{path}: {content}", "leave out --ema" if averaged else "leave out --no-ema")
     chosen = (kinds[averaged] if averaged is not None else kinds[True] or kinds[False])[0]
     if chosen.averaged and kinds[False]:
         chosen.tensors = {**kinds[False][0].tensors, **chosen.tensors}
@@ -81,7 +80,7 @@ def read_network(path: Path, averaged: bool | None = None) -> Network:
 
 
 def read_tree(path: Path) -> Mapping[Any, Any]:
-    """What the file holds, as dicts of dicts with tensors at the ends; nothing in it is ever run."""
+    """The content of a file as nested dicts of tensors; no code in it is executed."""
     try:
         with path.open("rb") as file:
             start = file.read(300)
@@ -99,7 +98,7 @@ def read_tree(path: Path) -> Mapping[Any, Any]:
         return {name: tensor for shard in shards(path) for name, tensor in read_tree(path.with_name(shard)).items()}
     tree = _safetensors(path) if start[8:9] == b"{" else _pickle(path, start.startswith(b"PK"))
     if not isinstance(tree, Mapping):
-        raise TrmsolveError(f"{path} holds a {type(tree).__name__}, a state dict needed")
+        raise TrmsolveError(f"{path}: found a {type(tree).__name__}, expected a state dict")
     return tree
 
 
@@ -127,7 +126,7 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             if "trmsolve" in (metadata.get("format"), *metadata):  # format 1, format 2
-                raise TrmsolveError(f"{path} is a checkpoint of trmsolve already", "use it as it is: --checkpoint")
+                raise TrmsolveError(f"{path} is already a checkpoint of trmsolve", "use it directly: --checkpoint")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise TrmsolveError(f"{path} is truncated or damaged: {error}", _AGAIN) from None
@@ -150,9 +149,9 @@ def _pickle(path: Path, zipped: bool) -> Any:
         mapped = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         size = sum(entry.file_size for entry in entries)
     if not mapped:  # compressed, or of torch before 1.6
-        again = "save it again with torch.save, whose files stay on the disk, or use a machine with more"
+        again = "save it again with torch.save, so that it can be mapped, or use a machine with more memory"
         require_memory(size, f"reading {path}", again)
-    stand_ins: dict[str, type] = {}  # by the full name of what they stand for
+    stand_ins: dict[str, type] = {}  # by the full name of the class that they replace
     while True:
         try:
             with warnings.catch_warnings(), torch.serialization.safe_globals([(s, n) for n, s in stand_ins.items()]):
@@ -168,7 +167,7 @@ def _pickle(path: Path, zipped: bool) -> Any:
 
 
 class _StandIn:
-    """Stands for an object of a pickle, whose code is never run: keeps its state and nothing else."""
+    """Replaces a class of a pickle, whose code is not executed: keeps the state only."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return object.__new__(cls)
@@ -181,26 +180,26 @@ class _StandIn:
 
 
 class _EmptyDict(_StandIn):
-    """Stands for a class derived from dict: what is put into it stays readable."""
+    """Replaces a class derived from dict by a dict."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return {}
 
 
 class _EmptyList(_StandIn):
-    """Stands for a class derived from list."""
+    """Replaces a class derived from list by a list."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         return []
 
 
 def _stand_in(path: Path, message: str, stand_ins: Mapping[str, type]) -> tuple[str, type]:
-    """The name that torch's reader refused, by its message, and what will stand for it; ("", _) for other errors."""
+    """The class that torch's reader refused, from its message, and a replacement; ("", _) for other errors."""
     if match := re.search(r"GLOBAL ([\w.]+)", message):
         name = match[1] if "." in match[1] else f"builtins.{match[1]}"
         if _HARMFUL.fullmatch(name) and match[1] not in _TYPES:
-            hint = "where you trust it, save its weights alone: torch.save(model.state_dict(), FILE)"
-            raise TrmsolveError(f"{path} holds more than weights: loading it would run {match[1]}", hint)
+            hint = "if you trust it, save its weights only: torch.save(model.state_dict(), FILE)"
+            raise TrmsolveError(f"{path} has more than weights: loading it would run {match[1]}", hint)
         return ("" if name in stand_ins else name), type(name, (_StandIn,), {})
     if match := re.search(r"Can only (SETITEM|append|extend).* got <class '[\w.]*?convert\.read\.([\w.]+)'>", message):
         return match[2], type(match[2], (_EmptyDict if match[1] == "SETITEM" else _EmptyList,), {})
@@ -211,7 +210,7 @@ def _stand_in(path: Path, message: str, stand_ins: Mapping[str, type]) -> tuple[
 
 
 def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
-    """Every network in the tree, each dict looked at once; and where averaged tensors lie in lists, without names."""
+    """All networks in the tree, and the paths of lists of averaged tensors, which have no names."""
     networks: list[Network] = []
     unnamed: list[str] = []
     pending: deque[tuple[str, Mapping[Any, Any], int]] = deque([("", tree, 0)])
@@ -231,7 +230,7 @@ def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
     networks = [n for n in networks if {"lm_head.weight", "embed_tokens.embedding_weight"} & set(n.tensors)]
     for network in networks:
         network.averaged = _is_average(network.where)
-    # Lightning's WeightAveraging saves the averaged weights as the state_dict, the others beside it.
+    # Lightning's WeightAveraging saves averaged weights as state_dict, and plain ones as current_model_state.
     if any(network.where.startswith("current_model_state.") for network in networks):
         for network in networks:
             network.averaged |= network.where.startswith("state_dict.")
@@ -239,7 +238,7 @@ def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
 
 
 def _networks_of(node: Mapping[Any, Any], where: str) -> list[Network]:
-    """The networks whose tensors lie in this dict itself, by their prefixes."""
+    """The networks whose tensors are direct entries of this dict, one per prefix."""
     networks: dict[str, Network] = {}
     tensors = {key: value for key, value in node.items() if isinstance(key, str) and isinstance(value, Tensor)}
     for key, value in tensors.items():
@@ -255,7 +254,7 @@ def _networks_of(node: Mapping[Any, Any], where: str) -> list[Network]:
 
 
 def _is_average(where: str) -> bool:
-    """Whether a path in a file speaks of averaged weights: model_ema, EMACallback.shadow, swa_model, ..."""
+    """Whether a path in a file names averaged weights: model_ema, EMACallback.shadow, swa_model, ..."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower()
     return bool(re.search(r"(?<![a-z])(ema|swa|shadow|averag|avg)", words))
 
@@ -264,14 +263,14 @@ def _is_average(where: str) -> bool:
 
 
 def require_memory(size: int, what: str, hint: str) -> None:
-    """Raises TrmsolveError when `what` needs more bytes than are left; where that is not known, it passes."""
-    left = available_memory()
-    if left is not None and size > left:
-        raise TrmsolveError(f"{what} needs {size / 1e6:,.1f} MB of memory, {left / 1e6:,.1f} are free", hint)
+    """Raise TrmsolveError if `what` needs more bytes than are free; does nothing if that is unknown."""
+    free = available_memory()
+    if free is not None and size > free:
+        raise TrmsolveError(f"{what} needs {size / 1e6:,.1f} MB of memory, {free / 1e6:,.1f} are free", hint)
 
 
 def available_memory() -> int | None:
-    """Bytes of memory and swap that are left; what the machine has in all where it says no more than that (macOS)."""
+    """Bytes of free memory and swap; of all memory if free memory is unknown (macOS); None if both are unknown."""
     try:
         rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
         kilobytes = {row[0].rstrip(":"): int(row[1]) for row in rows}

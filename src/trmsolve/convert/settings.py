@@ -1,7 +1,7 @@
-"""What is said of a network beside its tensors: yaml or json files of its training run, and hyper_parameters inside.
+"""Read the settings of a network: YAML or JSON files of its training run, and hyper_parameters inside the weights.
 
-Settings come out in the names of the published training code (`H_cycles`, `puzzle_emb_len`, ...), single values only.
-Files of OmegaConf (`${...}`), wandb (`value:`) and nano-trm (`num_layers`, `pos_emb_type`, ...) are understood.
+Settings have the names of the published training code (`H_cycles`, `puzzle_emb_len`, ...), and are single values. Files
+of OmegaConf (`${...}`), wandb (`value:`) and nano-trm (`num_layers`, `pos_emb_type`, ...) are supported.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import yaml
 from trmsolve.errors import TrmsolveError
 
 MAX_SIZE = 1 << 22  # bytes of a file of settings
-# A file that says none of these says nothing of an architecture.
+# A file without any of these is not about an architecture.
 _TELLING = {"H_cycles", "L_cycles", "H_layers", "L_layers", "hidden_size", "num_heads", "mlp_t"}
-# Without these a network cannot be run, or runs as another one: files that differ in them are not chosen between.
+# Settings that change the result of a network: files that differ in them are an error.
 DECISIVE = ("H_cycles", "L_cycles", "num_heads", "puzzle_emb_len", "pos_encodings", "seq_len")
 _DATA = ("data_paths", "data_path", "dataset", "data", "task")
 _NANO_TRM = {
@@ -36,7 +36,7 @@ _POSITIONS = {None: "none", "1d": "rope", "2d": "2d"}
 
 
 def settings_names(weights: str) -> Iterator[str]:
-    """The names that a file of settings beside the weights may have, the likeliest to be meant first."""
+    """Possible names of a file of settings next to the weights, the most specific first."""
     stem = Path(weights).stem
     yield from dict.fromkeys(
         (f"{weights}.yaml", f"{stem}.yaml", "all_config.yaml", "config.yaml", "hparams.yaml", "config.json")
@@ -44,7 +44,7 @@ def settings_names(weights: str) -> Iterator[str]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings of a file; {} when it says nothing of an architecture. Raises TrmsolveError: not readable."""
+    """The settings of a file; {} if it is not about an architecture. Raises TrmsolveError if it cannot be read."""
     try:
         if path.stat().st_size > MAX_SIZE:
             raise ValueError(f"more than {MAX_SIZE:,} bytes")
@@ -52,12 +52,12 @@ def read_settings(path: Path) -> dict[str, Any]:
         root = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: bad UTF-8, a 13th month
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise TrmsolveError(f"cannot read {path}: {reason}", "mend it, or name another: --config FILE") from None
+        raise TrmsolveError(f"cannot read {path}: {reason}", "correct it, or name another: --config FILE") from None
     return settings_of(root)
 
 
 def settings_of(root: Any) -> dict[str, Any]:
-    """The settings in a tree of dicts, in its part `arch` or without such a part; {} when it says nothing of one."""
+    """The settings in nested dicts, in the entry `arch` or at the top; {} if they are not about an architecture."""
     root = _unwrapped(root)
     arch = _unwrapped(root.get("arch", root)) if isinstance(root, dict) else None
     if not isinstance(arch, dict):
@@ -85,17 +85,17 @@ def _is_name(value: Any) -> bool:
 
 
 def merged(inside: Mapping[str, Any], beside: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """The settings inside a file of weights and those beside it. Raises TrmsolveError where they differ in a number
-    that decides what the network computes."""
+    """The settings inside a file of weights merged with those next to it. Raises TrmsolveError if they differ in a
+    setting that changes the result."""
     differing = [key for key in DECISIVE if key in inside and key in beside and inside[key] != beside[key]]
     if differing:
         texts = "; ".join(f"{key} {inside[key]!r} inside, {beside[key]!r} in {file}" for key in differing)
-        raise TrmsolveError(f"two files of settings differ: {texts}", "name the right one: --config FILE")
+        raise TrmsolveError(f"two files of settings differ: {texts}", "name the correct one: --config FILE")
     return {**beside, **inside}
 
 
 def _unwrapped(value: Any) -> Any:
-    """wandb writes {value: x, desc: ...} for x; pickled OmegaConf objects (stand-ins here) hold their values inside."""
+    """The value x of wandb's {value: x, desc: ...}, or of a pickled OmegaConf object (a stand-in of read.py)."""
     for _ in range(4):
         state = getattr(value, "state", None)
         if isinstance(state, dict):
@@ -108,14 +108,14 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _resolved(value: Any, root: Mapping[Any, Any], arch: Mapping[Any, Any]) -> Any:
-    """What ${a.b} stands for: a path from the root, or with a dot before it from the same part. None: not known."""
+    """The value of a reference ${a.b}: a path from the root or, with a leading dot, from `arch`. None if unknown."""
     for _ in range(8):
         match = re.fullmatch(r"\$\{(\.?)([\w.]+)\}", value) if isinstance(value, str) else None
         if match is None:
             break
         starts = (arch,) if match[1] else (root, arch)
         values = [_follow(start, match[2].split(".")) for start in starts]
-        value = next((found for found in values if found is not None), None)
+        value = next((candidate for candidate in values if candidate is not None), None)
     return None if isinstance(value, str) and "${" in value else value
 
 
@@ -126,7 +126,7 @@ def _follow(node: Any, keys: list[str]) -> Any:
 
 
 def _single_values(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """The settings that are single values, which is all that describe an architecture, and what JSON takes."""
+    """The settings that are single JSON values; an architecture needs no others."""
     plain = {key: _number(_unwrapped(value)) for key, value in values.items() if isinstance(key, str)}
     return {
         key: value
@@ -136,6 +136,6 @@ def _single_values(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """1e-5 is a text to YAML 1.1, and a number to everybody else."""
+    """The value, with texts such as 1e-5, which YAML 1.1 does not read as numbers, as float."""
     scientific = isinstance(value, str) and re.fullmatch(r"[-+]?\d+\.?\d*[eE][-+]?\d+", value)
     return float(value) if scientific else value

@@ -30,17 +30,17 @@ State = tuple[Tensor, Tensor]  # y and z, each (L, D)
 
 
 class Request(NamedTuple):
-    """What a rollout computes; it does not change while the rollout runs."""
+    """The input of a rollout, constant while it runs."""
 
     encoded: Encoded
-    max_steps: int  # for whoever owns the rollout; the batch itself steps it until it is removed
+    max_steps: int  # for the caller; the batch steps a rollout until it is removed
 
 
 class WarmStart(NamedTuple):
-    """Initial states taken from a finished rollout that kept its own."""
+    """Initial states taken from a finished rollout with keep_state."""
 
     source: Rollout
-    rows: np.ndarray  # int64 (L,): for each token of the new rollout the token of `source` whose state it takes
+    rows: np.ndarray  # int64 (L,): for each token of the new rollout the index of the token of `source` to copy from
     share: float = 1.0  # interpolation weight of those states; the rest is fresh states
 
 
@@ -48,16 +48,16 @@ class WarmStart(NamedTuple):
 class Rollout:
     """A request and its state.
 
-    readout holds numpy arrays: choice int64 (U,), the rank of the likeliest option among the choice's own; confidence
+    readout has numpy arrays: choice int64 (U,), the index of the most probable option within its choice; confidence
     float32 (U,); probabilities float32 (O,), choice by choice; halt_prob and solvable_prob float.
     """
 
     request: Request
     init_from: WarmStart | None = None  # None: fresh states
     step: int = 0  # supervision steps whose readout has arrived
-    stable_steps: int = 0  # steps since the rollout last gave an answer that it had not given before
-    readout: Readout | None = None  # of the last step of the batch; None: nothing new
-    seen_answers: set[int] = field(default_factory=set)  # hashes; an answer may also alternate between a few values
+    stable_steps: int = 0  # steps since the last answer that differs from all earlier ones
+    readout: Readout | None = None  # of the last step of the batch; None: not available yet
+    seen_answers: set[int] = field(default_factory=set)  # hashes of all answers, which may alternate between a few
     keep_state: bool = False  # whether final_state is set when the rollout is removed
     final_state: State | None = None
     in_batch: bool = False
@@ -74,7 +74,7 @@ class Rollout:
 
     @property
     def meanings(self) -> np.ndarray:
-        """The meanings of the chosen options, int64 (U,); `readout` must be there."""
+        """The meanings of the chosen options, int64 (U,). `readout` must not be None."""
         assert self.readout is not None
         return self.encoded.meanings[self.encoded.first + self.readout.choice]
 
@@ -107,11 +107,11 @@ class ContinuousBatch:
 
     @property
     def full(self) -> bool:
-        """Whether more rollouts would not make the batch faster, or would not fit."""
+        """Whether the batch has reached the number of tokens beyond which it gets no faster, or runs out of memory."""
         return self.num_tokens >= (self.runner.token_limit or self.runner.max_tokens)
 
     def add(self, rollouts: Iterable[Rollout]) -> None:
-        """Let the rollouts take part from the next step on."""
+        """Add rollouts; they take part from the next step on."""
         for rollout in rollouts:
             rollout.in_batch = True
             if rollout.init_from is not None and rollout.init_from.source.final_state is not None:
@@ -183,7 +183,7 @@ class ContinuousBatch:
                 "close other programs" if device.type == "cpu" else "use --device cpu",
             )
         level = logging.INFO if self.runner.token_limit else logging.WARNING
-        log.log(level, "out of memory with %d puzzles at once: going on with %d", number, number // 2)
+        log.log(level, "out of memory with a batch of %d puzzles: continuing with %d", number, number // 2)
         self.runner.token_limit, self._packed = max(1, num_tokens // 2), []
         self.runner.free()
         if torch.cuda.is_available():

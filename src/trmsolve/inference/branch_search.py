@@ -1,23 +1,22 @@
-"""Restarts by assignment: a search tree of one puzzle, ordered by the network's own probabilities.
+"""Restarts by assignment: a search tree of one puzzle, ordered by the network's probabilities.
 
-A node is a question; its children have one of its open choices assigned, each with another option, so exactly one child
-holds the solution if the node does and the solution is unique. A child's share of its parent's probability is
+A node is a question. Its children assign one open choice, each to another option. If the solution is unique, exactly
+one child of a node with the solution has it too. A child's share of its parent's probability is
 
     p * solvable_prob / sum over siblings of p * solvable_prob
 
-with p the network's probability of the child's option, and solvable_prob its belief, after the child's own run, that
-the child has a solution: 1 before the run, 0 when the rules reject it, discounted by its children once it has any
-(subtree_value). So the probability of a refuted branch goes to its siblings and the search is complete: unless a limit
-ends it, it ends with a solution or with a proof that there is none.
+where p is the network's probability of the child's option, and solvable_prob the network's probability, after the
+child's run, that the child has a solution: 1 before the run, 0 if the rules reject the child, discounted by its
+children once it has any (subtree_value). The probability of a refuted branch goes to its siblings, so the search is
+complete: unless a limit ends it, it ends with a solution or with a proof that there is none.
 
-A branch is its parent's question with one choice fewer, so its run is initialised with its parent's last states
-(SolveOptions.keep_state). That makes branches so cheap that the first run, too, ends as soon as it stays unsure
-(docs/records.md has the measurements).
+A branch has one choice fewer than its parent, so its run starts from its parent's last states (SolveOptions.keep_state)
+and takes few steps. Therefore the first run ends early too if its confidence stays low (measured in docs/records.md).
 
-With several solutions the probability is spread over ever more branches, and best-first search becomes breadth-first:
-an empty 9x9 Sudoku stayed unsolved after 1024 restarts. So once the best leaf's probability is below 1/32, the search
-goes depth-first, which finds a solution of that grid after 41 restarts. On 350 of the hardest Sudokus with a unique
-solution the best leaf was never below 0.06.
+With several solutions the probability is spread over many branches, and best-first search becomes breadth-first: an
+empty 9x9 Sudoku is not solved after 1024 restarts. So the search becomes depth-first once the best leaf's probability
+is below 1/32, and solves that grid after 41 restarts. On 350 of the hardest Sudokus with a unique solution the best
+leaf's probability was never below 0.06.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from trmsolve.inference.search import Candidate
 from trmsolve.model.readout import Readout
 from trmsolve.tasks.base import Prediction
 
-MIN_PROB = 1e-3  # lower bound of every probability of what the rules allow
+MIN_PROB = 1e-3  # lower bound of the probability of every option that the rules allow
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class Branch(Candidate):
     decisions: tuple[int, ...] = ()  # the assigned meanings, from the root down
     p: float = 1.0  # the network's probability of the last decision, in the parent's last readout
     solvable_prob: float = 1.0
-    expanded: bool = False  # whether `children` are all that the rules allow
+    expanded: bool = False  # whether `children` has all branches that the rules allow
     ran: bool = False
     last: Rollout | None = None  # the finished run, while its states are kept
     children: list[Branch] = field(default_factory=list)
@@ -52,7 +51,7 @@ class Branch(Candidate):
 
     @property
     def refuted(self) -> bool:
-        """Whether the rules reject every way to complete the question, or those left are known solutions."""
+        """Whether the rules reject every completion of the question, apart from solutions found before."""
         return self.expanded and all(child.refuted for child in self.children)
 
     def subtree_value(self) -> float:
@@ -80,7 +79,7 @@ class Branch(Candidate):
             self.solvable_prob = 0.0
 
     def leaves(self, prob: float = 1.0) -> list[tuple[float, Branch]]:
-        """The nodes below that have not run, each with its probability to hold the solution."""
+        """The descendants that have not run, each with its probability of having the solution."""
         if not self.children:
             return [] if self.ran or self.rollout is not None else [(prob, self)]
         weights = [child.p * child.subtree_value() for child in self.children]
@@ -96,7 +95,7 @@ class Branch(Candidate):
 
 
 class BranchSearch:
-    """Best-first search through the tree; depth-first once no branch stands out."""
+    """Best-first search through the tree; depth-first once all leaves have a low probability."""
 
     complete = True
 
@@ -114,7 +113,7 @@ class BranchSearch:
         return self.root is None or self.root.refuted
 
     def next_candidates(self, number: int) -> list[Branch]:
-        """The leaves with the highest probability to hold the solution; depth-first half as many, the deepest."""
+        """The `number` leaves with the highest probability; in depth-first mode, the deepest leaves, half as many."""
         if not number or self.root is None:
             return []
         for branch, readout in self._unexpanded:
@@ -129,11 +128,11 @@ class BranchSearch:
         return [branch for _, branch in leaves[:number]]
 
     def max_steps(self, candidate: Branch, options: SolveOptions) -> int:
-        """Fewer for a branch, which is a smaller question than the root."""
+        """Maximum supervision steps: fewer for a branch, which has fewer open choices than the root."""
         return options.restart_steps if candidate.decisions else options.max_steps or self.task.max_steps(self.question)
 
     def warm_start(self, candidate: Branch, options: SolveOptions) -> WarmStart | None:
-        """The parent's last states, of those options that the branch still has; None once they are not kept any more.
+        """The parent's last states of the options that the branch still has; None if they are no longer kept.
 
         parent.meanings  [4 7 9 2]    branch.meanings  [9 4]    rows  [2 0]
         """
@@ -145,9 +144,9 @@ class BranchSearch:
         return WarmStart(candidate.parent.last, rows, options.keep_state)
 
     def should_stop(self, candidate: Branch, options: SolveOptions) -> bool:
-        """True when the network is sure that a branch has no solution, or when the answer repeats.
+        """True if the network predicts that a branch has no solution, or if the answer repeats.
 
-        The first run stops only if there are restarts to spend the steps on.
+        The first run stops early only if restarts are allowed.
         """
         rollout, patience, settings = candidate.rollout, options.patience, self.settings
         assert rollout is not None and rollout.readout is not None
@@ -158,7 +157,7 @@ class BranchSearch:
         return rollout.readout.solvable_prob < settings.min_solvable_prob or rollout.stable_steps >= patience
 
     def record_failure(self, candidate: Branch, readout: Readout) -> None:
-        """Keep the run's states for its branches, and its belief that there is a solution."""
+        """Keep the run's states for its branches, and its probability that there is a solution."""
         assert candidate.rollout is not None
         candidate.rollout.keep_state = True
         candidate.last, candidate.rollout, candidate.ran = candidate.rollout, None, True
@@ -169,17 +168,17 @@ class BranchSearch:
             self._with_states.popleft().last = None
 
     def record_solution(self, candidate: Branch, readout: Readout) -> None:
-        """As a failure, but of low value: further runs below would mostly find the same solution again."""
+        """Record a solution as a failure of low value: runs below it would mostly find the same solution again."""
         self.record_failure(candidate, readout)
         candidate.solvable_prob = MIN_PROB
 
     def record_complete(self, candidate: Branch) -> None:
-        """There is nothing below it."""
+        """Mark a candidate without open choices, which has no branches."""
         candidate.ran = candidate.expanded = True
         candidate.solvable_prob = 0.0
 
     def restore(self, candidate: Branch, prediction: Prediction) -> Prediction:
-        """Unchanged: an answer under assignments is an answer of the puzzle."""
+        """The prediction itself: an answer under assignments is an answer of the puzzle."""
         return prediction
 
     def describe(self, candidate: Branch) -> str:
@@ -189,17 +188,17 @@ class BranchSearch:
 
 
 def _depth_first_order(leaf: tuple[float, Branch]) -> tuple[int, float]:
-    """Deepest first, then the likeliest option. (solvable_prob is left out: of such questions it is unreliable.)"""
+    """Deepest first, then the most probable option. solvable_prob is ignored: it is unreliable for such questions."""
     branch = leaf[1]
     return -len(branch.decisions), -branch.p
 
 
 def select_branch_variable(probabilities: np.ndarray, starts: np.ndarray) -> int:
-    """The choice whose two likeliest options are both likely, and that has few options.
+    """The index of a choice with few options whose two most probable options are both probable.
 
-    Few options matter most: measured with a half-trained model on 48 puzzles of extreme_dev, dividing by their number
-    squared took 29 % + restarts from 96 to 100 % solved, at half the restarts; by entropy alone it was 83 %.
-    probabilities: float32, choice by choice; starts: int64 (U + 1,) where each begins.
+    The division by the squared number of options matters most: for a half-trained model on 48 puzzles of extreme_dev it
+    raised the share solved from 96 to 100 %, with half the restarts; choosing by entropy solved 83 %.
+    probabilities: float32 (O,), choice by choice. starts: int64 (U + 1,), the index at which each choice begins.
     """
     size = np.diff(starts)  # (U,)
     options = np.zeros((len(size), max(2, size.max())), np.float32)  # (U, C)

@@ -22,20 +22,20 @@ from trmsolve.model.trm import num_parameters
 from trmsolve.tasks.base import Prediction, Puzzle, Task
 
 CURVE = (1, 2, 4, 8, 16, 32, 64)  # steps at which accuracy is shown as a curve
-HALTING_AT = 16  # steps after which the halting head is judged: as many as published models are trained for
+HALTING_AT = 16  # steps after which the halting head is evaluated, as many as published models are trained for
 
 
 # -- the single pass ----------------------------------------------------------------------------------------------
 @dataclass
 class SinglePass:
-    """Counts of roll-outs of a fixed length, by number of steps k: no early stop, no restarts."""
+    """Counts for rollouts of a fixed length, by number of steps k, without early stop and restarts."""
 
     steps: tuple[int, ...]
     puzzles: int = 0
-    num_evaluated: int = 0  # puzzles that the model was run on: not those that the rules reject at once
+    num_evaluated: int = 0  # puzzles except those that the rules reject before a run
     cells: int = 0  # open cells
     accepted: dict[int, int] = field(default_factory=dict)  # answers that the rules accept
-    exact: dict[int, int] = field(default_factory=dict)  # answers equal to the given solution in every cell
+    exact: dict[int, int] = field(default_factory=dict)  # answers equal to the known solution, else accepted answers
     correct_cells: dict[int, int] = field(default_factory=dict)
     halting_correct: dict[int, int] = field(default_factory=dict)  # (halt_prob > 1/2) == accepted
     halting: dict[int, list[tuple[float, bool]]] = field(default_factory=dict)  # (halt_prob, accepted) of each puzzle
@@ -89,10 +89,10 @@ def single_pass(
     counts: SinglePass | None = None,
     rollout_fn: RolloutFunction | None = None,
 ) -> SinglePass:
-    """Roll every puzzle out to max(steps) steps; judge it by the rules, compare it with its solution, if any.
+    """Roll every puzzle out to max(steps) steps; check the answers by the rules, and compare them with solutions.
 
-    progress: called after every step with the number of puzzles that the work so far amounts to. counts: added to after
-    each batch, so that an interrupted pass keeps them. rollout_fn: replaces rollout(), e.g. on several processes.
+    progress: called after every step with the equivalent number of finished puzzles. counts: updated after each batch,
+    so that an interrupted pass keeps them. rollout_fn: replaces rollout(), for example on several processes.
     """
     counts = SinglePass(steps) if counts is None else counts
     batch_size = batch_size or default_batch_size(solver.model)
@@ -170,17 +170,17 @@ def _count(counts: SinglePass, k: int, task: Task, puzzle: Puzzle, rollout: Roll
 # -- statistics ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions of similar probability, and how many came true."""
+    """Predictions of similar probability, and the share of them that is correct."""
 
     low: float
     high: float
     puzzles: int
     predicted: float  # mean probability
-    right: float  # share that came true
+    right: float  # share that is correct
 
 
 def calibration(predictions: Sequence[tuple[float, bool]], number: int = 10) -> list[Bin]:
-    """Sort predictions (probability, whether it came true) into bins of equal width; empty bins are left out."""
+    """Group predictions (probability, whether it is correct) into bins of equal width, without empty bins."""
     members: dict[int, list[tuple[float, bool]]] = {}
     for probability, correct in predictions:
         members.setdefault(min(int(probability * number), number - 1), []).append((probability, correct))
@@ -211,7 +211,7 @@ def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
 def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
     """Accuracy with and without restarts, steps and speed, as a JSON-able dict.
 
-    A puzzle that the model cannot take (a Result with an `error`) counts as unsolved, but not in means and speed.
+    A puzzle that the model does not support (a Result with an `error`) counts as unsolved, but not in means and speed.
     """
     valid = _valid(results)
     evaluated = _evaluated(valid)
@@ -228,7 +228,7 @@ def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
 
 
 def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
-    """Accuracy by the task's difficulty groups, its partial metrics, and agreement with given answers."""
+    """Accuracy by the task's difficulty groups, its partial metrics, and agreement with known answers."""
     valid = _valid(results)
     groups: dict[str, list[Result]] = {}
     for r in valid:
@@ -258,13 +258,13 @@ def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def equals_solution(puzzle: Puzzle, prediction: Prediction | None) -> bool:
-    """Whether a prediction is the answer that came with the puzzle."""
-    given = puzzle.solution
-    return given is not None and prediction is not None and np.array_equal(prediction.answer, given)
+    """Whether a prediction equals the puzzle's known solution."""
+    solution = puzzle.solution
+    return solution is not None and prediction is not None and np.array_equal(prediction.answer, solution)
 
 
 def judged(result: Any) -> Any:
-    """A Result; where the task has no rules, an answer counts as solved if it equals the one that came with it."""
+    """A Result in which, if the task has no rules, an answer counts as solved if it equals the known solution."""
     if not result.unchecked or not result.halted:
         return result
     return replace(result, solved=equals_solution(result.puzzle, result.prediction))
@@ -307,21 +307,21 @@ Progress = Callable[[str, int, int], None]  # activity; number of puzzles done; 
 
 
 def unsupported_reasons(name: str, task: Task, puzzles: Sequence[Puzzle]) -> list[str]:
-    """For each puzzle why the checkpoint `name` cannot take it, "" when it can.
+    """For each puzzle why the checkpoint `name` does not support it; "" if it does.
 
-    Raises TrmsolveError when it can take none of them.
+    Raises TrmsolveError if it supports none of them.
     """
     reasons = [task.unsupported_reason(puzzle.question) for puzzle in puzzles]
     if puzzles and all(reasons):
         raise TrmsolveError(
-            f"{name} can take none of the {len(puzzles)} puzzles: {reasons[0]}",
-            "leave it out, or choose puzzles that it was made for",
+            f"{name} supports none of the {len(puzzles)} puzzles: {reasons[0]}",
+            "choose other puzzles, or another --checkpoint",
         )
     return reasons
 
 
 class Measurement:
-    """The evaluation of one checkpoint. When `run` is interrupted, `report` covers what was measured until then.
+    """The evaluation of one checkpoint. If `run` is interrupted, `report` covers the puzzles measured before.
 
     reasons: unsupported_reasons() of these puzzles; unsupported ones count as unsolved. with_single_pass: also roll out
     64 steps. solve_fn, rollout_fn: replace Solver.solve and rollout(), e.g. on several processes.
@@ -381,7 +381,7 @@ class Measurement:
         results = [*self.results, *self.unsupported] if complete else self.results
         report = summary(results, self.seconds) | details(self.solver.task, results)
         if not self.solver.task.has_rules:
-            report["solved_means"] = "halted, as the answer given"
+            report["solved_means"] = "halted, equal to the known answer"
         report["parameters"] = num_parameters(self.solver.model)
         if not self.done:
             report["interrupted"] = {"puzzles": len(self.puzzles), "single_pass": self.counts.puzzles}

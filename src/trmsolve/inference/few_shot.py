@@ -21,36 +21,36 @@ class AdaptOptions:
     steps: int | None = None  # maximum optimizer steps per task; None: as many as the budget allows
     votes: int = 16  # augmentations under which each test is answered: 8 symmetries, then colour permutations too
     max_steps: int = 16  # supervision steps of an answer
-    tasks_per_batch: int = 1  # tasks that share a batch, their budgets and one network
+    tasks_per_batch: int = 1  # tasks in a batch; they share one network and add up their budgets
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "votes", "max_steps", "tasks_per_batch"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise TrmsolveError(f"{name}: at least 1 expected, found {value}")
+                raise TrmsolveError(f"{name}: found {value}, expected at least 1")
         if self.budget is None and self.steps is None:
-            raise TrmsolveError("neither budget nor steps: adapting would never end", "for example --budget 60s")
+            raise TrmsolveError("neither budget nor steps are given: adapting would never end", "add --budget 60s")
         if self.budget is not None and not self.budget > 0:
-            raise TrmsolveError(f"budget: more than 0 seconds expected, found {self.budget}")
+            raise TrmsolveError(f"budget: found {self.budget}, expected more than 0 seconds")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values, as reports and result files have held them since version 0.1."""
+        """JSON-able values, with the names that reports and result files have had since version 0.1."""
         return {("together" if name == "tasks_per_batch" else name): value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the steps are used; values measured on tasks that were held out from training (docs/records.md)."""
+    """The schedule of test-time training; values chosen on tasks held out of training (docs/records.md)."""
 
     embedding: float = 0.2  # share of all steps in which only the tasks' rows are trained
     holdout_release: float = 0.6  # share after which the held-out demonstrations join the training data
-    final_share: float = 0.15  # share of all steps that is still used once the rule is found
+    final_share: float = 0.15  # share of all steps that is still taken once the rule is found
     lr: float = 0.02  # of the matrices (Muon)
     row_lr: float = 0.02  # of the rows (sign-SGD)
-    stable_frac: float = 0.5  # share at the full rates; then they fall
-    lr_floor: float = 0.05  # of the rates
-    tokens: int = 1200  # of a batch, roughly
+    stable_frac: float = 0.5  # share of the steps at the full rates, before they decay
+    lr_floor: float = 0.05  # minimum factor of the rates
+    tokens: int = 1200  # approximate tokens of a batch
     check_every: int = 25  # steps between two checks of the held-out demonstrations
     found_accuracy: float = 0.75  # the rule counts as found once they are correct under this share of augmentations
     check_steps: int = 8  # supervision steps of a check
@@ -61,10 +61,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class AdaptEvent:
-    """Progress of adapting, every half second or so."""
+    """Progress of adapting, about every half second."""
 
     tasks: tuple[FewShotTask, ...]  # that share the batch
-    phase: str  # "embedding": only the tasks' rows of the puzzle table learn; "everything": all parameters too
+    phase: str  # "embedding": only the tasks' rows of the puzzle table are trained; "everything": all parameters
     step: int  # optimizer steps so far
     seconds: float  # since adapting began
     progress: float  # share of the budget or the steps that is used up, 0 .. 1
@@ -120,7 +120,7 @@ class FewShotResult:
 
     @property
     def fits(self) -> bool:
-        """Whether most augmented demonstrations are reproduced: all that can be checked without the answers."""
+        """Whether most augmented demonstrations are reproduced, which can be checked without the answers."""
         return self.reproduced > 0.5
 
     @property

@@ -1,8 +1,8 @@
 """The report of `trmsolve eval arc`: what test-time training achieves on tasks with answers, as JSON-able values.
 
-Each share is given as KEY with its 95 % Wilson interval as KEY_interval_95. By task, a test counts for its share of the
-task's tests, as in the competition; the interval is then rather too wide than too narrow, because such shares vary less
-than all or nothing.
+Each share is given as KEY with its 95 % Wilson interval as KEY_interval_95. Shares by task weight each test by 1 / (the
+task's number of tests), as in the competition. Their intervals are conservative, because such shares vary less than 0
+or 1.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def report(results: Sequence[FewShotResult], task: Demonstrates) -> dict[str, An
     bins = calibration([pair for result in results for pair in _top_confidences(result)], NUM_BINS)
     groups = [task.group_of(_task(result)) for result in results]
     by_group: dict[str, dict[str, Any]] = {}
-    for way, expected in task.report_groups.items():
-        names = dict.fromkeys([*expected, *(group[way] for group in groups)])
-        members = {name: [r for r, group in zip(results, groups, strict=True) if group[way] == name] for name in names}
-        by_group[way] = {name: _pass_rates(chosen, (1, 2)) for name, chosen in members.items()}
+    for key, expected in task.report_groups.items():
+        names = dict.fromkeys([*expected, *(group[key] for group in groups)])
+        members = {name: [r for r, group in zip(results, groups, strict=True) if group[key] == name] for name in names}
+        by_group[key] = {name: _pass_rates(group, (1, 2)) for name, group in members.items()}
     return {
         **_pass_rates(results),
         "tests": sum(len(_task(result).tests) for result in results),

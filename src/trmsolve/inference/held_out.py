@@ -18,8 +18,8 @@ from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Augments, Puzzle, Task
 
-MAX_AUGMENTATIONS = 16  # restarts of a model whose every augmentation costs as much as the first run
-BATCH_SIZE = 32  # puzzles of a single pass at most: when time is up, those of whole batches have been measured
+MAX_AUGMENTATIONS = 16  # maximum restarts by augmentation, each of which costs as much as the first run
+BATCH_SIZE = 32  # maximum batch size of a single pass: at the deadline, only full batches count
 
 Progress = Callable[[int, int], None]  # puzzles measured so far, and all
 
@@ -32,7 +32,7 @@ def solver_for(task: Task, model: TRM, dtype: torch.dtype) -> Solver:
 def measure_single_pass(
     solver: Solver, puzzles: list[Puzzle], steps: tuple[int, ...], deadline: float, progress: Progress
 ) -> SinglePass:
-    """Counts of roll-outs of a fixed length, of as many puzzles as the time until `deadline` (monotonic) allows."""
+    """Counts for rollouts of a fixed length, for as many puzzles as possible before `deadline` (time.monotonic())."""
     counts = SinglePass(steps)
 
     def on_progress(num_done: int) -> None:
@@ -55,8 +55,8 @@ def measure_held_out(
 ) -> dict[str, dict[str, float]]:
     """Accuracy by set of puzzles: solved and verified with default settings, and in a single pass.
 
-    deadline: time.monotonic() at which to stop. `n` puzzles were then solved, the first ones, and `of` were given; a
-    set of which none was measured is left out.
+    deadline: time.monotonic() at which to stop. The first `n` of `of` puzzles have then been measured; sets without a
+    measured puzzle are omitted.
     """
     solver = solver_for(task, model, dtype)
     restarts = SolveOptions.restarts

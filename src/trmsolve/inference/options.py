@@ -24,7 +24,7 @@ class SolveOptions:
     batch_size: int | None = None  # rollouts in the batch; None: by device. Answers do not depend on it
     seed: int = 0
     verify: bool = True  # False: a run ends when the halting head predicts a correct answer; rules are not applied
-    check_unique: bool = False  # after a solution, search on for a second one
+    check_unique: bool = False  # after a solution, continue the search for a second one
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,6 @@ class SearchSettings:
     min_solvable_prob: float = 0.4  # a branch ends when the network's probability of a solution is below this
     min_judged_steps: int = 2  # supervision steps before `min_solvable_prob` applies
     max_kept_states: int = 32  # finished runs per puzzle whose states are kept for their branches
-    max_rejected_steps: int = 0  # steps in a row whose answer the halting head accepts and the rules reject; 0: any
-    restart_budget: int = 1 << 30  # supervision steps of all runs after which a puzzle is not restarted
     depth_first_below: float = 1 / 32  # probability of the best leaf below which the search becomes depth-first
 
 
@@ -106,8 +104,8 @@ class Result:
     restarts: int = 0  # runs after the first
     halt_prob: float = 0.0
     seconds: float = 0.0  # from admission to the answer
-    error: str = ""  # the record is invalid, or the model cannot take this puzzle
-    reason: str = ""  # why a valid puzzle has no answer, where this is known: "no solution exists: ..."
+    error: str = ""  # the record is invalid, or the model does not support this puzzle
+    reason: str = ""  # why a valid puzzle has no answer, if known: "no solution exists: ..."
     unique: bool | None = None  # with check_unique: True: the search proved it; False: see second_solution
     second_solution: Prediction | None = None
     unchecked: bool = False  # the task has no rules, so that no answer can be checked

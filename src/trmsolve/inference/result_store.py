@@ -1,8 +1,8 @@
-"""Results kept on disk as they come, so that a run over many tasks, which may take hours, can be resumed.
+"""Store results on disk as they are computed, so that a run over many tasks, which may take hours, can be resumed.
 
-The file is JSON Lines: a line for each result, on disk before the next task begins. Each line holds the checkpoint and
-options it was made with, so that one file may hold the results of several. A line that was broken off, because the
-process was killed or the disk was full, is ignored, and its task is run again.
+The file is JSON Lines: one line per result, written before the next task begins. Each line names the checkpoint and the
+options of its result, so that a file can have results of several. An incomplete line, from a killed process or a full
+disk, is ignored, and its task is run again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from trmsolve.inference.few_shot import AdaptOptions, FewShotResult, RankedAnswe
 from trmsolve.tasks.base import InvalidPuzzle
 from trmsolve.tasks.few_shot import FewShotTask
 
-HEAD = b'{"kept":"trmsolve arc 1",'  # the beginning of every line, by which a broken one is recognised
-HINT = "expected a file of results that trmsolve keeps, or the name of a new one"
+HEAD = b'{"kept":"trmsolve arc 1",'  # the beginning of every line, by which an incomplete one is recognised
+HINT = "name a file that --resume created, or a new file"
 FIELDS = {  # numbers in a line -> fields of a FewShotResult
     "views": "num_augmentations",
     "reproduced": "reproduced",
@@ -34,13 +34,13 @@ FIELDS = {  # numbers in a line -> fields of a FewShotResult
 
 
 class ResultStore:
-    """The results in a file that were made with one checkpoint and one set of options."""
+    """The results in a file that belong to one checkpoint and one set of options."""
 
     def __init__(self, path: Path, checkpoint_sha256: str, options: AdaptOptions) -> None:
         """Read the file; create an empty one if there is none.
 
-        num_damaged: lines that were broken off. Raises TrmsolveError if the file holds anything but results, or cannot
-        be read and written.
+        num_damaged: number of incomplete lines. Raises TrmsolveError if the file has other content than results, or
+        cannot be read and written.
         """
         self.path = path
         self.made_by = {"checkpoint_sha256": checkpoint_sha256, "options": options.to_dict()}
@@ -57,13 +57,13 @@ class ResultStore:
     def find(self, task: FewShotTask) -> FewShotResult | None:
         """The result of a task with these demonstrations and tests, or None.
 
-        It holds the task as given here, whose answers may have become known in the meantime.
+        The result refers to `task` itself, whose answers may have become known since.
         """
         fields = self._results.get(task_digest(task))
         return None if fields is None else FewShotResult(task, **fields)
 
     def add(self, result: FewShotResult) -> None:
-        """Keep a result; it is on disk when this returns. Errors are not kept, so that their tasks are run again.
+        """Store a result; it is on disk when this returns. Errors are not stored, so that their tasks are run again.
 
         Raises TrmsolveError if it cannot be written.
         """
@@ -92,20 +92,20 @@ class ResultStore:
                 file.write(line)  # one write, so that two processes may share a file
                 os.fsync(file.fileno())
         except OSError as error:
-            raise TrmsolveError(f"{self.path}: cannot keep a result: {error.strerror or error}") from error
+            raise TrmsolveError(f"{self.path}: cannot store a result: {error.strerror or error}") from error
         self._torn = b""
         self._results[digest] = {"ranked": result.ranked} | {f: getattr(result, f) for f in FIELDS.values()}
 
-    def _read(self, line: bytes, where: str, complete: bool = True) -> None:
-        """Take one line in, or count it as damaged. Raises TrmsolveError if it was not written by a ResultStore."""
+    def _read(self, line: bytes, location: str, complete: bool = True) -> None:
+        """Read one line, or count it as damaged. Raises TrmsolveError if it was not written by a ResultStore."""
         if line and not line.strip(b"\0"):  # a file system may leave zeros where a write was lost
             self.num_damaged += 1
             return
         line = line.lstrip(b"\0")
-        start = line.rfind(HEAD) if complete else -1  # there may be a line behind one that was broken off
+        start = line.rfind(HEAD) if complete else -1  # a complete line may follow an incomplete one
         broken = line[:start] if start >= 0 else line
         if not line or (broken and not (broken.startswith(HEAD) or HEAD.startswith(broken))):
-            raise TrmsolveError(f"{where}: no kept result", HINT)
+            raise TrmsolveError(f"{location}: not a stored result", HINT)
         self.num_damaged += bool(broken)
         if start < 0:
             return
@@ -122,7 +122,7 @@ class ResultStore:
 
 
 def task_digest(task: FewShotTask) -> str:
-    """The sha256 of a task's demonstrations and test inputs: all that its result may depend on, so not the answers."""
+    """The sha256 of a task's demonstrations and test inputs. Answers are excluded: results do not depend on them."""
     demonstrations = [(pair.input.tolist(), pair.output.tolist()) for pair in task.demonstrations]
     return hashlib.sha256(json.dumps([demonstrations, [test.tolist() for test in task.tests]]).encode()).hexdigest()
 
@@ -143,14 +143,14 @@ def _number(value: Any, optional: bool = False) -> Any:
 
 
 def _open(path: Path) -> bytes:
-    """The file's content. It is opened for writing as well, so that this cannot first fail hours later."""
+    """The file's content. The file is opened for writing too, so that an error is raised now and not hours later."""
     try:
         if path.exists() and not path.is_file():
-            raise TrmsolveError(f"{path}: not a file that results could be kept in", HINT)
+            raise TrmsolveError(f"{path}: not a regular file", HINT)
         with path.open("a+b") as file:
             file.seek(0)
             return file.read()
     except FileNotFoundError as error:
-        raise TrmsolveError(f"{path}: there is no folder {path.parent}", "create the folder first") from error
+        raise TrmsolveError(f"{path}: the folder {path.parent} does not exist", "create the folder first") from error
     except OSError as error:
-        raise TrmsolveError(f"{path}: results cannot be kept there: {error.strerror or error}") from error
+        raise TrmsolveError(f"{path}: cannot store results: {error.strerror or error}") from error

@@ -1,8 +1,7 @@
 """Runners execute the supervision steps of a packed batch: by calls of the model, or by replaying CUDA graphs.
 
-Both give equal numbers. On a GPU the host would need longer to launch a thousand small kernels than the device to run
-them, so there a step is captured once per bucket of sizes (model/packing.py), on tensors that stay where they are, and
-each batch is copied into them.
+Both give equal results. On a GPU, launching a thousand small kernels takes longer than running them. So a step is
+captured once per bucket of sizes (model/packing.py) on static tensors, into which each batch is copied.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ log = logging.getLogger("trmsolve")
 
 Step = Callable[[], Readout]  # computes a supervision step on fixed tensors
 
-# More tokens or rollouts in a batch make it no faster and delay the answers, by device type.
+# By device type: beyond these numbers of tokens and rollouts a batch gets no faster, but answers are delayed.
 MAX_TOKENS = {"cpu": 1 << 14, "mps": 1 << 14, "cuda": 1 << 17}
 BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 1024}
 MEMORY_SHARE = 0.5  # of the free memory; the rest is for libraries, caches and other programs
@@ -81,10 +80,10 @@ class EagerRunner:
 
 
 class CudaGraphRunner:
-    """Every step is a replay; the buckets that were used last are kept.
+    """Every step is a replay of a graph. The most recently used graphs are kept, one per bucket.
 
     Capturing a step takes longer than replaying one in a bucket that is too large. So a shrinking batch, at the end of
-    a stream, first stays in a captured bucket that fits; after REPACK_AFTER steps it gets a bucket of its own.
+    a stream, first uses a larger bucket that is already captured; after REPACK_AFTER steps it gets one of its own size.
     """
 
     MAX_CAPTURED = 12
@@ -152,7 +151,7 @@ class CudaGraphRunner:
 
 
 class CapturedStep:
-    """A supervision step on tensors that stay where they are."""
+    """A supervision step on static tensors."""
 
     def __init__(self, model: TRM, tokens: Tensor, packed: PackedBatch, capture: Callable[[Step], Step]) -> None:
         device = next(model.parameters()).device
@@ -254,14 +253,14 @@ def make_runner(model: TRM) -> StepRunner:
         log.info("steps: eager calls, on %s", device)
         return EagerRunner(model)
     if not MIXERS[model.config.mixer].supports_buckets:
-        log.info("steps: eager calls, as batches of the mixer '%s' rarely have equal sizes", model.config.mixer)
+        log.info("steps: eager calls, because batches of the mixer '%s' rarely have equal sizes", model.config.mixer)
         return EagerRunner(model)
     runner = CudaGraphRunner(model, CudaGraphCapture(device))
     log.info("steps: CUDA graphs; at most %d tokens per batch", runner.max_tokens)
     return runner
 
 
-# -- how much goes into a batch -----------------------------------------------------------------------------------
+# -- the size of a batch --------------------------------------------------------------------------------------------
 def default_batch_size(model: TRM) -> int:
     """Rollouts in a batch by default; max_batch_tokens() may allow fewer."""
     return BATCH_SIZE.get(next(model.parameters()).device.type, 32)
@@ -278,7 +277,7 @@ def max_batch_tokens(model: TRM) -> int:
 
 
 def numbers_per_token(config: TRMConfig) -> int:
-    """A generous estimate of the numbers that a token needs at the same time, in one layer.
+    """An upper estimate of the numbers that a token needs at the same time in one layer.
 
     States, their sums and norms; both halves of the gated unit, their product and the sums over units; for a mixer over
     sequence positions its intermediate layer, divided among the tokens.
@@ -299,5 +298,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, RuntimeError) and any(message in str(error) for message in messages):
         return True
-    cause = error.__cause__ or error.__context__  # a capture that memory ends reports that it was ended
+    cause = (
+        error.__cause__ or error.__context__
+    )  # a capture that runs out of memory raises another error, caused by the first
     return cause is not None and is_out_of_memory(cause)

@@ -1,10 +1,10 @@
 """The search for one puzzle's answer: a first run of the network, then restarts until the rules accept an answer.
 
-How a puzzle is restarted is a strategy: under an augmentation (AugmentedRestarts, here), or with one of its choices
-assigned (branch_search.py). The rules accept an answer or reject a question; they never choose.
+Restarts follow a strategy: under an augmentation (AugmentedRestarts, below), or with one choice assigned
+(branch_search.py). The rules only accept answers and reject questions; they are never used to find an answer.
 
-Everything here depends on this puzzle alone, so that answers do not depend on the batch: the runs of a round start
-together, and the next round is chosen when all of them have ended.
+The search depends on its puzzle only, so answers do not depend on the batch: the runs of a round start together, and
+the next round starts when all of them have ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ class Candidate:
     question: np.ndarray
     encoded: Encoded
     rollout: Rollout | None = None  # while it is in the batch
-    rejected_steps: int = 0  # last steps in a row whose answer the halting head accepted and the rules rejected
 
 
 class SearchStrategy(Protocol):
@@ -60,13 +59,13 @@ class SearchStrategy(Protocol):
         """Whether to end a run whose last answer was wrong before its maximum of steps."""
 
     def record_failure(self, candidate: Any, readout: Readout) -> None:
-        """Take note of a run that ended without an answer."""
+        """Record a run that ended without an answer."""
 
     def record_solution(self, candidate: Any, readout: Readout) -> None:
-        """Take note of a run that found a solution, where the search goes on for another one."""
+        """Record a run that found a solution, if the search continues for a second one."""
 
     def record_complete(self, candidate: Any) -> None:
-        """Take note of a candidate without open choices, which was judged without a run."""
+        """Record a candidate without open choices, which was checked without a run."""
 
     def restore(self, candidate: Any, prediction: Prediction) -> Prediction:
         """Map a prediction for the candidate's question to one for the puzzle's question."""
@@ -96,11 +95,11 @@ class PuzzleSearch:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if not self.task.has_rules:  # the halting head decides, as nothing else can
+        if not self.task.has_rules:  # only the halting head can decide
             self.options = replace(self.options, verify=False, restarts=0)
         self.round: Sequence[Candidate] = []
         self.restartable = True
-        self.proven = False  # the strategy has refuted everything but the answers
+        self.proven = False  # the strategy has refuted all other answers
         self._needs_unique = self.options.check_unique and self.options.verify and self.strategy.complete
         question, root = self.puzzle.question, self.strategy.root
         if root is None:
@@ -142,7 +141,7 @@ class PuzzleSearch:
                 self._judge_complete(candidate)
 
     def _judge_complete(self, candidate: Candidate) -> None:
-        """Judge a question without open choices, which needs no run."""
+        """Check a question without open choices, which needs no run."""
         prediction = self.task.decode(candidate.question, np.zeros(0, np.int64), np.zeros(0, np.float32))
         prediction = self.strategy.restore(candidate, prediction)
         violations = self.task.check(self.puzzle.question, prediction.answer)
@@ -155,7 +154,7 @@ class PuzzleSearch:
         self.strategy.record_complete(candidate)
 
     def observe(self) -> set[Rollout]:
-        """Judge every run after a step of the batch. Returns the runs that have ended."""
+        """Check every run after a step of the batch. Returns the runs that have ended."""
         ended: set[Rollout] = set()
         self.event = None
         for candidate in self.round:
@@ -175,14 +174,13 @@ class PuzzleSearch:
         return self.second is not None or (self.answer is not None and not self._needs_unique)
 
     def _judge(self, candidate: Candidate, rollout: Rollout) -> bool:
-        """Judge the last step of one run; True if the run has ended."""
+        """Check the last step of one run; True if the run has ended."""
         readout, strategy = rollout.readout, self.strategy
         assert readout is not None
         self.steps += 1
         prediction = self.task.decode(candidate.question, rollout.meanings, readout.confidence)
         prediction = strategy.restore(candidate, prediction)
         correct = self.task.is_solution(self.puzzle.question, prediction.answer)
-        candidate.rejected_steps = candidate.rejected_steps + 1 if readout.halt_prob > 0.5 and not correct else 0
         if self.watched and self.event is None:
             self.event = self._step_event(candidate, rollout, prediction, correct)
         accepted = correct if self.options.verify else readout.halt_prob > 0.5
@@ -201,7 +199,7 @@ class PuzzleSearch:
         return True
 
     def _accept(self, prediction: Prediction, halt_prob: float, correct: bool) -> bool:
-        """Take note of an accepted answer; True if it is the first one."""
+        """Record an accepted answer; True if it is the first one."""
         if self.answer is None:
             self.answer, self.verified = (prediction, halt_prob), correct
             return True
@@ -214,8 +212,7 @@ class PuzzleSearch:
         while not self.round and not self._answered:
             in_flight = self.options.in_flight if self.answer is None else max(self.options.in_flight, PROOF_IN_FLIGHT)
             number = min(in_flight, self.options.restarts - self.restarts)
-            restartable = self.restartable and self.steps < self.strategy.settings.restart_budget
-            candidates = self.strategy.next_candidates(number) if restartable else []
+            candidates = self.strategy.next_candidates(number) if self.restartable else []
             self._start(candidates)
             if not candidates:
                 break
@@ -227,12 +224,10 @@ class PuzzleSearch:
                 self.reason = f"{NO_SOLUTION}: every assignment of its open choices breaks a rule"
 
     def _should_stop(self, candidate: Candidate) -> bool:
-        limit = self.strategy.settings.max_rejected_steps
-        stuck = limit > 0 and candidate.rejected_steps >= limit
-        return stuck or self._below_floor(candidate) or self.strategy.should_stop(candidate, self.options)
+        return self._below_floor(candidate) or self.strategy.should_stop(candidate, self.options)
 
     def _below_floor(self, candidate: Candidate) -> bool:
-        """Whether the first run is too unsure to be worth more steps (SearchSettings)."""
+        """Whether the mean confidence of the first run is below the floor (SearchSettings)."""
         rollout, settings, floor = candidate.rollout, self.strategy.settings, self.options.confidence_floor
         assert rollout is not None and rollout.readout is not None
         if floor is None:
@@ -333,9 +328,9 @@ class AugmentedCandidate(Candidate):
 class AugmentedRestarts(SingleRun):
     """Restarts for tasks with augmentations: each augmentation of the question once, in order.
 
-    Where a task has symmetries that the network does not have, the network fails on different augmentations of a puzzle
-    differently. The first run is augmentation 0, the identity. A restart has as many steps as the first run, as its
-    question is no smaller, and fresh states, as those of another augmentation do not fit.
+    If the network is not equivariant to a task's symmetries, its errors differ between augmentations of a puzzle. The
+    first run uses augmentation 0, the identity. A restart has as many steps as the first run, because its question is
+    as large, and fresh states, because those of another augmentation do not fit.
     """
 
     def __init__(self, task: Any, question: np.ndarray) -> None:
@@ -356,12 +351,12 @@ class AugmentedRestarts(SingleRun):
         return [candidate for candidate in map(self._candidate, ks) if candidate is not None]
 
     def should_stop(self, candidate: Candidate, options: SolveOptions) -> bool:
-        """True when the answer repeats: a wrong answer that repeats stays wrong; the next one costs no more."""
+        """True if the answer repeats: a repeated wrong answer stays wrong, and the next augmentation costs no more."""
         assert candidate.rollout is not None
         return candidate.rollout.stable_steps >= options.patience
 
     def restore(self, candidate: AugmentedCandidate, prediction: Prediction) -> Prediction:
-        """The augmentation inverted."""
+        """The prediction with the augmentation inverted."""
         return self.task.invert(self.question, prediction, candidate.k)
 
     def describe(self, candidate: AugmentedCandidate) -> str:

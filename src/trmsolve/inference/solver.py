@@ -24,7 +24,7 @@ from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
 
 
 def strategy_for(task: Task, question: np.ndarray) -> SearchStrategy:
-    """How this task's puzzles are restarted, by its capabilities."""
+    """The restart strategy for a puzzle, by the task's capabilities."""
     if isinstance(task, Augments):
         return AugmentedRestarts(task, question)
     return (BranchSearch if isinstance(task, Branches) else SingleRun)(task, question)
@@ -72,7 +72,7 @@ class Solver:
                         running.append(search)
                         batch.add(search.rollouts)
                     admitted += 1
-                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes a while
+                    if deadline is not None and time.monotonic() >= deadline:  # encoding a large puzzle takes time
                         raise DeadlineExceeded(admitted - delivered)
                 done: set[Rollout] = set()
                 if batch.running:

@@ -1,10 +1,10 @@
 """Test-time training: a copy of the network learns the demonstrations of one or more few-shot tasks, then answers them.
 
-At first only the tasks' rows of the puzzle table are trained, starting from the mean of all rows; then everything. One
-demonstration of each task is held out: once it is predicted correctly without having been shown, the rule is found.
-Then, and otherwise when most of the time is over, it joins the training data.
+At first only the tasks' rows of the puzzle table are trained, starting from the mean of all rows; then all parameters.
+One demonstration of each task is held out; the rule counts as found once it is predicted correctly. Then, or when most
+of the time is over, it joins the training data.
 
-With a budget of seconds, answering gets a part of it, and stops when it is used up: with fewer votes, or fewer steps.
+With a time budget, a part of it is reserved for answering, which stops at its end with fewer votes or fewer steps.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SHORT_BUDGET = 30.0  # seconds; within a shorter one a training step may be a la
 
 
 class TestTimeTrainer:
-    """A network that adapts to tasks. It copies the checkpoint's weights, and leaves them as they are.
+    """A copy of a network that is adapted to tasks; the checkpoint's weights are not changed.
 
-    watch: whether answers() yields RefineEvents, which takes a part of the budget.
+    watch: whether answers() yields RefineEvents, which use a part of the budget.
     """
 
     __test__ = False  # not a test class of pytest
@@ -72,7 +72,7 @@ class TestTimeTrainer:
         torch.manual_seed(options.seed)
         self.model = TRM(config)
         self.model.load_state_dict(weights)
-        # A new puzzle table: for each task a row for each augmentation.
+        # A new puzzle table with a row for each task and augmentation.
         table = self.model.embed.new_table(options.votes * len(tasks))
         self.model.embed.puzzle_table = table["embed.puzzle_table"]
         self.model.to(device)
@@ -85,12 +85,12 @@ class TestTimeTrainer:
         for augmented in self.augmented:
             samples = augmented.samples()
             self.holdout.append(options.seed % len(samples) if len(samples) > 1 else None)
-            for number, of_pair in enumerate(samples):
-                (self.held_out if number == self.holdout[-1] else self.pool).extend(of_pair)
+            for number, pair_samples in enumerate(samples):
+                (self.held_out if number == self.holdout[-1] else self.pool).extend(pair_samples)
         self.step, self.loss = 0, 0.0
-        self.recent: deque[float] = deque(maxlen=64)  # 1 for samples that were predicted exactly when they left
+        self.recent: deque[float] = deque(maxlen=64)  # 1 for samples that were predicted exactly in their last step
         self.checks: list[float] = []  # accuracies on the held-out demonstrations
-        self.trust: dict[Any, float] = {}  # the last one by group of augmentations
+        self.trust: dict[Any, float] = {}  # the last accuracy by group of augmentations
         self.end = 1.0  # the progress at which training ends
         cells = float(np.mean([variants[0].num_tokens for variants in (*self.pool, *self.held_out)]))
         size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
@@ -109,7 +109,7 @@ class TestTimeTrainer:
         queries = [query for augmented in self.augmented for query in self._queries(augmented)]
         if watch:
             queries += [query for augmented in self.augmented for query in augmented.queries(augmented.task.tests, 1)]
-        self.query_tokens = sum(query.num_tokens for query in queries)  # of all that answering takes
+        self.query_tokens = sum(query.num_tokens for query in queries)  # tokens of all queries
         self.pace = Pace()
 
     def _draw(self, index: int) -> Sample:
@@ -121,12 +121,12 @@ class TestTimeTrainer:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the trainer was created."""
         return time.monotonic() - self.began
 
     @property
     def deadline(self) -> float | None:
-        """When answering must be finished, on the clock of `seconds`."""
+        """The value of `seconds` at which answering must be finished; None for no limit."""
         return None if self.options.budget is None else self.options.budget * len(self.tasks)
 
     @property
@@ -193,13 +193,13 @@ class TestTimeTrainer:
 
     # -- the budget -----------------------------------------------------------------------------------------------
     def _measure_pace(self) -> None:
-        """Take two supervision steps, so that even the first training step is not taken without time for it."""
+        """Measure two supervision steps, so that the first training step is skipped if there is no time for it."""
         queries = self._queries(self.augmented[0])
         for _ in self._roll(queries[: num_fitting(queries, self.schedule.tokens)], 2):
             pass
 
     def _has_time_for_step(self) -> bool:
-        """Whether another training step leaves time for an answer."""
+        """Whether there is time for an answer after another training step."""
         seconds = self.pace.training_seconds(len(self.carry.tokens))
         return self.deadline is None or self.seconds + seconds < self.deadline
 
@@ -275,7 +275,7 @@ class TestTimeTrainer:
                     break
 
     def _vote(self, query: Query, readout: Readout) -> WeightedAnswer:
-        """Weighted by the halting probability, and more if such augmentations predicted the held-out demonstration."""
+        """A vote, weighted by the halting probability and by the accuracy of its group on held-out demonstrations."""
         grid = _prediction(query, readout).answer
         weight = float(readout.halt_prob) * (self.schedule.vote_floor + self.trust.get(query.group, 1.0))
         return WeightedAnswer(grid, query.probabilities(grid, np.asarray(readout.probabilities)), weight)
@@ -285,18 +285,18 @@ class TestTimeTrainer:
     ) -> list[Readout | None]:
         """The network's readout of each query after `steps` supervision steps.
 
-        until: on the clock of `seconds`; queries that are not reached by then have None, and those in progress fewer
-        steps. The `required` indices come first and get one step at least.
+        until: a value of `seconds`; queries that have not started by then get None, and those in progress fewer steps.
+        The queries with the indices `required` come first, and get at least one step.
         """
         readouts: dict[int, Readout] = {}
         order = list(range(len(queries)))
-        if until is not None:  # then every second one in turn, so that tests and demonstrations lose about alike
+        if until is not None:  # then every second one, so that tests and demonstrations are cut equally
             order.sort(key=lambda i: (i not in required, i % 2, i))
         while order and (until is None or self.seconds < until or len(readouts) < len(required)):
             tokens = 4.0 * self.schedule.tokens
-            if until is not None:  # as many as take all steps in time, rather than more with fewer steps
+            if until is not None:  # only as many queries as can take all steps in time
                 tokens = min(tokens, self.pace.tokens_in(until - self.seconds, steps))
-                if not (self.pace.step and self.pace.setup_measured):  # at first only what must be answered anyway
+                if not (self.pace.step and self.pace.setup_measured):  # without measurements, only the required queries
                     tokens = min(tokens, sum(queries[i].num_tokens for i in order if i in required))
             chunk = order[: num_fitting([queries[i] for i in order], tokens)]
             last: list[Readout] = []
@@ -332,7 +332,7 @@ def _prediction(query: Query, readout: Readout | None) -> Prediction:
 
 
 def num_fitting(queries: Sequence[Query], tokens: float) -> int:
-    """The number of queries from the front that have at most `tokens` tokens together; at least 1."""
+    """The largest number of queries, from the first, with at most `tokens` tokens in total; at least 1."""
     total = 0
     for number, query in enumerate(queries):
         total += query.num_tokens
@@ -360,7 +360,7 @@ def adapt(
     """
     check_model(task, config, name)
     set_device(device_spec.device)
-    import torch._dynamo  # optimizers need it; it loads for seconds, which belong to no task's budget
+    import torch._dynamo  # used by optimizers; importing it takes seconds, which must not count towards a budget
 
     iterator = iter(tasks)
     while batch := list(islice(iterator, options.tasks_per_batch)):
@@ -390,6 +390,6 @@ def check_model(task: Demonstrates, config: TRMConfig, name: str) -> None:
     """Raise TrmsolveError unless a network of this configuration can adapt to such tasks."""
     if not task.supports_model(config):
         raise TrmsolveError(
-            f"{name}: no network that adapts to {task.name.upper()} tasks",
-            f"the bundled one does: leave out --checkpoint, or train one: trmsolve train --task {task.name}",
+            f"{name}: this network cannot adapt to {task.name.upper()} tasks",
+            f"leave out --checkpoint to use the bundled one, or train one: trmsolve train --task {task.name}",
         )

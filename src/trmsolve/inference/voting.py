@@ -1,4 +1,4 @@
-"""Combines the answers of many augmentations into a ranking: grids by their votes, and the consensus of all."""
+"""Combine the answers of many augmentations into a ranking: grids by their votes, and the consensus of all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WeightedAnswer:
     """The answer under one augmentation, with the augmentation undone."""
 
     grid: Grid
-    probabilities: np.ndarray  # float32 (height, width, colours) of each colour in each cell of the grid
+    probabilities: np.ndarray  # float32 (height, width, colours)
     weight: float  # of this vote, above 0
 
 

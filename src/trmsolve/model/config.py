@@ -1,4 +1,4 @@
-"""The dimensions of a model: what a checkpoint must store so that the model can be rebuilt."""
+"""The configuration of a model, which a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from trmsolve.text_io import printable
 
 @dataclass(frozen=True)
 class TRMConfig:
-    """A Tiny Recursive Model, in the paper's symbols where it has them (arXiv 2510.04871, section 4).
+    """A Tiny Recursive Model, with the symbols of the paper (arXiv 2510.04871, section 4).
 
-    Raises TrmsolveError for a value of the wrong type or outside of BOUNDS, so that nothing is built from it.
+    Raises TrmsolveError for a value of the wrong type or out of BOUNDS.
     """
 
     hidden_size: int = 64  # D, size of x, y and z per token
@@ -28,7 +28,7 @@ class TRMConfig:
     vocab_size: int = 10  # token ids of the question x
     n: int = 3  # latent updates per latent recursion
     T: int = 1  # latent recursions per deep recursion, only the last with gradient
-    N_sup: int = 16  # supervision steps at most, in training
+    N_sup: int = 16  # maximum supervision steps in training
 
     # Mixers `units` and `relational`
     num_relations: int = 0  # K, relations besides the eight neighbours (`relational`)
@@ -41,7 +41,7 @@ class TRMConfig:
     prefix_len: int = 0  # tokens before the question; the first puzzle_tokens of them hold the puzzle embedding
     puzzle_tokens: int = 1  # tokens that a puzzle embedding fills; its rows have puzzle_tokens D numbers
     num_puzzles: int = 0  # rows of the table of puzzle embeddings
-    token_shift: int = 0  # what the network's token ids have more than those of the task (nano-trm: 1)
+    token_shift: int = 0  # added to the task's token ids to get the network's (nano-trm: 1)
     positions: str = "none"  # position encoding: `rope`, `learned` or `none`
     num_heads: int = 8  # mixer `attention`
     seq_intermediate_size: int = 0  # inner size of the mixer `mlp`
@@ -59,19 +59,19 @@ class TRMConfig:
             raise TrmsolveError(f"model.{problem}")
 
     def _contradiction(self) -> str:
-        """Why fields that are valid alone do not go together; "" when they do."""
+        """Why the combination of fields is invalid; "" if it is valid."""
         sequence = self.mixer in ("mlp", "attention")
         calls = self.T * (self.n * self.num_layers + (self.num_y_layers or self.num_layers))
         if calls > MAX_LAYER_CALLS:
-            return f"T: {self.T} times n {self.n} are {calls:,} layers a step, at most {MAX_LAYER_CALLS:,} allowed"
+            return f"T: {self.T} and n {self.n} mean {calls:,} layer calls per step; the maximum is {MAX_LAYER_CALLS:,}"
         if self.grad_steps > self.n:
-            return f"grad_steps: {self.grad_steps} of n {self.n}"
+            return f"grad_steps: {self.grad_steps} exceeds n {self.n}"
         if sequence != (self.seq_len > 0):
-            return f"seq_len: {self.seq_len} does not go with the mixer '{self.mixer}'"
+            return f"seq_len: {self.seq_len} is not valid for the mixer '{self.mixer}'"
         if self.seq_len and self.prefix_len >= self.seq_len:
             return f"prefix_len: {self.prefix_len} leaves no tokens of seq_len {self.seq_len}"
         if self.positions != "none" and not sequence:
-            return f"positions: '{self.positions}' does not go with the mixer '{self.mixer}'"
+            return f"positions: '{self.positions}' is not valid for the mixer '{self.mixer}'"
         if self.mixer == "mlp" and not self.seq_intermediate_size:
             return "seq_intermediate_size: the mixer 'mlp' needs at least 1"
         if self.mixer == "attention" and self.hidden_size % (2 * self.num_heads):
@@ -80,9 +80,9 @@ class TRMConfig:
             return "weight_sharing: the mixer 'units' needs one number for each kind of unit"
         if self.embedding == "token":
             if sequence and self.num_puzzles and self.prefix_len < self.puzzle_tokens:
-                return f"prefix_len: {self.prefix_len} tokens do not hold a puzzle embedding of {self.puzzle_tokens}"
+                return f"prefix_len: {self.prefix_len} is less than puzzle_tokens {self.puzzle_tokens}"
         elif self.mixer != "relational":
-            return f"embedding: 'color' does not go with the mixer '{self.mixer}'"
+            return f"embedding: 'color' is not valid for the mixer '{self.mixer}'"
         elif not self.feature_sizes or self.feature_sizes[0] < 3:
             return "feature_sizes: the embedding 'color' needs at least two colours and a pad colour"
         elif math.prod(self.feature_sizes) > BOUNDS["vocab_size"].high:
@@ -95,7 +95,7 @@ class TRMConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TRMConfig:
-        """The inverse of to_dict. Raises TrmsolveError for unknown fields and bad values."""
+        """The inverse of to_dict. Raises TrmsolveError for unknown fields and invalid values."""
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -112,7 +112,7 @@ class Bound(NamedTuple):
     high: float
 
 
-MAX_LAYER_CALLS = 5_000  # in one supervision step: time limits are looked at between steps
+MAX_LAYER_CALLS = 5_000  # in one supervision step, because time limits are only checked between steps
 BOUNDS: dict[str, Bound] = {
     "hidden_size": Bound(1, 1 << 14),
     "intermediate_size": Bound(1, 1 << 16),
@@ -154,17 +154,17 @@ def _check(name: str, value: Any, default: Any) -> None:
         return
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise TrmsolveError(f"model.{name}: true or false expected, found {_shown(value)}")
+            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected true or false")
         return
     if isinstance(default, tuple):
         if not isinstance(value, tuple) or len(value) > 1000 or not all(type(number) is int for number in value):
-            raise TrmsolveError(f"model.{name}: a list of integers expected, found {_shown(value)}")
+            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected a list of integers")
         numbers: tuple[float, ...] = value
     else:
         kinds = (int, float) if isinstance(default, float) else (int,)
         if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
             kind = "a number" if float in kinds else "an integer"
-            raise TrmsolveError(f"model.{name}: {kind} expected, found {_shown(value)}")
+            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected {kind}")
         numbers = (value,)
     low, high = BOUNDS[name]
     for number in numbers:
@@ -173,7 +173,7 @@ def _check(name: str, value: Any, default: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A value of any kind and size for a message."""
-    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python refuses to print what has thousands of digits
+    """A value as text for messages, shortened."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python raises for integers with thousands of digits
         return "an integer of more than 64 bits"
     return printable(repr(value[:10]) if isinstance(value, list | tuple | str) else repr(value), 100)

@@ -1,9 +1,8 @@
-"""The question x as the network takes it, one vector per token; an embedding also owns the head that reads answers.
+"""Embeddings of the question x, one vector per token. An embedding also provides the head that reads the answer.
 
-`token`: ids below vocab_size V say what stands in a cell. Where there is a table of puzzle embeddings, the first
-token of each puzzle has id V + p; row p of the table becomes it and, where the row is wider, the tokens after it. Id -1
-becomes zeros. So the prefix of the published networks, a
-puzzle embedding and fifteen empty tokens, consists of ordinary tokens.
+`token`: ids below vocab_size V are symbols of cells. With a table of puzzle embeddings, the first token of each puzzle
+has id V + p and is replaced by row p of the table; a wider row replaces the following tokens too. Id -1 becomes zeros.
+So the prefix of the published networks, a puzzle embedding and fifteen empty tokens, consists of ordinary tokens.
 
 `color` (few-shot tasks): see ColorEmbedding.
 """
@@ -34,11 +33,11 @@ class TokenEmbedding(nn.Embedding):
     def __init__(self, config: TRMConfig) -> None:
         super().__init__(config.vocab_size, config.hidden_size)
         self.scale, self.has_prefix = config.embed_scale, config.prefix_len > 0
-        self.puzzle_tokens = config.puzzle_tokens  # k, tokens that a row of the table fills
+        self.puzzle_tokens = config.puzzle_tokens  # k, tokens per row of the table
         with torch.no_grad():
-            self.weight /= self.scale  # x has unit variance at first
-        # The table may have a million rows of which a batch uses a few: a buffer, as no optimizer should sweep it.
-        # Zeros of numpy take no memory until they are written, and a loaded table takes their place.
+            self.weight /= self.scale  # initially x has unit variance
+        # The table may have a million rows, of which a batch uses a few: a buffer, which optimizers do not update.
+        # numpy's zeros take no memory until they are written; loading a checkpoint replaces them.
         shape = (config.num_puzzles, config.puzzle_tokens * config.hidden_size)
         table = torch.from_numpy(np.zeros(shape, np.float32)) if config.num_puzzles else None
         self.register_buffer("puzzle_table", table)
@@ -48,7 +47,7 @@ class TokenEmbedding(nn.Embedding):
 
     @staticmethod
     def make_head(config: TRMConfig) -> nn.Linear | None:
-        """The head that reads the answer from y; None where the embedding itself does."""
+        """The head that reads the answer from y; None if the embedding does that itself."""
         return nn.Linear(config.hidden_size, config.num_classes, bias=config.answer_bias)
 
     def lookup_puzzles(self, tokens: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
@@ -58,13 +57,13 @@ class TokenEmbedding(nn.Embedding):
         return ids, self.puzzle_table[ids]
 
     def puzzle_ids(self, first_tokens: Tensor) -> Tensor:
-        """The table row that a puzzle's first token stands for; int64, any shape."""
+        """The table row of a puzzle from its first token; int64, any shape."""
         return first_tokens - self.num_embeddings
 
     def forward(  # type: ignore[override]  # an embedding of a batch also needs its structure
         self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None
     ) -> Tensor:
-        """puzzle_embeddings: (B, k D) in place of the table's rows, so that a gradient can reach them alone."""
+        """puzzle_embeddings: (B, k D), used instead of the table's rows, so that only they get a gradient."""
         if self.puzzle_table is None:
             x = self._embed(tokens) if self.has_prefix else super().forward(tokens)
         else:
@@ -87,12 +86,12 @@ class TokenEmbedding(nn.Embedding):
 
 
 class ColorEmbedding(nn.Module):
-    """Questions about colours: each task has an embedding of its own for itself and for each colour.
+    """Embedding of coloured grids: each task has its own embedding of itself and of each colour.
 
-    Row p of puzzle_table, (1 + C) D numbers: task p, then each of its C colours. A token's x is the sum of the task,
-    its colour, and its further features. The logit of a colour is the dot product of a projection of y with the task's
-    embedding of that colour, plus what CopyHead copies. So no weight of the network belongs to a colour: a new task
-    needs only a new row.
+    Row p of puzzle_table has (1 + C) D numbers: the embedding of task p, then those of its C colours. x of a token is
+    the sum of the embeddings of the task, the colour and the other features. The logit of a colour is the dot product
+    of a projection of y with the task's embedding of that colour, plus the logit of CopyHead. No weight of the network
+    belongs to a colour, so a new task needs only a new row.
 
     A token id below V = prod(feature_sizes) has the features as digits, colour first; id V p + i is i in task p. The
     last colour is a pad colour, "no cell", shared by all tasks.
@@ -113,7 +112,7 @@ class ColorEmbedding(nn.Module):
         for feature in self.features:
             assert isinstance(feature, nn.Embedding)
             nn.init.normal_(feature.weight, std=0.5)
-        # A buffer, as no optimizer should sweep a table of which a batch uses a few rows (training/optim.py).
+        # A buffer: a batch uses a few rows, and optimizers must not update all (training/optim.py, sign_step).
         self.register_buffer("puzzle_table", torch.zeros(config.num_puzzles, self.row_size))
         if config.num_puzzles:
             task, colors = torch.randn(config.hidden_size) / 3, torch.randn(self.num_colors * config.hidden_size)
@@ -126,16 +125,16 @@ class ColorEmbedding(nn.Module):
 
     @property
     def row_size(self) -> int:
-        """Numbers in a row of the table, (1 + C) D."""
+        """The length of a row of the table, (1 + C) D."""
         return (1 + self.num_colors) * self.hidden_size
 
     @torch.no_grad()
     def reset_table(self, base: Tensor) -> None:
-        """Start every row from base, ((1 + C) D,), with its colours in the row's own order (color_permutations)."""
+        """Set every row to base, ((1 + C) D,), with the colours in the row's order (color_permutations)."""
         self.puzzle_table.copy_(self._table_from(base, len(self.puzzle_table)))
 
     def mean_row(self) -> Tensor:
-        """The mean of all rows with their colours back in one order, ((1 + C) D,): where a new task starts."""
+        """The mean of all rows with their colours in the same order, ((1 + C) D,): the initial row of a new task."""
         rows = self.puzzle_table.view(-1, 1 + self.num_colors, self.hidden_size)
         inverse = color_permutations(len(rows), self.num_colors).argsort(1).to(rows.device)  # (rows, C)
         index = inverse[:, :, None].expand(-1, -1, self.hidden_size)
@@ -143,7 +142,7 @@ class ColorEmbedding(nn.Module):
 
     @torch.no_grad()
     def new_table(self, num_puzzles: int) -> dict[str, Tensor]:
-        """State-dict entry of a table for num_puzzles new tasks, each started from mean_row."""
+        """The state-dict entry of a table for num_puzzles new tasks, with mean_row in each row."""
         return {"embed.puzzle_table": self._table_from(self.mean_row(), num_puzzles)}
 
     def _table_from(self, base: Tensor, num_rows: int) -> Tensor:
@@ -157,7 +156,7 @@ class ColorEmbedding(nn.Module):
         return ids, self.puzzle_table[ids]
 
     def puzzle_ids(self, first_tokens: Tensor) -> Tensor:
-        """The table row that a puzzle's first token stands for; int64, any shape."""
+        """The table row of a puzzle from its first token; int64, any shape."""
         return first_tokens // self.vocab_size
 
     def forward(self, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
@@ -194,18 +193,18 @@ class ColorEmbedding(nn.Module):
 
 
 class CopyHead(nn.Module):
-    """A pointer head: a token may take the colour that a relation delivers, so that a mirror image is copied exactly.
+    """A pointer head: a token can copy the colour of a related token, so that mirror images are copied exactly.
 
         logit of colour c += sum over sources s of g_s(y) p_s(c)
 
-    p_s(c) is the share of colour c among the tokens of source s (itself, a neighbour, a group), known from the
-    question. The gate g_s is the same for all colours and sizes. Without it, a network that had trained for two hours
-    could not yet reflect all small grids (docs/records.md).
+    p_s(c) is the share of colour c among the tokens of source s (the token itself, a neighbour, a group) in the
+    question. The gate g_s is the same for all colours and sizes. Without this head, a network trained for two hours
+    could not reflect all small grids (docs/records.md).
     """
 
     def __init__(self, hidden_size: int, num_sources: int) -> None:
         super().__init__()
-        self.scale = hidden_size**0.5  # so that it learns about as fast as a head with logits y W / sqrt(D)
+        self.scale = hidden_size**0.5  # for about the learning speed of a head with logits y W / sqrt(D)
         self.copy_gate = nn.Linear(hidden_size, num_sources, bias=False)
         nn.init.zeros_(self.copy_gate.weight)
 
@@ -218,16 +217,13 @@ class CopyHead(nn.Module):
 @torch.no_grad()
 def source_histogram(colors: Tensor, num_colors: int, edges: PackedRelations) -> Tensor:
     """float32 (L, S, num_colors): p_s(c) of each token; zeros where a source is missing."""
-    own = F.one_hot(colors, num_colors).float()
-    means = segment_sum(own, edges.scatter) * edges.inverse_count
-    return F.embedding(edges.sources, torch.cat([own, means, own.new_zeros(1, num_colors)]))
+    tokens = F.one_hot(colors, num_colors).float()  # (L, num_colors)
+    means = segment_sum(tokens, edges.scatter) * edges.inverse_count  # (G, num_colors)
+    return F.embedding(edges.sources, torch.cat([tokens, means, tokens.new_zeros(1, num_colors)]))
 
 
 def color_permutations(num_rows: int, num_colors: int) -> Tensor:
-    """int64 (rows, C): which of the base's colours stands at each place of a row, fixed for each row.
-
-    The first colour, the background of most tasks, stays.
-    """
+    """int64 (rows, C): a fixed permutation of the colours for each row. Colour 0, the background, stays first."""
     generator = torch.Generator().manual_seed(0)
     permute = partial(torch.randperm, num_colors - 1, generator=generator, device="cpu")  # even in a meta context
     first = torch.zeros(1, dtype=torch.long, device="cpu")
@@ -235,7 +231,7 @@ def color_permutations(num_rows: int, num_colors: int) -> Tensor:
 
 
 def _puzzle_of_token(batch: PackedBatch, num_tokens: int) -> Tensor:
-    """int64 (num_tokens,); padding counts to the first puzzle."""
+    """int64 (num_tokens,): the index of each token's puzzle; 0 for padding."""
     puzzle = batch.puzzles.t_indices.long()
     return F.pad(puzzle, (0, num_tokens - len(puzzle)))
 

@@ -1,4 +1,4 @@
-"""One question as a model takes it. Nothing here imports torch."""
+"""The input of a model. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ class Encoded:
     """L tokens, the edges between them, and U choices that make up an answer.
 
     x: int64 (L,) token ids for the embedding of the question (embeddings.py).
-    edges: which tokens exchange messages, of the type that the model's mixer defines (mixers/).
-    first, size: int64 (U,) The model gives each token one logit or several; all of them in a row, token by token, are
-    the
-        O options. Choice u picks exactly one of the size[u] options from first[u] on.
+    edges: the edges along which tokens exchange messages, of the type that the model's mixer defines (mixers/).
+    first, size: int64 (U,). The model computes one or more logits per token; token by token, they are the logits of O
+        options. Choice u selects exactly one of the size[u] options from first[u] on.
     meanings: int64 (O,) what each option means to the task (Sudoku: cell * side + digit, 0-based).
 
     Example, a row of two open cells that may hold 1 or 2 (a) and 2 or 3 (b), one logit per token:
@@ -31,5 +30,5 @@ class Encoded:
 
     @property
     def num_choices(self) -> int:
-        """U."""
+        """U, the number of choices."""
         return len(self.first)

@@ -1,10 +1,10 @@
-"""The parts of a layer: RMSNorm, SwiGLU with two gates, and what follows a token mixer.
+"""The parts of a layer: RMSNorm, SwiGLU with two gates, and the update after a token mixer.
 
     SwiGLU        V (silu(a) * b)                a, b: the halves of W h         (arXiv 2002.05202)
     normalised    V (sigmoid(a) * norm(a * b))   lets Muon train these layers
 
-`gated_update` has two implementations that agree (tests/model/test_layers.py): the formula, under autograd and
-torch.compile; without them half the passes over memory, which limit a CPU at these sizes, or on a GPU one kernel.
+`gated_update` has two implementations that agree (tests/model/test_layers.py): the formula, for autograd and
+torch.compile, and for inference one with half the passes over memory, or a single kernel on a GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trmsolve.model.kernels import MAX_HIDDEN_SIZE, in_reference_mode, kernels_for
 
-EPS = 1e-5  # added to the mean square in post_norm, as in the published code: its numbers depend on it
+EPS = 1e-5  # added to the mean square in post_norm, as in the published code
 STD_OF_TRUNCATED = 0.87962566  # standard deviation of a standard normal that is cut off at two deviations
 
 

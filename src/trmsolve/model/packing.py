@@ -1,10 +1,9 @@
-"""Many puzzles as one batch: their tokens one after the other, without padding, whatever their sizes.
+"""Pack puzzles of any sizes into one batch: their tokens are concatenated, without padding.
 
 Example, puzzles of 2 and 3 tokens:
     tokens   [a0 a1 b0 b1 b2]      lengths [2 3]      puzzles.indptr [0 2 5]
 
-A Bucket is a padded shape that recurs: a step that was captured for one (a CUDA graph) can be replayed for many
-batches.
+A Bucket is a padded shape, so that a step captured as a CUDA graph can be replayed for many batches.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers import mixer_of
 from trmsolve.model.segment import CSR, indptr_of
 
-# A matrix multiply of a new shape costs the CPU's library 0.6 ms to prepare, as much as the multiply itself.
-PAD_MULTIPLE = 64  # a multiple for pack() that makes shapes recur
+# On a CPU, the first matrix multiply of a new shape takes 0.6 ms for preparation, as long as the multiply itself.
+PAD_MULTIPLE = 64  # a multiple for pack(), so that few different shapes occur
 UNPADDED_OPTIONS = 16  # options of a choice up to which their number is not rounded up
 
 
@@ -70,8 +69,8 @@ class PackedBatch(NamedTuple):
 def pack(batch: Sequence[Encoded], multiple: int = 1, bucket: Bucket | None = None) -> tuple[Tensor, PackedBatch]:
     """x, int64 (L,), and the structure of a batch of puzzles whose edges have one type.
 
-    The numbers of tokens and units are padded to a multiple, so that shapes recur, or everything to the sizes of a
-    bucket, so that shapes are equal. Padding belongs to no puzzle and changes no result.
+    The numbers of tokens and units are padded to a multiple, so that few shapes occur, or all sizes to those of a
+    bucket. Padding belongs to no puzzle and does not change results.
     """
     mixer = mixer_of(batch[0].edges)
     dense = mixer.seq_len is not None
@@ -108,7 +107,7 @@ def _choices(batch: Sequence[Encoded]) -> ChoiceIndex:
 
 
 def _pad(packed: PackedBatch, bucket: Bucket) -> PackedBatch:
-    """Pad to the bucket: segments without rows, and choices that nobody reads."""
+    """Pad to the bucket with segments without rows, and with unused choices."""
     spare_choices = bucket.choices - len(packed.choices.rows)
     spare_options = bucket.options - packed.choices.rows.shape[1]
     missing = F.pad(packed.choices.missing, (0, spare_options), value=True)
@@ -137,14 +136,14 @@ def exact_shape(batch: Sequence[Encoded]) -> Bucket:
     mixer = mixer_of(batch[0].edges)
     num_tokens, num_choices = sum(len(e.x) for e in batch), sum(e.num_choices for e in batch)
     units, nnz = mixer.shape([e.edges for e in batch], num_tokens)
-    # Kernels also sum the entries beyond the last segment: into a spare token, unit and puzzle.
+    # Kernels also sum the padding entries, into an extra token, unit and puzzle.
     spare = mixer.seq_len is None
     options = max((int(e.size.max(initial=1)) for e in batch), default=1)
     return Bucket(len(batch) + spare, num_tokens + spare, units, nnz, num_choices, options)
 
 
 def bucket_for(batch: Sequence[Encoded]) -> Bucket:
-    """A bucket with room for similar batches: at most a quarter of any size is padding."""
+    """A bucket for similar batches: at most a quarter of each size is padding."""
     exact, edges = exact_shape(batch), batch[0].edges
     mixer = mixer_of(edges)
     puzzles, tokens, units, _, choices, options = map(round_up, exact)

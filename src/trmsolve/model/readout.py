@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 class Readout(NamedTuple):
-    """What a step predicts: tensors for a batch of B puzzles, U choices with at most C options; or numpy for one
-    puzzle.
+    """The prediction of a step: tensors for B puzzles, U choices with at most C options; or numpy for one puzzle.
 
-    choice: int64 (U,) the likeliest option of each choice, as its rank among the choice's own options.
+    choice: int64 (U,) the most probable option of each choice, as its index within the choice.
     confidence: float32 (U,) its probability.
     probabilities: float32 (U, C), 0 where an option is missing; for one puzzle (O,), choice by choice.
-    halt_prob: float32 (B,) probability that the whole answer is right; for one puzzle a float.
+    halt_prob: float32 (B,) probability that the whole answer is correct; for one puzzle a float.
     solvable_prob: float32 (B,) probability that the question has a solution; for one puzzle a float.
     """
 
@@ -31,7 +30,7 @@ class Readout(NamedTuple):
 
 
 def read_out(step: StepOutput, batch: PackedBatch) -> Readout:
-    """Read out a step. Shapes follow from the batch alone, so no device waits for the host."""
+    """Read out a step. Shapes depend on the batch only, so the host does not wait for the device."""
     probabilities = logits_by_choice(step.logits, batch).softmax(1)
     confidence, choice = probabilities.max(1)
     return Readout(choice, confidence, probabilities, step.halt_logit.sigmoid(), step.solvable_logit.sigmoid())
@@ -44,5 +43,5 @@ def logits_by_choice(logits: Tensor, batch: PackedBatch) -> Tensor:
 
 
 def chosen_option(logits: Tensor, batch: PackedBatch) -> Tensor:
-    """logits (U, C) -> int64 (U,): the likeliest option of each choice, as a row of the flat logits."""
+    """logits (U, C) -> int64 (U,): the most probable option of each choice, as an index into the flat logits."""
     return batch.choices.rows.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)

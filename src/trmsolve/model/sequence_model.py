@@ -1,7 +1,7 @@
-"""The published networks as configurations of the one model: TRM (arXiv 2510.04871) and HRM (arXiv 2506.21734).
+"""The published networks as configurations of the model: TRM (arXiv 2510.04871) and HRM (arXiv 2506.21734).
 
-What they share: one token per cell behind a prefix, x scaled by sqrt(hidden_size), one token id as the answer of each
-cell, a halting head that reads the first token, and inner sizes of 8/3 the outer, rounded up to a multiple of 256.
+They have a prefix and then one token per cell, x scaled by sqrt(hidden_size), one token id as the answer of each cell,
+a halting head that reads the first token, and inner sizes of 8/3 hidden_size, rounded up to a multiple of 256.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EMPTY = -1  # token id that is embedded as zeros
 
 
 def swiglu_size(size: int, expansion: float = 4) -> int:
-    """Inner size of SwiGLU: two thirds of the usual expansion, as it has three matrices instead of two."""
+    """Inner size of SwiGLU: two thirds of the usual expansion, because it has three matrices instead of two."""
     return -(-round(expansion * size * 2 / 3) // 256) * 256
 
 
@@ -69,7 +69,7 @@ def refine(model: TRM, dtype: torch.dtype, tokens: Any, puzzle_ids: Any, steps: 
     """Step a sequence model as api.Model.refine describes. Raises TrmsolveError before the first step."""
     config, device = model.config, next(model.parameters()).device
     if steps < 1:
-        raise TrmsolveError(f"steps: at least 1 needed, found {steps}")
+        raise TrmsolveError(f"steps: found {steps}, expected at least 1")
     cells = _integers("tokens", tokens, 2)
     ids = np.zeros(len(cells), np.int64) if puzzle_ids is None else _integers("puzzle_ids", puzzle_ids, 1)
     _check(config, cells, ids)
@@ -96,16 +96,16 @@ def _integers(name: str, values: Any, axes: int) -> np.ndarray:
     try:
         array = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
     except ValueError:
-        raise TrmsolveError(f"{name}: rows of one length needed") from None
+        raise TrmsolveError(f"{name}: expected rows of equal length") from None
     if array.ndim != axes or array.dtype.kind not in "iu" or not array.size:
         shape = " x ".join(map(str, array.shape)) or "no axes"
-        raise TrmsolveError(f"{name}: integers with {axes} axes needed, found {array.dtype} ({shape})")
+        raise TrmsolveError(f"{name}: found {array.dtype} ({shape}), expected integers with {axes} axes")
     return array.astype(np.int64)
 
 
 def _check(config: TRMConfig, cells: np.ndarray, ids: np.ndarray) -> None:
     if not config.seq_len:
-        raise TrmsolveError(f"a model with the mixer '{config.mixer}' takes no plain cells", "use solve or watch")
+        raise TrmsolveError(f"a model with the mixer '{config.mixer}' has no token per cell", "use solve or watch")
     number, most = cells.shape[1], config.seq_len - config.prefix_len
     fixed = config.seq_intermediate_size > 0 or config.positions == "learned"
     if number > most or (fixed and number != most):

@@ -4,11 +4,11 @@
     deep recursion      T latent recursions, only the last with gradient
     supervision step    deep recursion, then logits of the answer, and the halting head's two logits, from y
 
-Notable choices, beside the paper's:
+Differences from the paper:
 - the mixer of f is one of five (mixers/); HRM is a configuration too (sequence_model.py);
-- tokens of many puzzles lie one after the other without padding (packing.py);
+- the tokens of the puzzles of a batch are concatenated without padding (packing.py);
 - an answer is one option of each choice (a digit for each open cell of a Sudoku);
-- beside the halting logit ("the whole answer is right") the head gives a second one: "this question has a solution",
+- besides the halting logit ("the whole answer is correct") the head has a second one, "the question has a solution",
   which orders the branches of a search.
 """
 
@@ -30,12 +30,12 @@ from trmsolve.model.segment import segment_sum
 
 
 class StepOutput(NamedTuple):
-    """What one supervision step gives. L tokens, B puzzles, D hidden_size."""
+    """The output of one supervision step. L tokens, B puzzles, D hidden_size."""
 
     y: Tensor  # (L, D) answer state
     z: Tensor  # (L, D) latent state
     logits: Tensor  # float32 (O,) one for every option, token by token
-    halt_logit: Tensor  # float32 (B,) of "the whole answer is right"
+    halt_logit: Tensor  # float32 (B,) of "the whole answer is correct"
     solvable_logit: Tensor  # float32 (B,) of "the question has a solution"
 
 
@@ -61,7 +61,9 @@ class TRM(nn.Module):
         self.register_buffer("z_init", torch.randn(config.hidden_size) / 2)
         nn.init.zeros_(self.q_head.weight)
         with torch.no_grad():
-            self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))  # at first no answer is right, every question solvable
+            self.q_head.bias.copy_(
+                torch.tensor([-3.0, 3.0])
+            )  # initially: no answer is correct, every question is solvable
             if config.seq_len:
                 self._init_as_published()
 
@@ -75,7 +77,7 @@ class TRM(nn.Module):
         self.q_head.bias.fill_(-5.0)
 
     def cast(self, dtype: torch.dtype) -> TRM:
-        """Convert f and the embedding; the heads stay fp32, because close decisions hang on their last digits."""
+        """Convert f and the embedding in place. The heads stay fp32: close decisions depend on their precision."""
         self.layers.to(dtype)
         self.y_layers.to(dtype)
         self.embed.to(dtype)
@@ -89,7 +91,7 @@ class TRM(nn.Module):
 
     def latent_recursion(self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, steps: int) -> Tensor:
         """z after `steps` latent updates z <- f(x + y + z); all (L, D)."""
-        context = x + y if steps else x  # the same in every update
+        context = x + y if steps else x  # constant
         for _ in range(steps):
             z = apply_layers(self.layers, context + z, batch)
         return z
@@ -114,7 +116,7 @@ class TRM(nn.Module):
     ) -> StepOutput:
         """One supervision step from the states y and z, (L, D). tokens int64 (L,).
 
-        puzzle_embeddings: (B, row size) in place of the table's rows, so that a gradient can reach them alone.
+        puzzle_embeddings: (B, row size), used instead of the table's rows, so that only they get a gradient.
         """
         x = self.embed(tokens, batch, puzzle_embeddings).to(y.dtype)
         y, z = self.deep_recursion(x, y, z, batch)
@@ -143,7 +145,7 @@ def fp32_linear(head: nn.Linear, h: Tensor) -> Tensor:
 def sum_pool(y: Tensor, batch: PackedBatch) -> Tensor:
     """Sum of each puzzle's tokens over sqrt(their number): (L, D) -> float32 (B, D).
 
-    Sums of independent tokens grow like that root; dividing by it keeps q comparable between sizes of puzzles.
+    Sums of independent tokens grow with the square root of their number, so q is comparable between puzzle sizes.
     """
     return segment_sum(y, batch.puzzles).float() * batch.lengths.float().rsqrt()[:, None]
 
@@ -157,5 +159,5 @@ HALT_POOLING: dict[str, Callable[[Tensor, PackedBatch], Tensor]] = {"sum": sum_p
 
 
 def num_parameters(model: nn.Module) -> int:
-    """How many numbers training changes."""
+    """The number of trainable parameters."""
     return sum(p.numel() for p in model.parameters())

@@ -128,7 +128,7 @@ class Scale:
     edged: bool  # whether an edge is drawn
 
     def extent(self, rows: int, columns: int) -> tuple[int, int]:
-        """Columns and lines of text for so many rows and columns of cells."""
+        """The number of columns and lines of text for a picture with these rows and columns of cells."""
         if self.edged:  # the last row of an odd number shares its line with the lower edge
             return columns * self.wide + 2, rows // self.per_line + 2
         return columns * self.wide, -(-rows // self.per_line)
@@ -179,7 +179,7 @@ def _write(line: Text, column: int, text: str, style: str) -> None:
 
 def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterable[list[Piece]]:
     # A blank's style is invisible; styled as walls are, blanks and walls become one span.
-    looks = {
+    styles = {
         name: (symbol_style(Cell("", name), True, color) or INK, role.mark.strip())
         for name, role in SOLID_ROLES.items()
     }
@@ -190,7 +190,7 @@ def _symbols(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterabl
 
     yield from rule(glyphs.top)
     for row in cells:
-        yield [*edge, *((looks[cell.role][1] or cell.text, looks[cell.role][0]) for cell in row), *edge]
+        yield [*edge, *((styles[cell.role][1] or cell.text, styles[cell.role][0]) for cell in row), *edge]
     yield from rule(glyphs.bottom)
 
 
@@ -261,18 +261,18 @@ def _line(pieces: Iterable[Piece]) -> Text:
 
 # -- pictures larger than the window ------------------------------------------------------------------------------
 class Viewport:
-    """The part of a picture that is shown. It follows the changes, but not at every step.
+    """The part of a picture that is shown. It follows the changed cells, but does not move at every step.
 
-    It stays while it shows at least half of the changed cells. Otherwise it jumps so that their middle becomes its own:
-    small steps would move the whole screen each time.
+    It stays while it shows at least half of the changed cells; otherwise it is centred on them. Small movements would
+    shift the whole screen each time.
     """
 
     def __init__(self) -> None:
         self._top = self._left = -1  # nothing shown yet
 
     def follow(self, picture: Picture, rows: int, columns: int) -> tuple[Span, Span]:
-        """The rows and the columns to show, at most so many of each. The first row is even, so that two rows that
-        share a line of text keep sharing it."""
+        """The spans of rows and columns to show, of at most this length. The first row is even, so that the pairs of
+        rows that share a line of text do not change."""
         height, width = len(picture.cells), len(picture.cells[0])
         rows, columns = min(rows, height), min(columns, width)
         changed = _positions(picture, CHANGES)

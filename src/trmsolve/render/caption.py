@@ -1,4 +1,4 @@
-"""Small pieces of text that every view and command formats alike: percentages, durations, user text, line breaks."""
+"""Text formatting for all views and commands: percentages, durations, user text, line breaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the unit a person would choose."""
+    """A time span in a suitable unit: 12 ms, 3.4 s, 5 min 06 s, 7 h 08 min."""
     if seconds < 0.995:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 99.5:
@@ -46,7 +46,7 @@ def wrapped(parts: Iterable[str], length: int, dot: str = "·") -> list[str]:
 
 
 def printable(text: str) -> str:
-    """User text with "?" for control characters: a file name may hold the escape code that clears the screen."""
+    """User text with "?" for control characters, because a file name may contain escape codes."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

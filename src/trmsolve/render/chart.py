@@ -18,7 +18,7 @@ from pygal.style import Style
 from trmsolve.render.caption import printable, shorten
 from trmsolve.render.theme import FONT, LIGHT
 
-# Okabe and Ito's colours (jfly.uni-koeln.de/color), which the colour-blind tell apart; yellow is too faint for lines.
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), distinct to colour-blind readers; yellow is too faint for lines.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 PANEL, PLOT = 500, 400  # pixels: width and height of a panel
@@ -40,7 +40,7 @@ class Spot:
     """Predictions of about the same probability."""
 
     predicted: float  # mean probability
-    right: float  # share that came true
+    right: float  # share that is correct
     puzzles: int
 
 
@@ -50,9 +50,9 @@ class Curves:
 
     name: str
     accepted: Mapping[int, float]  # by steps: share that the rules accept
-    exact: Mapping[int, float] | None  # share equal to the given answers; None: none are given
+    exact: Mapping[int, float] | None  # share equal to the known answers; None: answers are unknown
     spots: Sequence[Spot]
-    error: float  # expected calibration error; of no meaning without spots
+    error: float  # expected calibration error; meaningless without spots
 
 
 def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
@@ -97,7 +97,7 @@ def _accuracy(curves: Sequence[Curves]) -> pygal.XY:
         "accuracy",
         curves,
         twice=dotted,
-        title="Accuracy of the plain recursion",
+        title="Accuracy without restarts",
         x_title="supervision steps" + (" (dotted: exact match)" if dotted else ""),
         y_title="accepted by the rules",
     )
@@ -119,7 +119,7 @@ def _calibration(curves: Sequence[Curves], step: int) -> pygal.XY:
         before=(LIGHT.faint,),
         title=f"The halting head after {step} steps",
         x_title="predicted probability (dot's area: puzzles)",
-        y_title="share that is right",
+        y_title="share that is correct",
     )
     plot.x_labels = PERCENT
     plot.add(None, [(0, 0), (1, 1)], show_dots=False, stroke_style={"dasharray": "6, 4"})

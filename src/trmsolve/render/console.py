@@ -1,4 +1,4 @@
-"""What a stream can show: colours, box drawing, a cursor that moves. Decided here for every terminal view."""
+"""The capabilities of a stream: colours, box drawing, cursor movements; shared by all terminal views."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ ASCII = Glyphs(_RULE, _RULE, _RULE, "|", "#", "-", ".", "-", ">", "", " .:%", No
 
 
 def console_for(stream: TextIO, color: str = "auto") -> Console:
-    """A Rich console that writes to `stream` as --color, NO_COLOR, FORCE_COLOR and TERM ask.
+    """A Rich console that writes to `stream`, configured by --color, NO_COLOR, FORCE_COLOR and TERM.
 
     auto:   colours on a terminal; NO_COLOR removes them (weight and underline stay), FORCE_COLOR adds them.
     always: colours, also into a pipe.
     never:  no styling at all.
 
-    Whether the cursor may move depends on the stream alone (see is_live): Rich takes FORCE_COLOR for a terminal and
-    would send cursor movements into a log file.
+    Cursor movements depend on the stream only (see is_live): with FORCE_COLOR, Rich would assume a terminal and write
+    cursor movements to a log file.
     """
     if color not in COLORS:
         raise ValueError(f"color must be one of {', '.join(COLORS)}, not {color!r}")
@@ -111,7 +111,7 @@ def has_color(console: Console) -> bool:
 
 
 def glyphs_for(console: Console) -> Glyphs:
-    """The best drawing characters that the stream's encoding holds (a Windows pipe is cp1252: none of them)."""
+    """The best drawing characters that the stream's encoding supports (cp1252, of Windows pipes, supports none)."""
     for glyphs in (UNICODE, OLD_DOS):
         text = "".join((*glyphs.top, *glyphs.middle, *glyphs.bottom, glyphs.upright, glyphs.full, glyphs.empty))
         text += glyphs.blank + glyphs.more + glyphs.spark + glyphs.shades + "".join(glyphs.halves or ())
@@ -121,7 +121,7 @@ def glyphs_for(console: Console) -> Glyphs:
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text with "?" for what the encoding lacks, so that no file name can make a message fail."""
+    """The text with "?" for characters that the encoding does not support."""
     try:
         return text.encode(encoding, "replace").decode(encoding)
     except LookupError:  # an encoding Python does not know

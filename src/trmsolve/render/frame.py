@@ -1,7 +1,7 @@
-"""One moment of a solve, ready to be drawn: the only thing the views know.
+"""A frame: the state of a solve at one step, which is the only input of all views.
 
-The command line turns the solver's events into frames; the terminal, SVG, GIF and HTML views draw frames. A frame also
-words what is written beside its picture, so that every view has the same sentences.
+The command line turns the solver's events into frames; the terminal, SVG, GIF and HTML views draw them. A frame also
+provides the text next to its picture, so that all views have the same text.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ class Stat(NamedTuple):
 
     name: str  # at most seven letters
     value: str
-    good: bool | None = None  # good news, bad news, or neither
+    good: bool | None = None  # colour: True for good, False for bad, None for neutral
 
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """The text of a frame that is no step towards a grid without broken rules (test-time training)."""
+    """The text of a frame of test-time training, which does not count broken rules."""
 
     state: str  # the phase of the solve; in the last frame, how it ended
-    meter: tuple[str, float]  # what the bar measures, at most seven letters, and its value, 0 .. 1
+    meter: tuple[str, float]  # name of the bar, at most seven letters, and its value, 0 .. 1
     stats: tuple[Stat, ...]  # everything else, the most important first
     unsure: int = 0  # cells; drawn over the steps as a row of bars
 
@@ -43,12 +43,12 @@ class Frame:
     run: int = 0  # 0: the first run, i: the i-th restart
     halt_probability: float = 0.0  # of the halting head: "the whole answer is correct"
     violations: int = 0  # broken rules
-    assumption: str = ""  # what this run takes as given without proof, for example "assuming r3c5=7"
+    assumption: str = ""  # the assumptions of this run, for example "assuming r3c5=7"
     seconds: float = 0.0  # since the solve began
     solved: bool | None = False  # the answer passes the rules; None: unknown
     done: bool = False  # the last frame of this puzzle
     status: StatusText | None = None  # None: text made from the figures above
-    zoom_levels: tuple[Picture, ...] = ()  # the picture with ever less context, for windows that it does not fit
+    zoom_levels: tuple[Picture, ...] = ()  # the picture with less and less context, for small windows
 
     def count(self, role: str) -> int:
         """Number of cells with this role."""
@@ -61,16 +61,16 @@ class Frame:
 
     @property
     def heading(self) -> str:
-        """Which puzzle this is."""
+        """The task and the source of the puzzle."""
         return " ".join(printable(part) for part in (self.task, self.source) if part)
 
     @property
     def state(self) -> str:
-        """How the solve ended or, before that, how far it is."""
+        """The outcome of the solve or, before its end, its progress."""
         return self.verdict() or (printable(self.status.state) if self.status else f"step {self._step_text}")
 
     def verdict(self, brief: bool = False) -> str:
-        """How the solve ended, "" before that. brief: without the figures that stats() also has."""
+        """The outcome of the solve, "" before its end. brief: without the figures in stats()."""
         if not self.done:
             return ""
         if self.status:
@@ -82,12 +82,12 @@ class Frame:
 
     @property
     def outcome(self) -> str:
-        """ "good" or "bad"; "" before the end and where the outcome is unknown."""
+        """The value "good" or "bad"; "" before the end and if the outcome is unknown."""
         return "" if not self.done or self.solved is None else "good" if self.solved else "bad"
 
     @property
     def meter(self) -> tuple[str, float]:
-        """What the bar measures, and its value, 0 .. 1."""
+        """The name of the bar, and its value, 0 .. 1."""
         name, share = self.status.meter if self.status else ("halting", self.halt_probability)
         return name, min(max(share, 0.0), 1.0)
 
@@ -129,7 +129,7 @@ class Frame:
 
     @property
     def history_title(self) -> str:
-        """What `remaining` counts."""
+        """The title of the history of `remaining`."""
         return "Unsure cells at each step" if self.status else "Rules broken at each step"
 
     @property
@@ -141,12 +141,12 @@ class Frame:
 
     @property
     def run_text(self) -> str:
-        """Which run this is, and its assumption."""
+        """The run and its assumption."""
         return f"{self._run_text}, {printable(self.assumption)}" if self.assumption else self._run_text
 
     @property
     def _run_text(self) -> str:
-        return f"restart {self.run}" if self.run else "plain recursion"
+        return f"restart {self.run}" if self.run else "first run"
 
     @property
     def _step_text(self) -> str:

@@ -67,7 +67,7 @@ def save_gif(frames: Sequence[Frame], path: str | Path, force: bool = False) -> 
 
 
 def thinned(frames: Sequence[Frame]) -> list[Frame]:
-    """At most MAX_FRAMES of them, evenly spaced, with the first and the last."""
+    """At most MAX_FRAMES frames, evenly spaced, including the first and the last."""
     if not frames:
         raise ValueError("no frames to draw")
     n = min(len(frames), MAX_FRAMES)
@@ -115,7 +115,7 @@ def _details(frame: Frame) -> list[str]:
 
 
 def _draw(frame: Frame, legend: list[str], lines: int) -> Image:
-    """One frame as an image with space for so many lines of details."""
+    """One frame as an image. lines: the number of lines of details to reserve space for."""
     from PIL import Image, ImageDraw
 
     cells = frame.picture.cells
@@ -131,8 +131,8 @@ def _draw(frame: Frame, legend: list[str], lines: int) -> Image:
         pen.areas(frame.picture, left, TITLE, cell)
     else:
         for r, row in enumerate(cells):
-            for c, it in enumerate(row):
-                pen.cell(it, left + c * cell, TITLE + r * cell, cell)
+            for c, cell_of_picture in enumerate(row):
+                pen.cell(cell_of_picture, left + c * cell, TITLE + r * cell, cell)
     if frame.picture.box:
         right, bottom = left + columns * cell, TITLE + rows * cell
         for color, high, wide, weight in ((LIGHT.thin, 1, 1, 1), (LIGHT.thick, *frame.picture.box, 2)):

@@ -1,4 +1,4 @@
-"""Single key presses from the terminal on stdin, without echo: termios on POSIX, msvcrt on Windows, else none."""
+"""Read single key presses from the terminal on stdin, without echo: termios on POSIX, msvcrt on Windows, else none."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trmsolve.render.console import is_terminal
 ESCAPES = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end", "1~": "home", "4~": "end"}
 WINDOWS = {"H": "up", "P": "down", "M": "right", "K": "left", "G": "home", "O": "end"}
 ESCAPE_SECONDS = 0.05  # an escape sequence arrives within this time, also over a network
-POLL_SECONDS = 0.02  # between two looks at the keyboard on Windows
+POLL_SECONDS = 0.02  # between two polls of the keyboard on Windows
 
 
 class Keyboard:
     """Reads keys while its `with` block lasts; the terminal is restored on leaving it in any way.
 
-    `available` is False, and read() returns None, where stdin is no terminal or this process is in the background.
-    Ctrl-C keeps its meaning.
+    `available` is False, and read() returns None, if stdin is not a terminal or the process is in the background.
+    Ctrl-C still interrupts.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

@@ -16,6 +16,7 @@ from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.steps import frames
 from trmsolve.render.svg import svg
 from trmsolve.tasks.base import InvalidPuzzle, Task
+from trmsolve.text_io import printable
 
 PAGE_HEIGHT = 620  # pixels of a page with a slider
 
@@ -52,7 +53,7 @@ class NotebookView:
             return
         console, frame = console_for(sys.stdout), self.frame(item)
         if frame is None:
-            console.print(repr(item), markup=False, soft_wrap=True)
+            console.print(printable(repr(item)), markup=False, soft_wrap=True)
             return
         panel = PuzzlePanel(console)
         panel.add(frame)

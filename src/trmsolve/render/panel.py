@@ -101,7 +101,7 @@ class PuzzlePanel:
         return [*drawing.draw(), self.legend(self._legend_names())]
 
     def title(self) -> Text:
-        """Which puzzle this is."""
+        """The heading of the puzzle."""
         return styled(self._encodable(self.frame.heading), "bold")
 
     def summary(self) -> Text:
@@ -119,7 +119,7 @@ class PuzzlePanel:
         return styled(self._encodable(f"{text}  {f.verdict()}" if f.done else text))
 
     def legend(self, names: list[str]) -> Text:
-        """These roles on one line, each word in its own look."""
+        """The roles on one line, each in its style."""
         line = Text(no_wrap=True, end="")
         solid = self.frame.picture.solid
         for name in names:
@@ -159,7 +159,7 @@ class PuzzlePanel:
             below += self._legend_lines(width)
 
         def shown(columns: int, lines: int) -> tuple[int, int]:
-            """Columns, and cells, of the picture that so many columns and lines of text show."""
+            """The number of columns, and of cells, of the picture that fit into these columns and lines of text."""
             wide = min(columns // scale.wide, len(cells[0]))
             return wide, wide * min(lines * scale.per_line, len(cells))
 
@@ -263,8 +263,8 @@ class PuzzlePanel:
         return Text.assemble(bar, (self.glyphs.empty * (length - full), "dim"), number)
 
     def _history(self, room: int) -> str:
-        """What remained at the latest steps as a row of bars; "" where bars cannot be drawn."""
-        # The question breaks no rule, which would look like a perfect start.
+        """Broken rules or unsure cells of the latest steps as a row of bars; "" if bars cannot be drawn."""
+        # The question itself is omitted: it breaks no rules.
         remaining = [frame.remaining for frame in self.frames[: self.index + 1] if frame.step]
         heights, most = self.glyphs.spark, max(remaining, default=0)
         if not heights or not most:
@@ -283,7 +283,7 @@ class PuzzlePanel:
         return f"bold{color}" if self.color else "bold"
 
     def _legend_names(self) -> list[str]:
-        """Roles that need explaining: with a word, and with a colour or, where there are none, a mark."""
+        """Roles for the legend: with a word, and with a colour or, without colours, a mark."""
         table = role_table(self.frame.picture)
         names = legend_roles(self.roles, table)
         return [name for name in names if (table[name].color if self.color else table[name].mark.strip())]

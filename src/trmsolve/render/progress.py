@@ -80,7 +80,7 @@ class Progress:
 
     # -- events ---------------------------------------------------------------------------------------------------
     def update(self, metrics: Mapping[str, Any]) -> None:
-        """Newer metrics; shown when the last ones have been shown long enough."""
+        """Set new metrics; they are shown at most once per interval."""
         self.metrics.update(metrics)
         self._recent = [*self._recent[-RECENT:], (self._seconds, self.share or 0.0)]
         self._pending = not self._has_panel
@@ -110,7 +110,7 @@ class Progress:
     # -- text -----------------------------------------------------------------------------------------------------
     @property
     def share(self) -> float | None:
-        """How much of the run is done, 0 to 1; None without an end."""
+        """The finished share of the run, 0 to 1; None if the run has no limit."""
         if self.total_seconds:
             return min(self._seconds / self.total_seconds, 1.0)
         if self.total_steps:

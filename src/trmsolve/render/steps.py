@@ -1,4 +1,4 @@
-"""From the solver's steps to frames."""
+"""Turn the solver's steps into frames."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def frames(
 
 
 def timed(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
-    """Each event with the seconds that computing it and all before it took, without the time they are shown for."""
+    """Each event with the seconds spent computing it and all events before it, without the time to show them."""
     seconds, resumed = 0.0, time.monotonic()
     for event in events:
         seconds += time.monotonic() - resumed

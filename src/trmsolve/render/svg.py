@@ -1,7 +1,6 @@
 """The final state as an SVG: one small file that follows the reader's light or dark page.
 
-It is not exported from the terminal: every symbol is one <text> element in its place, so that the picture can be read
-aloud, searched and restyled.
+Every symbol is one <text> element, so that the picture is accessible to screen readers, searchable and can be restyled.
 """
 
 from __future__ import annotations

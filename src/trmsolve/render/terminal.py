@@ -1,7 +1,7 @@
-"""The live view: a puzzle's refinement in a terminal, redrawn in place, with keys to pause it and step through it.
+"""The live view: the steps of a solve in a terminal, redrawn in place, with keys to pause and step.
 
-Where the stream cannot move its cursor (a file, a pipe, a dumb terminal) each step is one line of text instead, and
-the last picture is drawn once below them.
+Without a movable cursor (a file, a pipe, a dumb terminal) each step is a line of text, and the last picture is drawn
+below.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PACES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds per step that + and
 STEPS = {"left": -1, "up": -1, "right": 1, "down": 1}
 HELP = (
     "space    pause, continue",
-    "← →      one step back, one step forth",
+    "← →      previous step, next step",
     "Home End first step, newest step",
     "+ -      faster, slower",
     "c        candidates as pencil marks (grids of symbols)",

@@ -1,11 +1,11 @@
-"""What a cell's role looks like in every view: one table per kind of picture.
+"""The style of each role in every view: one table per kind of picture.
 
-A role is told apart twice: by colour, and by something that survives without colour (weight, slant, a line or, where
-these do not exist either, a mark after the symbol). Terminals get the named colours of their own palette; files get hex
-colours for a light and a dark page, each readable there (WCAG AA, tested).
+Roles differ in colour and also without it: by weight, slant, a line or, if a view has none of these, a mark after the
+symbol. Terminals use their named colours; files use hex colours for a light and a dark page, with sufficient contrast
+(WCAG AA, tested).
 
-Pictures whose cells are areas of colour (mazes, ARC) have tables of their own: any two fills can be told apart, also by
-the colour-blind (tested), and only a few cells keep their symbols. A new task adds its roles as rows here.
+Pictures whose cells are areas of colour (mazes, ARC) have their own tables: all fills are distinct, also to
+colour-blind readers (tested), and few cells have symbols. A new task adds its roles as rows here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A recorded refinement as JSON lines: a header, then one frame per line. `trmsolve replay` shows it again.
+"""A recorded solve as JSON lines: a header, then one frame per line. `trmsolve replay` plays it back.
 
     {"trmsolve_trace": 1, "version": "0.2.0"}
     {"task": "sudoku", "source": "puzzle.txt:1", "step": 0, ..., "picture": {"cells": [...], "rows": [[0, 0, 1, ...]]}}
@@ -69,7 +69,7 @@ def load_trace(path: str | Path) -> list[Frame]:
             reason = "not JSON" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)
             raise TrmsolveError(f"{path}:{number}: {reason}", HINT) from None
     if not frames:
-        raise TrmsolveError(f"{path}: no frame in it", HINT)
+        raise TrmsolveError(f"{path}: no frames", HINT)
     sizes = {(len(frame.picture.cells), len(frame.picture.cells[0]), frame.picture.solid) for frame in frames}
     if len(sizes) > 1:
         raise TrmsolveError(f"{path}: pictures of {len(sizes)} sizes, expected one puzzle", HINT)
@@ -157,7 +157,7 @@ def _picture(record: Any) -> Picture:
     cells = _items(record.get("cells"), cell, "cells")
 
     def row(value: Any) -> list[Cell]:
-        _check(isinstance(value, list) and 0 < len(value) <= MAX_SIDE, "a row that is no list of cells")
+        _check(isinstance(value, list) and 0 < len(value) <= MAX_SIDE, "a row that is not a list of cells")
         is_valid = all(isinstance(index, int) and 0 <= index < len(cells) for index in value)
         _check(is_valid, f"a row with an index outside 0..{len(cells) - 1}")
         return [cells[index] for index in value]

@@ -1,7 +1,7 @@
-"""The tasks by name. Bundled tasks, tasks of installed packages (entry points `trmsolve.tasks`), and task files.
+"""The registry of tasks: bundled ones, those of installed packages (entry points `trmsolve.tasks`), and task files.
 
-A task's module holds an object TASK and is imported when its name is first used. A task file is code: it runs only when
-the user names it, never because a checkpoint or a data file does.
+A task's module defines TASK and is imported when its name is first used. A task file is code: it runs only when the
+user names it, never because a checkpoint or a data file does.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ _files: dict[str, str] = {}  # the file that each task was loaded from, as the u
 
 
 def register(task: Task) -> Task:
-    """Make a task known by its name. Raises TrmsolveError for an object that lacks a part of the core."""
+    """Register a task by its name. Raises TrmsolveError for an object that lacks a part of the core."""
     name = getattr(task, "name", None)
     if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
-        raise TrmsolveError(f"{task!r} is no task", "subclass ConstraintPuzzle or Task, and set its name")
+        raise TrmsolveError(f"{task!r} is not a task", "subclass ConstraintPuzzle or Task, and set its name")
     missing = [method for method in CORE if getattr(type(task), method) is getattr(Task, method)]
     if isinstance(task, ConstraintPuzzle):
         base = ConstraintPuzzle
         missing += [
-            part for part in ("symbols", "kinds", "constraints") if getattr(type(task), part) is getattr(base, part)
+            member
+            for member in ("symbols", "kinds", "constraints")
+            if getattr(type(task), member) is getattr(base, member)
         ]
     if missing:
         raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/own-puzzles.md")
@@ -44,20 +46,20 @@ def register(task: Task) -> Task:
 
 
 def resolve_task(spec: str) -> Task:
-    """The task that the user names: by its name, or by a Python file that defines it.
+    """The task with this name, or defined by this Python file.
 
-    Only for what stands on the command line: a checkpoint or a data file must never choose a file to run.
+    Call it with input of the user only: a checkpoint or a data file must never choose a file to run.
     """
     return load_task_file(spec) if spec.endswith(".py") else get(spec)
 
 
 def origin(name: str) -> str:
-    """What --task takes for a task: its file, or its name."""
+    """The value of --task for a task: its file, or its name."""
     return _files.get(name, name)
 
 
 def names() -> tuple[str, ...]:
-    """All tasks that get() knows."""
+    """The names of all tasks that get() can return."""
     return tuple(dict.fromkeys((*BUNDLED, *_plugins(), *_registered)))
 
 
@@ -93,8 +95,8 @@ def load_task_file(path: str | Path) -> Task:
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-        where = f"{path}:{line}" if line else str(path)
-        raise TrmsolveError(f"{where}: {type(error).__name__}: {error}", "correct the task file") from error
+        location = f"{path}:{line}" if line else str(path)
+        raise TrmsolveError(f"{location}: {type(error).__name__}: {error}", "correct the task file") from error
     task = getattr(module, "TASK", None)
     if task is None:
         classes = [

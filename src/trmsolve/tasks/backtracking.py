@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from trmsolve.tasks.constraints import Groups
+    from trmsolve.tasks.groups import Groups
 
 
 class Masks(NamedTuple):
     """Groups as sets of candidates."""
 
     full: int  # all candidates
-    keep: tuple[int, ...]  # (N,) what stays possible beside each candidate, itself included
-    exactly: tuple[int, ...]  # the groups that need one
+    keep: tuple[int, ...]  # (N,) the candidates compatible with each candidate, itself included
+    exactly: tuple[int, ...]  # the groups that need exactly one candidate
 
 
 @lru_cache(64)
 def masks(groups: Groups) -> Masks:
-    """The sets of a grid's groups."""
+    """Bit masks of the groups of a grid."""
     num_candidates = len(groups.allowed)
     members = [_pack((groups.of_candidate == group).any(0)) for group in range(groups.num_groups)]
     full = _pack(groups.allowed)
@@ -67,17 +67,20 @@ def search(groups: Groups, givens: np.ndarray, rng: np.random.Generator | None =
 
 
 def _propagate(tables: Masks, state: int, chosen: int) -> tuple[int, int]:
-    """Choose the last candidate of every group that needs one, until none is left: the state, 0 for a dead end."""
+    """Choose the only candidate left of each group that needs one, repeatedly.
+
+    Returns the state, 0 for a dead end, and the chosen candidates.
+    """
     changed = True
     while changed:
         changed = False
         for group in tables.exactly:
-            left = group & state
-            if not left:
+            remaining = group & state
+            if not remaining:
                 return 0, chosen
-            if not left & (left - 1) and not chosen & left:
-                chosen |= left
-                state &= tables.keep[left.bit_length() - 1]
+            if not remaining & (remaining - 1) and not chosen & remaining:  # a single bit, not chosen yet
+                chosen |= remaining
+                state &= tables.keep[remaining.bit_length() - 1]
                 changed = True
     return state, chosen
 

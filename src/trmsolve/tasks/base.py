@@ -1,14 +1,14 @@
-"""What a task is: a small core, and capabilities that a task may have. No file below tasks/ knows a task by name.
+"""The interface of a task: a small core, and optional capabilities.
 
     text --read--> Puzzle --encode--> Encoded --model--> choices --decode--> Prediction --check--> violations
                                                                               \\--write--> text, --picture--> Picture
 
-A task subclasses `Task` and implements read, write, encode, decode and check; everything else has a default that works.
+A task subclasses `Task` and implements read, write, encode, decode and check; everything else has a default.
 Most puzzles are easier to define as a ConstraintPuzzle (constraints.py).
-Capabilities are protocols, told by isinstance:
+Capabilities are protocols, checked by isinstance:
 
-    Generates   makes puzzles            Branches   can take one option as given (restarts by assumption)
-    Trains      has training data        Augments   can look at a puzzle under its symmetries (restarts by augmentation)
+    Generates   generates puzzles        Branches   can fix one option of a question (restarts by assumption)
+    Trains      has training data        Augments   can transform a question by symmetries (restarts by augmentation)
 
 Few-shot tasks, which are solved by test-time training, are described in few_shot.py. Nothing here imports torch.
 """
@@ -35,17 +35,19 @@ DEFAULT_MAX_STEPS = 32
 
 @dataclass(frozen=True, slots=True)
 class Puzzle:
-    """One question as it was read."""
+    """A question, with its origin and, if known, its solution."""
 
     question: np.ndarray  # the task's own grid; Sudoku: uint8 (side, side), 0 = blank
     source: str = ""  # "file:line" of its first line
-    style: str = ""  # how it was written ("line", "grid", "csv", ...): piped output takes the same shape
-    solution: np.ndarray | None = None  # the answer that came with it; used by eval, never by solving
+    style: str = ""  # style of the input ("line", "grid", "csv", ...); piped output uses the same style
+    solution: np.ndarray | None = None  # the answer in the file; used by eval, never by solving
+    layout: str = ""  # how it was written, in words, as `trmsolve read` shows it
+    warnings: tuple[str, ...] = ()  # what was left out or assumed in reading it
 
 
 @dataclass(frozen=True)
 class InvalidPuzzle:
-    """A record of the input that is no puzzle. The other records of the stream are solved all the same."""
+    """A record of the input that is not a valid puzzle. The other records are still solved."""
 
     source: str  # "file:line"
     message: str  # what is wrong and what was expected, one line
@@ -56,9 +58,9 @@ class InvalidPuzzle:
 class Sample:
     """One training example.
 
-    target: int64 (U,) for each choice the rank of the right option among its own.
-    accepted: bool (O,) options that leave the answer right; None: the target alone.
-    weight: float32 (U,) of each choice in the loss; None: all alike.
+    target: int64 (U,), for each choice the index of the correct option among the choice's options.
+    accepted: bool (O,), options that count as correct in metrics; None: the target only.
+    weight: float32 (U,), loss weight of each choice; None: all 1.
     """
 
     encoded: Encoded
@@ -108,14 +110,14 @@ class Picture:
     """A grid of cells that every view (terminal, SVG, GIF, HTML) can draw without knowing the task."""
 
     cells: Sequence[Sequence[Cell]]
-    box: tuple[int, int] | None = None  # a heavier line after so many (rows, columns); None: no lines
+    box: tuple[int, int] | None = None  # (rows, columns) between two heavy lines; None: no lines
     solid: bool = False  # cells are areas of colour; their symbols are for terminals without colour
     labels: tuple[Label, ...] = ()  # of solid pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """What the generator measured of a puzzle it made, by name, as JSON records show it."""
+    """Measures of a generated puzzle by name, as in JSON records."""
 
     details: dict[str, Any]
 
@@ -135,7 +137,7 @@ class Option:
 
 
 class TrainingData(Protocol):
-    """Samples without end. Sample number `index` is always the same, so a run's position in its data is one number."""
+    """An endless series of samples. Sample `index` never changes, so a run's position in its data is one number."""
 
     def draw(self, index: int) -> Sample: ...
 
@@ -145,19 +147,19 @@ class TrainingData(Protocol):
 
 
 class Task:
-    """The core of a task, with defaults for what a task need not define. One object per task; see tasks/__init__.py."""
+    """The core of a task, and defaults of its optional methods. One object per task; see tasks/__init__.py."""
 
     name: ClassVar[str]
-    styles: ClassVar[tuple[str, ...]] = ("grid", "line")  # --format names that write() knows besides json and jsonl
+    styles: ClassVar[tuple[str, ...]] = ("grid", "line")  # --format names that write() supports besides json and jsonl
     csv_header: ClassVar[str] = ""  # header line of the style csv
     search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
-    has_rules: ClassVar[bool] = True  # False: check() cannot judge, so answers are shown as "not checked"
-    learns_settings: ClassVar[bool] = False  # True: only data or a checkpoint tell what the task needs to read a puzzle
+    has_rules: ClassVar[bool] = True  # False: check() cannot decide, so answers are shown as "not checked"
+    learns_settings: ClassVar[bool] = False  # True: settings, such as symbols, come from data or from a checkpoint
     serves: ClassVar[str] = ""  # another task whose checkpoints fit this one
 
     # -- the core -----------------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
-        """Puzzles of one file, each as soon as its last line has been seen. `source` is the file's name."""
+        """The puzzles of one file, each as soon as its last line has been read. source: the file's name."""
         raise NotImplementedError
 
     def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
@@ -173,15 +175,15 @@ class Task:
         raise NotImplementedError
 
     def encode(self, question: np.ndarray) -> Encoded | None:
-        """The question as model input; None when the rules already reject it."""
+        """The question as model input; None if the rules rule out any answer."""
         raise NotImplementedError
 
     def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
-        """The grid that the chosen options mean: int64 (U,) meanings, float32 (U,) confidence, by choice."""
+        """The answer grid of the chosen options. meanings: int64 (U,); confidence: float32 (U,), per choice."""
         raise NotImplementedError
 
     def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-        """Every rule that the answer breaks; empty when it solves the question. Rules judge and never supply."""
+        """Every rule that the answer breaks; empty if it solves the question. Rules are never used to find answers."""
         raise NotImplementedError
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
@@ -190,45 +192,45 @@ class Task:
 
     # -- defaults -----------------------------------------------------------------------------------------------
     def is_solution(self, question: np.ndarray, answer: np.ndarray) -> bool:
-        """Whether check() would be empty. Called after every step of every puzzle: override it where that is slow."""
+        """Whether check() is empty. Called after every step of every puzzle: override it if check() is slow."""
         return not self.check(question, answer)
 
     def unsupported_reason(self, question: np.ndarray) -> str:
-        """Why the model cannot take this question, whatever its answer (another size); "" when it can."""
+        """Why the model does not support the question, for example its size; "" if it does."""
         return ""
 
     def infeasible_reason(self, question: np.ndarray) -> str:
-        """Why encode() gives None."""
+        """Why encode() returns None."""
         return "the rules leave some cell without a value"
 
     def ambiguity_reason(self, question: np.ndarray) -> str:
-        """Why the question must have several answers, as far as this is seen without solving it; "" otherwise."""
+        """Why the question must have several answers, if this is evident without solving it; "" otherwise."""
         return ""
 
     def is_held_out(self, question: np.ndarray) -> bool:
-        """Whether training on a file with this question kept it out, for measuring."""
+        """Whether training on a file with this question holds it out for evaluation."""
         return True
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Supervision steps of a rollout at most, unless the user chooses."""
+        """Default maximum number of supervision steps of a rollout."""
         return DEFAULT_MAX_STEPS
 
     def json_fields(self, answer: np.ndarray) -> dict[str, Any]:
-        """Further fields of a JSON record with a verified answer."""
+        """Additional fields of a JSON record with a verified answer."""
         return {}
 
     def difficulty_group(self, question: np.ndarray) -> str:
-        """The group in which accuracy is reported, "" where the task has none."""
+        """The group for which accuracy is reported separately; "" if the task has no groups."""
         return ""
 
     def partial_metrics(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
-        """Weaker properties of an answer that breaks a rule, by name."""
+        """Weaker properties, by name, of an answer that may break rules."""
         return {}
 
     def picture(
         self, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
     ) -> Picture:
-        """The grid with givens, changes since `previous`, confidence and conflicts told apart by role."""
+        """The grid with a role for each cell: given, changed since `previous`, unsure, conflicting, ..."""
         return default_picture(self, question, prediction, previous)
 
     def symbol_grid(self, grid: np.ndarray) -> list[list[str]]:
@@ -239,48 +241,48 @@ class Task:
     # -- the model ------------------------------------------------------------------------------------------------
     def as_sequence(self, sequence_format: SequenceFormat) -> Task:
         """The task for a model that takes one token per cell, as the published networks do."""
-        raise TrmsolveError(f"{self.name} has no form for models with one token per cell", "use another --mixer")
+        raise TrmsolveError(f"{self.name} does not support models with one token per cell", "use another --mixer")
 
     def for_model(self, config: TRMConfig) -> Task:
-        """The task in the form that a model takes."""
+        """The task in the form that a model of this configuration needs."""
         from trmsolve.tasks.sequence import SequenceFormat
 
         return self.as_sequence(SequenceFormat.of(config)) if config.seq_len else self
 
     def for_data(self, specs: Sequence[str], mixer: str | None = None) -> Task:
-        """The task that training files describe, for tasks that learn their settings from data. mixer: the model's."""
+        """The task with settings taken from training files (learns_settings). mixer: of the model, None for default."""
         return self
 
     def model_config(self, config: TRMConfig) -> TRMConfig:
-        """A checkpoint's configuration, as this task uses it. Raises TrmsolveError for one that does not fit."""
+        """A checkpoint's configuration adapted to the task. Raises TrmsolveError if it does not fit."""
         return config
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the task, as JSON."""
+        """The settings that a checkpoint stores, as JSON values."""
         return {}
 
     def with_settings(self, settings: Mapping[str, Any]) -> Task:
-        """The task with the settings of a checkpoint. Raises TrmsolveError for settings that are damaged."""
+        """The task with the settings of a checkpoint. Raises TrmsolveError if they are damaged."""
         return self
 
 
 @runtime_checkable
 class Branches(Protocol):
-    """Restarts by assumption: one option of a question is taken as given."""
+    """Capability for restarts by assumption: one option of a question is added to the givens."""
 
     def with_assignment(self, question: np.ndarray, meaning: int) -> np.ndarray:
-        """A copy of the question in which an option's meaning is given."""
+        """A copy of the question in which the option with this meaning is a given."""
         ...
 
     def describe_assignment(self, question: np.ndarray, meaning: int) -> str:
-        """An option for people: r3c5=7."""
+        """The option in readable form: r3c5=7."""
         ...
 
 
 @runtime_checkable
 class Augments(Protocol):
-    """Restarts by augmentation: a question under symmetries that the model does not have."""
+    """Capability for restarts by augmentation: a question under symmetries to which the model is not equivariant."""
 
     num_augmentations: int  # number 0 is the question itself
 
@@ -293,13 +295,13 @@ class Augments(Protocol):
         ...
 
     def augmentation_name(self, k: int) -> str:
-        """Augmentation k for people: turned 90 degrees."""
+        """Augmentation k in readable form: turned left."""
         ...
 
 
 @runtime_checkable
 class Generates(Protocol):
-    """Makes puzzles."""
+    """Capability of tasks that generate puzzles."""
 
     generator_options: tuple[Option, ...]
 
@@ -308,39 +310,39 @@ class Generates(Protocol):
     ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
         """Puzzle number `index` of a seed: question, solution, difficulty.
 
-        `size` is (rows, columns), or a number for both. Raises ValueError or TrmsolveError for an impossible request.
+        size: (rows, columns), or one number for both. Raises ValueError or TrmsolveError for invalid options.
         """
         ...
 
 
 @runtime_checkable
 class Trains(Protocol):
-    """Has training data, and defaults for a model and its training."""
+    """Capability of tasks with training data, and with defaults of the model and its training."""
 
     model_defaults: Mapping[str, Any]  # fields of TRMConfig
     train_defaults: Mapping[str, Any]  # fields of TrainConfig
     data_options: tuple[Option, ...]  # keyword arguments of training_data
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:
-        """What `--data` names, as a source of samples; the generator when it names nothing."""
+        """The samples of the sources in `--data`; of the generator if there are none."""
         ...
 
 
 def default_picture(
     task: Task, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
 ) -> Picture:
-    """A picture of any grid of symbols."""
+    """The picture of a task without its own picture(): a grid of symbols."""
     if prediction is None:
         return Picture([[Cell(s, "given" if s else "blank") for s in row] for row in task.symbol_grid(question)])
     symbols, is_open = task.symbol_grid(prediction.answer), task.open_cells(question)
     violations = task.check(question, prediction.answer) if task.has_rules else []
-    wrong = {cell for violation in violations for cell in violation.cells}
+    conflicting = {cell for violation in violations for cell in violation.cells}
 
     def cell(row: int, column: int) -> Cell:
         confidence = float(prediction.confidence[row, column])
         if not is_open[row, column]:
             role = "given" if symbols[row][column] else "blank"
-        elif (row, column) in wrong:
+        elif (row, column) in conflicting:
             role = "conflict"
         elif previous is not None and previous.answer[row, column] != prediction.answer[row, column]:
             role = "changed"
@@ -357,6 +359,6 @@ def cells_of(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(row, column) for row, column in np.argwhere(mask).tolist()]
 
 
-def cell_name(cell: tuple[int, int]) -> str:
-    """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
+def cell_name(cell: Sequence[int]) -> str:
+    """The name of a cell (row, column; 0-based) in messages: r1c1 is the first."""
     return f"r{cell[0] + 1}c{cell[1] + 1}"

@@ -1,8 +1,7 @@
-"""Does a task hold together? Tried on puzzles of its own generator: `trmsolve check-task FILE`."""
+"""Check that the parts of a task agree, on puzzles of its own generator: `trmsolve check-task FILE`."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import origin
 from trmsolve.tasks.base import Generates, InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.constraints import ConstraintPuzzle
+from trmsolve.tasks.groups import locating_errors
 from trmsolve.text_io import Line
 
 MAX_COUNTED = 10  # puzzles whose solutions are counted, which can take long
@@ -19,36 +19,34 @@ MAX_COUNTED = 10  # puzzles whose solutions are counted, which can take long
 
 @dataclass(frozen=True)
 class Report:
-    """What was tried."""
+    """The number of puzzles checked."""
 
     puzzles: int
     several_solutions: int  # of the first MAX_COUNTED puzzles those with more than one solution
 
 
 def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
-    """Try a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
+    """Check a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
     if not isinstance(task, Generates):
         raise TrmsolveError(f"{task.name} has no generator to check it with", "define make(self, rng, size)")
     several = 0
     for index in range(number):
         try:
-            question, solution, _ = task.generate(seed, index)
-            for problem in _contradictions(task, question, solution):
-                text = task.format_line(question)
-                raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
-            if isinstance(task, ConstraintPuzzle) and index < MAX_COUNTED:
-                several += len(task.solutions(question, 2)) > 1
-        except TrmsolveError:
-            raise
-        except Exception as error:
-            raise TrmsolveError(
-                f"{_place(task, error)}: {type(error).__name__}: {error}", f"while puzzle {index} was tried"
-            ) from error
+            with locating_errors(task):
+                question, solution, _ = task.generate(seed, index)
+                problem = next(_contradictions(task, question, solution), None)
+                if isinstance(task, ConstraintPuzzle) and index < MAX_COUNTED and problem is None:
+                    several += len(task.solutions(question, 2)) > 1
+        except ValueError as error:
+            raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {error}", "correct the task file") from error
+        if problem is not None:
+            text = task.format_line(question)
+            raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
     return Report(number, several)
 
 
 def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> Iterator[str]:
-    """What is wrong with a generated puzzle and its solution, the causes before their effects."""
+    """Messages about contradictions in a generated puzzle and its solution, causes before effects."""
     if question.shape != solution.shape or question.ndim != 2:
         yield f"the question has shape {question.shape}, its solution {solution.shape}"
     if isinstance(task, ConstraintPuzzle):
@@ -65,7 +63,7 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
         return
     if isinstance(task, ConstraintPuzzle):
         if task.open_cells(question).any() and not task.check(question, question):
-            yield "check() accepts the question itself as its answer, though cells are open"
+            yield "check() accepts the unsolved question as its own answer"
         meanings = encoded.meanings[encoded.first + task.target(question, solution)]
         if not np.array_equal(task.decode(question, meanings, np.ones(len(meanings), np.float32)).answer, solution):
             yield "the generator's own solution is not among the candidates"
@@ -73,20 +71,13 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
         lines = [Line(n, text) for n, text in enumerate(task.format_grid(question, style).splitlines(), 1)]
         records = list(task.read(lines, "written"))
         if len(records) != 1 or not isinstance(records[0], Puzzle) or not np.array_equal(records[0].question, question):
-            found = records[0].message if records and isinstance(records[0], InvalidPuzzle) else "another puzzle"
-            yield f"read() does not understand what write() wrote in the style {style}: {found}"
+            result = records[0].message if records and isinstance(records[0], InvalidPuzzle) else "another puzzle"
+            yield f"read() cannot read back the style {style} of write(): {result}"
 
 
 def _unconstrained(task: ConstraintPuzzle, question: np.ndarray) -> Iterator[str]:
-    """Constraints that name no candidate."""
+    """Messages about constraints that contain no candidate."""
     groups = task.groups(question)
     for kind, first, end in zip(task.kinds, groups.first[1:-1], groups.first[2:], strict=True):
         if first == end and task.kinds.count(kind) == 1:
             yield f"the constraint '{kind}' names no candidate"
-
-
-def _place(task: Task, error: Exception) -> str:
-    """File and line in the task's own code that an error comes from."""
-    file = origin(task.name)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f"{file}:{lines[-1]}" if lines else file

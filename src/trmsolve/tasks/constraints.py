@@ -21,8 +21,6 @@ Nothing here imports torch before the first puzzle is encoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +41,7 @@ from trmsolve.tasks.base import (
 )
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
 from trmsolve.tasks.grid_text import Alphabet, read_grids
+from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_of, locating_errors
 
 if TYPE_CHECKING:
     from trmsolve.model.config import TRMConfig
@@ -50,57 +49,10 @@ if TYPE_CHECKING:
     from trmsolve.tasks.base import TrainingData
     from trmsolve.text_io import Line
 
+__all__ = ["AtMostOne", "Constraint", "ConstraintPuzzle", "ExactlyOne"]
+
 MAX_CANDIDATE_COUNT = 9  # token ids: candidates of the token's cell, at most this, as the embedding is a fixed table
 MAX_NAMED = 8  # violations of a kind that check() names
-
-
-@dataclass(frozen=True, eq=False)
-class Constraint:
-    """Groups of candidates, of each of which one is true.
-
-    groups: either int (rows, columns, values), the group's number of each candidate, -1 for none; or a list of groups,
-    each a list of candidates (row, column, value), 0-based, value 1 as 0. Only the groups of a list may overlap.
-    """
-
-    kind: str  # for messages; constraints of one kind share weights
-    groups: np.ndarray | Sequence[Iterable[tuple[int, int, int]]]
-    exactly: bool = True  # False: at most one
-
-
-class ExactlyOne(Constraint):
-    """One candidate of each group is true."""
-
-
-@dataclass(frozen=True, eq=False)
-class AtMostOne(Constraint):
-    """One candidate of each group is true, or none."""
-
-    exactly: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Groups:
-    """All groups of an empty grid, numbered 0 .. G - 1, kind by kind; the cells come first.
-
-    N candidates = cells * values, numbered cell * values + value.
-    """
-
-    num_values: int  # V
-    allowed: np.ndarray  # bool (N,): candidates before anything is given
-    of_candidate: np.ndarray  # int (R, N): up to R groups of each candidate; G for none
-    kind_of_row: tuple[int, ...]  # (R,) the kind of the groups in each row; 0: cells
-    first: np.ndarray  # int (K + 1,): the first group of each kind
-    first_of_kind: np.ndarray  # int (G,): the first group of each group's kind
-    exactly: np.ndarray  # bool (G,)
-
-    @property
-    def num_groups(self) -> int:
-        """G."""
-        return len(self.exactly)
-
-    def members(self, group: int) -> np.ndarray:
-        """The candidates of a group, ascending."""
-        return np.flatnonzero((self.of_candidate == group).any(0))
 
 
 class ConstraintPuzzle(Task):
@@ -188,7 +140,7 @@ class ConstraintPuzzle(Task):
         num_values = self.num_values(question)
         further = question > num_values
         key = np.where(further, question, 0).astype(np.uint8).tobytes() if further.any() else bytes(question.size)
-        return _groups(self, key, question.shape)
+        return groups_of(self, key, question.shape)
 
     def givens(self, question: np.ndarray) -> np.ndarray:
         """int64: the candidates that are given, in reading order."""
@@ -199,7 +151,7 @@ class ConstraintPuzzle(Task):
     def tokens(self, question: np.ndarray) -> np.ndarray:
         """int64 (L,): the candidates of the open cells that no given excludes, in reading order."""
         groups = self.groups(question)
-        return self._tokens(question, groups, _count(groups, self.givens(question)))
+        return self._tokens(question, groups, count_by_group(groups, self.givens(question)))
 
     def _tokens(self, question: np.ndarray, groups: Groups, num_given: np.ndarray) -> np.ndarray:
         excluded = np.append(num_given > 0, False)[groups.of_candidate].any(0)  # (N,)
@@ -221,7 +173,7 @@ class ConstraintPuzzle(Task):
         from trmsolve.model.mixers.units import UnitEdges
 
         groups, givens = self.groups(question), self.givens(question)
-        num_given = _count(groups, givens)
+        num_given = count_by_group(groups, givens)
         if not groups.allowed[givens].all() or (num_given > 1).any():
             return None
         tokens = self._tokens(question, groups, num_given)
@@ -262,8 +214,8 @@ class ConstraintPuzzle(Task):
             return f"{self.describe_assignment(question, given)} is no value of this cell"
         if broken := self._duplicates(question, groups):
             return broken[0].message
-        num_given = _count(groups, givens)
-        num_tokens = _count(groups, self._tokens(question, groups, num_given))
+        num_given = count_by_group(groups, givens)
+        num_tokens = count_by_group(groups, self._tokens(question, groups, num_given))
         empty = np.flatnonzero(groups.exactly & (num_given + num_tokens == 0))
         return (
             f"the givens leave {self._name_of(groups, int(empty[0]), question)} without a value" if len(empty) else ""
@@ -283,7 +235,7 @@ class ConstraintPuzzle(Task):
         cells = int(groups.allowed.reshape(-1, groups.num_values).any(1).sum())
         if len(chosen) != cells or not groups.allowed[chosen].all():
             return False
-        held = _count(groups, chosen)
+        held = count_by_group(groups, chosen)
         return bool((held <= 1).all() and (held[groups.exactly] == 1).all())
 
     def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
@@ -316,7 +268,7 @@ class ConstraintPuzzle(Task):
         """Groups that hold more than one candidate; blanks never conflict."""
         chosen = self.givens(grid)
         violations = []
-        for group in np.flatnonzero(_count(groups, chosen) > 1)[:MAX_NAMED].tolist():
+        for group in np.flatnonzero(count_by_group(groups, chosen) > 1)[:MAX_NAMED].tolist():
             held = np.intersect1d(chosen, groups.members(group)) // groups.num_values
             cells = [divmod(cell, grid.shape[1]) for cell in held.tolist()]
             holders = " and ".join(f"{cell_name(cell)}={self.symbols[grid[cell]]}" for cell in cells)
@@ -325,7 +277,7 @@ class ConstraintPuzzle(Task):
 
     def _missing(self, grid: np.ndarray, groups: Groups) -> list[Violation]:
         """Groups that need a candidate and hold none, other than cells."""
-        empty = np.flatnonzero(groups.exactly & (_count(groups, self.givens(grid)) == 0))
+        empty = np.flatnonzero(groups.exactly & (count_by_group(groups, self.givens(grid)) == 0))
         names = [self._name_of(groups, group, grid) for group in empty.tolist() if group >= groups.first[1]]
         return [Violation(f"{name} is missing") for name in names[:MAX_NAMED]]
 
@@ -363,7 +315,8 @@ class ConstraintPuzzle(Task):
         refuses.
         """
         shape = self.size if size is None else (size, size) if isinstance(size, int) else size
-        question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
+        with locating_errors(self):
+            question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
         return question, solution, Difficulty({"givens": len(self.givens(question))})
 
     def solutions(
@@ -438,84 +391,3 @@ class ConstraintPuzzle(Task):
                 "train a model for it: trmsolve train --task",
             )
         return replace(config, weight_sharing=self.weight_sharing)
-
-
-def _count(groups: Groups, candidates: np.ndarray) -> np.ndarray:
-    """int (G,): how many of these candidates each group holds."""
-    return np.bincount(groups.of_candidate[:, candidates].reshape(-1), minlength=groups.num_groups + 1)[:-1]
-
-
-# -- from constraints to groups -------------------------------------------------------------------------------------
-
-
-@lru_cache(1024)
-def _groups(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> Groups:
-    """The groups of an empty grid. Raises TrmsolveError where the task contradicts itself."""
-    grid = np.frombuffer(cells, np.uint8).reshape(shape)
-    num_values = task.num_values(grid)
-    candidate_shape = (*shape, num_values)
-    allowed = np.array(task.candidates(grid), bool)
-    if allowed.shape != candidate_shape:
-        raise TrmsolveError(f"{task.name}: candidates() gives shape {allowed.shape}, expected {candidate_shape}")
-    constraints = list(task.constraints(grid))
-    names = tuple(constraint.kind for constraint in constraints)
-    if names != task.kinds:
-        raise TrmsolveError(f"{task.name}: constraints() gives the kinds {names}, the class says kinds = {task.kinds}")
-    num_candidates = allowed.size
-    rows = [
-        np.where(allowed.any(-1), np.arange(grid.size).reshape(shape), -1)[..., None].repeat(num_values, -1).reshape(-1)
-    ]
-    kinds, exactly = [0], [True]
-    for kind, constraint in enumerate(constraints, 1):
-        new = _rows(task.name, constraint, allowed)
-        rows += new
-        kinds += [kind] * len(new)
-        exactly.append(constraint.exactly)
-    # Number the groups anew: those without candidates vanish, and each kind begins where the one before ends.
-    of_candidate = np.full((len(rows), num_candidates), -1)
-    first = [0]
-    for kind in range(len(exactly)):
-        own = [row for row, kind_of_row in enumerate(kinds) if kind_of_row == kind]
-        values = np.where(allowed.reshape(-1), np.stack([rows[row] for row in own]), -1)
-        numbers = np.unique(values[values >= 0])
-        of_candidate[own] = np.where(values < 0, -1, first[-1] + np.searchsorted(numbers, values))
-        first.append(first[-1] + len(numbers))
-    return Groups(
-        num_values,
-        allowed.reshape(-1),
-        np.where(of_candidate < 0, first[-1], of_candidate),
-        tuple(kinds),
-        np.array(first),
-        np.repeat(first[:-1], np.diff(first)),
-        np.repeat(exactly, np.diff(first)),
-    )
-
-
-def _rows(name: str, constraint: Constraint, allowed: np.ndarray) -> list[np.ndarray]:
-    """The group of each candidate, -1 for none: as many arrays (N,) as groups of one constraint overlap."""
-    shape = allowed.shape
-    if isinstance(constraint.groups, np.ndarray):
-        try:
-            return [np.broadcast_to(constraint.groups, shape).reshape(-1)]
-        except ValueError:
-            raise TrmsolveError(
-                f"{name}: groups of the constraint '{constraint.kind}' have shape {constraint.groups.shape}",
-                f"expected (rows, columns, values) = {shape}",
-            ) from None
-    rows = [np.full(allowed.size, -1)]
-    for number, group in enumerate(constraint.groups):
-        try:
-            index = np.unique([np.ravel_multi_index(candidate, shape) for candidate in group]).astype(np.int64)
-        except (ValueError, TypeError):
-            raise TrmsolveError(
-                f"{name}: group {number} of the constraint '{constraint.kind}' names something that is no candidate",
-                f"expected (row, column, value) within {shape}, each from 0",
-            ) from None
-        for row in rows:
-            if (row[index] < 0).all():
-                break
-        else:
-            row = np.full(allowed.size, -1)
-            rows.append(row)
-        row[index] = number
-    return rows

@@ -1,7 +1,7 @@
-"""Few-shot tasks: each shows its own rule by a few pairs of grids, which is then applied to further inputs.
+"""Few-shot tasks: each demonstrates its own rule by a few pairs of grids; the rule is to be applied to test inputs.
 
-A network solves them by test-time training (inference/test_time_training.py). This file has what the network, the
-voting and the reports need of such a task, and the scoring by pass@k; tasks/arc is the one bundled kind.
+A network solves them by test-time training (inference/test_time_training.py). This module defines the interface that
+the network, the voting and the reports need, and the score pass@k. tasks/arc implements it.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Query(Protocol):
 
     @property
     def index(self) -> int:
-        """Of the input, among those queried."""
+        """The index of the input among those queried."""
 
     @property
     def group(self) -> Any:
-        """Hashable; the answers under augmentations of one group are trusted alike."""
+        """A hashable key; augmentations of one group have the same reliability in the vote."""
 
     @property
     def num_tokens(self) -> int:
-        """Of `encoded`, known without encoding."""
+        """The number of tokens of `encoded`, known without encoding."""
 
     @property
     def encoded(self) -> Encoded:
@@ -84,9 +84,10 @@ class Query(Protocol):
         """The predicted grid, augmentation undone. choice: int64 (cells,) classes; confidence: float32 (cells,)."""
 
     def probabilities(self, grid: Grid, probabilities: np.ndarray) -> np.ndarray:
-        """Of each colour in each cell of the predicted grid, float32 (height, width, colours), augmentation undone.
+        """Probabilities of colours in the cells of a predicted grid, augmentation undone.
 
-        probabilities: float32, of all options, as a rollout's readout has them.
+        grid: uint8 (height, width). probabilities: float32 (O,), of all options of `encoded`.
+        Returns float32 (height, width, colours).
         """
 
 
@@ -109,10 +110,10 @@ class AugmentedTask(Protocol):
     num_augmentations: int
 
     def samples(self) -> list[list[list[LazySample]]]:
-        """For each demonstration and augmentation the variants to train on."""
+        """The variants to train on, by demonstration and augmentation."""
 
     def queries(self, grids: Sequence[Grid], limit: int | None = None) -> list[Query]:
-        """Grid by grid, under all augmentations, or under `limit` of them at most."""
+        """A query for each grid and augmentation, grid by grid. limit: the maximum number of augmentations."""
 
 
 @runtime_checkable
@@ -126,6 +127,9 @@ class Demonstrates(Protocol):
         self, paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`)."""
+
+    def describe_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """What is understood of each file: source, format, and tasks and errors, each a list of dictionaries."""
 
     def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
         """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
@@ -157,7 +161,7 @@ class Score:
 
     @property
     def rate(self) -> float:
-        """The competition's measure: points per task, 0 .. 1; 0 without tasks."""
+        """The competition's metric: points per task, 0 .. 1; 0 without tasks."""
         return self.points / self.tasks if self.tasks else 0.0
 
     def __add__(self, other: Score) -> Score:
@@ -185,7 +189,7 @@ def score(task: FewShotTask, attempts: Attempts, k: int = 2) -> Score:
     Raises ValueError if the task's answers are unknown.
     """
     if task.answers is None:
-        raise ValueError(f"{task.source}: without answers there is nothing to score")
+        raise ValueError(f"{task.source}: cannot score a task without answers")
     num_tests = len(task.tests)
     solved = sum(solves(grids, answer, k) for grids, answer in zip(attempts, task.answers, strict=False))
     return Score(1, solved / num_tests, num_tests, solved)

@@ -14,7 +14,7 @@ from math import isqrt
 import numpy as np
 
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle
-from trmsolve.tasks.table import Table, fields, header
+from trmsolve.tasks.reading.table import Table, fields, header
 from trmsolve.tasks.text import describe, shorten
 from trmsolve.text_io import Line
 

@@ -1,7 +1,7 @@
-"""A question for models with one token per cell (model/sequence_model.py): cells in reading order behind a prefix.
+"""Questions for models with one token per cell (model/sequence_model.py): a prefix, then the cells in reading order.
 
-The first token of the prefix holds the puzzle's id, the others are empty. Each cell's choice is among token ids, a
-range of the vocabulary. An option means: cell * vocab_size + token id.
+The first token of the prefix is the puzzle's id, the others are empty. Each cell's options are a range of token ids.
+The meaning of an option is cell * vocab_size + token id.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from trmsolve.model.mixers.sequence import SequenceEdges
 from trmsolve.tasks.base import Sample
 
 EMPTY = -1  # token id that is embedded as zeros
-SEQUENCE_MAX_STEPS = 64  # published networks are trained for 16 steps; more solve more and lose nothing
+SEQUENCE_MAX_STEPS = 64  # published networks are trained for 16 steps; more steps solve more puzzles
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceFormat:
-    """What all puzzles of a sequence model have in common."""
+    """The layout of the token sequence of a model; the same for all its puzzles."""
 
     prefix_len: int
-    num_cells: int  # of a puzzle; the network may take fewer, but was trained on these
+    num_cells: int  # of a puzzle
     vocab_size: int
     num_puzzles: int  # rows of the table of puzzle embeddings
-    token_shift: int = 0  # what the network's token ids have more than the task's
+    token_shift: int = 0  # added to the task's token ids to get the network's
 
     @classmethod
     def of(cls, config: TRMConfig) -> SequenceFormat:
@@ -38,7 +38,7 @@ class SequenceFormat:
         return cls(config.prefix_len, num_cells, config.vocab_size, config.num_puzzles, config.token_shift)
 
     def for_task(self, name: str, vocab_size: int) -> SequenceFormat:
-        """Itself. Raises TrmsolveError when the model has another vocabulary than the task, or takes no square grid."""
+        """Returns self. Raises TrmsolveError if the vocabulary is not the task's, or the grid is not square."""
         if self.vocab_size != vocab_size + self.token_shift:
             raise TrmsolveError(f"{name} has {vocab_size} token ids, this network {self.vocab_size}")
         if self.side**2 != self.num_cells:
@@ -60,14 +60,20 @@ class SequenceFormat:
     def encode(
         self, cells: np.ndarray, open_cells: np.ndarray, first_id: int, num_ids: int, puzzle_id: int = 0
     ) -> Encoded:
-        """The question whose open cells, int64 (U,), each take one of num_ids token ids from first_id on."""
-        x = self.tokens(cells, puzzle_id)
-        first = (self.prefix_len + open_cells) * self.vocab_size + first_id + self.token_shift
-        meanings = np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift
+        """The question as model input.
+
+        cells: token ids, integers (S,). open_cells: int64 (U,), indices of the cells to predict, each as one of the
+        num_ids token ids from first_id on.
+        """
+        x = self.tokens(cells, puzzle_id)  # (L,) with L = prefix_len + S
+        first = (self.prefix_len + open_cells) * self.vocab_size + first_id + self.token_shift  # (U,)
+        meanings = (
+            np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift
+        )  # (L * V,)
         return Encoded(x, SequenceEdges(len(x)), first, np.full(len(first), num_ids), meanings)
 
     def sample(self, cells: np.ndarray, answer: np.ndarray) -> Sample:
-        """A training example as published: every cell is predicted, the given ones too, among all token ids.
+        """A training example as in the published code: all cells are predicted, givens included, among all token ids.
 
         cells, answer: token ids of the question and of its answer, integers (S,).
         """
@@ -75,9 +81,9 @@ class SequenceFormat:
         return Sample(encoded, answer.astype(np.int64) + self.token_shift)
 
     def unsupported_reason(self, question: np.ndarray) -> str:
-        """Why a grid, (height, width), is not for this model: the only size it takes is its square one."""
+        """Why the model does not support a grid (height, width), which must be side x side; "" if it does."""
         side = self.side
         if question.shape == (side, side):
             return ""
         height, width = question.shape
-        return f"this checkpoint takes {side}x{side} only, this is {height}x{width}; the bundled one takes any size"
+        return f"this checkpoint supports {side}x{side} only, not {height}x{width}; the bundled one supports any size"

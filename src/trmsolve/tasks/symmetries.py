@@ -1,4 +1,4 @@
-"""The eight rotations and reflections of a rectangle, for whatever lives on a grid."""
+"""The eight rotations and reflections of a rectangular grid."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 SYMMETRIES = 8
 
 TURNS = ("", "turned left", "turned round", "turned right")  # rot90 by k
-NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))  # of each symmetry; "" changes nothing
+NAMES = (*TURNS, "transposed", *(f"transposed, {word}" for word in TURNS[1:]))  # of each symmetry; "" for the identity
 
 
 def transform(grid: np.ndarray, k: int) -> np.ndarray:
-    """A copy of a grid (height, width) after symmetry k: for k >= 4 transposed, then turned left k mod 4 times.
+    """A copy of a grid (height, width, ...) after symmetry k: transposed if k >= 4, then turned left k mod 4 times.
 
-    Any dtype; further axes are carried along. Height and width change places for k = 1, 3, 4, 6. IndexError: k is none.
+    Any dtype. Height and width are exchanged for k = 1, 3, 4, 6. Raises IndexError unless 0 <= k < 8.
     """
     if not 0 <= k < SYMMETRIES:
         raise IndexError(f"symmetry {k}: must lie in 0..{SYMMETRIES - 1}")

@@ -1,16 +1,16 @@
-"""Text that somebody wrote, as messages show it: nothing in it may steer a terminal or fill the screen."""
+"""Untrusted text in messages: without control characters, and shortened."""
 
 from __future__ import annotations
 
 
 def describe(mark: str) -> str:
-    """A character for a message: quoted, or by its number when it would not show (or would steer the terminal)."""
+    """A character for a message: quoted, or its code point if it is not printable."""
     if mark == "\ufffd":
         return "a byte that is not UTF-8"
     return f"'{mark}'" if mark.isprintable() else f"U+{ord(mark):04X}"
 
 
 def shorten(text: str, limit: int = 100) -> str:
-    """The beginning of a text, at most `limit` characters, with a space for each that would not show."""
+    """The beginning of a text, at most `limit` characters, with spaces for characters that are not printable."""
     start = text[: limit - 1] + "…" if len(text) > limit else text
     return "".join(mark if mark.isprintable() else " " for mark in start)

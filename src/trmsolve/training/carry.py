@@ -1,8 +1,7 @@
-"""The carry of deep supervision: puzzles in training, each with its states y and z from one supervision step to the
-next.
+"""The carry of deep supervision: the puzzles in training, with their states y and z between supervision steps.
 
-A puzzle leaves its slot when it halts or has had N_sup steps; the next draw takes its place. The schedule, which slot
-holds which draw, is equal in every process; the puzzles themselves are held by the process that trains on them.
+A puzzle leaves its slot when it halts or after N_sup steps, and the next sample takes the slot. The schedule, which
+assigns samples to slots, is equal in every process; each process holds the puzzles of its own slots only.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from trmsolve.tasks.base import Sample
 
 
 class SlotSchedule:
-    """For every slot of the whole batch, int64 (slots,): its draw, its age in steps, and the age it must reach."""
+    """For every slot of the whole batch, int64 (slots,): sample index, age in steps, and minimum age before halting."""
 
     def __init__(
         self, num_slots: int, n_sup: int, seed: int, halt_exploration_prob: float, bptt_steps: int = 1
@@ -39,7 +38,7 @@ class SlotSchedule:
         return len(self.index)
 
     def fill(self, slots: Iterable[int]) -> None:
-        """Give the next draws to these slots, in order. min_age is part of the draw, so nothing else is random."""
+        """Assign the next samples to these slots, in order. min_age depends on the sample's index and the seed only."""
         for slot in slots:
             index, self.next_index = self.next_index, self.next_index + 1
             rng = np.random.default_rng([self.seed, index, 1])
@@ -48,7 +47,7 @@ class SlotSchedule:
             self.min_age[slot] = rng.integers(2, self.n_sup + 1) if explores else 0
 
     def advance(self, halted: np.ndarray) -> np.ndarray:
-        """After bptt_steps further steps: replace what is done. Returns bool (slots,), the slots with a new draw.
+        """Advance all slots by bptt_steps steps and refill those that are done. Returns bool (slots,), the refilled.
 
         halted: bool (slots,), puzzles that the halting head ends.
         """
@@ -59,24 +58,24 @@ class SlotSchedule:
 
     @property
     def is_last(self) -> np.ndarray:
-        """bool (slots,): puzzles that take their last steps now."""
+        """bool (slots,): puzzles whose next steps are their last."""
         return self.age + self.bptt_steps >= self.n_sup
 
 
 class Labels(NamedTuple):
-    """The right answers to B puzzles with U choices among O options."""
+    """Labels of B puzzles with U choices among O options."""
 
     batch: PackedBatch
-    target: Tensor  # int64 (U,) rank of the right option among those of its choice
-    weight: Tensor  # float32 (U,) of each choice in the loss
-    accepted: Tensor  # bool (O,) options that leave the answer right
+    target: Tensor  # int64 (U,) index of the correct option within its choice
+    weight: Tensor  # float32 (U,) loss weight of each choice
+    accepted: Tensor  # bool (O,) options that count as correct
     solvable: Tensor  # bool (B,)
     slot_of_choice: Tensor  # int64 (U,)
-    is_last: Tensor  # bool (B,) puzzles that take their last step now
+    is_last: Tensor  # bool (B,) puzzles whose next step is their last
 
 
 class Carry:
-    """Puzzles and states of consecutive slots, drawn by `draw(index)` as the schedule says."""
+    """Puzzles and states of the consecutive slots `own` of a schedule. draw: returns the sample with an index."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Carry:
         return slice(self.own.start, self.own.stop)
 
     def reset(self) -> None:
-        """Start every puzzle of the schedule anew."""
+        """Draw the puzzles of the schedule again, with initial states."""
         self.samples = [self.draw(int(index)) for index in self.schedule.index[self._own_slots]]
         self._pack()
         self.y, self.z = self.model.init_state(len(self.tokens), self.dtype)
@@ -115,7 +114,7 @@ class Carry:
         self.slot_of_choice = self._to_device(slot_of_choice)
 
     def _replace(self, fresh: np.ndarray) -> None:
-        """_pack() and initial states for these slots alone, whose new puzzles have the layout of all others."""
+        """Pack new puzzles and initial states into these slots, in place. All puzzles must have the same layout."""
         samples, slots = [self.samples[slot] for slot in fresh], self._to_device(fresh)
         self._weights[fresh] = [_weight(s).sum(dtype=np.float64) for s in samples]
         for rows, parts in (
@@ -130,7 +129,7 @@ class Carry:
             states.view(len(self.samples), -1, states.shape[1])[slots] = init
 
     def _to_device(self, values: Any) -> Any:
-        """Arrays and tensors, however nested, on the device; a GPU keeps computing meanwhile."""
+        """Nested arrays and tensors, on the device; does not wait for a GPU."""
 
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor | np.ndarray):
@@ -141,19 +140,19 @@ class Carry:
 
     @property
     def puzzle_ids(self) -> np.ndarray:
-        """int64 (slots,): the row of the puzzle table that each puzzle uses; 0 where there is no table."""
+        """int64 (slots,): each puzzle's row of the puzzle table; 0 without a table."""
         first = torch.tensor([int(s.encoded.x[0]) for s in self.samples])
         has_table = self.model.embed.puzzle_table is not None
         return (self.model.embed.puzzle_ids(first) if has_table else torch.zeros_like(first)).numpy()
 
     @property
     def total_weight(self) -> float:
-        """Weight of all choices together."""
+        """The sum of the weights of all choices."""
         return float(self._weights.sum())
 
     @property
     def labels(self) -> Labels:
-        """What the losses compare with."""
+        """The labels of the current puzzles."""
         is_last = self._to_device(self.schedule.is_last[self._own_slots])
         return Labels(self.batch, self.target, self.weight, self.accepted, self.solvable, self.slot_of_choice, is_last)
 
@@ -162,7 +161,7 @@ class Carry:
         self.y, self.z = y.detach(), z.detach()
 
     def refill(self, done: np.ndarray) -> None:
-        """Take in the schedule's new draws. done: bool, of all slots of the schedule, those that have one."""
+        """Draw new puzzles for the slots that the schedule refilled. done: bool (slots,), of the whole batch."""
         fresh = np.flatnonzero(done[self._own_slots])
         if not len(fresh):
             return
@@ -185,7 +184,7 @@ class Carry:
         return ys, zs
 
     def restore(self, y: Tensor, z: Tensor) -> None:
-        """Continue from the states of all puzzles, one after the other; those of a saved run may have another dtype."""
+        """Continue from these states, (tokens, D) of all puzzles, in any dtype."""
         y, z = (states.to(self.device, self.dtype) for states in (y, z))
         padding = (0, 0, 0, len(self.tokens) - len(y))
         self.y, self.z = F.pad(y, padding), F.pad(z, padding)
@@ -204,16 +203,14 @@ def _same_layout(one: Sample, other: Sample) -> bool:
 
 
 def _weight(sample: Sample) -> np.ndarray:
-    """float32 (U,) of each choice in the loss. An unsolvable puzzle has no right answer: only the heads learn from
-    it.
-    """
+    """float32 (U,): loss weights of choices; 0 for an unsolvable puzzle, from which only the heads learn."""
     if not sample.solvable:
         return np.zeros(sample.encoded.num_choices, np.float32)
     return np.ones(sample.encoded.num_choices, np.float32) if sample.weight is None else sample.weight
 
 
 def _accepted(sample: Sample) -> np.ndarray:
-    """bool (O,): options that leave the answer right."""
+    """bool (O,): options that count as correct."""
     if sample.accepted is not None:
         return sample.accepted
     accepted = np.zeros(len(sample.encoded.meanings), bool)

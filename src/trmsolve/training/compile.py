@@ -1,4 +1,4 @@
-"""Whether torch.compile pays, and a cache for what it generates: later runs start in a quarter of the time."""
+"""Decide whether to use torch.compile, and cache its output: later runs start in a quarter of the time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import torch
 from trmsolve.checkpoint import cache_dir
 from trmsolve.errors import TrmsolveError
 
-# Functions in our graphs that the compiler refuses to cache a graph for. Their arguments are part of the graph, so a
-# cached one is the right one.
+# Functions that keep torch.compile from caching a graph. Caching is safe here: their arguments are part of the graph.
 _CACHEABLE = ("torch.amp.autocast_mode._enter_autocast", "torch.amp.autocast_mode._exit_autocast")
 
 _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
@@ -25,9 +24,9 @@ _SET_BY_USER = (
 
 
 def compile_pays(minutes: float | None, device: torch.device) -> bool:
-    """Whether a run of this many minutes should be compiled (None: without end).
+    """Whether to compile a run of this many minutes (None: no limit).
 
-    It takes about a minute the first time, and needs a C++ compiler, or for a GPU Triton.
+    Compiling takes about a minute the first time. It needs a C++ compiler, or Triton on a GPU.
     """
     if device.type == "cuda":
         available = find_spec("triton") is not None
@@ -37,19 +36,19 @@ def compile_pays(minutes: float | None, device: torch.device) -> bool:
 
 
 def compile_step(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-    """torch.compile(function, **settings), whose output is kept in our cache for later runs.
+    """torch.compile(function, **settings), with its output cached in our cache folder for later runs.
 
-    Python's floats among the arguments are taken for constants: a function that meets new ones is compiled anew.
+    Floats among the arguments are constants of the graph: new values compile the function again.
     """
     import torch._dynamo.config as dynamo
     import torch._inductor.config as inductor
 
     if not _SET_BY_USER:
-        with suppress(TrmsolveError):  # no home folder: then where torch puts it, for as long as that lasts
+        with suppress(TrmsolveError):  # without a home folder, use torch's temporary folder
             os.environ[_FOLDER] = str(cache_dir() / "compiled")
 
     dynamo.specialize_float = True
     cacheable = getattr(inductor, "unsafe_marked_cacheable_functions", None)
-    if cacheable is not None:  # a setting that torch may drop; without it a later run only begins more slowly
+    if cacheable is not None:  # an internal setting of torch; without it, only the start of later runs is slower
         cacheable.update(dict.fromkeys(_CACHEABLE, "1"))
     return torch.compile(function, **settings)

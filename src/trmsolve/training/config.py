@@ -1,4 +1,4 @@
-"""The settings of a training run, with what each means and its bounds."""
+"""The settings of a training run, with their meanings and bounds."""
 
 from __future__ import annotations
 
@@ -20,54 +20,58 @@ OPTIMIZERS = ("muon", "adamw", "adam-atan2")
 
 
 def _number(default: float | None, low: float, high: float) -> Any:
-    """A field that holds a number from low to high; or None where that is the default."""
+    """A field for a number from low to high, or for None if that is the default."""
     return dataclasses.field(default=default, metadata={"bounds": (low, high)})
 
 
 def _name(default: str, *others: str) -> Any:
-    """A field that holds one of these names."""
+    """A field for one of these names."""
     return dataclasses.field(default=default, metadata={"names": (default, *others)})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what a run computes, beside its data and its model.
+    """All settings that affect the result of a run, besides its data and its model.
 
     The defaults are those of the bundled checkpoints; the published recipes are files (recipes/). Raises TrmsolveError
-    for an unknown name, and for a number outside of its bounds.
+    for an unknown name, and for a number out of bounds.
     """
 
-    # Slots: puzzles in training at once, of all processes together. What fits is limited by memory (memory.py).
+    # Puzzles in a batch over all processes, one per slot; limited by memory (memory.py).
     batch_size: int = _number(32, 1, 1 << 40)
     # Supervision steps that a gradient passes through before an optimizer step (train_step.py).
     bptt_steps: int = _number(1, 1, 4096)
-    # Micro-batches that each process's share is divided into: less memory, same result.
+    # Micro-batches per process: less memory, same result.
     grad_accum_steps: int = _number(1, 1, 1 << 20)
-    steps: int | None = _number(None, 1, 1 << 40)  # optimizer steps in all; None: as many as `minutes` allow
-    minutes: float | None = _number(None, 0, 1e9)  # wall time in all, over every resumption
+    steps: int | None = _number(None, 1, 1 << 40)  # total optimizer steps; None: as many as `minutes` allow
+    minutes: float | None = _number(None, 0, 1e9)  # total wall time, over all sessions
     # `muon` (AdamW for all but the layers' matrices), or one optimizer for everything.
     optimizer: str = _name(*OPTIMIZERS)
     lr: float = _number(0.02, 0, 1e3)
     weight_decay: float = _number(0.005, 0, 1e3)  # decoupled: weights shrink by lr * weight_decay a step
     adam_lr: float = _number(1e-3, 0, 1e3)  # with `muon`: AdamW's, for embedding and heads
     adam_weight_decay: float = _number(0.1, 0, 1e3)
-    # Of the puzzle embeddings, which move by this much whatever the size of their gradient (sign-SGD).
+    # Of the puzzle embeddings (sign-SGD: the step does not depend on the size of the gradient).
     puzzle_lr: float = _number(0.01, 0, 1e3)
     puzzle_weight_decay: float = _number(0.1, 0, 1e3)
     warmup: int = _number(100, 0, 1 << 40)  # optimizer steps
-    stable_frac: float = _number(0.3, 0, 1)  # share of the run at the full rate; then it decays to `lr_floor` of it
+    stable_frac: float = _number(
+        0.3, 0, 1
+    )  # share of the run at the full rate, before it decays to `lr_floor` times it
     lr_decay: str = _name("linear", "cosine")
     lr_floor: float = _number(0.01, 0, 1)
     grad_clip: float = _number(1.0, 0, 1e9)  # maximum norm of the gradient; 0: no maximum
     ema: float = _number(0.999, 0, 1)  # decay of the average of the weights; 0: no average
     loss: str = _name("softmax", "stablemax")  # losses.py
     halt_weight: float = _number(0.1, 0, 1e6)  # of the halting loss
-    # Of the loss of "the question has a solution", which prunes branches of a search.
+    # Of the loss of "the question has a solution", a prediction that prunes branches of a search.
     solvable_weight: float = _number(0.5, 0, 1e6)
-    # Of HRM's loss of the value of continuing, in place of the former; one more forward pass.
+    # Of HRM's loss of the value of continuing, instead of the previous one; needs one more forward pass.
     continue_weight: float = _number(0.0, 0, 1e6)
-    halt_exploration_prob: float = _number(0.1, 0, 1)  # share of slots that must take a random minimum of steps
-    depth_curriculum: tuple[tuple[float, int, int], ...] = ()  # (until this share of the run, T, n): shallower at first
+    halt_exploration_prob: float = _number(0.1, 0, 1)  # probability that a puzzle has a random minimum of steps
+    depth_curriculum: tuple[
+        tuple[float, int, int], ...
+    ] = ()  # rows (until this share of the run, T, n) for a shallower start
     seed: int = _number(0, 0, (1 << 63) - 1)
 
     def __post_init__(self) -> None:
@@ -77,20 +81,20 @@ class TrainConfig:
                 raise TrmsolveError(f"train.{field.name}: unknown value '{value}'", did_you_mean(str(value), names))
             if value is not None and (bounds := field.metadata.get("bounds")) and not bounds[0] <= value <= bounds[1]:
                 low, high = bounds
-                raise TrmsolveError(f"train.{field.name}: a number from {low:g} to {high:g} needed, found {value!r}")
+                raise TrmsolveError(f"train.{field.name}: found {value!r}, expected a number from {low:g} to {high:g}")
         for until, T, n in self.depth_curriculum:
             fits = all(
                 MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n))
             )
             if not (0 <= until <= 1 and fits):
                 raise TrmsolveError(
-                    f"train.depth_curriculum: rows of [share, T, n] needed, found {[until, T, n]}",
-                    "a share of the run up to 1, and a depth that a model may have",
+                    f"train.depth_curriculum: found {[until, T, n]}, expected rows of [share, T, n]",
+                    "use a share of the run from 0 to 1, and values of T and n that a model may have",
                 )
         if self.bptt_steps > 1 and self.continue_weight:
             raise TrmsolveError(
-                "train.bptt_steps: the value of continuing is learnt from single steps",
-                "train.bptt_steps=1, or train.continue_weight=0",
+                "train.bptt_steps: train.continue_weight needs windows of a single step",
+                "set train.bptt_steps=1, or train.continue_weight=0",
             )
 
     def progress(self, step: int, seconds: float) -> float:
@@ -117,10 +121,10 @@ class TrainConfig:
         return by_steps or (self.minutes is not None and seconds >= 60 * self.minutes)
 
     def seconds_left(self, model: TRMConfig, step: int, seconds: float, seconds_per_step: float | None) -> float | None:
-        """An estimate of the wall time until the run is finished; None where there is nothing to estimate it from.
+        """An estimate of the wall time until the run is finished; None if it cannot be estimated.
 
-        seconds_per_step: as measured at the present depth. Deeper steps later in the run count for more: the cost of a
-        deep recursion is n + 1 network calls in each of T latent recursions, the last with a backward pass.
+        seconds_per_step: measured at the current depth. Deeper steps later in the run count in proportion to their
+        cost: n + 1 network calls in each of T latent recursions, the last with a backward pass.
         """
         estimates = []
         if self.minutes is not None:

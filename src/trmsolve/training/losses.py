@@ -1,9 +1,9 @@
 """The losses of a supervision step.
 
-    loss = cross-entropy of the choices + w_h BCE(halt, answer right) + w_s BCE(second logit, ...)
+    loss = cross-entropy of the choices + w_h BCE(halt, answer correct) + w_s BCE(second logit, ...)
 
-The second logit of the halting head means "the question has a solution" in our models. In HRM (arXiv 2506.21734) it is
-the value of continuing, learnt from the following step: a Q-value, the larger one of the next step's two.
+In our models the second logit of the halting head predicts whether the question has a solution. In HRM (arXiv
+2506.21734) it is the Q-value of continuing, whose target is the larger Q-value of the next step.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from trmsolve.training.config import TrainConfig
 
 
 class LossNormalizer(NamedTuple):
-    """Divisors of the losses, so that those of all shares of a batch add up to the batch's."""
+    """Divisors of the losses, so that the losses of all micro-batches add up to the loss of the batch."""
 
     weight: Tensor  # float32 (), total weight of the choices of the whole batch
     num_slots: int  # of the whole batch
 
 
 class Losses(NamedTuple):
-    """Of one supervision step of B slots with U choices."""
+    """Losses and metrics of one supervision step of B slots with U choices."""
 
     total: Tensor  # float32 (), to be minimised
-    choices: Tensor  # float32 (), the cross-entropy alone
-    num_correct: Tensor  # float32 () choices made as labelled, of those that count
-    num_counted: Tensor  # float32 () choices that count
-    is_right: Tensor  # bool (B,) slots whose every choice leaves the answer right
+    choices: Tensor  # float32 (), the cross-entropy only
+    num_correct: Tensor  # float32 () choices equal to their label, of those with a weight above 0
+    num_counted: Tensor  # float32 () choices with a weight above 0
+    is_right: Tensor  # bool (B,) slots whose choices are all accepted
 
 
 def stablemax_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def stablemax_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     the published code, where the device has it.
     """
     x = logits if logits.device.type == "mps" else logits.double()
-    s = F.relu(x) + 1 / (1 - x.clamp(max=0))  # both branches at once: neither divides by zero where it does not count
+    s = F.relu(x) + 1 / (1 - x.clamp(max=0))  # both branches in one expression, without a division by zero
     picked = s.gather(1, target[:, None]).squeeze(1)
     return (s.sum(1).log() - picked.log()).to(logits.dtype)
 
@@ -64,9 +64,10 @@ def losses(
     following: StepOutput | None = None,
     normalizer: LossNormalizer | None = None,
 ) -> Losses:
-    """The losses of a step; `following` is the step after it, without gradient, where continuing is learnt from it.
+    """The losses of a step.
 
-    normalizer: None where these slots are the whole batch.
+    following: the next step, without gradient, for the loss of the value of continuing; None for other models.
+    normalizer: None if these slots are the whole batch.
     """
     logits = logits_by_choice(step.logits, labels.batch)  # (U, C)
     counts = labels.weight > 0

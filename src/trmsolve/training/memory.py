@@ -1,4 +1,4 @@
-"""An estimate of the memory that a run needs, made before that memory is taken."""
+"""Estimate the memory that a run needs, before it is allocated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trmsolve.training.train_step import supervision_step
 
 PARAMETER_COPIES = 6  # weights, gradients, average, two moments of the optimizer, and a copy while a run is saved
 NUM_SAMPLES = 4  # puzzles that are measured
-TEMPORARIES = 1.3  # factor for what a step allocates beside the tensors kept for its backward pass
+TEMPORARIES = 1.3  # memory of a step, relative to the tensors saved for its backward pass
 
 
 class MemoryEstimate(NamedTuple):
@@ -30,7 +30,7 @@ class MemoryEstimate(NamedTuple):
 
     fixed: int  # weights and optimizer
     per_slot: int  # a puzzle with its states
-    per_slot_in_step: int  # what the backward pass needs of each puzzle of a micro-batch
+    per_slot_in_step: int  # saved for the backward pass, for each puzzle of a micro-batch
 
     def total(self, batch_size: int, grad_accum_steps: int, world_size: int = 1) -> int:
         """Bytes that each of the processes needs."""
@@ -41,18 +41,19 @@ class MemoryEstimate(NamedTuple):
 def estimate_memory(
     config: TrainConfig, model_config: TRMConfig, draw: Callable[[int], Sample], bf16: bool, available: int | None
 ) -> MemoryEstimate:
-    """Measure a step of a few puzzles on the CPU. Raises TrmsolveError where not even the weights fit into `available`.
+    """Measure a step of a few puzzles on the CPU. Raises TrmsolveError if the weights alone exceed `available` bytes.
 
-    Tensors that autograd saves are counted, each storage once, as an eager step keeps them; a compiled step needs less.
+    Counts the tensors that autograd saves in an eager step, each storage once; a compiled step needs less.
     """
     fixed = PARAMETER_COPIES * 4 * _min_parameters(model_config)
     if available is not None and fixed > available:
         raise TrmsolveError(
-            f"a model of this size needs about {gigabytes(fixed)} to train, {gigabytes(available)} are available",
-            "choose a smaller model: trmsolve train --hidden-size, or --set model.num_layers=",
+            f"training a model of this size needs about {gigabytes(fixed)} of memory, "
+            f"{gigabytes(available)} are available",
+            "choose a smaller model: lower --hidden-size, or --set model.num_layers=",
         )
     deepest = max([model_config.n, *(n for _, _, n in config.depth_curriculum)])
-    model = TRM(dataclasses.replace(model_config, T=1, n=deepest))  # earlier recursions keep nothing
+    model = TRM(dataclasses.replace(model_config, T=1, n=deepest))  # recursions before the last save nothing
     fixed = PARAMETER_COPIES * sum(_num_bytes(t) for t in model.state_dict().values())
     number = min(NUM_SAMPLES, config.batch_size)
     schedule = SlotSchedule(number, model_config.N_sup, config.seed, 0.0)
@@ -76,7 +77,7 @@ def estimate_memory(
 
 
 def check_batch_size(estimate: MemoryEstimate, config: TrainConfig, world_size: int, available: int | None) -> None:
-    """Raise TrmsolveError, with both figures, where a batch does not fit into the available bytes of a process."""
+    """Raise TrmsolveError if a batch needs more than the available bytes of a process."""
     needed = estimate.total(config.batch_size, config.grad_accum_steps, world_size)
     if available is None or needed <= available:
         return
@@ -85,17 +86,17 @@ def check_batch_size(estimate: MemoryEstimate, config: TrainConfig, world_size: 
     raise TrmsolveError(
         f"--batch-size {config.batch_size} needs about {gigabytes(needed)} of memory, "
         f"{gigabytes(available)} are available",
-        f"--batch-size {fits} at most, or more --grad-accum-steps",
+        f"use --batch-size {fits} or less, or more --grad-accum-steps",
     )
 
 
 def gigabytes(num_bytes: int) -> str:
-    """For a message."""
+    """A number of bytes as text: 1.5 GB."""
     return f"{num_bytes / 1e9:,.1f} GB"
 
 
 def _min_parameters(c: TRMConfig) -> int:
-    """A lower bound, from the gated units and the tables alone, that is known before anything is built."""
+    """A lower bound of the number of parameters, from gated units and tables, known without building the model."""
     return (c.num_layers + c.num_y_layers) * 3 * c.hidden_size * c.intermediate_size + c.num_puzzles * c.hidden_size
 
 

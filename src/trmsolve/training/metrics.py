@@ -1,6 +1,6 @@
-"""What is measured in training, with units, and its means over the steps between two lines of metrics.jsonl.
+"""Training metrics: names, formats, and means over the steps between two lines of metrics.jsonl.
 
-docs/training.md describes the lines. Without torch, whose import takes seconds.
+docs/training.md describes the lines. Does not import torch, which takes seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A step's report is one vector, so that it takes one transfer from the device: sums over the slots, named here, then a
-# code for each slot, made of these flags.
+# The report of a step is one vector, for a single transfer from the device: sums over the slots with these names, then
+# for each slot a code of these flags.
 SUMS = ("total", "loss", "num_correct", "num_counted")
 HALTED, RIGHT, HALT_CORRECT, SOLVABLE_CORRECT, SOLVABLE = 1, 2, 4, 8, 16
 
@@ -42,7 +42,7 @@ SINGLE_PASS = {
 
 
 def describe_metric(name: str, value: object) -> str:
-    """A measure in words, with its unit: `exact after 16 steps 40.00%`, `seconds 0.4`."""
+    """A metric as text: `exact after 16 steps 40.00%`, `seconds 0.4`."""
     if not isinstance(value, int | float):
         return f"{name.replace('_', ' ')} {value}"
     if name in FORMATS:
@@ -56,9 +56,9 @@ def describe_metric(name: str, value: object) -> str:
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What all processes report of one training step."""
+    """The reports of all processes on one training step."""
 
-    sums: dict[str, float]  # SUMS, then `clock` of the main process and how many processes want to `stop`
+    sums: dict[str, float]  # SUMS, `clock` of the main process, and `stop`: the number of processes that were stopped
     codes: np.ndarray  # int64 (slots,), flags
 
 

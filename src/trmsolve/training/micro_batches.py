@@ -1,7 +1,7 @@
-"""The slots of a run, divided among processes, and in each process among micro-batches whose gradients add up.
+"""The slots of a run, divided among processes, and in each process into micro-batches whose gradients are summed.
 
-Shares are consecutive slots. Which draw a free slot gets is decided from what all processes report of all slots, so the
-same draw goes to the same slot however many processes share the batch.
+Each part has consecutive slots. Samples are assigned to slots from the reports of all processes, so the assignment does
+not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import LossNormalizer
 from trmsolve.training.metrics import SUMS, StepMetrics
 
-PREFETCH = 64  # samples kept ready at most
+PREFETCH = 64  # samples drawn in advance
 
 
 class MicroBatches:
-    """All slots of a run, of which this process holds the puzzles of a share. A StepBatch (train_step.py)."""
+    """All slots of a run; this process holds the puzzles of its own slots. A StepBatch (train_step.py)."""
 
     def __init__(
         self, draw: Callable[[int], Sample], model: TRM, config: TrainConfig, dtype: torch.dtype, group: ProcessGroup
     ) -> None:
         number = group.world_size * config.grad_accum_steps
         if config.batch_size < number:
-            among = f"{group.world_size} processes" if config.grad_accum_steps == 1 else f"{number} parts"
+            parts = f"{group.world_size} processes" if config.grad_accum_steps == 1 else f"{number} micro-batches"
             raise CollectiveError(
-                f"a batch of {config.batch_size} cannot be divided among {among}",
-                f"--batch-size {number} or more; it counts the puzzles of all processes and micro-batches together",
+                f"a batch of {config.batch_size} puzzles cannot be divided among {parts}",
+                f"use --batch-size {number} or more, the total of all processes and micro-batches",
             )
         bounds = [config.batch_size * i // number for i in range(number + 1)]
         own = range(group.rank * config.grad_accum_steps, (group.rank + 1) * config.grad_accum_steps)
@@ -55,7 +55,7 @@ class MicroBatches:
         self._share_weights()
 
     def _share_weights(self) -> None:
-        """Begin to exchange what the puzzles held here weigh, and the table rows that they use."""
+        """Start to exchange the weights and the table rows of this process's puzzles."""
         values = torch.zeros(1 + len(self.schedule), dtype=torch.float64)
         values[0] = sum(carry.total_weight for carry in self.micro_batches)
         ids = np.concatenate([carry.puzzle_ids for carry in self.micro_batches])
@@ -64,7 +64,7 @@ class MicroBatches:
 
     def _weight_and_ids(self) -> Tensor:
         """The weight of the whole batch's choices, then the table row of each slot."""
-        values = self._shared()  # the first call after a change waits for the others
+        values = self._shared()  # the first call after a change waits for the other processes
         self._shared = lambda: values
         return values
 
@@ -78,30 +78,30 @@ class MicroBatches:
         return self._weight_and_ids()[1:].long()
 
     def scatter_rows(self, rows: Tensor) -> Tensor:
-        """(own slots, D) -> (slots, D), zeros for the slots of others, so that a sum puts all together."""
-        whole = rows.new_zeros(len(self.schedule), *rows.shape[1:])
-        whole[self.own.start : self.own.stop] = rows
-        return whole
+        """(own slots, D) -> (slots, D), with zeros in other slots, so that a sum over processes gives all rows."""
+        all_rows = rows.new_zeros(len(self.schedule), *rows.shape[1:])  # (slots, D)
+        all_rows[self.own.start : self.own.stop] = rows
+        return all_rows
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Sum over the processes, in place."""
         self.group.all_reduce(tensors)
 
     def report(self, reports: list[Tensor], clock: float, stop: bool) -> Callable[[], StepMetrics]:
-        """Begin to exchange the reports of all micro-batches; the returned function waits for the sums.
+        """Start to exchange the reports of all micro-batches. Returns a function that waits for the sums.
 
-        On a GPU the numbers travel while it computes what was queued before that call.
+        clock: seconds, of the main process. On a GPU the transfer overlaps with the computation queued before the call.
         """
         sums = torch.cat([report[: len(SUMS)] for report in reports]).view(len(reports), -1).sum(0)
         own = _host_copy(torch.cat([sums, *(report[len(SUMS) :] for report in reports)]))
 
         def begin() -> Callable[[], Tensor]:
             values = torch.zeros(len(SUMS) + 2 + len(self.schedule), dtype=torch.float64)
-            here = own().double()
-            values[: len(SUMS)] = here[: len(SUMS)]
+            report = own().double()
+            values[: len(SUMS)] = report[: len(SUMS)]
             values[len(SUMS)] = clock if self.group.is_main else 0.0
             values[len(SUMS) + 1] = stop
-            values[len(SUMS) + 2 :][self.own.start : self.own.stop] = here[len(SUMS) :]
+            values[len(SUMS) + 2 :][self.own.start : self.own.stop] = report[len(SUMS) :]
             return self.group.all_reduce_async(values)
 
         pending = None if sums.is_cuda else begin()
@@ -114,7 +114,7 @@ class MicroBatches:
         return wait
 
     def refill(self, done: np.ndarray) -> None:
-        """Take the next draws into the slots that are done, bool (slots,)."""
+        """Draw new puzzles for the slots that are done, bool (slots,)."""
         for carry in self.micro_batches:
             carry.refill(done)
         if done.any():
@@ -122,7 +122,7 @@ class MicroBatches:
 
     # -- the state ----------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """What restores the batch exactly in any number of processes; y and z only in the main process."""
+        """Tensors and values that restore the batch exactly in any number of processes. y and z: main process only."""
         schedule = self.schedule
         tensors = {"slots": torch.from_numpy(np.stack([schedule.index, schedule.age, schedule.min_age]))}
         own = [tuple(torch.cat(states).cpu() for states in carry.states()) for carry in self.micro_batches]
@@ -134,15 +134,15 @@ class MicroBatches:
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """The inverse of state(): the samples are drawn again from their indices.
 
-        When the data have changed since, the slots start afresh, at the position that the run had reached. Raises
-        KeyError and ValueError for what no state() returned.
+        If the data have changed, all slots get new samples, from the run's position on. Raises KeyError or ValueError
+        for an invalid state.
         """
         schedule = self.schedule
         slots, next_index, y, z = tensors["slots"], numbers["next_index"], tensors["y"], tensors["z"]
         if slots.shape != (3, len(schedule)) or slots.dtype != torch.int64 or (slots < 0).any():
             raise ValueError("its slots are damaged")
         if type(next_index) is not int or next_index <= int(slots[0].max()):
-            raise ValueError(f"its next draw is {next_index!r}")
+            raise ValueError(f"its next sample is {next_index!r}")
         if y.shape != z.shape or y.shape[1:] != self.micro_batches[0].y.shape[1:] or not y.is_floating_point():
             raise ValueError("its states y and z are damaged")
         schedule.index, schedule.age, schedule.min_age = slots.numpy().copy()
@@ -168,9 +168,9 @@ class MicroBatches:
 
 
 class SamplePrefetcher:
-    """`draw`, with the next samples ready. Outside of a `running` block, and for other indices, it is `draw` itself.
+    """`draw` with a thread that prepares the next samples. Outside a `running` block, or out of order, it calls `draw`.
 
-    A sample depends on its index alone, so that drawing it early changes nothing but the time it takes.
+    A sample depends on its index only, so preparing it early does not change the result.
     """
 
     def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
@@ -181,7 +181,7 @@ class SamplePrefetcher:
         self._draw_lock = threading.Lock()  # tasks need not be thread-safe: one draw at a time
 
     def __call__(self, index: int) -> Sample:
-        """Sample number `index`. Errors of its draw are raised here."""
+        """Sample number `index`. Raises whatever `draw` raises."""
         if index != self._next_index or self._executor is None:
             return self._draw_locked(index)
         self._next_index = index + 1
@@ -207,10 +207,10 @@ class SamplePrefetcher:
 
 
 def _host_copy(values: Tensor) -> Callable[[], Tensor]:
-    """A copy on the CPU, in flight; the returned function waits for it."""
+    """Start a copy to the CPU; the returned function waits for it."""
     if not values.is_cuda:
-        here = values.cpu()
-        return lambda: here
+        on_cpu = values.cpu()
+        return lambda: on_cpu
     host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     host.copy_(values, non_blocking=True)
     copied = torch.cuda.Event()

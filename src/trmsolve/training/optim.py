@@ -1,6 +1,6 @@
-"""The optimizers of a run as one, and the moving average of the weights.
+"""The optimizers of a run, and the moving average of the weights.
 
-Muon and AdamATan2 are written here in plain PyTorch. Both update all parameters of a group together (torch._foreach).
+Muon and AdamATan2 are implemented in plain PyTorch. Both update all parameters of a group together (torch._foreach).
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from trmsolve.training.config import TrainConfig
 
 Model = TypeVar("Model", bound=nn.Module)
 
-BETAS = (0.9, 0.95)  # of everything that descends from Adam (arXiv 2510.04871, section 5)
+BETAS = (0.9, 0.95)  # of all variants of Adam (arXiv 2510.04871, section 5)
 # Muon
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of X <- a X + (b A + c A A) X with A = X X^T: steepest at 0
+COEFFICIENTS = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # a, b, c of X <- a X + (b A + c A A) X with A = X X^T, chosen for the steepest slope at 0
 ITERATIONS = 5
-EPS = 1e-7  # the norm that a matrix is divided by is at least this
+EPS = 1e-7  # lower bound of the norm that a matrix is divided by
 
 
 class Optimizers:
-    """All optimizers of a model, with a state that fits into one flat dictionary of tensors."""
+    """All optimizers of a model; their state is one flat dictionary of tensors."""
 
     def __init__(self, model: TRM, config: TrainConfig) -> None:
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {}  # name -> optimizer, its learning rate
@@ -38,12 +42,12 @@ class Optimizers:
             self.parts["muon"] = Muon(matrices, lr=config.lr, weight_decay=config.weight_decay), config.lr
             self.parts["adam"] = _adamw(rest, config.adam_lr, BETAS, config.adam_weight_decay), config.adam_lr
         else:
-            makers: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": _adamw, "adam-atan2": AdamATan2}
-            optimizer = makers[config.optimizer](model.parameters(), config.lr, BETAS, config.weight_decay)
+            constructors: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": _adamw, "adam-atan2": AdamATan2}
+            optimizer = constructors[config.optimizer](model.parameters(), config.lr, BETAS, config.weight_decay)
             self.parts[config.optimizer] = optimizer, config.lr
 
     def step(self, rate: float) -> None:
-        """One step of each at `rate` times its learning rate; then the gradients are dropped."""
+        """One step of each optimizer at `rate` times its learning rate; resets the gradients."""
         for optimizer, lr in self.parts.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
@@ -60,9 +64,9 @@ class Optimizers:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of state(); an optimizer without tensors starts afresh.
+        """The inverse of state(); an optimizer without tensors is reset.
 
-        Raises ValueError for tensors that are no state of these parameters.
+        Raises ValueError for tensors that do not fit the parameters.
         """
         for which, (optimizer, _) in self.parts.items():
             state: dict[int, dict[str, Tensor]] = {}
@@ -80,36 +84,37 @@ class Optimizers:
 
 
 def _adamw(params: Iterable[Tensor], lr: float, betas: tuple[float, float], decay: float) -> torch.optim.AdamW:
-    """AdamW that takes a parameter's whole step in one kernel."""
+    """AdamW with one fused kernel per step."""
     return torch.optim.AdamW(params, lr=lr, betas=betas, weight_decay=decay, fused=True)
 
 
 class EMA(Generic[Model]):
-    """Exponential moving average of a model's parameters, kept in fp32 (a bf16 shadow freezes)."""
+    """Exponential moving average of a model's parameters, in fp32 (in bf16 small updates are rounded away)."""
 
     def __init__(self, model: Model, decay: float) -> None:
         self.model, self.decay = copy.deepcopy(model).requires_grad_(False), decay
         for averaged, live in zip(self.model.modules(), model.modules(), strict=True):
-            for name, buffer in live.named_buffers(recurse=False):  # no parameters, no average: a table may be huge
+            for name, buffer in live.named_buffers(
+                recurse=False
+            ):  # buffers are shared, not averaged: the puzzle table may be huge
                 setattr(averaged, name, buffer)
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """After optimizer step number `step` (from 1). Early steps count for more, so that the start is forgotten."""
+        """Update after optimizer step `step` (from 1). The decay is smaller at first, so that initial weights fade."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
 
 
 @torch.no_grad()
 def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float) -> None:
-    """Sign-SGD on the rows of a table that a batch has met, in place: w <- (1 - lr decay) w - lr sign(g).
+    """Sign-SGD on the rows of a table that a batch uses, in place: w <- (1 - lr decay) w - lr sign(g).
 
-    table: (P, D). ids: int64 (B,) on the CPU, where no transfer has to be waited for; rows may recur. grad: (B, D), of
-    each use of a row; uses of one row are added up in a fixed order, so that all processes of a run compute the same
-    sign.
+    table: (P, D). ids: int64 (B,) on the CPU, to avoid waiting for the device; may contain duplicates. grad: (B, D), of
+    each use of a row. Gradients of duplicates are summed in a fixed order, so that all processes compute the same sign.
 
-    For rows that are used this rarely Adam computes about the same (HRM's code, models/sparse_embedding.py), but needs
-    memory for its moments.
+    For rarely used rows Adam computes about the same (HRM's code, models/sparse_embedding.py), but needs memory for its
+    moments.
     """
     rows, use = ids.unique(return_inverse=True)
     uses = to_device((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
@@ -119,7 +124,7 @@ def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float)
 
 # -- optimizers that update a group's parameters together ----------------------------------------------------------
 class Foreach(torch.optim.Optimizer):
-    """Subclasses define the initial state of a parameter, and the joint update of a group's parameters."""
+    """Base class: subclasses define the initial state of a parameter, and the joint update of a parameter group."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -142,13 +147,13 @@ class Foreach(torch.optim.Optimizer):
 
 
 class AdamATan2(Foreach):
-    """Adam whose step is an angle, so that no epsilon limits the steps of small gradients.
+    """Adam with atan2 instead of a division, so that no epsilon is needed.
 
         w <- (1 - lr decay) w - lr / (1 - beta1^t) atan2(m, sqrt(v / (1 - beta2^t)))
 
     Scaling Exponents Across Parameterizations and Optimizers (arXiv 2407.05872, section 4.3), with the bias correction
-    and the decoupled decay of the package adam-atan2, with which HRM and TRM were trained and which needs CUDA. After
-    the first few steps a step is at most lr pi/2.
+    and the decoupled decay of the package adam-atan2, which needs CUDA and was used to train HRM and TRM. After the
+    first few steps, a step is at most lr pi/2.
     """
 
     def __init__(
@@ -180,8 +185,8 @@ class Muon(Foreach):
 
         m <- lerp(m, g, 1 - mu),    u = lerp(g, m, mu),    W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) NS(u)
 
-    params: matrices, (rows, columns) each. NS is five Newton-Schulz iterations. The result and the state are those of
-    torch.optim.Muon, which takes one matrix after the other: here matrices of one shape are iterated as one batch.
+    params: matrices, (rows, columns) each. NS: five Newton-Schulz iterations. Result and state equal those of
+    torch.optim.Muon, but matrices of equal shape are processed as one batch.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
@@ -201,8 +206,8 @@ class Muon(Foreach):
 
 
 def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
-    """float32 matrices of any shapes -> float32, singular values near 1 (0.7 to 1.2) in place of their own."""
-    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # the product of the short side is the cheap one
+    """Orthogonalise float32 matrices of any shapes: their singular values become 0.7 to 1.2."""
+    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # X X^T is cheaper over the shorter side
     by_shape: dict[torch.Size, list[int]] = {}
     for number, m in enumerate(wide):
         by_shape.setdefault(m.shape, []).append(number)
@@ -217,14 +222,14 @@ def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
 
 @cache
 def iteration_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where the device multiplies it in hardware: elsewhere a CPU takes 20 times as long for it as for fp32."""
+    """bf16 on devices with hardware support, else fp32: without support, bf16 takes a CPU 20 times as long."""
     return torch.bfloat16 if bfloat16_support(device)[0] else torch.float32
 
 
 def newton_schulz(x: Tensor) -> Tensor:
-    """bf16 or fp32 (N, rows, columns), rows <= columns -> the same, each matrix made nearly orthogonal."""
+    """Orthogonalise matrices approximately: bf16 or fp32 (N, rows, columns), rows <= columns -> same shape, dtype."""
     a, b, c = COEFFICIENTS
-    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPS)  # no singular value above 1
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPS)  # singular values <= 1
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)

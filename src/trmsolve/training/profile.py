@@ -1,4 +1,4 @@
-"""A trace of some optimizer steps, for Perfetto or chrome://tracing, and the costliest operators in a few lines."""
+"""Record a trace of a few optimizer steps, for Perfetto or chrome://tracing, and a table of the slowest operators."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from torch.profiler import ProfilerActivity, profile, schedule
 
 from trmsolve.text_io import atomic_write
 
-WARM_UP = 10  # optimizer steps before: caches fill, and torch.compile compiles
+WARM_UP = 10  # optimizer steps before the recording, for caches and torch.compile
 STEPS = 10  # optimizer steps that are recorded
 SHOWN = 10  # operators in the table
 
 
 class Profile:
-    """Records steps WARM_UP to WARM_UP + STEPS of a session; as a context manager around it.
+    """Context manager around a session that records its steps WARM_UP to WARM_UP + STEPS.
 
-    path: the trace, as JSON, gzipped where it ends in .gz. say: receives the table, line by line, or why there is none.
+    path: the trace, as JSON, gzipped if the name ends in .gz. message: called with each line of the table, or with the
+    reason why there is none.
     """
 
-    def __init__(self, path: Path, force: bool, say: Callable[[str], None]) -> None:
-        self.path, self.force, self.say = path, force, say
+    def __init__(self, path: Path, force: bool, message: Callable[[str], None]) -> None:
+        self.path, self.force, self.message = path, force, message
         self._done = False
 
     def __enter__(self) -> Profile:
@@ -40,10 +41,10 @@ class Profile:
         early = not self._done
         self._profiler.__exit__(*error)
         if early and error[0] is None:
-            self.say(f"no trace: a profile takes {WARM_UP + STEPS} steps, the run had fewer")
+            self.message(f"no trace: a profile needs {WARM_UP + STEPS} steps, but the run had fewer")
 
     def step(self) -> None:
-        """An optimizer step is over."""
+        """Call it after every optimizer step."""
         if not self._done:
             self._profiler.step()
 
@@ -57,11 +58,11 @@ class Profile:
             with exported.open("rb") as file:
                 written = atomic_write(self.path, _pieces(file), self.force)
         for line in (*table(profiler.key_averages()), f"trace of {STEPS} steps: {written}"):
-            self.say(line)
+            self.message(line)
 
 
 def table(events: Any) -> list[str]:
-    """The costliest operators by the time they take themselves, on the GPU where there is one."""
+    """The operators with the most self time, on the GPU if it was used."""
     events = [event for event in events if not event.key.startswith("ProfilerStep")]  # time outside of operators
     on_gpu = any(event.self_device_time_total for event in events)
     time = "self_device_time_total" if on_gpu else "self_cpu_time_total"

@@ -1,4 +1,4 @@
-"""A run's checkpoint, with its provenance: data, settings, the commit of the code, the hardware."""
+"""Export a run's checkpoint with its provenance: data, settings, the commit of the code, the hardware."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def export_checkpoint(
         "history": trainer.history,
     }
     tensors, config = model.state_dict(), model.config
-    if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows, and need no others
+    if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows only
         tensors, config = {**tensors, **model.embed.new_table(1)}, replace(config, num_puzzles=1)
     save(path, tensors, task, config.to_dict(), provenance, metrics or {}, settings)
     return path
@@ -52,8 +52,8 @@ def export_checkpoint(
 def commit() -> str:
     """The commit of the checkout that this code runs from, with -dirty for uncommitted changes; "" elsewhere.
 
-    Only our own checkout is described, never about a repository around an installed package, whose configuration
-    could name programs to run.
+    Only a checkout of this project is described, never a repository around an installed package, whose git
+    configuration could execute programs.
     """
     if not (ROOT / ".git").exists() or not (ROOT / "src" / "trmsolve").is_dir():
         return ""
@@ -65,7 +65,7 @@ def commit() -> str:
 
 
 def hardware(device: torch.device) -> str:
-    """Threads and instruction set, or the accelerator, and how many processes have one each; without host names."""
+    """The number of threads and the instruction set, or the accelerator, of each process; without host names."""
     info, threads = get_dist_info(), torch.get_num_threads()
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)

@@ -1,13 +1,14 @@
-"""A recipe: all that a run is, beside the place it is kept at, as one readable file.
+"""A recipe: all settings of a run, apart from its folder, as one YAML file.
 
 task: sudoku
 model: {...}   fields of TRMConfig (model/config.py); with `cells`, arguments of a published network
 (model/sequence_model.py)
 train: {...}   fields of TrainConfig (training/config.py)
-data:  {sources: [...], ...}   what --data takes, and what the task mixes in
-base: NAME     another recipe, of which this one says only what differs; null takes something out
+data:  {sources: [...], ...}   the values of --data, and the task's data options
+base: NAME     another recipe, which this one changes; null removes a setting
 
-The published ones and their fast variants lie in recipes/; that of a bundled checkpoint is the task's own (of_task).
+The published recipes and their fast variants are in recipes/; that of a bundled checkpoint comes from the task
+(of_task).
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from trmsolve.training.config import TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
-# Of a recipe, far beyond what one needs: characters in all, nested lists, characters of a value.
+# Limits of a recipe: characters of the file, nesting depth, characters of a value.
 SIZE_LIMIT, DEPTH_LIMIT, VALUE_LIMIT = 1 << 16, 16, 2048
-LARGEST = 1 << 63  # whole number: beyond it arithmetic in fp64 raises OverflowError
+LARGEST = 1 << 63  # integer; larger ones could raise OverflowError when converted to float
 SHOWN = 80  # characters of a wrong value in a message
 _PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
@@ -46,7 +47,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, how, and on what. `model` as in the file."""
+    """A parsed recipe. model: the section of the file."""
 
     task: str
     model: Mapping[str, Any]
@@ -56,34 +57,34 @@ class Recipe:
 
     @cached_property
     def config(self) -> TRMConfig:
-        """The model's dimensions."""
+        """The model's configuration."""
         return official(**self.model) if "cells" in self.model else TRMConfig.from_dict(dict(self.model))
 
     def config_for(self, data: TrainingData) -> TRMConfig:
-        """The model's dimensions, with a row of the puzzle table for every task where the data have several tasks."""
+        """The model's configuration, with a puzzle table for the tasks of the data if there are several."""
         num_rows = getattr(data, "num_rows", None)
         return self.config if num_rows is None else dataclasses.replace(self.config, num_puzzles=num_rows)
 
     @cached_property
     def task_for_model(self) -> Task:
-        """The task in the form that this model takes."""
+        """The task in the form that this model needs."""
         return get(self.task).for_data(self.sources, self.config.mixer).for_model(self.config)
 
     def data(self) -> TrainingData:
-        """The training data. Raises TrmsolveError for options that the task does not have, and for unusable files."""
+        """The training data. Raises TrmsolveError for unknown options, and for invalid files."""
         task = trainable(self.task_for_model)
         options = {option.name: option for option in task.data_options}
         values = {}
         for name, value in self.data_options.items():
             if name not in options:
                 raise TrmsolveError(
-                    f"data.{name}: not for {self.task} with this model", did_you_mean(name, list(options))
+                    f"data.{name}: not an option of {self.task} with this model", did_you_mean(name, list(options))
                 )
             values[name] = _option_value(options[name], value)
         return task.training_data(self.sources, self.train.seed, **values)
 
     def text(self) -> str:
-        """As YAML, every setting spelt out; reading it gives the same recipe."""
+        """The recipe as YAML, with all settings; reading it gives the same recipe."""
         train = dataclasses.asdict(self.train) | {
             "depth_curriculum": [list(depth) for depth in self.train.depth_curriculum]
         }
@@ -93,18 +94,18 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """Of the recipes that come with trmsolve."""
+    """The names of the bundled recipes."""
     return sorted(path.stem for path in BUNDLED.glob("*.yaml"))
 
 
 def read(spec: str) -> Values:
-    """The settings of a recipe by name or file, with those of its bases. Raises TrmsolveError when there is none."""
+    """The settings of a recipe by name or file, merged with its bases. Raises TrmsolveError if it cannot be read."""
     seen: list[Path] = []
     path: Path | None = _find(spec, None)
     layers: list[Values] = []
     while path is not None:
         if path in seen:
-            raise TrmsolveError(f"{seen[0]}: its bases lead back to {path}", "end them at a recipe without base")
+            raise TrmsolveError(f"{seen[0]}: its bases form a cycle at {path}", "remove one `base`")
         seen.append(path)
         layers.append(_load(path))
         base = layers[-1].pop("base", None)
@@ -116,13 +117,13 @@ def read(spec: str) -> Values:
 
 
 def of_task(task: str, sources: Sequence[str] = (), mixer: str | None = None) -> Values:
-    """The settings of the bundled checkpoint of a task; of one that learns its settings from data, for these files."""
+    """The settings of a task's bundled checkpoint. sources, mixer: for tasks with learns_settings."""
     trains = trainable(get(task).for_data(sources, mixer))
     return {"task": task, "model": dict(trains.model_defaults), "train": dict(trains.train_defaults)}
 
 
 def further(task: str, config: TRMConfig, sources: Sequence[str] = ()) -> Values:
-    """The settings to train a given model further: as it was published where it was, but in batches of our own size."""
+    """The settings to continue the training of a model: those of its published recipe, if any, with our batch size."""
     kind = "hrm" if config.num_y_layers else {"mlp": "trm-mlp", "attention": "trm-att"}.get(config.mixer, "")
     name = f"{kind}-{task}"
     values = read(name) if config.seq_len and name in names() else of_task(task, sources, config.mixer)
@@ -131,7 +132,7 @@ def further(task: str, config: TRMConfig, sources: Sequence[str] = ()) -> Values
 
 
 def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
-    """Settings over others, section by section; null takes one out."""
+    """Merge settings, section by section; those of `above` take precedence, and None removes a setting."""
     merged = dict(below)
     for name, value in above.items():
         if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
@@ -143,7 +144,7 @@ def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Values:
 
 
 def ending(values: Values, steps: int | None, minutes: float | None, otherwise: float) -> Values:
-    """With this end in place of the recipe's; after `otherwise` minutes where neither has one."""
+    """The settings with these steps or minutes instead of the recipe's; `otherwise` minutes if neither has any."""
     train = values.get("train", {})
     if steps is None and minutes is None:
         steps, minutes = train.get("steps"), train.get("minutes")
@@ -153,7 +154,7 @@ def ending(values: Values, steps: int | None, minutes: float | None, otherwise: 
 
 
 def with_settings(values: Values, settings: Iterable[str]) -> Values:
-    """Over a recipe's values those of `SECTION.KEY=VALUE`, VALUE in YAML. Raises TrmsolveError for other text."""
+    """A recipe's values, changed by `SECTION.KEY=VALUE` with VALUE in YAML. Raises TrmsolveError for other text."""
     for setting in settings:
         name, equals, text = setting.partition("=")
         section, dot, key = name.strip().partition(".")
@@ -167,28 +168,28 @@ def with_settings(values: Values, settings: Iterable[str]) -> Values:
         except ValueError:
             shown = printable(text, SHOWN)
             raise TrmsolveError(
-                f"--set {printable(name, SHOWN)}: '{shown}' is no value", "for example model.hidden_size=128"
+                f"--set {printable(name, SHOWN)}: '{shown}' is not a YAML value", "for example model.hidden_size=128"
             ) from None
         values = over(values, {section: {key: value}})
     return values
 
 
 def build(values: Mapping[str, Any]) -> Recipe:
-    """The recipe that these settings make. Raises TrmsolveError, naming the setting, for everything that is wrong."""
+    """The recipe of these settings. Raises TrmsolveError, naming the setting, for invalid ones."""
     parts = ("task", *SECTIONS)
     for part, value in values.items():
         if part not in parts:
-            raise TrmsolveError(f"{printable(part, SHOWN)}: no part of a recipe", did_you_mean(str(part), parts))
+            raise TrmsolveError(f"{printable(part, SHOWN)}: not a section of a recipe", did_you_mean(str(part), parts))
         if part == "task":
             continue
         if not isinstance(value, Mapping):
-            raise TrmsolveError(f"{part}: settings by name needed, found {_shown(value)}")
+            raise TrmsolveError(f"{part}: found {_shown(value)}, expected settings by name")
         for name in value:
             if not isinstance(name, str):
-                raise TrmsolveError(f"{part}: the name of a setting is a word, found {_shown(name)}")
+                raise TrmsolveError(f"{part}: found {_shown(name)}, expected the name of a setting")
     task = values.get("task")
     if not isinstance(task, str):
-        raise TrmsolveError("the recipe names no task", "task: sudoku")
+        raise TrmsolveError("the recipe has no task", "add a line such as task: sudoku")
     get(task)
     model = dict(values.get("model", {}))
     hints = typing.get_type_hints(TRMConfig)
@@ -197,7 +198,7 @@ def build(values: Mapping[str, Any]) -> Recipe:
         for name in ("mixer", "vocab_size"):
             if name not in model:
                 raise TrmsolveError(
-                    f"model.{name}: needed beside model.cells", "for example mixer: mlp, vocab_size: 11"
+                    f"model.{name}: missing, but needed with model.cells", "for example mixer: mlp, vocab_size: 11"
                 )
     model = {name: _typed("model", name, value, hints) for name, value in model.items()}
     train = values.get("train", {})
@@ -206,10 +207,10 @@ def build(values: Mapping[str, Any]) -> Recipe:
     data = dict(values.get("data", {}))
     sources = data.pop("sources", None) or []
     if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
-        raise TrmsolveError(f"data.sources: a list of files and generators needed, found {_shown(sources)}")
+        raise TrmsolveError(f"data.sources: found {_shown(sources)}, expected a list of files and generators")
     for name, value in data.items():
         if type(value) not in (int, float, bool, str):
-            raise TrmsolveError(f"data.{name}: a number, true or false needed, found {_shown(value)}")
+            raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a number, true or false")
     recipe = Recipe(task, model, train_config, tuple(sources), data)
     _ = recipe.config  # validates
     return recipe
@@ -219,10 +220,10 @@ def build(values: Mapping[str, Any]) -> Recipe:
 
 
 def _find(spec: str, beside: Path | None) -> Path:
-    """A recipe by name, or by file (a base: seen from the file that names it)."""
+    """The path of a recipe by name or file. beside: a recipe whose folder relative paths refer to, None: the cwd."""
     if spec in names():
         return BUNDLED / f"{spec}.yaml"
-    with suppress(OSError, ValueError, RuntimeError):  # a name too long, a NUL in it, the home of an unknown user
+    with suppress(OSError, ValueError, RuntimeError):  # the name is too long, contains NUL, or an unknown user's home
         path = Path(spec).expanduser()
         path = path if beside is None or path.is_absolute() else beside.parent / path
         if path.is_file():
@@ -241,16 +242,16 @@ def _load(path: Path) -> Values:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise TrmsolveError(
             f"cannot read {path}: {printable(reason, 200)}",
-            "see a right one: trmsolve train --task sudoku --print-config",
+            "see an example: trmsolve train --task sudoku --print-config",
         ) from None
     if not isinstance(values, dict):
-        raise TrmsolveError(f"{path} holds no settings by name", "task, model, train, data")
+        raise TrmsolveError(f"{path}: no settings by name", "expected the sections task, model, train, data")
     return values
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text. Raises ValueError for other text, and for what no recipe needs: references, whose
-    expansion has no bound, deep nesting, very long texts and values.
+    """The value of a YAML text. Raises ValueError for invalid text, for references, whose expansion is unbounded, for
+    deep nesting, and for very long texts and values.
     """
     if len(text) > SIZE_LIMIT:
         raise ValueError(f"longer than {SIZE_LIMIT:,} characters")
@@ -270,7 +271,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A value as messages quote it."""
+    """A value as text for messages."""
     return printable(repr(value), SHOWN)
 
 
@@ -285,14 +286,14 @@ def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any
         return _rows(section, name, value)
     if type(value) in kinds and not (type(value) is int and abs(value) > LARGEST):
         return value
-    if float in kinds:  # YAML takes 1e-4 for a word: it wants 1.0e-4
+    if float in kinds:  # YAML reads 1e-4, in contrast to 1.0e-4, as a string
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
             pass
-    words = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
-    wanted = " or ".join(words[kind] for kind in kinds if kind in words)
-    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {_shown(value)}")
+    type_names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+    expected = " or ".join(type_names[kind] for kind in kinds if kind in type_names)
+    raise TrmsolveError(f"{section}.{name}: found {_shown(value)}, expected {expected}")
 
 
 def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
@@ -307,26 +308,26 @@ def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
             and all(type(until) in (int, float) and type(T) is int and type(n) is int for until, T, n in shaped)
         ):
             return tuple((float(until), T, n) for until, T, n in shaped)
-    wanted = "rows of [share, T, n]" if name == "depth_curriculum" else "a list of whole numbers"
-    raise TrmsolveError(f"{section}.{name}: {wanted} needed, found {_shown(value)}")
+    expected = "rows of [share, T, n]" if name == "depth_curriculum" else "a list of whole numbers"
+    raise TrmsolveError(f"{section}.{name}: found {_shown(value)}, expected {expected}")
 
 
 def trainable(task: Task) -> Any:
-    """The task as one that trains (tasks.base.Trains). Raises TrmsolveError where it has no training data."""
+    """The task itself. Raises TrmsolveError unless it has training data (tasks.base.Trains)."""
     if not isinstance(task, Trains):
         raise TrmsolveError(f"{task.name} has no training data", "define training_data, model_defaults, train_defaults")
     return task
 
 
 def _option_value(option: Option, value: Any) -> Any:
-    """A data option's value, checked. A bool may be given as a number and a number as a bool is not."""
+    """The value of a data option. Raises TrmsolveError for another type or out of bounds; an int is valid as float."""
     name, kind = option.name, option.type
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise TrmsolveError(f"data.{name}: a value of type {kind.__name__} needed, found {_shown(value)}")
+        raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a value of type {kind.__name__}")
     if isinstance(value, int | float) and kind is not bool:
         low, high = -math.inf if option.min is None else option.min, math.inf if option.max is None else option.max
         if not low <= value <= high or not math.isfinite(value):
-            raise TrmsolveError(f"data.{name}: a number from {low:g} to {high:g} needed, found {_shown(value)}")
+            raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a number from {low:g} to {high:g}")
     return value

@@ -1,4 +1,4 @@
-"""A run on disk: one state file that is replaced whole, a metrics log, and a lock. What kill -9 leaves is resumable.
+"""A run on disk: a state file, which is replaced atomically, a metrics log, and a lock. Resumable after kill -9.
 
 runs/NAME/state.safetensors   weights, EMA, optimizers, slots; step, seconds and settings in its header
 runs/NAME/metrics.jsonl       one JSON object a line: training metrics and evaluations
@@ -25,7 +25,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import printable
 
 FORMAT_VERSION = 2  # 1: trmsolve 0.1
-VALUES: dict[str, type | tuple[type, ...]] = {  # what a state's header holds
+VALUES: dict[str, type | tuple[type, ...]] = {  # types of the values in a state's header
     **{"step": int, "seconds": (int, float), "supervised": int, "slots": dict},
     **{"history": list, "note": dict, "config": dict, "model": dict},
 }
@@ -56,10 +56,10 @@ class RunDir:
         self._lock.close()  # closing releases the lock, as does the death of the process
 
     def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Replace the state at once: after a crash at any moment either the old or the new one is there, whole."""
+        """Replace the state atomically: after a crash, either the old or the new one is complete."""
         temporary = self.state_file.with_suffix(".tmp")
         with self._errors(temporary):
-            # Expanded or shared tensors would not survive the file; a contiguous copy of each does.
+            # safetensors rejects expanded and shared tensors, so each is copied.
             copies = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
             state = json.dumps({**values, "format_version": FORMAT_VERSION})
             save_file(copies, temporary, {"state": state})
@@ -89,7 +89,7 @@ class RunDir:
     def damaged(self, error: Exception) -> TrmsolveError:
         """The error for a state that cannot be restored. The main process reports it for all."""
         return CollectiveError(
-            f"{self.state_file}: not a training state: {_reason(error)}", "move it away to start afresh"
+            f"{self.state_file}: not a training state: {_reason(error)}", "move it away to start from the beginning"
         )
 
     def log(self, record: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class RunDir:
             file.write(json.dumps(record) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The records of the metrics, without lines that a crash has cut short. Raises OSError."""
+        """The records of the metrics, without incomplete lines. Raises OSError."""
         if not self.metrics_file.exists():
             return []
         records = []
@@ -110,7 +110,7 @@ class RunDir:
         return records
 
     def rewind_log(self, step: int) -> None:
-        """Drop metrics after the step that is resumed from: those steps will be taken again."""
+        """Remove metrics after this step, from which the run resumes."""
         if not self.metrics_file.exists():
             return
         temporary = self.metrics_file.with_suffix(".tmp")
@@ -121,7 +121,7 @@ class RunDir:
 
     @contextmanager
     def _errors(self, temporary: Path | None = None) -> Iterator[None]:
-        """Raises TrmsolveError for a full disk and the like; the temporary file goes, what it was to replace stays."""
+        """Turn errors such as a full disk into TrmsolveError, and remove the temporary file."""
         try:
             yield
         except (OSError, SafetensorError) as error:
@@ -130,16 +130,16 @@ class RunDir:
                     temporary.unlink()
             raise TrmsolveError(
                 f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
-                "make room; the same command then resumes from the last save",
+                "free disk space; the same command then resumes from the last save",
             ) from error
 
 
 def _check_values(values: dict[str, Any]) -> None:
-    """Raise ValueError where one of the state's values is missing or cannot be right."""
+    """Raise ValueError if a value of the state is missing or invalid."""
     for name, kind in VALUES.items():
         value = values.get(name)
-        is_right = isinstance(value, kind) and not isinstance(value, bool)
-        if not is_right or (isinstance(value, int | float) and not 0 <= value < math.inf):
+        is_valid = isinstance(value, kind) and not isinstance(value, bool)
+        if not is_valid or (isinstance(value, int | float) and not 0 <= value < math.inf):
             raise ValueError(f"its {name} is {printable(repr(value), 100)}")
     for name, records in (("history", values["history"]), ("sessions", values["note"].get("sessions", []))):
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
@@ -147,14 +147,14 @@ def _check_values(values: dict[str, Any]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The message of an error on one line."""
     if isinstance(error, KeyError):
         return f"{error} is missing"
     return printable(" ".join(str(error).split()), 200)
 
 
 def _lock(file: Any) -> bool:
-    """An exclusive lock on an open file that ends with the process; False when another process holds it."""
+    """Lock an open file exclusively until the process ends; False if another process holds the lock."""
     try:
         if sys.platform == "win32":
             import msvcrt

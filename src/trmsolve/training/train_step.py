@@ -2,12 +2,12 @@
 
     for each of bptt_steps supervision steps:                  (arXiv 2510.04871, figure 3)
         y, z, logits, q <- deep recursion from the carried y, z
-        loss += cross-entropy(logits, answer) + w BCE(q, answer right)
-    backward; clip; optimizer step; carry y and z on, detached
+        loss += cross-entropy(logits, answer) + w BCE(q, answer correct)
+    backward; clip; optimizer step; detach y and z and keep them in the carry
 
-As published bptt_steps is 1: every supervision step starts from detached states. In a longer window the gradient also
-passes from step to step, so that a step learns what the next one needs, for the same work (truncated backpropagation
-through time, Williams and Peng 1990; measured in docs/records.md).
+In the published procedure bptt_steps is 1: every supervision step starts from detached states. In a longer window the
+gradient also passes from step to step at the same cost (truncated backpropagation through time, Williams and Peng 1990;
+measured in docs/records.md).
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ from trmsolve.training.optim import Optimizers, sign_step
 
 
 class SupervisionOutput(NamedTuple):
-    """Of one supervision step of B slots with L tokens; for a window, of its last step, with means of total and
-    SUMS.
-    """
+    """The output of a supervision step of B slots with L tokens; for a window, its last step with mean losses."""
 
     y: Tensor  # (L, D)
     z: Tensor  # (L, D)
@@ -40,13 +38,13 @@ class SupervisionOutput(NamedTuple):
 
 
 class StepBatch(Protocol):
-    """The slots of a step, in micro-batches whose gradients add up, perhaps of several processes (micro_batches.py)."""
+    """The slots of a step, as micro-batches whose gradients are summed, also over processes (micro_batches.py)."""
 
     @property
     def micro_batches(self) -> Sequence[Carry]: ...
 
     def normalizer(self) -> LossNormalizer | None:
-        """Divisors of the whole batch's losses; None where one micro-batch is the whole batch."""
+        """Divisors of the whole batch's losses; None if one micro-batch is the whole batch."""
 
     def puzzle_ids(self) -> Tensor:
         """int64 (slots,) on the CPU: the row of the puzzle table that each slot of the whole batch uses."""
@@ -90,16 +88,16 @@ def train_step(
     table_only: bool = False,
     on_forward: Callable[[list[Tensor]], None] = lambda reports: None,
 ) -> list[Tensor]:
-    """bptt_steps supervision steps of every slot and one optimizer step. Returns a report of each micro-batch.
+    """bptt_steps supervision steps of every slot and one optimizer step. Returns a report for each micro-batch.
 
-    rate: factor of all learning rates. table_only: train the rows of the puzzle table, and nothing else. on_forward: is
-    given the reports before the last backward pass, so that sending them overlaps with it.
+    rate: factor of all learning rates. table_only: train only the rows of the puzzle table. on_forward: called with the
+    reports before the last backward pass, so that sending them overlaps with it.
     """
     model, config = supervision.model, supervision.config
     table = model.embed.puzzle_table
     reports: list[Tensor] = []
     row_grads: list[Tensor] = []
-    for carry in batch.micro_batches:  # their gradients add up
+    for carry in batch.micro_batches:  # gradients are summed
         rows = None if table is None else model.embed.lookup_puzzles(carry.tokens, carry.batch)[1].requires_grad_()
         output = supervision(carry, batch.normalizer(), rows)  # y, z, loss <- supervision steps from the carried y, z
         carry.keep(output.y, output.z)  # detached
@@ -137,8 +135,8 @@ def supervision_step(
     normalizer: LossNormalizer | None,
     puzzle_embeddings: Tensor | None = None,
 ) -> SupervisionOutput:
-    """One supervision step from y and z, (L, D), with its losses: a function that torch.compile takes whole."""
-    # A weight that is first cast without gradient must not be found in the cache where one is needed (pytorch#112583).
+    """One supervision step from y and z, (L, D), with its losses; torch.compile compiles it as one graph."""
+    # The cache of autocast could return a weight that was cast without gradient (pytorch#112583).
     cache = model.config.T == 1 and not model.config.grad_steps
     with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16, cache_enabled=cache):
         step = model(tokens, y, z, labels.batch, puzzle_embeddings)
@@ -159,7 +157,7 @@ def supervision_step(
 
 
 def has_halted(step: StepOutput, solvable: Tensor, threshold: Tensor | float) -> Tensor:
-    """bool (B,): puzzles that the heads end, as right, or rightly as unsolvable.
+    """bool (B,): puzzles that the heads end, predicted to be correct, or correctly predicted to be unsolvable.
 
     threshold: of the halting logit; in HRM the value of continuing, float32 (B,).
     """
@@ -169,7 +167,7 @@ def has_halted(step: StepOutput, solvable: Tensor, threshold: Tensor | float) ->
 class Supervision:
     """The supervision steps of a window for the slots of a carry, eager or compiled.
 
-    Compiled, a GPU that meets a single shape replays the step as a graph. No GPU has run that path yet.
+    With compile=True and static shapes on a GPU, a step is replayed as a CUDA graph. This path has not run on a GPU.
     """
 
     def __init__(self, model: TRM, config: TrainConfig, bf16: bool, compile: bool = False) -> None:
@@ -207,7 +205,7 @@ def _mean_of_window(outputs: list[SupervisionOutput]) -> SupervisionOutput:
 
 
 def clone_grads(model: TRM, row_grads: list[Tensor]) -> None:
-    """Copy gradients out of the memory that a graph's next replay overwrites, between micro-batches."""
+    """Copy gradients between micro-batches: the next replay of a graph overwrites their memory."""
     for p in model.parameters():
         p.grad = None if p.grad is None else p.grad.clone()
     row_grads[-1:] = [grad.clone() for grad in row_grads[-1:]]

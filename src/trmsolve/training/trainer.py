@@ -46,7 +46,7 @@ class Reporter(Protocol):
 
 
 class Trainer:
-    """One run: model, EMA, optimizers and slots, resumed from its folder when that holds a state.
+    """One run: model, EMA, optimizers and slots, resumed from its folder if that contains a state.
 
     In a process group every process has a Trainer with the same arguments; only the main process uses its run_dir.
     """
@@ -79,7 +79,7 @@ class Trainer:
             except RuntimeError as error:
                 reason = " ".join(str(error).split())[:200]
                 raise CollectiveError(
-                    f"the weights do not fit the model: {reason}", "leave out what changes its shape"
+                    f"the weights do not fit the model: {reason}", "leave out options that change its shape"
                 ) from None
         self.model.load_state_dict(self.group.broadcast(self.model.state_dict()))
         self.model.to(device)
@@ -100,11 +100,11 @@ class Trainer:
 
     # -- the state ----------------------------------------------------------------------------------------------
     def save(self) -> None:
-        """Write everything that decides how the run continues."""
+        """Write the full state, from which the run resumes exactly."""
         slots, numbers = self.batch.state()
         if not self.group.is_main:
             return
-        # Of the average its parameters: buffers are the model's own (EMA), and a table of tasks is most of a run.
+        # Only the parameters of the average: buffers are shared with the model (EMA), and the puzzle table is large.
         parts = {"model": self.model.state_dict(), "ema": dict(self.ema.model.named_parameters()), "slots": slots}
         parts["optimizer"] = self.optimizers.state()
         tensors = {f"{part}/{key}": value for part, values in parts.items() for key, value in values.items()}
@@ -120,7 +120,7 @@ class Trainer:
         self.run_dir.save(tensors, values)
 
     def add_session(self, command: list[str], data: list[dict[str, object]], source: str | None) -> None:
-        """Provenance: this process's share of the run, kept in the state and in the checkpoint."""
+        """Add this session to the provenance, which is stored in the state and in the checkpoint."""
         session = {"command": shlex.join(["trmsolve", *command]), "from_step": self.step, "data": data}
         if source is not None:
             session["from"] = source
@@ -131,22 +131,26 @@ class Trainer:
             sessions.append(session)
 
     def _restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        # n, T and N_sup shape no tensor: a depth curriculum may change them between two sessions of a run.
-        free: dict[str, Any] = {"n": self.model.config.n, "T": self.model.config.T, "N_sup": self.model.config.N_sup}
+        # n, T and N_sup do not affect the shape of tensors, so they may change between sessions.
+        changeable: dict[str, Any] = {
+            "n": self.model.config.n,
+            "T": self.model.config.T,
+            "N_sup": self.model.config.N_sup,
+        }
         try:
-            saved = dataclasses.replace(TRMConfig.from_dict(values["model"]), **free)
+            saved = dataclasses.replace(TRMConfig.from_dict(values["model"]), **changeable)
         except TrmsolveError as error:
             raise self.run_dir.damaged(error) from error
         expected = self.model.config
         if expected.num_puzzles != saved.num_puzzles:
             raise CollectiveError(
-                f"{self.run_dir.path}: holds a run with a table of {saved.num_puzzles} rows, "
-                f"these data need {expected.num_puzzles}",
-                "continue with the --data that it began with, or start another --run --from its checkpoint",
+                f"{self.run_dir.path}: the run has a table of {saved.num_puzzles} rows, "
+                f"but these data need {expected.num_puzzles}",
+                "use the run's original --data, or start another --run --from its checkpoint",
             )
         if saved != expected:
             raise CollectiveError(
-                f"{self.run_dir.path}: holds a run of another model: {values['model']}", "choose another --run"
+                f"{self.run_dir.path}: contains a run of another model: {values['model']}", "choose another --run"
             )
         try:
             self._restore_parts(tensors, values)
@@ -154,7 +158,7 @@ class Trainer:
             raise self.run_dir.damaged(error) from error
 
     def _restore_parts(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Raises whatever a damaged state leads to."""
+        """Restore all parts. A damaged state may raise LookupError, TypeError, ValueError or RuntimeError."""
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             part, name = key.split("/", 1)
@@ -186,13 +190,14 @@ class Trainer:
         profile: Profile | None = None,
         startup_seconds: float = 0.0,
     ) -> str:
-        """Train until finished; seconds between saves and evaluations. Returns finished, interrupted or diverged.
+        """Train until finished. Returns finished, interrupted or diverged.
 
-        on_step: called after every optimizer step. on_save: called before the state is written. startup_seconds: of
-        this session, spent before the call; they count towards the run's minutes. Any process of a group may be
-        stopped: all then stop after the same step. Only the main process reports, saves and evaluates.
+        save_every, evaluate_every: seconds. stop: polled after every step; if it is true in any process, all processes
+        stop after the same step. on_step: called after every optimizer step. on_save: called before the state is
+        written. startup_seconds: time of this session before the call, which counts towards the run's minutes. Only the
+        main process reports, saves and evaluates.
         """
-        # With several processes a process learns too late which draws it gets to prefetch them.
+        # With several processes, the samples of a process are known too late to prefetch them.
         prefetching = self.draw.running(self.batch.schedule.next_index) if self.group.world_size == 1 else nullcontext()
         started = time.monotonic()
         began = started - self.seconds - startup_seconds
@@ -209,7 +214,7 @@ class Trainer:
                 if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
                     if self.group.is_main:
                         report.message(
-                            f"the loss diverged at step {self.step} ({loss:.3g}); the last good state is kept"
+                            f"the loss diverged at step {self.step} ({loss:.3g}); the last saved state is kept"
                         )
                     return "diverged"
                 self.seconds = sums["clock"]  # of the main process
@@ -269,7 +274,7 @@ class Trainer:
         """One training step of the whole batch. Returns the sums of StepMetrics."""
         batch, model, config = self.batch, self.model, self.config
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
-        if (T, n) != (model.config.T, model.config.n):  # the average keeps the full depth: it is what is evaluated
+        if (T, n) != (model.config.T, model.config.n):  # the averaged model, which is evaluated, keeps the full depth
             model.config = dataclasses.replace(model.config, T=T, n=n)
         pending: list[Callable[[], StepMetrics]] = []
         train_step(

@@ -621,8 +621,8 @@ def test_a_name_is_taken_once(tmp_path):
     (tmp_path / "z.json").write_text(f'{{"z": {text()}, "z": {text()}}}')
     records = list(read([tmp_path]))
     assert [getattr(record, "name", "!") for record in records] == ["x", "y", "!", "z", "!"]
-    assert f"read before, from {tmp_path / 'a.json'}:x" in records[2].message
-    assert f"read before, from {tmp_path / 'z.json'}:z" in records[4].message
+    assert f"already read from {tmp_path / 'a.json'}:x" in records[2].message
+    assert f"already read from {tmp_path / 'z.json'}:z" in records[4].message
 
 
 # -- files that hold no tasks ---------------------------------------------------------------------------------------

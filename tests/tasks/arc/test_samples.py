@@ -182,7 +182,7 @@ def test_what_is_measured_on_is_taken_only_without_its_answers(tmp_path, place):
     path.parent.mkdir(exist_ok=True)
     file(path, "a")
     for spec in (path, f"{path}=2", path.parent):
-        with pytest.raises(TrmsolveError, match="must not be learnt from its answers") as caught:
+        with pytest.raises(TrmsolveError, match="must not be used for training") as caught:
             ArcTrainingData.open([str(spec)])
         assert "--data demonstrations:" in caught.value.hint
     data = ArcTrainingData.open([f"demonstrations:{path}"])
@@ -197,13 +197,13 @@ def test_a_folder_that_is_called_so_further_up_is_no_matter(tmp_path):
 
 def test_what_cannot_be_trained_on_is_named(tmp_path):
     np.savez(tmp_path / "generated.npz", task_ids=np.array(["a"]))
-    with pytest.raises(TrmsolveError, match=r"generated pairs are not divided"):
+    with pytest.raises(TrmsolveError, match=r"generated pairs have no separate demonstrations"):
         ArcTrainingData.open([f"demonstrations:{tmp_path / 'generated.npz'}"])
     with pytest.raises(TrmsolveError, match="no generator: nothing to train on"):
         ArcTrainingData.open([])
     with pytest.raises(TrmsolveError, match="no such file"):
         ArcTrainingData.open([f"demonstrations:{tmp_path / 'nowhere.json'}"])
-    with pytest.raises(TrmsolveError, match=r"holds no tasks to train on\n  lower data\.held_out"):
+    with pytest.raises(TrmsolveError, match=r"no tasks to train on\n  lower --set data\.held_out"):
         ArcTrainingData.open([str(file(tmp_path / "a.json", "a"))], held_out=1.0)
 
 

@@ -116,7 +116,7 @@ def test_a_folder_without_arrays_is_refused(tmp_path):
     [
         (("ab/ab", "ab"), "a.csv:2: question and answer differ in size"),
         (("ab/a", "ab/a"), "a.csv:2: question and answer differ in size"),
-        (("ab/ab", ""), "a.csv:2: a question without its answer"),
+        (("ab/ab", ""), "a.csv:2: the answer is missing"),
         (("ab//", "ab"), "a.csv:2: a row without cells"),
     ],
 )
@@ -127,8 +127,8 @@ def test_faulty_rows_are_named(tmp_path, pair, message):
 
 def test_other_faults_of_the_choice_of_data_and_mixer(fixed, varying):
     for specs, mixer, message in (
-        ([], None, "the task grid learns from data"),
-        ([varying], "mlp", "--mixer mlp takes grids of one size"),
+        ([], None, "the task grid needs training data"),
+        ([varying], "mlp", "--mixer mlp supports grids of one size"),
         ([fixed], "units", "has no mixer 'units'"),
     ):
         with pytest.raises(TrmsolveError, match=message):

@@ -143,7 +143,7 @@ def test_specs(spec, meant):
 
 @pytest.mark.parametrize("spec", ["300", "2", "foo:9", "9-4", "", "9-", "9x9", "perfect:", "-9", "9=9"])
 def test_bad_specs_are_refused(spec):
-    with pytest.raises(TrmsolveError, match=r"no mazes to train on\n  expected generate:\[KIND:\]SIDE\[-SIDE\]"):
+    with pytest.raises(TrmsolveError, match=r"not a valid source\n  expected generate:\[KIND:\]SIDE\[-SIDE\]"):
         parse_generator(spec)
 
 
@@ -153,7 +153,7 @@ def test_bad_specs_are_refused(spec):
         ("generate:300", "generate:300: no mazes"),
         ("generate:foo:9", "kinds mixed, walls, hard, perfect, braided, rooms"),
         ("generate:9-4", "sides 3 to 255"),
-        ("generate:9=much", "'much' is no weight"),
+        ("generate:9=much", "'much' is not a weight"),
         ("none.csv", "no such file"),
     ],
 )

@@ -133,12 +133,12 @@ def test_the_path_is_as_long_as_asked_for(kind):
 
 def test_a_path_out_of_reach_ends_with_the_longest_seen():
     with pytest.raises(
-        ValueError, match=r"no 9x9 maze of kind walls .* 50 steps in 200 draws; the longest seen has \d+"
+        ValueError, match=r"no 9x9 maze of kind walls .* 50 steps in 200 tries; the longest path had \d+"
     ):
         generate(13, 0, (9, 9), kind="walls", density=0.2, min_path=50)
     with pytest.raises(ValueError, match=r"0\.\.64"):
         generate(13, 0, (9, 9), min_path=10_000)
-    with pytest.raises(ValueError, match="the longest seen has 0"):
+    with pytest.raises(ValueError, match="the longest path had 0"):
         generate(13, 0, (3, 3), density=0.999_999)
 
 
@@ -170,7 +170,7 @@ def test_difficulty_counts_steps_turns_dead_ends_and_open_cells():
     [
         ({"size": (2, 9)}, r"2x9.*3\.\.255"),
         ({"size": (9, 256)}, r"9x256.*3\.\.255"),
-        ({"kind": "rooms", "density": 0.3}, "goes with the kind walls"),
+        ({"kind": "rooms", "density": 0.3}, "is for the kind walls"),
         ({"density": 1.0}, "below 1"),
         ({"density": -0.1}, "at least 0"),
         ({"density": float("nan")}, "at least 0"),

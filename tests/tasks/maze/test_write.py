@@ -29,9 +29,8 @@ def test_styles():
     assert write(PUZZLE, ANSWER, "line") == "S#  /o# #/oooG"
     assert write(PUZZLE, ANSWER, "csv") == "S#  / # #/   G,S#  /o# #/oooG"
     assert format_grid(QUESTION, "grid") == "S#  \n # #\n   G"
-    assert (
-        format_line(QUESTION[:, 1:]) == format_grid(QUESTION[:, 1:], "line") == "#  # #  G"
-    )  # square: Maze-Hard's form
+    square = QUESTION[:, 1:]
+    assert format_line(square) == format_grid(square, "line") == "#  /# #/  G"
 
 
 def test_the_alphabet_is_that_of_the_answer_whatever_the_question_was_written_in():
@@ -39,6 +38,16 @@ def test_the_alphabet_is_that_of_the_answer_whatever_the_question_was_written_in
     for style in STYLES:
         assert write(record, record.question, style, ascii_only=True) == write(record, record.question, style)
     assert write(record, record.question, "grid") == "###\nS G\n   "
+
+
+def test_floor_is_written_as_dots_where_spaces_could_be_indentation_or_separators():
+    indented = np.array([[1, 0, 2], [1, 1, 0], [1, 0, 3]], np.uint8)
+    spread = np.array([[2, 1, 0, 1, 0], [0, 1, 0, 1, 0], [0, 1, 0, 1, 3]], np.uint8)
+    assert format_grid(indented, "grid") == ".#S\n..#\n.#G"
+    assert format_grid(spread, "grid") == "S.#.#\n#.#.#\n#.#.G"
+    for maze in (indented, spread):
+        (record,) = back(format_grid(maze, "grid"))
+        assert np.array_equal(record.question, maze)
 
 
 def test_unknown_style():

@@ -253,8 +253,8 @@ def test_a_bad_record_spoils_only_itself(good, text, joint):
         pytest.skip("rows that follow rows belong to them: a blank line is what tells grids apart")
     if good == P9 and joint == "\n" and text.startswith("...\n"):
         pytest.skip("three lines that are no rows of any grid, among lines: three records")
-    if good == GRID and text == "not a puzzle":
-        assert seen(joint.join([good, text, good])) == [P9, P9]  # it is the grid's heading
+    if text == "not a puzzle" and (good == GRID or joint == "\n\n"):
+        assert seen(joint.join([good, text, good])) == [P9, P9]  # text around puzzles, but not within a list
         return
     assert seen(joint.join([good, text, good])) == [P9, "!", P9]
 
@@ -275,9 +275,10 @@ def test_found_by_fuzzing():
     assert seen(late) == ["!"]  # eleven rows, if a dash is a blank
 
 
-def test_prose_is_a_heading_only_where_a_grid_follows():
-    assert seen(f"garbage\n{GRID}\nmore garbage\n{P9}\n<html>\n2024-01-05") == [P9, "!", P9, "!", "!"]
+def test_prose_around_grids_is_left_out_and_within_a_list_of_lines_is_a_bad_record():
+    assert seen(f"garbage\n{GRID}\nmore garbage\n{P9}\n<html>\n2024-01-05") == [P9, P9, "!", "!"]
     assert seen(f"Grid 7\n{P9}\nEasy:\n{P9}\nSudoku No. 3\n{P9}") == [P9] * 3
+    assert seen("only words\n\nand more of them") == ["!"]
 
 
 def test_a_grid_cut_off_after_a_band_does_not_swallow_the_next():

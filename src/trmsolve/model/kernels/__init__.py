@@ -1,10 +1,9 @@
-"""CUDA kernels in Triton (triton-lang.org): one pass over memory where the formulas take several.
+"""CUDA kernels in Triton (triton-lang.org) with one pass over memory instead of several.
 
-**No GPU has run them yet**: they are tested by Triton's interpreter; item 0 of the queue in docs/records.md measures
-each against its formula, and deletes what loses. Every kernel has a formula in layers.py, segment.py or
-mixers/mlp.py, which is its reference (tests/model/test_kernels.py) and runs wherever the kernel cannot: on other
-devices, under autograd and torch.compile, without Triton, and in reference_mode. `python -m trmsolve.model.kernels`
-compares their speed. TRMSOLVE_KERNELS=off disables all of them.
+**They have not run on a GPU yet**; tests use Triton's interpreter. Item 0 of the queue in docs/records.md compares each
+with its formula, and deletes the slower ones. The formulas in layers.py, segment.py and mixers/mlp.py are the
+reference (tests/model/test_kernels.py), and are used on other devices, under autograd and torch.compile, without Triton
+and in reference_mode. `python -m trmsolve.model.kernels` compares their speed. TRMSOLVE_KERNELS=off disables them.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ import torch
 from torch import Tensor
 
 DEVICES = {"cuda"}
-MAX_HIDDEN_SIZE = 256  # hidden_size up to which a token fits into one block beside the weights it is multiplied by
-MAX_SEQ_LEN = 128  # positions of a puzzle up to which they fit into one block
-MIN_PROGRAMS = 256  # programs that keep a device occupied: blocks are as large as leaves that many
+MAX_HIDDEN_SIZE = 256  # maximum hidden_size for which a token and its weights fit into one block
+MAX_SEQ_LEN = 128  # maximum positions of a puzzle that fit into one block
+MIN_PROGRAMS = 256  # minimum number of programs that keep a device busy; limits the size of blocks
 
 log = logging.getLogger("trmsolve")
 
@@ -32,7 +31,7 @@ _reference: ContextVar[bool] = ContextVar("reference_mode", default=False)
 
 @contextmanager
 def reference_mode() -> Iterator[None]:
-    """Compute every formula as it is written, without fast paths within a block (benchmark/inference.py)."""
+    """Context in which formulas are computed as written, without fast paths (benchmark/inference.py)."""
     token = _reference.set(True)
     try:
         yield
@@ -46,7 +45,7 @@ def in_reference_mode() -> bool:
 
 
 class Kernels(NamedTuple):
-    """The kernels by the formula they compute."""
+    """The kernels, each with the formula that it implements."""
 
     gated_update: Callable[..., Tensor]  # layers.gated_update
     residual_norm: Callable[..., Tensor]  # layers.residual_norm
@@ -56,7 +55,7 @@ class Kernels(NamedTuple):
 
 
 def kernels_on(device: torch.device) -> Kernels | None:
-    """The kernels, or None where there are none. The first call on a device tries one."""
+    """The kernels, or None if there are none for the device. The first call on a device tests one."""
     return _load(device) if device.type in DEVICES and not in_reference_mode() else None
 
 

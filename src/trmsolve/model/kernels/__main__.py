@@ -1,7 +1,7 @@
 """python -m trmsolve.model.kernels: compare each kernel with its formula, on this machine's GPU.
 
-For every shape: seconds by the formula and by the kernel (median of many), their ratio, and the relative difference of
-the results in the device's dtype. A CUDA graph is what launches them in the solver, so a graph is what is timed.
+For every shape: seconds of the formula and of the kernel (medians), their ratio, and the relative difference of the
+results in the device's dtype. Calls are timed in a CUDA graph, as the solver launches them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def cases(on: torch.device, dtype: torch.dtype, puzzles: list[int]) -> Iterator[
 
 
 def seconds(function: Callable[[], Tensor], on: torch.device, times: int) -> float:
-    """Of one call, the median of several measurements."""
+    """Seconds of one call, the median of several measurements."""
     graph = None
     if on.type == "cuda":
         side = torch.cuda.Stream()

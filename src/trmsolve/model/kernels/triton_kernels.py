@@ -1,4 +1,4 @@
-"""The kernels. No GPU has run them yet (docs/records.md, item 0 of the queue); Triton's interpreter tests them.
+"""The kernels. They have not run on a GPU yet (docs/records.md, item 0 of the queue); tests use Triton's interpreter.
 
 gate_product    silu(a) * b, or sigmoid(a) * norm(a * b), of the halves of each row     layers.silu_gate and others
 residual_norm   norm(h + update), row by row                                            layers.residual_norm

@@ -1,7 +1,7 @@
 """Token mixers by name. To add one, write a file with its edges, their packing and its layer, and register it here.
 
 A mixer's file defines
-- an edge type: a frozen dataclass of numpy arrays, what a task's encode() puts into Encoded.edges;
+- an edge type: a frozen dataclass of numpy arrays, for Encoded.edges of a task's encode();
 - a packed type: a NamedTuple of tensors for a batch, with .to(device);
 - a Layer(config): (L, D), packed edges -> (L, D);
 - MIXER, which binds them (mixers/base.py).
@@ -23,5 +23,5 @@ _BY_EDGES: dict[type, Mixer] = {mixer.edges: mixer for mixer in MIXERS.values()}
 
 
 def mixer_of(edges: object) -> Mixer:
-    """The mixer whose edge type this is; `mlp` and `attention` share theirs, and all that packing needs."""
+    """The mixer with this edge type. `mlp` and `attention` share one, and are packed in the same way."""
     return _BY_EDGES[type(edges)]

@@ -46,7 +46,7 @@ class AttentionLayer(nn.Module):
 def rope_angles(length: int, head_size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the rotation of each pair of features at each position, float32 (length, head_size / 2).
 
-    Computed anew each time, which costs next to nothing; buffers would be cast to bf16 with the weights.
+    Computed in every call, at negligible cost: a buffer would be cast to bf16 with the weights.
     """
     frequency = 1.0 / THETA ** (torch.arange(0, head_size, 2, dtype=torch.float32, device=device) / head_size)
     angle = torch.outer(torch.arange(length, dtype=torch.float32, device=device), frequency)

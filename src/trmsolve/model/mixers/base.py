@@ -1,4 +1,4 @@
-"""What the rest of the model knows of a mixer."""
+"""The interface of a mixer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-RoundUp = Callable[[Any], Any]  # rounds an integer, or an array of them, up to a size that recurs
+RoundUp = Callable[[Any], Any]  # rounds an integer, or an array of them, up to a padded size
 
 
 class Mixer(NamedTuple):
@@ -19,7 +19,9 @@ class Mixer(NamedTuple):
     shape: Callable[..., tuple[int, int]]  # (edges of B puzzles, num_tokens) -> units of each kind, nnz
     max_nnz: Callable[..., int]  # (edges of one puzzle, num_tokens) -> maximum nnz for num_tokens tokens
     supports_buckets: bool = True  # whether batches can share padded shapes, which CUDA graphs need
-    seq_len: Callable[[Any], int] | None = None  # tokens of each puzzle, where all have the same number
+    seq_len: Callable[[Any], int] | None = (
+        None  # tokens of each puzzle, for mixers whose puzzles all have the same number
+    )
 
 
 def no_units(edges: object, num_tokens: int) -> tuple[int, int]:

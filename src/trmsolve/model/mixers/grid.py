@@ -1,4 +1,4 @@
-"""The mixer `grid`: a token receives messages from itself and its four neighbours, each with weights of its own.
+"""The mixer `grid`: a token receives messages from itself and its four neighbours, with separate weights for each.
 
     (a, b) = sum over k of W_k h_(neighbour k), itself included       then layers.gated_update
 
@@ -53,9 +53,9 @@ def neighbor_table(neighbors: Sequence[np.ndarray], starts: np.ndarray, num_toke
 def pack_neighbors(neighbors: Sequence[np.ndarray], starts: np.ndarray, num_tokens: int) -> CSR:
     """A matrix that gathers each token's neighbourhood: L tokens -> (1 + M) L segments of one token or none.
 
-    Neighbours are listed so that number k from the front is opposite to number k from the back. Seen from its neighbour
-    above, a token is therefore the one below: the segments that token t belongs to are, for M = 4,
-        t's own 5 t + 0, and for its neighbour above (number 1) 5 above + 4, left 5 left + 3, ...
+    Neighbours are ordered so that number k from the front is opposite to number k from the back. A token is therefore
+    the neighbour below of its neighbour above: for M = 4, token t belongs to the segments
+        5 t + 0 (itself), 5 above + 4, 5 left + 3, ... where above and left are its neighbours
     """
     table = neighbor_table(neighbors, starts, num_tokens)  # (L, 1 + M)
     width, exists = table.shape[1], table >= 0

@@ -4,8 +4,8 @@
     (a, b) = sum over k of W_k h_(neighbour k) + sum of V_k m_g over the groups that the token gathers from
     then layers.gated_update
 
-The tokens that scatter into a group (src) need not be those that gather from it (dst): so the cells of an input reach
-the cells of an output of another size.
+The tokens that scatter into a group (src) and those that gather from it (dst) may differ, so that messages from the
+cells of an input reach the cells of an output of another size.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RelationalLayer(nn.Module):
 
 
 def pack(edges: Sequence[RelationalEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> PackedRelations:
-    """The groups of a relation lie side by side, puzzle by puzzle."""
+    """Pack a batch. The groups of each relation are consecutive, puzzle by puzzle."""
     counts = np.stack([e.num_groups for e in edges], 1)  # (K, B)
     totals = round_up(counts.sum(1))  # (K,)
     # First group of each puzzle: after all groups of the relations before, and those of the puzzles before.
@@ -111,5 +111,5 @@ def pack(edges: Sequence[RelationalEdges], starts: np.ndarray, num_tokens: int, 
     )
 
 
-# Hardly two batches have the same numbers of groups, so padded shapes would not recur.
+# The numbers of groups differ between nearly all batches, so padded shapes would not be reused.
 MIXER = Mixer(RelationalLayer, RelationalEdges, pack, no_units, no_nnz, supports_buckets=False)

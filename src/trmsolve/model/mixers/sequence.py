@@ -30,12 +30,12 @@ class DenseLayout(NamedTuple):
         return h.view(-1, self.length, h.shape[-1])
 
     def to(self, device: torch.device | str) -> DenseLayout:
-        """Itself: there is nothing on a device."""
+        """Returns self, which has no tensors."""
         return self
 
 
 def pack(edges: Sequence[SequenceEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> DenseLayout:
-    """The length that all have in common."""
+    """Pack a batch; all puzzles have the same length."""
     (length,) = {e.length for e in edges}
     return DenseLayout(length)
 

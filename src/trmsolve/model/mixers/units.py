@@ -3,8 +3,8 @@
     u_g = W_kind(g) sum of h_i over the tokens i of unit g       for every unit g
     (a, b) = W h + sum of u_g over the units of a token          then layers.gated_update
 
-Units may differ in number and size, and a token may lie in no unit of a kind. What a unit demands, exactly one or at
-most one of its tokens, is for the task's rules; the mixer only sums.
+Units may differ in number and size, and a token may lie in no unit of a kind. Whether a unit needs exactly one or at
+most one of its tokens is part of the task's rules; the mixer only computes sums.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class UnitEdges:
 
     @property
     def kinds(self) -> tuple[int, ...]:
-        """kind_of_row, spelt out."""
+        """kind_of_row, with its default resolved."""
         return self.kind_of_row or tuple(range(len(self.unit_of_token)))
 
 

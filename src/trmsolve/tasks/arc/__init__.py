@@ -1,8 +1,8 @@
-"""ARC-AGI as a task: a few pairs of grids show a rule, which is to be applied to further inputs.
+"""ARC-AGI as a task: a few pairs of grids demonstrate a rule, which is to be applied to test inputs.
 
-Other tasks have one rule, which the model learns once. Here each puzzle has its own, so that solving one is training
-(few_shot.Demonstrates; inference/test_time_training.py). So the rules of base.Task, which judge an answer by its
-question alone, do not exist here: only the answers tell what is correct.
+Other tasks have one rule, which the model learns once. In ARC each puzzle has its own rule, so solving one is training
+(few_shot.Demonstrates; inference/test_time_training.py). An answer cannot be checked by its question alone, as in
+base.Task, but only compared with a known answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOC
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
 from trmsolve.tasks.arc.json_io import format_grid, parse_lines, submission
 from trmsolve.tasks.arc.picture import grid_picture
-from trmsolve.tasks.arc.read import empty_answers, read, read_documents
+from trmsolve.tasks.arc.read import empty_answers, read, read_contents, read_documents
 from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
 from trmsolve.tasks.few_shot import Attempts, AugmentedTask, FewShotTask
 
@@ -46,7 +46,7 @@ class Arc(Task):
         "n": 2,
         "N_sup": 6,
     }
-    # A row of the puzzle table is seldom used: large steps, no decay. Every task has a solution.
+    # Each row of the puzzle table gets few updates: large steps, no decay. Every task has a solution.
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "batch_size": 40,
         "puzzle_lr": 0.03,
@@ -73,6 +73,10 @@ class Arc(Task):
     ) -> Iterator[FewShotTask | InvalidPuzzle]:
         """The tasks of files, folders and stdin (`-`); see read.read."""
         return read(paths, solutions, strict)
+
+    def describe_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+        """What is understood of each file; see read.FileContent."""
+        return (content.as_dict() for content in read_contents(paths, strict=False))
 
     def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
         """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
@@ -126,7 +130,7 @@ class Arc(Task):
 
     # -- what ARC does not have -----------------------------------------------------------------------------------
     def encode(self, question: np.ndarray) -> NoReturn:
-        """Raises TrmsolveError: without its demonstrations, an input is no question."""
+        """Raises TrmsolveError: an input cannot be solved without demonstrations."""
         raise self._needs_demonstrations()
 
     def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> NoReturn:
@@ -140,13 +144,14 @@ class Arc(Task):
     def as_sequence(self, sequence_format: SequenceFormat) -> NoReturn:
         """Raises TrmsolveError: the published networks for ARC identify their tasks by rows of their own tables."""
         raise TrmsolveError(
-            "a network for ARC that takes a token for each cell can only be run step by step",
-            "from Python: trmsolve.load(FILE).refine(tokens, puzzle_ids)",
+            "an ARC network with one token per cell cannot solve tasks from the command line",
+            "run it step by step from Python: trmsolve.load(FILE).refine(tokens, puzzle_ids)",
         )
 
     def _needs_demonstrations(self) -> TrmsolveError:
         return TrmsolveError(
-            "ARC tasks are solved by adapting to their demonstrations", "trmsolve arc FILE, or Model.adapt(tasks)"
+            "ARC tasks need test-time training on their demonstrations",
+            "use trmsolve arc FILE, or Model.adapt(tasks) in Python",
         )
 
 

@@ -20,14 +20,14 @@ from trmsolve.errors import InputError
 from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
 from trmsolve.tasks.text import shorten
 
-MAX_ARRAY_BYTES = 1 << 28  # of all arrays of a file; 250 pairs for each of ARC's training tasks have a fifth of it
+MAX_ARRAY_BYTES = 1 << 28  # of all arrays of a file; five times 250 pairs for each of ARC's training tasks
 MAX_GRIDS = 2_000_000  # of a file: 400 tasks of ARC with 2,500 pairs each
 PAIR_ARRAYS = ("task_ids", "task_index", "shapes", "cells")
 EXPECTED = (
     f"expected an .npz with {', '.join(PAIR_ARRAYS[:3])} and {PAIR_ARRAYS[3]}, or with train_inputs, train_outputs and "
     "test_inputs, or an .npy of pairs, (pairs, 2, height, width)"
 )
-ZIP, NPY = b"PK", b"\x93NUMPY"  # with which .npz and .npy files start
+ZIP, NPY = b"PK", b"\x93NUMPY"  # first bytes of .npz and .npy files
 _grid_name = re.compile(r"(train|test)\W*_?(\d*)\W*_?(input|output)s?\W*_?(\d*)", re.IGNORECASE)
 
 
@@ -53,8 +53,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
                     arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
         return arrays
     except (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error) as error:
-        what = f"the array '{shorten(name.removesuffix('.npy'))}'" if name else "its arrays"
-        raise InputError(str(path), f"{what} cannot be read: {shorten(str(error))}", EXPECTED) from error
+        part = f"the array '{shorten(name.removesuffix('.npy'))}'" if name else "its arrays"
+        raise InputError(str(path), f"{part} cannot be read: {shorten(str(error))}", EXPECTED) from error
 
 
 def _check_size(path: Path, size: int) -> None:
@@ -63,7 +63,7 @@ def _check_size(path: Path, size: int) -> None:
 
 
 def value_from_arrays(arrays: dict[str, np.ndarray], source: str) -> Any:
-    """The value that schema.py understands. Raises InputError for arrays of other names or shapes."""
+    """The arrays as a value for schema.py. Raises InputError for arrays of other names or shapes."""
     if sum(len(array) for array in arrays.values() if array.ndim > 2) > MAX_GRIDS:
         raise InputError(source, f"more than {MAX_GRIDS:,} grids", "split it into several files")
     if any(name in arrays for name in PAIR_ARRAYS):
@@ -98,7 +98,7 @@ def tasks_of_pairs(arrays: dict[str, np.ndarray], source: str) -> list[tuple[str
 
     for name in PAIR_ARRAYS:
         if name not in arrays:
-            raise InputError(source, f"no array '{name}' in it", EXPECTED)
+            raise InputError(source, f"the array '{name}' is missing", EXPECTED)
     names, index, shapes, cells = (arrays[name] for name in PAIR_ARRAYS)
     if 2 * index.size > MAX_GRIDS:
         raise InputError(source, f"more than {MAX_GRIDS:,} grids", "split it into several files")

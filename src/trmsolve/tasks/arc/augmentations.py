@@ -1,7 +1,7 @@
 """Augmentations of ARC tasks: eight rotations and reflections, and permutations of the colours.
 
-Colours that occur in every demonstration are part of the rule. Others probably are not: half of the augmentations
-permute them at random, each time anew, so that a colour that is first met in a test means as little as any other.
+Colours that occur in every demonstration are treated as part of the rule. Half of the augmentations permute the other
+colours at random, differently each time, so that the network treats a colour that is new in a test like any other.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ RECOLORINGS = 4  # colour permutations in which a permuting augmentation trains 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """A symmetry and a colour permutation, applied to all grids of a task. Equal ones do the same.
+    """A symmetry and a colour permutation, applied to all grids of a task.
 
-    Raises ValueError for a symmetry or colours that are none.
+    Raises ValueError for an invalid symmetry or permutation.
     """
 
     symmetry: int = 0  # 0 .. 7 (tasks/symmetries.py)
-    colors: tuple[int, ...] = IDENTITY  # what each colour becomes: a permutation of 0 .. 9
+    colors: tuple[int, ...] = IDENTITY  # the new colour of each colour: a permutation of 0 .. 9
 
     def __post_init__(self) -> None:
         if self.symmetry not in range(SYMMETRIES) or sorted(self.colors) != list(IDENTITY):
@@ -82,15 +82,16 @@ class ArcQuery:
 
     def prediction(self, choice: np.ndarray, confidence: np.ndarray) -> Prediction:
         """The predicted grid, augmentation undone. choice: int64 (cells,) classes; confidence: float32 (cells,)."""
-        seen = decode(choice, confidence, self.canvas, self.rule.output(self.grid.shape))
-        return Prediction(self.augmentation.invert(seen.answer), self._invert(seen.confidence))
+        augmented = decode(choice, confidence, self.canvas, self.rule.output(self.grid.shape))
+        return Prediction(self.augmentation.invert(augmented.answer), self._invert(augmented.confidence))
 
     def probabilities(self, grid: Grid, probabilities: np.ndarray) -> np.ndarray:
-        """Of each colour in each cell of the predicted grid, float32 (height, width, COLORS), augmentation undone.
+        """Probabilities of colours in the cells of a predicted grid, augmentation undone.
 
-        probabilities: float32 (cells * NUM_CLASSES,).
+        grid: uint8 (height, width). probabilities: float32 (cells * NUM_CLASSES,).
+        Returns float32 (height, width, COLORS).
         """
-        by_cell = probabilities.reshape(*self.canvas, NUM_CLASSES)
+        by_cell = probabilities.reshape(*self.canvas, NUM_CLASSES)  # (rows, columns, NUM_CLASSES)
         height, width = self.augmentation.apply(grid).shape
         return self._invert(by_cell[:height, :width, list(self.augmentation.colors)])
 
@@ -134,14 +135,14 @@ class ArcAugmentedTask:
         self.rng = np.random.default_rng([seed, first_row])
 
     def samples(self) -> list[list[list[LazySample]]]:
-        """For each demonstration and augmentation its variants: one, or several colour permutations."""
+        """The variants by demonstration and augmentation: one, or several colour permutations."""
         return [
             [[self._sample(pair, k) for _ in range(self._num_variants(k))] for k in range(self.num_augmentations)]
             for pair in self.task.demonstrations
         ]
 
     def queries(self, grids: Sequence[Grid], limit: int | None = None) -> list[Query]:
-        """Grid by grid, under all augmentations, or under `limit` of them at most."""
+        """A query for each grid and augmentation, grid by grid. limit: the maximum number of augmentations."""
         stride = 1 if limit is None else -(-self.num_augmentations // limit)
         return [
             self._query(index, grid, k)
@@ -175,6 +176,6 @@ def permutes_colors(k: int) -> bool:
 
 
 def free_colors(demonstrations: Sequence[Pair]) -> list[int]:
-    """The colours that some demonstration lacks; never black, the background of most tasks."""
+    """The colours missing in at least one demonstration, except black, the background of most tasks."""
     used = [{*np.unique(pair.input).tolist(), *np.unique(pair.output).tolist()} for pair in demonstrations]
     return [color for color in range(1, COLORS) if not all(color in colors for colors in used)]

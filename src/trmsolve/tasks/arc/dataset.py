@@ -1,10 +1,10 @@
 """ARC training data: collections of tasks, mixed by weight; each task has its own rows in the model's puzzle table.
 
-A row sees its task under one augmentation, always the same, so that it stands for one rule. Draw number i of a seed is
-always the same sample.
+A row always belongs to its task under the same augmentation, so that it represents one rule. Sample number i depends on
+the seed and i only.
 
-Nothing may be learnt from the answers of an evaluation set. It is accepted only as `demonstrations:PATH`, which gives
-the pairs that a solver sees too, and never the outputs of tests.
+A model must not be trained on the answers of an evaluation set. Such a set is accepted only as `demonstrations:PATH`,
+which excludes the outputs of tests.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ MAX_TRIES = 1000  # tasks drawn until one has a pair that is small enough
 def load_pairs(path: Path, answers: bool = True) -> dict[str, Sequence[Pair]]:
     """The pairs of each task by its name, from a file or folder (read.py), or an .npz of generated pairs (arrays.py).
 
-    The same name in two collections means pairs of the same task. answers: whether tests that have outputs count as
-    pairs, after the demonstrations. Raises TrmsolveError for a file that is missing, or not free of errors.
+    Equal names in two collections mean the same task. answers: whether to include tests that have outputs, after the
+    demonstrations. Raises TrmsolveError for a file that is missing or contains errors.
     """
     if not path.exists():
         raise TrmsolveError(f"{path}: no such file", "expected a file of tasks, a folder of them, or an .npz")
@@ -50,9 +50,11 @@ def load_pairs(path: Path, answers: bool = True) -> dict[str, Sequence[Pair]]:
     pairs: dict[str, Sequence[Pair]] = {}
     for record in read([path]):
         if isinstance(record, InvalidPuzzle):
-            raise TrmsolveError(f"{record.source}: {record.message}", "training data must be free of errors")
+            raise TrmsolveError(f"{record.source}: {record.message}", "correct the file: training data must be valid")
         if record.warnings:
-            raise TrmsolveError(f"{record.source}: {record.warnings[0]}", "training data must be free of errors")
+            raise TrmsolveError(
+                f"{record.source}: {record.warnings[0]}", "correct the file: training data must be valid"
+            )
         pairs[record.name] = record.pairs if answers else record.demonstrations
     return pairs
 
@@ -72,7 +74,7 @@ class ArcSource:
         self.tasks = [task for task in load_pairs(path, answers).items() if not is_held_out(task[0], held_out)]
         self.name, self.digest, self.pairs = path.name, _digest(path), "all" if answers else "demonstrations"
         if not self.tasks:
-            raise TrmsolveError(f"{self.name}: holds no tasks to train on", "lower data.held_out")
+            raise TrmsolveError(f"{self.name}: no tasks to train on", "lower --set data.held_out=SHARE")
 
     @classmethod
     def open(cls, spec: str, held_out: float) -> ArcSource:
@@ -80,12 +82,14 @@ class ArcSource:
         path = Path(spec.removeprefix(DEMONSTRATIONS))
         if spec.startswith(DEMONSTRATIONS):
             if path.suffix.lower() == ".npz":
-                raise TrmsolveError(f"{spec}: generated pairs are not divided", f"name it without {DEMONSTRATIONS}")
+                raise TrmsolveError(
+                    f"{spec}: generated pairs have no separate demonstrations", f"name it without {DEMONSTRATIONS}"
+                )
             return cls(path, False, held_out)
         if (part := _evaluation_part(path)) is not None:
             raise TrmsolveError(
-                f"{part}: an evaluation set, by its name; what is measured on must not be learnt from its answers",
-                f"train on its demonstrations alone: --data {DEMONSTRATIONS}{path}",
+                f"{part}: the name of an evaluation set, whose answers must not be used for training",
+                f"train on its demonstrations only: --data {DEMONSTRATIONS}{path}",
             )
         return cls(path, True, held_out)
 
@@ -100,7 +104,7 @@ class ArcSource:
 
 @dataclass(frozen=True)
 class ArcTrainingData:
-    """Samples without end (base.TrainingData)."""
+    """An endless series of samples (base.TrainingData)."""
 
     mixture: Mixture
     seed: int = 0
@@ -162,7 +166,7 @@ class ArcTrainingData:
 
 
 def _whole(option: str, value: float) -> int:
-    """The value of an option; recipes hold floats."""
+    """The value of an option as an integer; recipes contain floats."""
     if value < 1 or value != int(value):
         raise TrmsolveError(f"data.{option}: found {value:g}, expected a whole number of at least 1")
     return int(value)

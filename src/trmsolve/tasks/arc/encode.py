@@ -1,7 +1,7 @@
-"""A grid as the network's input: one token for each cell of a canvas that holds input and output.
+"""Encode a grid as model input: one token for each cell of a canvas that is large enough for input and output.
 
-A token's id is the cell's colour, or "outside the input", and three features of the cell's surroundings. Its class to
-be predicted is a colour, or "outside the output". The relations among tokens (RELATIONS, and eight neighbours) do not
+A token's id combines the cell's colour, or "outside the input", and three features of its surroundings. The class to
+predict is a colour, or "outside the output". The relations between tokens (RELATIONS, and eight neighbours) do not
 depend on sizes and positions, so that a rule learnt on small grids applies to large ones.
 """
 
@@ -145,7 +145,7 @@ def _doublings(areas: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _extremes(groups: np.ndarray) -> np.ndarray:
-    """1 for the cells of the largest group, 2 for those of the smallest, 3 if it is both; else, and for -1, 0."""
+    """1 for cells of a largest group, 2 for cells of a smallest one, 3 for both; 0 otherwise, and for group -1."""
     inside = groups >= 0
     if not inside.any():
         return np.zeros_like(groups)
@@ -227,7 +227,7 @@ def _mirrors(token: np.ndarray, shape: Shape) -> Groups:
 
 
 def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, foreground: np.ndarray, changed: bool) -> Groups:
-    """A part's bounding box, moved to the corner: each cell of the box is a source where it would lie then."""
+    """Crops of the input: each cell of the output receives from the cell at the same position in a bounding box."""
     size, rank = _extremes(objects), _extremes(np.where(foreground, cells, -1))
     parts = {"content": foreground, "largest": size % 2 == 1, "smallest": size >= 2, "rarest": rank >= 2}
     groups = {}
@@ -243,17 +243,17 @@ def _crops(token: np.ndarray, cells: np.ndarray, objects: np.ndarray, foreground
 
 
 def _first_in_sight(token: np.ndarray, foreground: np.ndarray) -> Groups:
-    """Drawn cells are sources; each cell receives from the first one in each direction."""
-    own = np.where(foreground, token, -1)
+    """Foreground cells are sources; each cell receives from the first one in each direction."""
+    sources = np.where(foreground, token, -1)
     groups = {}
     for relation, turns in (("left", 0), ("up", 3), ("right", 2), ("down", 1)):
         # Turned so that the direction is to the left. In a row, x a foreground cell:  . x . x .
-        turned = np.rot90(own, -turns)
+        turned = np.rot90(sources, -turns)
         column = np.where(turned >= 0, np.arange(turned.shape[1]), -1)  # -1 1 -1 3 -1
         nearest = np.maximum.accumulate(column, 1)  # -1 1 1 3 3: the last one up to here
         before = np.pad(nearest, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]  # -1 -1 1 1 3: strictly before
         first = np.where(before < 0, -1, np.take_along_axis(turned, np.maximum(before, 0), 1))
-        groups[relation] = own, np.where(token >= 0, np.rot90(first, turns), -1)
+        groups[relation] = sources, np.where(token >= 0, np.rot90(first, turns), -1)
     return groups
 
 
@@ -267,7 +267,7 @@ def _rescalings(r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape,
     periods = [_period(b, a) for b, a in zip(before, after, strict=True)]
     fold = (r % periods[0]) * width + c % periods[1]
     dst, src = (
-        [_shrunk(i, own, other) for i, own, other in zip((r, c), *sides, strict=True)]
+        [_shrunk(i, side, other) for i, side, other in zip((r, c), *sides, strict=True)]
         for sides in ((after, before), (before, after))
     )
     divisible = all(max(a, b) % min(a, b) == 0 for a, b in zip(after, before, strict=True))
@@ -277,12 +277,12 @@ def _rescalings(r: np.ndarray, c: np.ndarray, inside: np.ndarray, before: Shape,
 
 
 def _period(before: int, after: int) -> int:
-    """The period at which input and output coincide; pieces of an input may have a separating line between them."""
+    """The period along one axis at which input and output coincide. Parts of an input may be separated by lines."""
     if after >= before:
         return before
     return next((after + line for line in (0, 1) if (before + line) % (after + line) == 0), after)
 
 
-def _shrunk(index: np.ndarray, own: int, other: int) -> np.ndarray:
-    """The index on the other side to which an index of a longer side is shrunk."""
-    return index // (own // other) if own > other else index
+def _shrunk(index: np.ndarray, side: int, other: int) -> np.ndarray:
+    """Indices along a side, scaled down to the other side if that is shorter."""
+    return index // (side // other) if side > other else index

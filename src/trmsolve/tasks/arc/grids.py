@@ -1,8 +1,7 @@
-"""ARC's grids, and how large a task's outputs are as far as its demonstrations tell.
+"""Constants of ARC's grids, and the size of outputs inferred from the demonstrations of a task.
 
-The network predicts every cell of a canvas that holds input and output, unused cells included (encode.py). So a rule
-that allows for more than needed costs only time. What the sizes determine, the network need not learn: that the output
-is the input three times as large, or one of its four panels.
+The network predicts every cell of a canvas that is large enough for input and output (encode.py). A rule that is too
+general costs only time; an exact one, such as "three times the input", spares the network from learning the size.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Shape = tuple[int, int]  # rows, columns
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """For each axis the output's side: `ratio` times the input's, or always `fixed`, or unknown, `limit` at most."""
+    """The output's side along each axis: `ratio` times the input's, always `fixed`, or unknown but at most `limit`."""
 
     ratio: tuple[Fraction | None, Fraction | None]
     fixed: tuple[int | None, int | None]
@@ -30,7 +29,7 @@ class SizeRule:
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[Pair]) -> SizeRule:
-        """What holds for all pairs, one or more. Where ratio and fixed side both hold, the ratio is used."""
+        """The rule that fits all pairs, at least one. If both ratio and fixed side fit, the ratio is used."""
         shapes = [(pair.input.shape, pair.output.shape) for pair in pairs]
         ratios = [{Fraction(after[axis], before[axis]) for before, after in shapes} for axis in (0, 1)]
         sides = [{after[axis] for _, after in shapes} for axis in (0, 1)]
@@ -51,7 +50,7 @@ class SizeRule:
         return None if height is None or width is None else (height, width)
 
     def canvas(self, shape: Shape) -> Shape:
-        """A size that holds the input and any output."""
+        """A size that is large enough for the input and any output."""
         height, width = (self._side(axis, shape[axis]) for axis in (0, 1))
         return (
             max(shape[0], self.limit[0] if height is None else height),

@@ -1,9 +1,9 @@
-"""Files as JSON values, whatever contains them, and answers as text.
+"""Read files as JSON values, and write answers as text.
 
     file --load--> Document(value) --find_tasks, task_from_json (schema.py)--> FewShotTask
 
-A document is all of a file, one line of JSON Lines, or the arrays of an .npz or .npy (arrays.py). What comes before
-some damage is kept. Sizes and nesting are bounded before memory is taken.
+A document is a whole file, one line of JSON Lines, or the arrays of an .npz or .npy (arrays.py). The part of a document
+before an error is used. Sizes and nesting are checked before memory is allocated.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from trmsolve.tasks.few_shot import Attempts, Grid
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import read_text, source_name
 
-MAX_BYTES = 1 << 25  # of a text; the largest collections of tasks have a fifth of it
+MAX_BYTES = 1 << 25  # of a text; five times the largest collection of tasks
 MAX_LISTS = 2_000_000  # of a text, where an object counts as four lists: about 250 MB of memory
 MAX_DEPTH = 32  # of lists and objects in damaged texts
-MAX_LINES = 100_000  # of JSON Lines; no collection has as many tasks
-MAX_DIGITS = 1000  # of a number; Python takes very long over longer ones, or refuses them
+MAX_LINES = 100_000  # of JSON Lines; more than any collection has
+MAX_DIGITS = 1000  # of a number; Python is very slow for longer ones, or rejects them
 
 
 class RepeatedKeys(dict[str, Any]):
-    """An object in which a key occurs more than once. It holds the last value of each; `pairs` holds all."""
+    """An object in which a key occurs more than once: the last value of each key; `pairs` has all."""
 
     pairs: list[tuple[str, Any]]
 
@@ -47,7 +47,7 @@ class RepeatedKeys(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Where a text stops being JSON."""
+    """The position and kind of an error in a JSON text."""
 
     line: int  # from 1
     message: str  # with the column
@@ -61,7 +61,7 @@ class Document:
     value: Any
     fault: Fault | None = None
     line: int = 1  # at which it starts
-    container: str = "JSON"  # as users know it
+    container: str = "JSON"  # name of the file format, for messages
 
 
 def load(path: str | Path) -> list[Document]:
@@ -111,7 +111,7 @@ def parse_lines(text: str) -> list[Document]:
 
 
 def parse(text: str, line: int = 1) -> Document:
-    """A text as JSON. Nothing is raised: anything else has a fault. line: number of the text's first line."""
+    """Parse a JSON text. An invalid text gives a document with a fault. line: number of the text's first line."""
     if _too_many_lists(text):
         return Document(None, Fault(line, f"more than {MAX_LISTS:,} lists; split it into several files", ""), line)
     try:
@@ -135,9 +135,10 @@ def _too_many_lists(text: str) -> bool:
 
 
 def _last_member(text: str, end: int) -> tuple[int, str, int | None]:
-    """Where the last member of the outermost object or list ends, before the position `end`, and the closing bracket.
+    """The end of the last complete member of the outermost object or list before position `end`.
 
-    "" for the bracket if no member is complete. Third, where brackets are nested deeper than MAX_DEPTH, else None.
+    Returns that position, the closing bracket ("" if no member is complete), and the position at which brackets are
+    nested deeper than MAX_DEPTH (None: nowhere).
     """
     depth, position, last, closing = 0, 0, 0, ""
     while (mark := _structure.search(text, position, end)) is not None:
@@ -191,9 +192,9 @@ def format_grid(grid: Grid) -> str:
 
 
 def submission(answers: Mapping[str, Attempts]) -> str:
-    """The two best attempts at each test of each task, in the format of Kaggle's competitions, a task on a line.
+    """The two best attempts at each test of each task, in the format of Kaggle's competitions, one task per line.
 
-    A test with one attempt has it twice; one without any has PLACEHOLDER, so that the file is always complete.
+    A single attempt is repeated; without attempts PLACEHOLDER is used, so that the file is always complete.
     """
     tasks = [f"{json.dumps(name)}:{_compact([_best_two(test) for test in tests])}" for name, tests in answers.items()]
     return "{" + ",\n".join(tasks) + "}\n"

@@ -1,9 +1,8 @@
-"""Pictures of ARC grids: one alone, or a whole task with all its grids.
+"""Pictures of a single ARC grid, or of a whole task.
 
-A whole task is one picture, so that every renderer can draw it and show it step by step: the grids lie on a background,
-with an arrow between input and output, and a line between demonstrations and tests. Such drawings are arrays of
-symbols, intp (height, width), indices into CELLS, which can be put beside and above each other. An index past CELLS is
-background where one of LABELS begins.
+A task is one picture, so that every renderer can draw and animate it: grids on a background, an arrow between input and
+output, and a line between demonstrations and tests. A Drawing is an array of indices into CELLS, intp (height, width);
+drawings can be concatenated. An index len(CELLS) + k is background at which LABELS[k] begins.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ CELLS = (
     Cell("*", "redrawn"),
 )
 LABELS = ("demonstrations", "test", "attempt 1", "attempt 2", "solution", "draft", "changes")
-LABEL_ROWS = 2  # of background for a label, besides the row above
-PLACE_WIDTH = len("attempt 1")  # the least width of a labelled place, whatever its label
+LABEL_ROWS = 2  # rows of background for a label, besides the row above
+SLOT_WIDTH = len("attempt 1")  # minimum width of a labelled slot
 ARROW = np.array([[SHAFT, MAT], [MAT, TIP], [SHAFT, MAT]])
 GAP = 2  # cells of background between drawings
 ASPECT = 1.5  # columns per row of a whole task that suit a screen
@@ -57,11 +56,11 @@ def task_picture(
 ) -> Picture:
     """The demonstrations, and below a line the tests with the first two attempts at each.
 
-    attempts: for each test its grids; missing ones leave their places empty.
-    width: desired width in cells; as many pairs as fit are beside each other, at least one.
-    attempt_sizes: for each test the least height and width reserved for each of two attempts, so that the layout stays
-        the same when an attempt appears or changes its size.
-    labels: one of LABELS for each grid beside a test, as many as there are places; without them two places and no text.
+    attempts: for each test its grids; missing ones leave empty slots.
+    width: desired width in cells; each row has as many pairs as fit, at least one.
+    attempt_sizes: for each test the minimum height and width reserved for each of two attempts, so that the layout does
+        not change when an attempt appears or changes its size.
+    labels: one of LABELS for each slot next to a test; without them, two slots and no text.
     """
     return framed(_task_drawing(task, attempts, width, attempt_sizes, labels))
 
@@ -74,11 +73,11 @@ def zoom_levels(
     attempt_sizes: Sequence[Shape] = (),
     labels: Sequence[str] = (),
 ) -> tuple[Picture, ...]:
-    """task_picture with ever less context: these tests alone, then only their attempts."""
+    """Pictures with less context than task_picture, for small screens: these tests only, then only their attempts."""
     chosen = [(task.tests[i], attempts[i], attempt_sizes[i] if attempt_sizes else (), labels) for i in tests]
     alone = flow(starmap(_test_drawing, chosen), width - 2)
     attempts_alone = (
-        beside(_places(grids, size, labels)) if len(grids) else test_input for test_input, grids, size, _ in chosen
+        beside(_slots(grids, size, labels)) if len(grids) else test_input for test_input, grids, size, _ in chosen
     )
     return framed(alone), framed(flow(attempts_alone, width - 2))
 
@@ -94,7 +93,7 @@ def screen_width(task: FewShotTask, attempt_sizes: Sequence[Shape] = (), labels:
 
 
 def attempt_sizes(task: FewShotTask) -> list[Shape]:
-    """For each test the height and width that hold any answer, as far as the demonstrations determine."""
+    """For each test a height and width that are large enough for any answer, inferred from the demonstrations."""
     rule = SizeRule.from_pairs(task.demonstrations)
     return [rule.output(grid.shape) or rule.canvas(grid.shape) for grid in task.tests]
 
@@ -114,13 +113,15 @@ def _task_drawing(
 
 
 def change_map(prediction: Prediction, previous: Prediction | None = None) -> Drawing:
-    """A map as large as a predicted grid: which cells changed since the previous step, are in doubt, or neither.
+    """A map of the size of a predicted grid: cells that changed since the previous step, unsure cells, and others.
 
-    Drawn beside the grid, in which every colour has a meaning. At the first step nothing counts as changed.
+    It is drawn next to the grid, whose colours all have a meaning. Without `previous`, no cell counts as changed.
     """
     drawing = np.where(prediction.confidence < UNSURE, DOUBTFUL, SURE)
     if previous is not None:
-        before = np.full(drawing.shape, COLORS)  # no colour: cells that did not exist before are new
+        before = np.full(
+            drawing.shape, COLORS
+        )  # not a colour, so that cells outside the previous grid count as changed
         height, width = map(min, before.shape, previous.answer.shape)
         before[:height, :width] = previous.answer[:height, :width]
         drawing[prediction.answer != before] = CHANGED
@@ -140,24 +141,24 @@ def pair_drawing(pair: Pair) -> Drawing:
 def _test_drawing(
     grid: Grid, attempts: Sequence[Drawing] = (), size: Sequence[int] = (), labels: Sequence[str] = ()
 ) -> Drawing:
-    """A test's input and the grids beside it; with a size, space for all of that size."""
+    """A test's input and the grids next to it. size: the minimum size of each grid's slot."""
     if not labels:
-        return beside([grid, ARROW, *_places(attempts, size)])
+        return beside([grid, ARROW, *_slots(attempts, size)])
     arrow = np.pad(ARROW, ((LABEL_ROWS, 0), (0, 0)), constant_values=MAT)  # level with the middle of the grids
-    return beside([_labelled(grid, "test"), arrow, *_places(attempts, size, labels)])
+    return beside([_labelled(grid, "test"), arrow, *_slots(attempts, size, labels)])
 
 
-def _places(attempts: Sequence[Drawing], size: Sequence[int], labels: Sequence[str] = ()) -> list[Drawing]:
+def _slots(attempts: Sequence[Drawing], size: Sequence[int], labels: Sequence[str] = ()) -> list[Drawing]:
     empty = np.array([[MAT]])
     number = len(labels) or 2
     grids = [centered(grid, *size) for grid in ([*attempts, *[empty] * number] if len(size) else attempts)[:number]]
     if not labels:
         return grids
-    return [_labelled(grid, label, PLACE_WIDTH) for grid, label in zip(grids, labels, strict=False)]
+    return [_labelled(grid, label, SLOT_WIDTH) for grid, label in zip(grids, labels, strict=False)]
 
 
 def _labelled(drawing: Drawing, label: str, least_width: int = 0) -> Drawing:
-    """The drawing below a label. An empty place has no label, but space for one."""
+    """The drawing below a label. An empty slot has no label, but space for one."""
     height, width = drawing.shape
     labelled = np.full((height + LABEL_ROWS, max(width, len(label), least_width)), MAT)
     labelled[LABEL_ROWS:, :width] = drawing
@@ -189,7 +190,7 @@ def above(drawings: Iterable[Drawing], gap: int = GAP // 2) -> Drawing:
 
 
 def flow(drawings: Iterable[Drawing], width: int, gap: int = 3 * GAP) -> Drawing:
-    """Drawings in rows, in columns of equal width, as many beside each other as `width` cells hold."""
+    """Drawings in rows, in columns of equal width; each row has as many as fit into `width` cells, at least one."""
     parts = list(drawings)
     column = max(part.shape[1] for part in parts)
     columns = max((width + gap) // (column + gap), 1)

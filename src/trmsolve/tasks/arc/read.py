@@ -1,16 +1,16 @@
 """Tasks from files, folders and stdin, in the formats of the public collections.
 
-A file's format is recognised by its content, never by its name. It is decoded (json_io.load), the tasks in it are found
-and checked (schema.py), and get their solutions:
+A file's format is recognised by its content, not by its name. The file is decoded (json_io.load), its tasks are found
+and checked (schema.py), and solutions are added:
 
-- one task in a file goes by the file's name, a task of a collection by its key or its own id
+- a single task in a file is named after the file, a task of a collection by its key or id
 - pairs without test: the last pair is the test
-- tests without outputs: the solutions beside the tasks, or in the file beside theirs (Kaggle's *_challenges.json and
+- tests without outputs: the solutions next to the tasks, or in a file next to theirs (Kaggle's *_challenges.json and
   *_solutions.json, or folders of these names)
 - a folder: its JSON files and those of its folders, by name; solutions, submissions and files without grids are skipped
 
-What is no task becomes an InvalidPuzzle, with a name and a number of tests where it can (InvalidTask), and reading
-continues after it. Only a named file that cannot be read raises.
+Anything else becomes an InvalidPuzzle, or an InvalidTask if it has a name and tests, and reading continues. Only a file
+that was named explicitly and cannot be read raises an exception.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ Record = FewShotTask | InvalidPuzzle
 
 @dataclass(frozen=True)
 class FileContent:
-    """What was understood of one file."""
+    """The tasks and errors of one file."""
 
     source: str
     format: str  # "tasks by name (JSON, gzip)", ...
     records: list[Record] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: source, format, tasks (sizes as "3x4" or "3x4 -> 6x8"), and the errors of what is no task."""
+        """JSON values: source, format, tasks (sizes as "3x4" or "3x4 -> 6x8"), and errors."""
         tasks = [record for record in self.records if isinstance(record, FewShotTask)]
         errors = [record for record in self.records if isinstance(record, InvalidPuzzle)]
         return {
@@ -104,7 +104,7 @@ def read(paths: Iterable[str | Path], solutions: str | Path | None = None, stric
 def read_contents(
     paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
 ) -> Iterator[FileContent]:
-    """What was understood of each file that read() reads, in order, those without tasks included; arguments as there.
+    """The content of each file that read() reads, in order, including files without tasks. Arguments as in read().
 
     Raises InputError as read() does.
     """
@@ -127,20 +127,20 @@ def read_contents(
 
 
 def read_documents(documents: list[Document], source: str) -> Iterator[Record]:
-    """The tasks of a text that has been parsed; `source` is its file's name."""
+    """The tasks of parsed documents. source: the name of their file."""
     yield from _Reader(None).content("-" if source == "stdin" else source, documents).records
 
 
 class _Reader:
-    """State across files: the names that are taken, and the solutions so far."""
+    """State across files: the names of tasks, and the solutions so far."""
 
     def __init__(self, partners: set[Path | None] | None) -> None:
-        self.partners = partners  # files of solutions, read with the tasks they belong to; None: not looked for
+        self.partners = partners  # files of solutions, read together with their tasks; None: do not look for any
         self.sources: dict[str, str] = {}  # by task name
         self.solutions: dict[str, Any] = {}  # by task name
 
     def file(self, path: str | Path, is_named: bool = True) -> FileContent:
-        """One file. is_named: by the user, so that it should hold tasks; that it cannot be read raises InputError."""
+        """The content of one file. is_named: the user named it, so InputError is raised if it cannot be read."""
         if self.partners and Path(path) in self.partners:
             return FileContent(source_name(path), "solutions")
         try:
@@ -160,7 +160,7 @@ class _Reader:
         return replace(content, records=problems + content.records)
 
     def add_solutions(self, path: str | Path) -> Iterator[Record]:
-        """Keep the answers of a solutions file; yields what is wrong with the file. Raises InputError as load does."""
+        """Add the answers of a solutions file; yields its errors. Raises InputError as load does."""
         source = source_name(path)
         for document in load(path):
             solutions = find_solutions(document.value, _stem(path))
@@ -178,7 +178,7 @@ class _Reader:
             if document.container.startswith("JSON Lines"):
                 name = name_in(document.value) or f"{stem}-{document.line}"
                 records += self._document(document, f"{source}:{document.line}", source, name, is_named)
-            else:  # a file of one task goes by the file's name
+            else:  # a single task is named after the file
                 name = name_in(document.value) if source == "stdin" else ""
                 records += self._document(document, source, source, name or stem, is_named)
         formats = dict.fromkeys(_format(document.value) for document in documents)
@@ -187,7 +187,7 @@ class _Reader:
     def _document(self, document: Document, source: str, file: str, name: str, is_named: bool) -> Iterator[Record]:
         value, fault = document.value, document.fault
         place = "" if fault is None else f"{file}:{fault.line}"
-        if fault is not None and is_task(value):  # the beginning of a task, whose other parts are damaged
+        if fault is not None and is_task(value):  # a task with an error in one of its parts
             yield InvalidTask(place, f"{fault.message}, {EXPECTED}", fault.text, name, num_tests(value))
             return
         self.solutions |= solutions_beside(value)
@@ -207,7 +207,7 @@ class _Reader:
             return InvalidTask(source, str(error), name=name, num_tests=num_tests(value))
         if name in self.sources:
             first = self.sources[name]
-            return InvalidPuzzle(source, f"a task of this name was read before, from {first}; that one is kept")
+            return InvalidPuzzle(source, f"a task of this name was already read from {first}; this one is ignored")
         self.sources[name] = source
         if task.answers is None and name in self.solutions:
             grids = self.solutions[name]
@@ -227,7 +227,7 @@ def empty_answers(records: Iterable[Record]) -> dict[str, Attempts]:
 
 
 def _format(value: Any) -> str:
-    """What a document holds."""
+    """The kind of content of a document."""
     if is_task(value):
         return "pairs, the last one as test" if isinstance(value, list) else "one task"
     if holds_tasks(value):
@@ -236,14 +236,14 @@ def _format(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The beginning of a value that holds no task, for messages."""
+    """The beginning of a value without tasks, for messages."""
     if isinstance(value, dict):
         return ", ".join(f'"{shorten(key, 20)}": {kind(part)}' for key, part in list(value.items())[:3])
     return ", ".join(map(kind, value[:3])) if isinstance(value, list) else kind(value)
 
 
 def _has_grids(value: Any) -> bool:
-    """Whether a list of rows of numbers is somewhere in a value."""
+    """Whether a value contains a list of numbers at any depth."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(isinstance(part, list) and part and type(part[0]) in (int, float) for part in parts) or any(
         map(_has_grids, parts)

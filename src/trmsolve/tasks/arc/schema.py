@@ -1,4 +1,4 @@
-"""JSON values as tasks: which parts of a value are tasks, under which names, and what is wrong with one.
+"""Find tasks in JSON values, with their names, and check them.
 
 ARC's own form is {"train": [{"input": grid, "output": grid}, ...], "test": [{"input": grid}, ...]}. Collections name
 the parts otherwise (the tables below), wrap tasks in objects and lists, or keep a list of pairs, whose last one is the
@@ -37,14 +37,14 @@ OTHER_KEYS |= {*NAME_KEYS, *ANSWER_KEYS}  # of a collection, and no tasks
 
 
 class Malformed(Exception):
-    """Why a value is not the expected one: the path in it, what was found, what was expected."""
+    """A value is not as expected. The message has its path, what was found, and what was expected."""
 
 
 # -- finding tasks --------------------------------------------------------------------------------------------------
 
 
 def first_key(value: Any, keys: Iterable[str]) -> str:
-    """The first of the keys that an object has; "" for none, and for what is no object."""
+    """The first of the keys that an object has; "" if it has none, or if the value is not an object."""
     return next((key for key in keys if key in value), "") if isinstance(value, dict) else ""
 
 
@@ -64,7 +64,7 @@ def _has_parts(value: Any) -> bool:
 
 
 def _is_part(value: Any) -> bool:
-    """Whether a value is a part of a task, well-formed or not, and no part of a collection of tasks."""
+    """Whether a value is a part of a task, well-formed or not, rather than of a collection of tasks."""
     if isinstance(value, list):
         return not any(first_key(inner, TRAIN_KEYS) and not is_pair(inner) for inner in value)
     return bool(first_key(value, INPUT_KEYS)) or _is_json_text(value)
@@ -89,9 +89,9 @@ def holds_tasks(value: Any, depth: int = 0) -> bool:
 
 
 def find_tasks(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The names and values of all tasks in a value, in order. name: that of a value which is a single task.
+    """The names and values of all tasks in a value, in order. name: for a value that is a single task.
 
-    Malformed tasks are among them: where one member of an object or list is a task, the others should be.
+    Malformed tasks are included: if one member of an object or list is a task, the others are expected to be.
     """
     if is_task(value):
         yield name, value
@@ -119,7 +119,7 @@ def name_in(value: Any) -> str:
 
 
 def num_tests(value: Any) -> int:
-    """How many tests a malformed task seems to have, at least 1."""
+    """The number of tests of a malformed task, as far as it can be determined; at least 1."""
     task = unwrapped(value)
     try:
         return min(max(1, len(_pairs(task[first_key(task, TEST_KEYS)], ""))), MAX_PAIRS)
@@ -136,7 +136,7 @@ def is_answer_record(value: Any) -> bool:
 
 
 def content_type(value: Any) -> str:
-    """What a value without tasks holds: "solutions", "a submission", "answers of trmsolve arc", or "" for other."""
+    """The content of a value without tasks: "solutions", "a submission", "answers of trmsolve arc", or "" for other."""
     parts = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
     if is_answer_record(value) or any(map(is_answer_record, parts)):
         return "answers of trmsolve arc"
@@ -148,9 +148,9 @@ def content_type(value: Any) -> str:
 
 
 def find_solutions(value: Any, name: str) -> dict[str, Any]:
-    """The solutions by task in a file's value; {} if it holds none. name: of the task, where the value is its grids.
+    """The solutions by task name in a file's value; {} for none. name: of the task, if the value is its grids.
 
-    {name: grids}, [{"id": name, "solution": grids}], or beside tasks.
+    Formats: {name: grids}, [{"id": name, "solution": grids}], or next to tasks.
     """
     if isinstance(value, list):
         keys = [(name_in(part), first_key(part, (*ANSWER_KEYS, *OUTPUT_KEYS))) for part in value]
@@ -163,18 +163,18 @@ def find_solutions(value: Any, name: str) -> dict[str, Any]:
 
 
 def solutions_beside(value: Any, depth: int = 0) -> dict[str, Any]:
-    """The solutions by task that are kept beside tasks: {"challenges": tasks, "solutions": {name: grids}}."""
+    """The solutions by task name that are next to tasks: {"challenges": tasks, "solutions": {name: grids}}."""
     solutions: dict[str, Any] = {}
     if isinstance(value, dict) and depth <= MAX_WRAPPERS and not is_task(value):
         for key, part in value.items():
             if isinstance(part, dict):
-                is_whole = key.lower().endswith(ANSWER_KEYS) and not holds_tasks(part)
-                solutions |= part if is_whole else solutions_beside(part, depth + 1)
+                are_solutions = key.lower().endswith(ANSWER_KEYS) and not holds_tasks(part)
+                solutions |= part if are_solutions else solutions_beside(part, depth + 1)
     return solutions
 
 
 def grids_from_json(value: Any, where: str, number: int) -> list[Grid]:
-    """This many grids from a list of them, or of {"output": grid}; of one, the grid alone will do. Raises Malformed."""
+    """`number` grids from a list of grids or of {"output": grid}, or from a single grid. Raises Malformed."""
     if number == 1 and (_depth(value) == 2 or isinstance(value, dict)):
         value = [value]
     _check_list(value, where, "a list of grids")
@@ -278,7 +278,7 @@ def _grid_in(pair: Located, keys: Sequence[str]) -> Grid:
     grid = grid_from_json(value[key], path)
     size = value.get(f"{key}_size", value.get(f"{key}_shape"))
     if isinstance(size, list) and len(size) == 2:
-        if any(type(side) is not int or not 1 <= side <= own for side, own in zip(size, grid.shape, strict=True)):
+        if any(type(side) is not int or not 1 <= side <= limit for side, limit in zip(size, grid.shape, strict=True)):
             raise Malformed(f"{path}: found {grid.shape[0]}x{grid.shape[1]} cells, expected the size stated, {size}")
         grid = grid[: size[0], : size[1]]
     return grid
@@ -289,9 +289,9 @@ def _is_unknown(grid: Any) -> bool:
 
 
 def _depth(value: Any, limit: int = 4) -> int:
-    """Lists in each other, `limit` at most, as far as first members tell: 1 for a row, 2 for a grid, 3 for grids.
+    """The nesting depth of lists, judged by first members, at most `limit`: 1 for a row, 2 for a grid, 3 for grids.
 
-    A text counts as the row or grid that it holds, but as a cell where it is one digit.
+    A text counts as the row or grid in it; a single digit counts as a cell.
     """
     if isinstance(value, list) and limit:
         return 1 + _depth(value[0], limit - 1) if value else 1
@@ -332,7 +332,7 @@ def grid_from_json(value: Any, path: str) -> Grid:
                 f"{where}: found {len(row)} cell{'s' * (len(row) != 1)}, expected {len(cells[0])} as in row 1"
             )
         for c, color in enumerate(row, 1):
-            # bool is an int to Python, and true is no colour; NaN fails both comparisons
+            # the type is compared because bool is a subclass of int; NaN is not in _COLORS
             if type(color) not in (int, float) or color not in _COLORS:
                 raise Malformed(f"{where} column {c}: found {kind(color)}, expected a colour from 0 to {COLORS - 1}")
         cells.append(row)
@@ -340,7 +340,7 @@ def grid_from_json(value: Any, path: str) -> Grid:
 
 
 def kind(value: Any) -> str:
-    """A JSON value for a message: short ones as they are, others by what they are."""
+    """A description of a JSON value for messages: a short value itself, else its type."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):
@@ -367,7 +367,7 @@ def _check_list(value: Any, path: str, what: str) -> None:
 
 
 def _check_keys(value: Any, path: str, keys: Sequence[str]) -> None:
-    """That a value is an object without repeated keys, which has one of these if there are any."""
+    """Raise Malformed unless a value is an object without repeated keys that has one of `keys`, if there are any."""
     prefix = f"{path}: " if path else ""
     expected = 'expected an object with "input" and "output"' if path else 'expected an object with "train" and "test"'
     if not isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""Any map from a grid of symbols to a grid of the same size, learnt from examples: `--task grid --data FILE`.
+"""A generic task: map a grid of symbols to a grid of the same size, learnt from examples (`--task grid --data FILE`).
 
-The data say which symbols there are and whether all grids have one size; a checkpoint keeps both. There are no rules:
-answers are the halting head's, and are shown as "not checked".
+Symbols and size come from the data and are stored in the checkpoint. There are no rules: an answer is final when the
+halting head accepts it, and is shown as "not checked".
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from trmsolve.text_io import Line
 
 ANY_SIZE, FIXED_SIZE = ("grid", "relational"), ("mlp", "attention")  # mixers
-MLP_CELLS = 256  # grids of one size and at most so many cells are learnt by `mlp` unless another mixer is chosen
+MLP_CELLS = 256  # maximum cells of grids, all of one size, for which `mlp` is the default mixer
 NOT_CHECKED = Violation("not checked: the task grid has no rules")
 HOLDOUT = 0.1
 
 
 class GridTask(Task):
-    """The task for one set of data, with Trains (tasks/base.py). TASK itself has no symbols yet.
+    """The task for one set of data, with the capability Trains (tasks/base.py). TASK itself has no symbols.
 
     Grids are uint8 or uint16 (rows, columns) of indices into the alphabet. Every cell is predicted.
     """
@@ -53,7 +53,7 @@ class GridTask(Task):
     # -- settings: learnt from data, kept in the checkpoint ---------------------------------------------------------
     @property
     def settings(self) -> dict[str, Any]:
-        """Symbols, the one size of all grids or None, and the share of the data that was kept out of training."""
+        """Symbols, the size of all grids (None: any), and the share of the data that is held out of training."""
         shape = None if self.shape is None else list(self.shape)
         return {"symbols": list(self.alphabet.symbols), "shape": shape, "holdout": self.holdout}
 
@@ -76,10 +76,13 @@ class GridTask(Task):
         return GridTask(symbols, (sizes[0], sizes[1]) if sizes else None, self.mixer, float(holdout))
 
     def for_data(self, specs: Sequence[str], mixer: str | None = None) -> GridTask:
-        """The task that these files show. mixer: by default `mlp` for small grids of one size, else `relational`."""
+        """The task with the symbols and the size of these files.
+
+        mixer: by default `mlp` for small grids of one size, else `relational`.
+        """
         if not specs:
             raise TrmsolveError(
-                "the task grid learns from data", "add --data FILE.csv with the columns question,answer"
+                "the task grid needs training data", "add --data FILE.csv with the columns question,answer"
             )
         return _for_data(tuple(specs), mixer)
 
@@ -141,37 +144,45 @@ class GridTask(Task):
         return Prediction(answer, confidence.astype(np.float32).reshape(question.shape))
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
-        """bool, same shape: all of them."""
+        """bool, same shape: all cells."""
         return np.ones(question.shape, bool)
 
     def check(self, question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-        """Never empty, as nothing can be checked."""
+        """Always one violation, because the task has no rules."""
         return [NOT_CHECKED]
 
     def is_solution(self, question: np.ndarray, answer: np.ndarray) -> bool:
-        """Never, as nothing can be checked."""
+        """Always False, because the task has no rules."""
         return False
 
     def unsupported_reason(self, question: np.ndarray) -> str:
-        """Another size, where all data had the same one."""
+        """A message about the size, if the model supports one size only."""
         if self.shape is None or question.shape == self.shape:
             return ""
-        return "this model takes {}x{} only, this is {}x{}".format(*self.shape, *question.shape)
+        return "this model supports {}x{} only, not {}x{}".format(*self.shape, *question.shape)
 
     def max_steps(self, question: np.ndarray) -> int:
-        """As many as published networks are trained for, or enough for messages to cross the grid."""
+        """16, as published networks are trained for, or enough steps for messages to cross the grid."""
         return max(16, sum(question.shape) // 2)
 
     # -- Trains -------------------------------------------------------------------------------------------------------
-    train_defaults: ClassVar[Mapping[str, Any]] = {"bptt_steps": 4, "lr": 0.006, "solvable_weight": 0.0}
+    # Small and quick, as most data of this kind are; the heads learn faster than elsewhere, or short runs never halt.
+    train_defaults: ClassVar[Mapping[str, Any]] = {
+        "bptt_steps": 2,
+        "lr": 0.01,
+        "adam_lr": 0.005,
+        "warmup": 30,
+        "halt_weight": 0.3,
+        "solvable_weight": 0.0,
+    }
     data_options: ClassVar[tuple[Option, ...]] = (
-        Option("holdout", float, "Share of the grids that is kept out of training.", HOLDOUT, min=0, max=0.9),
+        Option("holdout", float, "Share of the grids that is held out of training.", HOLDOUT, min=0, max=0.9),
         Option("symmetries", bool, "Draw each grid rotated or reflected at random."),
     )
 
     @property
     def model_defaults(self) -> Mapping[str, Any]:
-        """Fields of TRMConfig; for `mlp` and `attention` those of a published network, smaller."""
+        """Fields of TRMConfig; for `mlp` and `attention`, a smaller version of a published network."""
         num_symbols = len(self.alphabet.symbols)
         if self.mixer in FIXED_SIZE:
             assert self.shape is not None
@@ -179,7 +190,8 @@ class GridTask(Task):
             size = {"cells": cells, "hidden_size": 128, "prefix_len": 1, "num_puzzles": 0}
             return {"mixer": self.mixer, "vocab_size": num_symbols, **size}
         relations = {"num_relations": NUM_RELATIONS} if self.mixer == "relational" else {}
-        return {"mixer": self.mixer, "vocab_size": num_symbols, "num_classes": num_symbols, **relations}
+        size = {"hidden_size": 32, "intermediate_size": 64}
+        return {"mixer": self.mixer, "vocab_size": num_symbols, "num_classes": num_symbols, **size, **relations}
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> GridData:
         """The grids of the files."""
@@ -187,13 +199,13 @@ class GridTask(Task):
         return GridData.open(self, specs, seed, **options)
 
     def is_held_out(self, question: np.ndarray) -> bool:
-        """Whether training with this task's share kept a question out."""
+        """Whether training with this task's `holdout` holds the question out."""
         return held_out(question, self.holdout)
 
 
 @lru_cache(8)
 def _for_data(specs: tuple[str, ...], mixer: str | None) -> GridTask:
-    """Symbols and size of all grids of these files."""
+    """The task with the symbols and the size of all grids of these files."""
     symbols: dict[str, None] = {}
     shapes = set()
     for spec in specs:
@@ -201,16 +213,17 @@ def _for_data(specs: tuple[str, ...], mixer: str | None) -> GridTask:
         symbols |= dict.fromkeys(pairs.symbols)
         shapes |= {question.shape for question, _ in pairs.grids}
     shape = next(iter(shapes)) if len(shapes) == 1 else None
-    known = (*ANY_SIZE, *FIXED_SIZE)
+    mixers = (*ANY_SIZE, *FIXED_SIZE)
     if mixer is None:
         mixer = "mlp" if shape is not None and shape[0] * shape[1] <= MLP_CELLS else "relational"
-    if mixer not in known:
-        raise TrmsolveError(f"the task grid has no mixer '{mixer}'", did_you_mean(mixer, known))
+    if mixer not in mixers:
+        raise TrmsolveError(f"the task grid has no mixer '{mixer}'", did_you_mean(mixer, mixers))
     if shape is None and mixer in FIXED_SIZE:
         raise TrmsolveError(
-            f"--mixer {mixer} takes grids of one size, these have {len(shapes)} sizes", "--mixer relational"
+            f"--mixer {mixer} supports grids of one size, but the data have {len(shapes)} sizes",
+            "use --mixer relational",
         )
-    # Only weights that belong to positions bind a model to one size.
+    # Models of the other mixers have no weights per position, so they support any size.
     return GridTask(sorted(symbols, key=_natural), shape if mixer in FIXED_SIZE else None, mixer)
 
 

@@ -1,4 +1,4 @@
-"""Pairs of grids from files: CSV with the columns question and answer, or folders as the TRM and HRM code writes them.
+"""Pairs of grids from CSV files with the columns question and answer, or from folders written by the TRM and HRM code.
 
 FOLDER/[train/]all__inputs.npy    int (n, cells), token ids
 FOLDER/[train/]all__labels.npy    int (n, cells)
@@ -43,14 +43,14 @@ class Pairs:
 
 
 def held_out(question: np.ndarray, share: float) -> bool:
-    """Whether a question belongs to the share that is kept out of training: by a hash of its cells and size."""
+    """Whether a question belongs to the share that is held out of training: by a hash of its cells and size."""
     digest = hashlib.blake2b(question.astype("<u2").tobytes() + bytes(str(question.shape), "ascii"), digest_size=8)
     return int.from_bytes(digest.digest(), "little") < share * 2**64
 
 
 @lru_cache(8)
 def load(path: str) -> Pairs:
-    """The pairs of a file or folder. Raises TrmsolveError for what is no grid, or has no answer of the same size."""
+    """The pairs of a file or folder. Raises TrmsolveError for invalid grids, and for answers of another size."""
     return _load_folder(Path(path)) if Path(path).is_dir() else _load_text(path)
 
 
@@ -58,13 +58,13 @@ def _load_text(path: str) -> Pairs:
     cells = []
     for number, _, question, answer in records(open_lines(path)):
         if not answer.strip():
-            raise TrmsolveError(f"{path}:{number}: a question without its answer", EXPECTED)
+            raise TrmsolveError(f"{path}:{number}: the answer is missing", EXPECTED)
         try:
             cells.append((number, split_rows(question), split_rows(answer)))
         except MalformedGrid as error:
-            raise TrmsolveError(f"{path}:{number}: {error}", "training data must be free of errors") from None
+            raise TrmsolveError(f"{path}:{number}: {error}", "correct the file: training data must be valid") from None
     if not cells:
-        raise TrmsolveError(f"{path}: holds no grids to train on", EXPECTED)
+        raise TrmsolveError(f"{path}: no grids to train on", EXPECTED)
     symbols = tuple({symbol: None for _, *both in cells for rows in both for row in rows for symbol in row})
     values, grids = {symbol: value for value, symbol in enumerate(symbols)}, []
     for number, *both in cells:
@@ -72,7 +72,7 @@ def _load_text(path: str) -> Pairs:
         if lengths[0] != lengths[1] or len(set(lengths[0])) > 1:
             sizes = " and ".join(f"{len(rows)} rows of {sorted(set(rows))} cells" for rows in lengths)
             message = f"{path}:{number}: question and answer differ in size: {sizes}"
-            raise TrmsolveError(message, "both need the same size, and rows of one length")
+            raise TrmsolveError(message, "correct the row: both need the same size, and rows of one length")
         pair = [np.array([[values[symbol] for symbol in row] for row in rows], np.uint16) for rows in both]
         grids.append((pair[0], pair[1]))
     return Pairs(symbols, grids)
@@ -123,7 +123,7 @@ def _ignored_label(path: Path) -> Any:
 
 
 class FileSource:
-    """The pairs of one file that are not kept out of training."""
+    """The pairs of one file that are not held out."""
 
     def __init__(self, task: GridTask, path: str, holdout: float) -> None:
         self.name = Path(path).name
@@ -132,7 +132,7 @@ class FileSource:
         pairs = load(path)
         index = {symbol: value for value, symbol in enumerate(task.alphabet.symbols)}
         if missing := [symbol for symbol in pairs.symbols if symbol not in index]:
-            raise TrmsolveError(f"{path}: the model does not know the symbol '{missing[0]}'", "train a new model")
+            raise TrmsolveError(f"{path}: the model has no symbol '{missing[0]}'", "train a new model, without --from")
         table = np.array([index[symbol] for symbol in pairs.symbols], np.uint16)
         dtype = np.uint8 if len(index) <= 256 else np.uint16
         grids = [(table[question].astype(dtype), table[answer].astype(dtype)) for question, answer in pairs.grids]
@@ -153,13 +153,13 @@ class FileSource:
         return len(self.pairs)
 
     def draw(self, rng: np.random.Generator, index: int) -> tuple[Pair, int | None]:
-        """A random pair of the file, and the symbol of answers that are not learnt."""
+        """A random pair of the file, and the answer symbol without a loss (None: there is none)."""
         return self.pairs[rng.integers(len(self.pairs))], self.ignored
 
 
 @dataclass(frozen=True)
 class GridData:
-    """Training samples without end."""
+    """An endless series of training samples."""
 
     task: GridTask
     mixture: Mixture
@@ -179,7 +179,7 @@ class GridData:
 
     @property
     def held_out(self) -> list[Puzzle]:
-        """The pairs that are kept out of training, of all sources."""
+        """The held-out pairs of all sources."""
         return [puzzle for source in self.mixture.sources for puzzle in source.held_out]  # type: ignore[attr-defined]
 
     def draw(self, index: int) -> Sample:
@@ -187,10 +187,9 @@ class GridData:
         rng = np.random.default_rng([self.seed, index])
         (question, answer), ignored = self.mixture.pick(rng).draw(rng, index)
         if self.symmetries:
-            fits = (
-                range(SYMMETRIES) if self.task.shape is None or question.shape[0] == question.shape[1] else (0, 2, 5, 7)
-            )
-            k = int(rng.choice(list(fits)))
+            keep_shape = (0, 2, 5, 7)  # symmetries that do not exchange height and width
+            any_symmetry = self.task.shape is None or question.shape[0] == question.shape[1]
+            k = int(rng.choice(list(range(SYMMETRIES) if any_symmetry else keep_shape)))
             question, answer = transform(question, k), transform(answer, k)
         weight = None if ignored is None else (answer != ignored).reshape(-1).astype(np.float32)
         return Sample(self.task.encode(question), answer.reshape(-1).astype(np.int64), weight=weight)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trmsolve.tasks.base import TrainingData
     from trmsolve.tasks.sequence import SequenceFormat
 
-OFF_PATH = Option("off_path", float, "Weight of cells beside the path.", min=0, max=1)
+OFF_PATH = Option("off_path", float, "Loss weight of cells off the path.", min=0, max=1)
 
 
 class Maze(Task):
@@ -30,8 +30,6 @@ class Maze(Task):
     name = "maze"
     styles = ("grid", "line", "csv")
     csv_header = CSV_HEADER
-    # Large open or looped mazes: the halting head accepts a wrong path within 10 to 130 steps, which stays wrong.
-    search_defaults: ClassVar[Mapping[str, Any]] = {"max_rejected_steps": 16, "restart_budget": 1024}
 
     read = staticmethod(read)
     encode = staticmethod(encode)
@@ -49,15 +47,15 @@ class Maze(Task):
     augmentation_name = staticmethod(augmentation_name)
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
-        """bool, same shape: the floor, of which the path is a part."""
+        """bool, same shape: the floor, which the path crosses."""
         return question == FLOOR
 
     def infeasible_reason(self, question: np.ndarray) -> str:
-        """The result of breadth-first search."""
+        """Why there is no path, by breadth-first search."""
         return check(question, question)[0].message
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Enough for messages to cross half of all cells and back at 16 a step; most rollouts settle long before."""
+        """Enough steps for messages, at 16 cells per step, to cross half of all cells and back."""
         return 16 + int((question != WALL).sum()) // 16
 
     def json_fields(self, answer: np.ndarray) -> dict[str, Any]:
@@ -66,7 +64,7 @@ class Maze(Task):
         return {"path": cells, "path_steps": len(cells) - 1}
 
     def difficulty_group(self, question: np.ndarray) -> str:
-        """By the length of the shortest path."""
+        """The range of lengths that the shortest path falls into, 50 steps wide."""
         steps = shortest_length(question)
         if steps is None:
             return "no path"
@@ -74,7 +72,7 @@ class Maze(Task):
         return f"{low} to {low + 49} steps"
 
     def partial_metrics(self, question: np.ndarray, answer: np.ndarray) -> dict[str, bool]:
-        """Whether there is a path to the goal without a fork, though it may be longer than necessary."""
+        """Whether the answer is a simple path to the goal, of any length."""
         return {"valid_path": connected(question, answer)}
 
     def as_sequence(self, sequence_format: SequenceFormat) -> Maze:
@@ -87,11 +85,11 @@ class Maze(Task):
     generator_options = (
         Option("kind", str, "Kind of maze.", MIXED, choices=KINDS),
         Option("density", float, "Share of walls, for the kind walls.", min=0, max=1),
-        Option("min_path", int, "Steps of the shortest path at least.", 0, min=0),
+        Option("min_path", int, "Minimum length of the shortest path.", 0, min=0),
     )
 
     # -- Trains -------------------------------------------------------------------------------------------------
-    # A layer passes messages one cell further: (n + 1) T layers = 16 cells a step.
+    # Each layer passes messages to the next cell: a supervision step has (n + 1) T applications, and reaches 16 cells.
     model_defaults: ClassVar[Mapping[str, Any]] = {
         "mixer": "grid",
         "num_classes": 17,  # encode.OPTIONS
@@ -104,7 +102,7 @@ class Maze(Task):
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     data_options: ClassVar[tuple[Option, ...]] = (
         OFF_PATH,
-        Option("phase", float, "Weight of the distance modulo 8.", min=0, max=1),
+        Option("phase", float, "Loss weight of the distance modulo 8.", min=0, max=1),
     )
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:

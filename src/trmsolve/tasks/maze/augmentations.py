@@ -1,7 +1,6 @@
 """The sixteen augmentations of a maze: rotated, reflected, and with start and goal exchanged.
 
-The rule for ties (bfs.py) has none of these symmetries, so the model finds other, equally short paths under each of
-them.
+The canonical path (bfs.py) has none of these symmetries, so the model may predict another shortest path under each.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def swap_ends(maze: np.ndarray) -> np.ndarray:
 
 
 def augment(question: np.ndarray, k: int) -> np.ndarray:
-    """The maze, uint8 (height, width), under augmentation k; 0 changes nothing."""
+    """The maze, uint8 (height, width), under augmentation k; 0 is the identity."""
     turned = transform(question, symmetry_of(k))
     return swap_ends(turned) if swaps_ends(k) else turned
 
@@ -47,6 +46,6 @@ def invert(question: np.ndarray, prediction: Prediction, k: int) -> Prediction:
 
 
 def augmentation_name(k: int) -> str:
-    """Augmentation k in words."""
+    """Augmentation k in readable form."""
     words = NAMES[symmetry_of(k)], "start and goal exchanged" if swaps_ends(k) else ""
     return ", ".join(word for word in words if word)

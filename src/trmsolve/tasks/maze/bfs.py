@@ -1,10 +1,9 @@
-"""Breadth-first search, and the canonical shortest path that labels are made from.
+"""Breadth-first search, and the canonical shortest path, which training uses as label.
 
-A maze has very many equally short paths (10^4 to 10^10 in Maze-Hard), and a model that must prediction which of them
-somebody drew cannot be right. So ties are broken by a rule that every cell can apply by itself: of the neighbours one
-step nearer to the start, the first in the order up, left, right, down is the cell's parent. Following parents from the
-goal gives the path. The rule is not symmetric; labels are made anew after every rotation, reflection, or exchange of
-start and goal.
+A maze has very many shortest paths (10^4 to 10^10 in Maze-Hard); a model cannot predict which of them a data set
+contains. So ties are broken by a local rule: the parent of a cell is the first of its neighbours, in the order up,
+left, right, down, that is one step closer to the start. The canonical path follows parents from the goal. The rule is
+not symmetric, so labels are recomputed after every rotation, reflection, or exchange of start and goal.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 from trmsolve.tasks.maze.cells import GOAL, PATH, START, WALL
 
 DIRECTIONS = ((-1, 0), (0, -1), (0, 1), (1, 0))  # up, left, right, down: direction k is opposite to 3 - k
-NO_PARENT = 4  # the start, cells without a way to it, and walls
+NO_PARENT = 4  # of the start, of cells from which it cannot be reached, and of walls
 
 
 def find_cell(maze: np.ndarray, cell: int) -> tuple[int, int]:
@@ -24,12 +23,12 @@ def find_cell(maze: np.ndarray, cell: int) -> tuple[int, int]:
 
 
 def distances(open_cells: np.ndarray, start: tuple[int, int]) -> np.ndarray:
-    """Steps to the start over open cells, by breadth-first search: int32, same shape, -1 where there is no way.
+    """Steps to the start over open cells, by breadth-first search: int32, same shape, -1 if it cannot be reached.
 
-    open_cells: bool (height, width), True where one may walk.
+    open_cells: bool (height, width), False for walls.
     """
     height, width = open_cells.shape
-    row = width + 2  # a border of closed cells saves asking whether a neighbour exists
+    row = width + 2  # a border of closed cells makes bounds checks unnecessary
     closed = np.ones((height + 2, row), bool)
     closed[1:-1, 1:-1] = ~open_cells
     visited = closed.reshape(-1).tolist()
@@ -56,7 +55,7 @@ def parents(steps: np.ndarray) -> np.ndarray:
     around = np.full((height + 2, width + 2), -9, np.int32)
     around[1:-1, 1:-1] = steps
     parent = np.full(steps.shape, NO_PARENT, np.int8)
-    for k in reversed(range(4)):  # the first direction that fits is written last
+    for k in reversed(range(4)):  # so that the first matching direction is written last
         r, c = DIRECTIONS[k]
         neighbour = around[1 + r : 1 + r + height, 1 + c : 1 + c + width]
         parent[(steps > 0) & (neighbour == steps - 1)] = k

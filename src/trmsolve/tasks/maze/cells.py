@@ -1,4 +1,4 @@
-"""The cells of a maze, how they are written, and how messages name them.
+"""The cells of a maze, their symbols, and their names in messages.
 
 A maze is a uint8 grid (height, width) of WALL, FLOOR, START and GOAL; an answer has PATH where the path crosses FLOOR.
 """
@@ -6,6 +6,8 @@ A maze is a uint8 grid (height, width) of WALL, FLOOR, START and GOAL; an answer
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from trmsolve.tasks.base import cell_name as cell_name
 
 WALL, FLOOR, START, GOAL, PATH = range(5)
 
@@ -15,17 +17,20 @@ SYMBOLS = "# SGo"  # of WALL, FLOOR, START, GOAL, PATH, as they are written
 NAMES = ("wall", "floor", "start", "goal", "path")
 EXPECTED = "expected # for wall, a space or . for floor, S for the start, G for the goal"
 
-FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"}  # every accepted character
+FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"}  # always accepted
 VALUES = {mark: cell for cell, marks in FORMS.items() for mark in marks}
 
-
-def cell_name(cell: tuple[int, int]) -> str:
-    """A cell (row, column; 0-based) as messages call it: r1c1 is the first."""
-    return f"r{cell[0] + 1}c{cell[1] + 1}"
+# Accepted where no mark of FORMS has the role. The first set that occurs in the maze gives the role.
+OTHER_WALLS = ("■▓▒▪⬛🟫🧱", "Xx", "@TOW", "%", "*", "H", "w", "&")
+OTHER_FLOORS = ("_", "-", "·", "⬜□", ",", ":", "F")
+OTHER_STARTS = ("2", "P", "@", "🟢", "^")
+OTHER_GOALS = ("3", "Ff", "Tt", "X", "$", "🔴🏁", "*")
+OTHER_PATHS = ("+", "*", "•", "x", "·")  # only where they form one way that begins at the start or the goal
+ARROWS = "⇨→⇒➔►▶➡"  # two of one kind: the way in and the way out
 
 
 def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:
-    """Cells for a message, no more than `most` by name: r1c1, r1c2 and 7 more."""
+    """The names of at most `most` cells, and the number of the others: r1c1, r1c2 and 7 more."""
     named = [cell_name(cell) for cell in cells[:most]]
     if len(cells) > most:
         return f"{', '.join(named)} and {len(cells) - most} more"

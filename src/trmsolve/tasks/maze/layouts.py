@@ -1,5 +1,7 @@
-"""Ways to lay out floor and walls. Each maker takes a random generator and a size and returns bool (height, width),
-True where one may walk; it places no start and no goal. LAYOUTS finds them by the name of their kind.
+"""Generators of walls and floor, by kind (LAYOUTS).
+
+Each takes a random generator and a size, and returns bool (height, width), True for floor; start and goal are placed by
+generate.py.
 """
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ from functools import partial
 
 import numpy as np
 
-DENSITIES = (0.2, 0.45)  # shares of wall; from 0.41 on a large grid falls apart into small pieces of floor
+DENSITIES = (0.2, 0.45)  # shares of wall; above about 0.41 the floor of a large grid is no longer connected
 HARD_DENSITIES = (0.3, 0.45)
-LOOPS = (0.02, 0.3)  # shares of the inner walls that a braided maze has lost
+LOOPS = (0.02, 0.3)  # shares of the inner walls that are removed from a braided maze
 
-CROWD_BITS = 1 << 18  # cells of all the mazes that `hard` looks at together: a few milliseconds
-CROWD = (4, 256)  # at least and at most so many mazes
+BATCH_CELLS = 1 << 18  # cells of all grids that `hard` searches together, which takes a few milliseconds
+BATCH_SIZES = (4, 256)  # minimum and maximum number of these grids
 
 
 def walls(rng: np.random.Generator, height: int, width: int, density: float | None = None) -> np.ndarray:
@@ -23,26 +25,26 @@ def walls(rng: np.random.Generator, height: int, width: int, density: float | No
 
 
 def hard(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Of many random grids the one in which a random cell is farthest from some other: like Maze-Hard.
+    """A random grid with long shortest paths, as in Maze-Hard: the one of a batch whose search takes the most steps.
 
-    A path as long as in Maze-Hard is rare: one grid in about a thousand has it from a given start. So a whole crowd is
-    searched at once, as one long integer whose bits are the cells of all grids: a few shifts move every wave one step.
+    About one random grid in a thousand has a path as long as in Maze-Hard from a random start. So a batch of grids is
+    searched at once: the cells of all grids are the bits of one integer, and four shifts advance every search one step.
     """
-    cells = (height + 1) * (width + 1)  # a closed column and a closed row keep the waves of neighbours apart
-    crowd = np.clip(CROWD_BITS // cells, *CROWD)
-    open_cells = np.zeros((crowd, height + 1, width + 1), bool)
-    density = rng.uniform(*HARD_DENSITIES, (crowd, 1, 1))
-    open_cells[:, :height, :width] = rng.random((crowd, height, width), np.float32) >= density
+    cells = (height + 1) * (width + 1)  # a closed column and row separate the grids of the batch
+    num_grids = np.clip(BATCH_CELLS // cells, *BATCH_SIZES)
+    open_cells = np.zeros((num_grids, height + 1, width + 1), bool)
+    density = rng.uniform(*HARD_DENSITIES, (num_grids, 1, 1))
+    open_cells[:, :height, :width] = rng.random((num_grids, height, width), np.float32) >= density
     starts = np.zeros_like(open_cells)
-    at = np.arange(crowd), rng.integers(height, size=crowd), rng.integers(width, size=crowd)
-    starts[at] = open_cells[at] = True
+    start_index = np.arange(num_grids), rng.integers(height, size=num_grids), rng.integers(width, size=num_grids)
+    starts[start_index] = open_cells[start_index] = True
 
-    wave, row = _bits(starts), width + 1
-    free = _bits(open_cells) ^ wave
-    while ahead := (wave << 1 | wave >> 1 | wave << row | wave >> row) & free:
-        wave = ahead
-        free ^= ahead
-    last = (wave.bit_length() - 1) // cells  # the grid whose wave ran longest
+    frontier, row = _bits(starts), width + 1
+    unvisited = _bits(open_cells) ^ frontier
+    while following := (frontier << 1 | frontier >> 1 | frontier << row | frontier >> row) & unvisited:
+        frontier = following
+        unvisited ^= following
+    last = (frontier.bit_length() - 1) // cells  # a grid in which the search took the most steps
     return open_cells[last, :height, :width]
 
 
@@ -51,14 +53,14 @@ def _bits(cells: np.ndarray) -> int:
 
 
 def perfect(rng: np.random.Generator, height: int, width: int, loops: float = 0.0) -> np.ndarray:
-    """Corridors one cell wide between walls one cell thick, with exactly one way between any two cells.
+    """Corridors one cell wide between walls one cell thick, with exactly one path between any two cells.
 
-    The walls stand all around where a side is odd; an even side has room for one of its two outer walls, drawn by
-    chance, and a side of 3 for neither. `loops` knocks out that share of the walls between corridors.
+    An odd side has walls at both ends, an even side at one end chosen at random, and a side of 3 at neither. loops: the
+    share of the walls between corridors that is removed.
     """
-    top, rows = _places(rng, height)
-    left, columns = _places(rng, width)
-    # Half the mazes are made depth first, with long winding paths; in the others many dead ends are short.
+    top, rows = _corridor_positions(rng, height)
+    left, columns = _corridor_positions(rng, width)
+    # Half of the mazes are generated depth first, with long winding paths; the others have many short dead ends.
     newest = 1.0 if rng.random() < 0.5 else rng.random()
     open_cells = np.zeros((height, width), bool)
     for (r, c), (r2, c2) in _tree(rng, rows, columns, newest):
@@ -73,12 +75,12 @@ def perfect(rng: np.random.Generator, height: int, width: int, loops: float = 0.
 
 
 def braided(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A perfect maze with some walls knocked out, so that there are loops and several ways."""
+    """A perfect maze with some walls removed, so that there are loops and alternative paths."""
     return perfect(rng, height, width, loops=rng.uniform(*LOOPS))
 
 
-def _places(rng: np.random.Generator, side: int) -> tuple[int, int]:
-    """The first coordinate of a corridor along one side of the grid, and how many follow at every second one."""
+def _corridor_positions(rng: np.random.Generator, side: int) -> tuple[int, int]:
+    """The first coordinate of a corridor along one side, and the number of corridors at every second coordinate."""
     first = int(rng.integers(2)) if side % 2 == 0 else int(side > 3)
     return first, (side - first + 1) // 2
 
@@ -86,28 +88,28 @@ def _places(rng: np.random.Generator, side: int) -> tuple[int, int]:
 def _tree(rng: np.random.Generator, rows: int, columns: int, newest: float) -> list[tuple[tuple[int, int], ...]]:
     """The edges of a random spanning tree of a grid of nodes, by the growing tree method.
 
-    The tree grows to a random new neighbour of one of its nodes: with probability `newest` of the one that joined last
-    (depth first), else of a random one (much as in Prim's algorithm).
+    Each step adds a random new neighbour of a node of the tree: with probability `newest` of the node that was added
+    last (depth first), else of a random node (similar to Prim's algorithm).
     """
-    row = columns + 2  # a border of taken nodes saves asking whether a neighbour exists
+    row = columns + 2  # a border of visited nodes makes bounds checks unnecessary
     border = np.ones((rows + 2, row), bool)
     border[1:-1, 1:-1] = False
-    taken = border.reshape(-1).tolist()
-    draw = iter(rng.random(6 * rows * columns).tolist()).__next__  # two rounds per node, at most three draws in each
-    at = (1 + int(rng.integers(rows))) * row + 1 + int(rng.integers(columns))
-    taken[at] = True
-    growing, edges = [at], []
-    while growing:
-        i = len(growing) - 1 if draw() < newest else int(draw() * len(growing))
-        u = growing[i]
-        free = [v for v in (u - row, u - 1, u + 1, u + row) if not taken[v]]
-        if free:
-            v = free[int(draw() * len(free))]
-            taken[v] = True
-            growing.append(v)
+    visited = border.reshape(-1).tolist()
+    random = iter(rng.random(6 * rows * columns).tolist()).__next__  # two rounds per node, at most three numbers each
+    root = (1 + int(rng.integers(rows))) * row + 1 + int(rng.integers(columns))
+    visited[root] = True
+    active, edges = [root], []
+    while active:
+        i = len(active) - 1 if random() < newest else int(random() * len(active))
+        u = active[i]
+        unvisited = [v for v in (u - row, u - 1, u + 1, u + row) if not visited[v]]
+        if unvisited:
+            v = unvisited[int(random() * len(unvisited))]
+            visited[v] = True
+            active.append(v)
             edges.append((u, v))
         else:
-            growing.pop(i)
+            active.pop(i)
     return [tuple((node // row - 1, node % row - 1) for node in edge) for edge in edges]
 
 
@@ -124,20 +126,20 @@ def rooms(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         if not open_cells[max(0, r - 1) : r + high + 1, max(0, c - 1) : c + wide + 1].any():
             open_cells[r : r + high, c : c + wide] = True
             centres.append((r + int(rng.integers(high)), c + int(rng.integers(wide))))
-    for i in range(1, len(centres)):  # to the nearest one that is joined already
-        _corridor(rng, open_cells, centres[i], min(centres[:i], key=partial(_apart, centres[i])))
+    for i in range(1, len(centres)):  # to the nearest room that is already connected
+        _corridor(rng, open_cells, centres[i], min(centres[:i], key=partial(_manhattan_distance, centres[i])))
     for _ in range(int(rng.integers(1 + len(centres) // 3))):
         first, second = rng.integers(len(centres), size=2)
         _corridor(rng, open_cells, centres[first], centres[second])
     return open_cells
 
 
-def _apart(a: tuple[int, int], b: tuple[int, int]) -> int:
+def _manhattan_distance(a: tuple[int, int], b: tuple[int, int]) -> int:
     return abs(a[0] - b[0]) + abs(a[1] - b[1])
 
 
 def _corridor(rng: np.random.Generator, open_cells: np.ndarray, a: tuple[int, int], b: tuple[int, int]) -> None:
-    """Digs along the row of one of two cells and along the column of the other."""
+    """Open the cells along the row of one of two cells and along the column of the other, in place."""
     (r, c), (r2, c2) = (a, b) if rng.random() < 0.5 else (b, a)
     open_cells[r, min(c, c2) : max(c, c2) + 1] = True
     open_cells[min(r, r2) : max(r, r2) + 1, c2] = True

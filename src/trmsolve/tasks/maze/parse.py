@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
+from typing import NamedTuple
 
 import numpy as np
 
+from trmsolve.tasks.maze.bfs import distances, find_cell
 from trmsolve.tasks.maze.cells import (
+    ARROWS,
     EXPECTED,
     FLOOR,
     GOAL,
     LARGEST,
     NAMES,
+    OTHER_FLOORS,
+    OTHER_GOALS,
+    OTHER_PATHS,
+    OTHER_STARTS,
+    OTHER_WALLS,
     PATH,
     SMALLEST,
     START,
@@ -22,18 +30,21 @@ from trmsolve.tasks.maze.cells import (
     cell_name,
     cell_names,
 )
+from trmsolve.tasks.reading.reader import Malformed as MalformedMaze
 from trmsolve.tasks.text import describe
 
 BYTES_PER_CELL = 4000
 ON_A_LINE = "on one line a maze has side*side characters, 9 at least, or its rows joined by /"
 
+Legend = Mapping[str, int]  # which mark means which cell
 
-class MalformedMaze(Exception):
-    """Characters that are no maze; `row` is the guilty row (0-based) where there is one."""
 
-    def __init__(self, message: str, row: int = 0) -> None:
-        super().__init__(message)
-        self.row = row
+class Maze(NamedTuple):
+    """What some characters draw. question: uint8 (height, width); solution: likewise, or None."""
+
+    question: np.ndarray
+    solution: np.ndarray | None
+    warnings: tuple[str, ...] = ()
 
 
 def memory(height: int, width: int) -> int:
@@ -49,31 +60,48 @@ def size(height: int, width: int) -> str:
 LIMIT = f"a maze has at most {size(LARGEST, LARGEST)}"
 
 
-def question(rows: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The maze that the rows draw, and the answer when they draw one too: uint8 (height, width) both.
+def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
+    """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises MalformedMaze."""
+    refuse_sizes(rows, legend)
+    warnings: list[str] = []
+    grid = _grid(rows, legend, warnings)
+    if (grid == WALL).all():
+        raise MalformedMaze(f"walls only; {EXPECTED}")
+    if not np.isin((START, GOAL), grid).any():
+        _take_openings(grid, warnings)
+    _refuse_ends(grid)
+    question = _without_path(grid)
+    if np.array_equal(question, grid):
+        return Maze(question, None, tuple(warnings))
+    if not any("o" in row for row in rows) and not _joins_ends(grid):
+        warnings.append("a way is drawn that does not reach the goal: it is left out")
+        return Maze(question, None, tuple(warnings))
+    warnings.append("a way is drawn: it is kept as the solution, apart from the question")
+    return Maze(question, grid, tuple(warnings))
 
-    Raises MalformedMaze.
-    """
-    drawn = _grid(rows)
-    bare = _without_path(drawn)
-    return bare, drawn if (drawn == PATH).any() else None
 
-
-def answer(rows: Sequence[str], question: np.ndarray) -> np.ndarray:
+def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
     """The answer that the rows draw, uint8, same shape as its question. Raises MalformedMaze where it is another
     maze's.
 
     Whether its path is any good is not asked here.
     """
-    drawn = _grid(rows)
+    refuse_sizes(rows, None)
+    drawn = _grid(rows, None, [])
+    _refuse_ends(drawn)
+    return fitting(drawn, question)
+
+
+def fitting(drawn: np.ndarray, question: np.ndarray) -> np.ndarray:
+    """A drawn answer, uint8 (height, width), if it is one of the question. Raises MalformedMaze where it is not."""
     if drawn.shape != question.shape:
         raise MalformedMaze("it is {}x{}, the question {}x{}".format(*drawn.shape, *question.shape))
     moved = np.argwhere(_without_path(drawn) != question)
     if len(moved):
         r, c = moved[0].tolist()
         more = f" (and {len(moved) - 1} more cells differ)" if len(moved) > 1 else ""
-        found, expected = NAMES[drawn[r, c]], NAMES[question[r, c]]
-        raise MalformedMaze(f"{cell_name((r, c))} is {found}, in the question it is {expected}{more}", r)
+        drawn_name, expected = NAMES[drawn[r, c]], NAMES[question[r, c]]
+        raise MalformedMaze(f"{cell_name((r, c))} is {drawn_name}, in the question it is {expected}{more}", r)
     return drawn
 
 
@@ -85,37 +113,126 @@ def split(text: str) -> list[str]:
         return text.split("/")
     side = isqrt(len(text))
     if side * side != len(text) or side < SMALLEST:
-        _cells(text)  # of prose, the characters are what is wrong, not their number
+        _grid([text], None, [])  # of prose, the characters are what is wrong, not their number
         raise MalformedMaze(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
     return [text[start : start + side] for start in range(0, len(text), side)]
 
 
-def _grid(rows: Sequence[str]) -> np.ndarray:
-    cells = [_cells(text, row) for row, text in enumerate(rows)]
+def refuse_sizes(rows: Sequence[Sequence[str]], legend: Legend | None) -> None:
+    """Raise MalformedMaze for rows of different lengths, or a maze that is too large or too small."""
     widths = Counter(map(len, rows))
     height, width = len(rows), max(widths, key=lambda width: (widths[width], width))
     if max(height, *widths) > LARGEST:
         raise MalformedMaze(f"{LIMIT}, this one at least {size(height, max(widths))}")
     if len(widths) > 1:
+        for row, text in enumerate(rows):  # a foreign mark explains more than a length
+            _grid([text], legend or roles(rows), [], row)
         _refuse_ragged(rows, width)
     if min(height, width) < SMALLEST:
+        _grid(rows, legend, [])
         raise MalformedMaze(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
-    grid = np.array(cells, np.uint8)
-    if (grid == WALL).all():
-        raise MalformedMaze(f"walls only; {EXPECTED}")
-    _refuse_ends(grid)
+
+
+def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    """What each mark of a maze means, as far as it is known: marks of FORMS first, others where a role is free."""
+    marks = {mark for row in rows for mark in row}
+    counts = Counter(mark for row in rows for mark in row)
+    known = {mark: VALUES[mark] for mark in marks if mark in VALUES}
+    if {"S", "F", "G"} <= marks <= set("SFHG"):  # FrozenLake: frozen, hole
+        return {"S": START, "G": GOAL, "F": FLOOR, "H": WALL}
+    free = marks - known.keys()
+    if "" in free:
+        known[""] = FLOOR
+    if not free:
+        return known
+    taken = set(known.values())
+    for cell, others in ((WALL, OTHER_WALLS), (START, OTHER_STARTS), (GOAL, OTHER_GOALS), (FLOOR, OTHER_FLOORS)):
+        single = cell in (START, GOAL)
+        if cell in taken and not (cell == FLOOR and free & set("_")):
+            continue
+        for some in others:
+            here = [mark for mark in some if mark in free and (not single or counts[mark] == 1)]
+            if here:
+                known |= dict.fromkeys(here, cell)
+                free -= set(here)
+                break
+    if {START, GOAL}.isdisjoint(known.values()):
+        for mark in free & set(ARROWS):
+            if counts[mark] == 2:
+                known[mark] = START  # the second is the goal, see _grid
+    if len(free & set("".join(OTHER_PATHS))) == 1:
+        (mark,) = free & set("".join(OTHER_PATHS))
+        grid = [[PATH if one == mark else known.get(one, WALL) for one in row] for row in rows]
+        if len({len(row) for row in grid}) == 1 and _is_one_way(np.array(grid, np.uint8)):
+            known[mark] = PATH
+    return known
+
+
+def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0) -> np.ndarray:
+    """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
+    known = legend or roles(rows)
+    for index, row in enumerate(rows):
+        for column, mark in enumerate(row):
+            if mark not in known:
+                place = f"row {first_row + index + 1}, column {column + 1}"
+                name = describe(mark) if len(mark) == 1 else f"'{mark[:20]}'"
+                raise MalformedMaze(f"{name} in {place}; {EXPECTED}", first_row + index)
+    grid = np.array([[known[mark] for mark in row] for row in rows], np.uint8)
+    for arrow in set(ARROWS) & known.keys():
+        *_, last = np.argwhere(grid == START).tolist()
+        grid[tuple(last)] = GOAL
+        warnings.append(f"{arrow} is the start at {cell_name(find_cell(grid, START))}, the goal at {cell_name(last)}")
+    if legend is None and {"0", "1"} <= known.keys() and not any("#" in row or "█" in row for row in rows):
+        grid = _numbered(grid, rows, warnings)
     return grid
 
 
-def _cells(text: str, row: int = 0) -> list[int | None]:
-    cells = list(map(VALUES.get, text))
-    if None in cells:
-        column = cells.index(None)
-        raise MalformedMaze(f"{describe(text[column])} in row {row + 1}, column {column + 1}; {EXPECTED}", row)
-    return cells
+def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[str]) -> np.ndarray:
+    """A maze of 0 and 1, where a closed border of 0 may say that 0 is the wall."""
+    marks = np.array([list(row) for row in rows], object)
+    border = np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])
+    if not (border == "0").all() or (np.isin(marks, ["0", "1"]).sum() == marks.size):
+        return grid
+    swapped = np.where(marks == "0", np.uint8(WALL), np.where(marks == "1", np.uint8(FLOOR), grid))
+    reached = [_is_connected(one) for one in (grid, swapped)]
+    if all(reached):
+        raise MalformedMaze("0 may be floor or, as all of the border, wall; write # for wall and . for floor")
+    if reached[1]:
+        warnings.append("0 is wall and 1 floor, as the border of 0 shows")
+        return swapped
+    return grid
 
 
-def _refuse_ragged(rows: Sequence[str], width: int) -> None:
+def _is_connected(grid: np.ndarray) -> bool:
+    if [(grid == cell).sum() for cell in (START, GOAL)] != [1, 1]:
+        return False
+    return bool(distances(grid != WALL, find_cell(grid, START))[find_cell(grid, GOAL)] >= 0)
+
+
+def _take_openings(grid: np.ndarray, warnings: list[str]) -> None:
+    """Make the two openings of a closed border start and goal, where a maze has neither."""
+    border = np.zeros(grid.shape, bool)
+    border[[0, -1]] = border[:, [0, -1]] = True
+    openings = [(r, c) for r, c in np.argwhere(border & (grid == FLOOR)).tolist()]
+    if len(openings) == 2:
+        grid[openings[0]], grid[openings[1]] = START, GOAL
+        warnings.append(f"no start and no goal: the openings {cell_names(openings)} are taken")
+
+
+def _is_one_way(grid: np.ndarray) -> bool:
+    """Whether the path cells are connected and lie beside the start or the goal."""
+    ends = np.argwhere((grid == START) | (grid == GOAL))
+    cells = np.argwhere(grid == PATH)
+    beside = [(r, c) for r, c in cells.tolist() if (np.abs(ends - (r, c)).sum(axis=1) == 1).any()]
+    return bool(beside) and bool((distances(grid == PATH, beside[0])[grid == PATH] >= 0).all())
+
+
+def _joins_ends(grid: np.ndarray) -> bool:
+    open_cells = (grid == PATH) | (grid == START) | (grid == GOAL)
+    return bool(distances(open_cells, find_cell(grid, START))[find_cell(grid, GOAL)] >= 0)
+
+
+def _refuse_ragged(rows: Sequence[Sequence[str]], width: int) -> None:
     odd = [row for row, text in enumerate(rows) if len(text) != width]
     more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
     hint = "; write floor as . where spaces at the end of a line get lost" if len(rows[odd[0]]) < width else ""
@@ -127,11 +244,11 @@ def _refuse_ends(grid: np.ndarray) -> None:
     """Raises MalformedMaze unless there is exactly one start and one goal."""
     wrong, rows = [], []
     for cell in (START, GOAL):
-        found = [(r, c) for r, c in np.argwhere(grid == cell).tolist()]
-        if len(found) > 1:
-            wrong.append(f"{'two' if len(found) == 2 else len(found)} {NAMES[cell]}s, {cell_names(found)}")
-            rows.append(found[1][0])
-        elif not found:
+        cells = [(r, c) for r, c in np.argwhere(grid == cell).tolist()]
+        if len(cells) > 1:
+            wrong.append(f"{'two' if len(cells) == 2 else len(cells)} {NAMES[cell]}s, {cell_names(cells)}")
+            rows.append(cells[1][0])
+        elif not cells:
             wrong.append(f"no {NAMES[cell]}")
     if wrong:
         raise MalformedMaze(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B)", *rows[:1])

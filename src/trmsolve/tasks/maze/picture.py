@@ -1,4 +1,4 @@
-"""A maze as a picture: walls, floor, both ends, and a path of which some cells are new, doubtful or just given up."""
+"""A maze as a picture: walls, floor, start, goal, and the path with new, unsure and removed cells."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, SYMBOLS, WALL
 
 UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
 
-# One Cell for all cells of a look: a picture of 10,000 cells is made at every step and kept for the files.
-LOOKS = {
+# All cells of one kind share a Cell object: a picture of 10,000 cells is created at every step and kept in memory.
+CELLS = {
     WALL: Cell(SYMBOLS[WALL], "wall"),
     FLOOR: Cell(SYMBOLS[FLOOR], "floor"),
     START: Cell(SYMBOLS[START], "start"),
@@ -25,17 +25,17 @@ LOOKS = {
 def picture(question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None) -> Picture:
     """The maze after one step; with `prediction` None the bare question.
 
-    question: uint8 (height, width) of WALL, FLOOR, START, GOAL. Walls and both ends are drawn as the question has them;
-    of the prediction only the path over floor counts. `changed` (the path is new here) and `former` (it ran here) are
-    relative to `previous`: at the first step, where everything is new, nothing is marked.
+    question: uint8 (height, width) of WALL, FLOOR, START, GOAL. Walls, start and goal are drawn as in the question, the
+    path of the prediction over floor only. The roles `changed` (added to the path) and `former` (removed from it) are
+    relative to `previous`; without it, at the first step, no cell is marked.
     """
-    look = question.astype(np.intp)
+    kinds = question.astype(np.intp)
     if prediction is not None:
         path = (prediction.answer == PATH) & (question == FLOOR)
-        look[path] = PATH
-        look[path & (prediction.confidence < UNSURE)] = UNSURE_PATH
+        kinds[path] = PATH
+        kinds[path & (prediction.confidence < UNSURE)] = UNSURE_PATH
         if previous is not None:
             before = (previous.answer == PATH) & (question == FLOOR)
-            look[path & ~before] = NEW_PATH
-            look[before & ~path] = FORMER_PATH
-    return Picture([[LOOKS[k] for k in row] for row in look.tolist()], solid=True)
+            kinds[path & ~before] = NEW_PATH
+            kinds[before & ~path] = FORMER_PATH
+    return Picture([[CELLS[kind] for kind in row] for row in kinds.tolist()], solid=True)

@@ -3,11 +3,13 @@
 A record is known by its look, never by a file's name, so one file may mix them:
 
 - a grid: a line for each row, an empty line between two mazes. Spaces are floor and are never stripped, so a line of
-  spaces is a row of floor where it is as wide as the maze around it, and otherwise as good as an empty line
+  spaces is a row of floor where it is as wide as the maze around it, and otherwise as good as an empty line. Cells may
+  be separated, framed, labelled or indented; headings, sizes and a legend may stand around the grid
+- walls drawn as lines (wall_lines.py)
 - a maze on one line: rows joined by `/`, or a square one without any mark between its rows (Maze-Hard)
-- a row of a table with a header that has a question column (tasks/table.py)
+- JSON, literals of programs, YAML, XML, and tables with a header (tasks/reading)
 
-What is no maze becomes a InvalidPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
+The reading that explains the whole block wins; where two do, the maze is refused and both are named.
 
 A short line (9, 16, ... 225 characters) is a maze or a row of one; a longer one cannot be a row. No grid has a start or
 a goal beside a row that holds both, so that tells the two apart; and a line by itself is no row.
@@ -15,18 +17,38 @@ a goal beside a row that holds both, so that tells the two apart; and a line by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import isqrt
 
-from trmsolve.tasks import table as tables
+import numpy as np
+
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import FORMS, GOAL, LARGEST, SMALLEST, START
-from trmsolve.tasks.maze.parse import MalformedMaze
-from trmsolve.tasks.text import shorten
-from trmsolve.text_io import LINE_LIMIT, source_name
+from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, OTHER_WALLS, SMALLEST, START, VALUES, WALL
+from trmsolve.tasks.maze.parse import MalformedMaze, Maze
+from trmsolve.tasks.maze.wall_lines import from_lines, is_box_drawing, may_be_lines
+from trmsolve.tasks.maze.write import is_spread
+from trmsolve.tasks.reading import table as tables
+from trmsolve.tasks.reading.layout import Matrix, is_sequence, layouts
+from trmsolve.tasks.reading.reader import Reader, Record
+from trmsolve.text_io import LINE_LIMIT
 
-Record = Puzzle | InvalidPuzzle
+WIDEST_ROW = 4 * LARGEST + 8  # characters of a row with separators or walls between its cells
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+_FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
+_SIZE = re.compile(r"\D{0,20}(\d{1,4})\D{1,10}(\d{1,4})\D{0,10}|\d{1,6}")
+_RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
+_QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
+_QUOTATION = re.compile(r"> ?")
+_LEGEND = (  # '#' = Wall   wall: '#'   from 'q' (start) to '2' (goal)
+    re.compile(r"""['"`](?P<mark>.)['"`]\s*(?:=|:|is|->|\()\s*(?:the\s+|an?\s+)?(?P<name>[A-Za-z]+)"""),
+    re.compile(r"""(?P<name>[A-Za-z]+)\s*(?:=|:|is|->)\s*['"`](?P<mark>.)['"`]"""),
+)
+_LEGEND_NAMES = {"wall": WALL, "walls": WALL, "obstacle": WALL, "passage": FLOOR, "path": FLOOR, "floor": FLOOR}
+_LEGEND_NAMES |= {"open": FLOOR, "empty": FLOOR, "free": FLOOR, "start": START, "goal": GOAL, "end": GOAL, "exit": GOAL}
 
 
 def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
@@ -36,83 +58,86 @@ def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
     .source is "file:line" of its first line, .style one of "line", "grid", "csv". An input without any record yields
     one InvalidPuzzle that says so.
     """
-    reader = _Reader(source_name(source))
-    for line in lines:
-        yield from reader.feed(line)
-    yield from reader.end()
+    return MazeReader(source).read(lines)
 
 
-class _Reader:
-    """What is open between two lines: at most one grid, one table. A block is what stands between two empty lines."""
+class MazeReader(Reader):
+    """What is open between two lines: at most one grid. A block is what stands between two empty lines."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    task = "maze"
+    expected = "grids of # and spaces with S and G, mazes on a line, or a table with a question column"
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self.rows: list[Line] = []  # of the open grid
-        self.table: tables.Table | None = None
         self.one_a_line = False  # in this block every line is a maze
-        self.skipping = False  # in this block a maze was error for its size; its other rows say nothing new
-        self.found = False
+        self.skipping = False  # in this block a maze was refused for its size; its other rows say nothing new
+        self.legend: dict[str, int] = {}
+        self.waiting: list[Line] = []  # a maze whose legend is not complete yet
 
-    def feed(self, line: Line) -> Iterator[Record]:
-        for record in self._feed(line):
-            self.found = True
-            yield record
-
-    def end(self) -> Iterator[Record]:
-        records = list(self._close())
-        if not records and not self.found:
-            hint = "expected grids of # and spaces with S and G, mazes on a line, or a table with a question column"
-            records = [InvalidPuzzle(self.name, f"holds no puzzle; {hint}")]
-        yield from records
-
-    def _feed(self, line: Line) -> Iterator[Record]:
-        if head := tables.header(line.text):
-            yield from self._close()
-            self._begin_block()
-            self.table = head if head.columns > 1 else None  # one column: lines like any others
-            return
-        if self.table:
-            if self.table.delimiter in line.text:
-                yield self._from_table(line, self.table)
-                return
-            if not line.text.strip():
-                return
-            self.table = None
+    # -- text ---------------------------------------------------------------------------------------------------
+    def text(self, line: Line) -> Iterator[Record]:
         if line.text.strip() or self._is_floor(line.text):
-            yield from self._text(line)
+            yield from self._inked_line(line)
             return
         yield from self._close()
         self._begin_block()
-        if set(line.text) == {" "} and len(line.text) <= LARGEST:
+        if line.text and set(line.text) <= {" ", "\t"} and len(line.text) <= WIDEST_ROW:
             self.rows.append(line)  # it may be the first row of the next maze
+
+    def header(self, text: str) -> tables.Table | None:
+        head = tables.header(text)
+        return head if head and head.columns > 1 else None
+
+    def feed(self, line: Line) -> Iterator[Record]:
+        if self.table is None and not self.record and (head := tables.header(line.text)) and head.columns == 1:
+            yield from self.end_text()  # one column: lines like any others
+            return
+        yield from super().feed(line)
+
+    def end_text(self) -> Iterator[Record]:
+        yield from self._close()
+        self._begin_block()
+        if self.waiting:
+            rows, self.waiting = self.waiting, []
+            yield self._grid(rows)
+
+    def no_puzzle(self, line: Line) -> InvalidPuzzle:
+        try:
+            parse.maze([line.text])
+        except MalformedMaze as error:
+            return self.bad(line, str(error))
+        return self.bad(line, f"no maze; {parse.EXPECTED}")
 
     def _is_floor(self, text: str) -> bool:
         """Whether a line without ink belongs to the maze above it."""
         if self.skipping:
             return bool(text)
-        return bool(self.rows) and set(text) == {" "} and len(text) == len(self.rows[0].text)
+        above = self.rows[-1].text if self.rows else ""
+        by_tabs = bool(above) and set(text) <= {" ", "\t"} and text.count("\t") == above.count("\t") > 0
+        return by_tabs or (bool(above) and set(text) == {" "} and len(text) == len(above))
 
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
 
-    def _text(self, line: Line) -> Iterator[Record]:
+    def _inked_line(self, line: Line) -> Iterator[Record]:
         width = len(line.text)
         if width > LINE_LIMIT:
             yield from self._too_wide(line, f"a line of more than {LINE_LIMIT:,} characters")
-        elif self.one_a_line or self._is_whole(line.text):
+        elif self.one_a_line or self._is_whole_line(line.text):
             yield from self._close()
-            yield self._whole(line)
-        elif width > LARGEST:
+            yield from self._whole(line)
+        elif width > LARGEST and not _may_be_wide(line.text):
             yield from self._too_wide(line, f"neither S nor G among {width:,} characters, too many for a row")
         elif not self.skipping:
             yield from self._row(line)
 
-    def _is_whole(self, text: str) -> bool:
+    def _is_whole_line(self, text: str) -> bool:
         """Whether the line can be no row of a grid that is worth reading, so that it is a maze or the ruin of one."""
-        if text.count("/") >= SMALLEST - 1:
-            return True
+        if text.count("/") >= SMALLEST - 1 and "://" not in text and len(text.split()) < 2 + text.count("/") * 8:
+            return not _is_prose(text.replace("/", ""))
         enough = all if self.skipping else any  # a row of a grid that is too large may hold an S or a G
-        return len(text) > LARGEST and enough(_ends(text))
+        return len(text) > LARGEST and enough(_ends(text)) and not _may_be_wide(text)
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, line: Line) -> Iterator[Record]:
@@ -122,64 +147,301 @@ class _Reader:
         if any(_ends(line.text)) and self._are_mazes():
             self.one_a_line = True
             rows, self.rows = self.rows, []
-            yield from map(self._whole, _inked(rows))
-        elif len(self.rows) > LARGEST:
+            for row in _inked(rows):
+                yield from self._whole(row)
+        elif len(self.rows) > (2 * LARGEST + 8 if may_be_lines(self.rows[0].text) else LARGEST):
             self.skipping = True
-            yield self._grid()
+            yield self._grid(self._taken())
 
     def _are_mazes(self) -> bool:
         """Whether each open row is a maze by itself: one of them can be, and together they have too many S or G."""
-        marked = [row.text for row in self.rows if any(_ends(row.text))]
+        starts = "".join(row.text.split()[0][:1] for row in self.rows if row.text.split() and not _is_prose(row.text))
+        labels = starts.upper()[starts.upper().find("A") :]
+        if "A" in labels and ALPHABET.startswith(labels):
+            return False
+        marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
+        marked = [text for text in marked if not is_sequence(text.split()) and not is_sequence(list(text.strip()))]
         return len(marked) > 1 and any(_ends(text) == (1, 1) and isqrt(len(text)) ** 2 == len(text) for text in marked)
 
-    def _close(self) -> Iterator[Record]:
-        if not _inked(self.rows):
-            self.rows.clear()
-        elif len(self.rows) == 1:
-            yield self._whole(self.rows.pop())
-        else:
-            yield self._grid()
-
-    def _grid(self) -> Record:
+    def _taken(self) -> list[Line]:
         rows, self.rows = self.rows, []
-        try:
-            question, solution = parse.question([row.text for row in rows])
-        except MalformedMaze as error:
-            return self._bad(rows[error.row], str(error))
-        return Puzzle(question, f"{self.name}:{rows[0].number}", "grid", solution)
+        return rows
 
-    def _too_wide(self, line: Line, found: str) -> Iterator[Record]:
+    def _close(self) -> Iterator[Record]:
+        rows = self._taken()
+        if not _inked(rows):
+            return
+        body = _body(rows)
+        for row in rows:
+            if row not in body:
+                self._prose(row)
+        if self.waiting and WALL in self.legend.values():
+            waiting, self.waiting = self.waiting, []
+            yield self._grid(waiting)
+        if not body:
+            return
+        if len(body) == 1:
+            yield from self._whole(body[0])
+        elif {START, GOAL} <= set(self.legend.values()) and WALL not in self.legend.values():
+            self.waiting = body
+        else:
+            yield self._grid(body)
+
+    def _prose(self, line: Line) -> None:
+        self.note(line)
+        for pattern in _LEGEND:
+            for match in pattern.finditer(line.text):
+                if (cell := _LEGEND_NAMES.get(match["name"].lower())) is not None:
+                    self.legend[match["mark"]] = cell
+
+    def _grid(self, rows: list[Line]) -> Record:
+        legend = self.legend if {WALL, START, GOAL} <= set(self.legend.values()) else None
+        self.legend = {} if legend else self.legend
+        try:
+            maze, layout = of_rows([row.text for row in rows], legend)
+        except MalformedMaze as error:
+            return self.bad(rows[min(error.row, len(rows) - 1)], str(error))
+        return self.placed(_puzzle(maze, layout), rows[0], "grid", "grid")
+
+    def _too_wide(self, line: Line, what: str) -> Iterator[Record]:
         """One record for all such lines of a block: they are the rows of one grid."""
         if not self.skipping:
             yield from self._close()
             self.skipping = True
-            yield self._bad(line, f"{found}; {parse.LIMIT}, {parse.size(len(line.text), len(line.text))} is too large")
+            yield self.bad(line, f"{what}; {parse.LIMIT}, {parse.size(len(line.text), len(line.text))} is too large")
 
     # -- whole mazes on a line ----------------------------------------------------------------------------------
-    def _whole(self, line: Line) -> Record:
+    def _whole(self, line: Line) -> Iterator[Record]:
+        if _is_prose(line.text):
+            if self.one_a_line:
+                yield self.no_puzzle(line)
+            self._prose(line)
+            return
+        for mark in ("|", ",", "\t", ";"):
+            parts = line.text.split(mark)
+            if len(parts) == 2 and all("/" in part for part in parts):
+                yield self.from_fields(line, *parts)
+                return
         try:
-            question, solution = parse.question(parse.split(line.text))
+            puzzle = self.from_line(line.text)
         except MalformedMaze as error:
-            return self._bad(line, str(error))
-        return Puzzle(question, f"{self.name}:{line.number}", "line", solution)
+            yield self.bad(line, str(error))
+            return
+        yield self.placed(puzzle, line, "line", "line")
 
-    def _from_table(self, line: Line, table: tables.Table) -> Record:
-        fields = tables.fields(line.text, table.delimiter)
-        if len(fields) <= table.question:
-            return self._bad(line, f"a row of {len(fields)} fields; the question is field {table.question + 1}")
-        answer = fields[table.answer] if 0 <= table.answer < len(fields) else ""
+    def is_whole(self, text: str) -> bool:
+        if text.count("/") >= SMALLEST - 1:
+            return not _is_prose(text.replace("/", ""))
+        return isqrt(len(text)) ** 2 == len(text) >= SMALLEST**2 and _ends(text) == (1, 1) and set(text) <= set(VALUES)
+
+    def from_line(self, text: str) -> Puzzle:
+        return _puzzle(parse.maze(parse.split(text)), "")
+
+    def from_cells(self, cells: Matrix) -> Puzzle:
+        if len(cells) == 1:  # rows as texts, or all cells in one list
+            cells = [list(row) for row in parse.split("".join(cells[0]))]
+        return _puzzle(parse.maze([[_tidy(cell) for cell in row] for row in cells]), "")
+
+    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
+        return parse.fitting(drawn.question if drawn.solution is None else drawn.solution, question)
+
+    def from_fields(self, line: Line, question: str, answer: str) -> Record:
+        if "\n" in line.text:
+            return super().from_fields(line, question, answer)
         part = "question"
         try:
-            question, solution = parse.question(parse.split(fields[table.question]))
+            maze = parse.maze(parse.split(question))
             part = "answer"
             if answer.strip():
-                solution = parse.answer(parse.split(answer), question)
+                maze = maze._replace(solution=parse.answer(parse.split(answer), maze.question))
         except MalformedMaze as error:
-            return self._bad(line, f"{part}: {error}")
-        return Puzzle(question, f"{self.name}:{line.number}", "csv", solution)
+            return self.bad(line, f"{part}: {error}")
+        return self.placed(_puzzle(maze, ""), line, "csv", "table")
 
-    def _bad(self, line: Line, message: str) -> InvalidPuzzle:
-        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
+
+def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Maze, str]:
+    """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
+    if len(rows) > LARGEST and not may_be_lines(rows[0]):
+        parse.refuse_sizes(rows, legend)
+    rows = _unquoted(rows)
+    if (lines := from_lines([row.rstrip() for row in _dedented(rows)])) is not None:
+        maze = parse.maze(lines, legend)
+        return maze._replace(warnings=(*maze.warnings, "walls are lines between the cells")), "walls as lines"
+    if (inner := _unframed(rows)) is not None:
+        return of_rows(inner, legend)
+    rows = _trimmed(rows)
+    mazes: dict[bytes, tuple[Maze, str]] = {}
+    error: MalformedMaze | None = None
+    for cells, name in _layouts(rows):
+        try:
+            maze = parse.maze(cells, legend)
+        except MalformedMaze as refused:
+            error = error or refused
+        else:
+            mazes.setdefault(repr(maze.question.shape).encode() + maze.question.tobytes(), (maze, name))
+    if len(mazes) > 1:
+        both = [f"{'x'.join(map(str, maze.question.shape))} ({name or 'plain'})" for maze, name in mazes.values()]
+        raise MalformedMaze(f"two readings explain these rows: {' and '.join(both[:2])}; write floor as .")
+    if not mazes:
+        raise error or MalformedMaze(f"no maze; {parse.EXPECTED}")
+    ((maze, name),) = mazes.values()
+    return maze, name
+
+
+def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequence[Sequence[str]], str]]:
+    """Every regular layout of the rows, plain ones first. labels: whether some rows and columns may be labels."""
+    floors = {mark for row in rows for mark in row if VALUES.get(mark) == FLOOR or mark == "_"}
+    separated = [
+        layout
+        for layout in layouts(rows)
+        if not layout.name.startswith("by position")
+        and (labels or "label" not in layout.name)
+        and (not layout.is_unglued or "label" in layout.name)
+        and len(layout.cells[0]) >= SMALLEST
+        and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t")
+    ]
+    spaced = any("spaces" in layout.name for layout in separated) and _same_gaps(rows)
+    marked = any(2 * sum(mark in row for row in rows) >= len(rows) for mark in "\t,;")
+    if not (spaced and floors - {" "}) and not marked:
+        yield from _without_margins(rows, floors)
+    is_block = len({len(row) for row in rows}) == 1
+    for step in (2, 3) if floors <= {" "} and is_block else ():
+        if is_spread(rows, step):
+            offset = next(at for row in rows for at, mark in enumerate(row) if mark != " ") % step
+            spread = [row[offset::step] for row in rows]
+            for cells, name in _without_margins(spread, floors):
+                yield cells, ", ".join(filter(None, (f"a cell in every {step} columns", name)))
+    if labels and (rest := _without_row_labels(rows)) is not None:
+        yield from ((cells, f"row labels, {name}") for cells, name in _layouts(rest, labels=False))
+    for layout in separated:
+        if "spaces" not in layout.name or spaced or "label" in layout.name:
+            yield [[_tidy(cell) for cell in row] for row in layout.cells], layout.name
+
+
+def _without_margins(rows: Sequence[str], floors: set[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Rows with and without the spaces that all of them begin or end with; without, where a border of walls or another
+    mark for floor says that those are no floor.
+    """
+    both = _dedented(rows)
+    is_block = len({len(row) for row in rows}) == 1
+    margin = min(len(row) - len(row.rstrip()) for row in rows) if is_block else 0
+    both = [row[: len(row) - margin] for row in both]
+    if floors != {" "} or " " not in _border(both):
+        yield both, "" if both == list(rows) else "indented"
+        return
+    yield rows, ""
+    if all(row[:1] == " " for row in rows):
+        yield [row[1:] for row in rows], "indented"
+    if margin:
+        yield [row[:-1] for row in rows], "with spaces behind the rows"
+
+
+def _border(rows: Sequence[str]) -> set[str]:
+    return {*rows[0], *rows[-1], *(row[:1] for row in rows), *(row[-1:] for row in rows)}
+
+
+def _without_row_labels(rows: Sequence[str]) -> list[str] | None:
+    """The rows behind labels that number them, and below a row of labels if there is one; None without labels."""
+    words = [(row.split() or [""])[0] for row in rows]
+    for top in (0, 1):
+        if is_sequence(words[top:]):
+            ends = [row.index(word) + len(word) + 1 for row, word in zip(rows[top:], words[top:], strict=True)]
+            head = rows[0][max(ends) :] if top else ""
+            numbered = not top or is_sequence(list(head)) or is_sequence(rows[0].split())
+            if numbered and len(set(ends)) == 1:
+                return [row[ends[0] :] for row in rows[top:]]
+    return None
+
+
+def _same_gaps(rows: Sequence[str]) -> bool:
+    """Whether spaces stand in the same columns of all rows, as separators do."""
+    gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
+    return len(gaps) == 1 and gaps != {()}
+
+
+def _dedented(rows: Sequence[str]) -> list[str]:
+    """The rows without the indentation that all of them share."""
+    indent = min((len(row) - len(row.lstrip()) for row in rows if row.strip()), default=0)
+    return [row[indent:] for row in rows]
+
+
+def _trimmed(rows: Sequence[str]) -> Sequence[str]:
+    """Rows without stray spaces at their ends, where without them all are of one length."""
+    bare = [row.rstrip() for row in rows]
+    return bare if len({len(row) for row in rows}) > 1 and len({len(row) for row in bare}) == 1 else rows
+
+
+def _unquoted(rows: Sequence[str]) -> Sequence[str]:
+    quoted = [_QUOTED.fullmatch(row) for row in rows]
+    if all(quoted):
+        return [match["row"] for match in quoted if match]
+    if all(row.startswith(">") for row in rows) and any(row.startswith("> ") for row in rows):
+        return [_QUOTATION.sub("", row, count=1) for row in rows]
+    return rows
+
+
+def _unframed(rows: Sequence[str]) -> list[str] | None:
+    """The rows within a frame of lines; None where there is no frame, or it is the wall itself."""
+    inner = [row.strip() for row in rows]
+    sides = "|│║┃"
+    if len(rows) < 5 or not all(_RULE.fullmatch(row) for row in (inner[0], inner[-1])):
+        return None
+    if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):
+        return None
+    rest = [row[1:-1] for row in inner[1:-1]]
+    walls = any(mark in row for row in rest for mark in (*FORMS[WALL], *"".join(OTHER_WALLS)))
+    return rest if walls and not any(map(is_box_drawing, rest)) else None
+
+
+def _tidy(cell: str) -> str:
+    """A cell's text without spaces around it, .0 of a float, or quotes; an empty one is floor."""
+    bare = cell.strip().strip("\"'")
+    return bare.removesuffix(".0") or (" " if cell or not bare else bare)
+
+
+def _may_be_wide(text: str) -> bool:
+    """Whether a row has more characters than cells: separators, or walls as lines."""
+    if len(text) > WIDEST_ROW:
+        return False
+    separators = any(mark in text for mark in ",;\t|+") or is_box_drawing(text)
+    return separators or (set(text[1::2]) == {" "} and " " not in text[::2])
+
+
+def _body(rows: list[Line]) -> list[Line]:
+    """The rows without headings, sizes, fences and other text above and below."""
+    first, last = 0, len(rows)
+    fences = [at for at, row in enumerate(rows) if _FENCE.fullmatch(row.text)]
+    if len(fences) == 2 and fences[1] - fences[0] > 2:
+        return rows[fences[0] + 1 : fences[1]]
+    while first < last and _is_around(rows[first].text, rows[first + 1 : last]):
+        first += 1
+    while last > first and _is_around(rows[last - 1].text, rows[first : last - 1]):
+        last -= 1
+    return rows[first:last]
+
+
+def _is_around(text: str, others: Sequence[Line]) -> bool:
+    """Whether a line is text beside a maze: prose, a fence, or its size."""
+    if _FENCE.fullmatch(text) or _is_prose(text):
+        return True
+    size = _SIZE.fullmatch(text)
+    if not size or not others or any(len(row.text) == len(text) for row in others):
+        return False
+    numbers = {int(number) for number in re.findall(r"\d+", text)}
+    return bool(set(text) & set("456789")) or numbers <= {len(others), len(others[0].text)}
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a line has a word or a number that no row of a maze has."""
+    if is_box_drawing(text):
+        return False
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    strange = [word for word in words if set(word) - set("SsAaGgEeBboXxHFTtPWO@") and len(set(word.lower())) > 1]
+    return bool(strange) and (len(text.split()) > 1 or text.strip().isalpha() or text.strip()[-1:] in ":.!?")
+
+
+def _puzzle(maze: Maze, layout: str) -> Puzzle:
+    return Puzzle(maze.question, solution=maze.solution, layout=layout, warnings=maze.warnings)
 
 
 def _ends(text: str) -> tuple[int, int]:

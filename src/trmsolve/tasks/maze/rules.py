@@ -1,6 +1,7 @@
-"""What makes an answer right: the question with a shortest path from S to G drawn into it. Judges, never supplies.
+"""The rules of mazes: an answer is the question with a shortest path from S to G drawn into it.
 
-Any shortest path will do; the canonical one (bfs.py) is what is learnt, not what is asked for.
+Any shortest path is accepted; the canonical one (bfs.py) is only the label in training. The rules check answers and are
+never used to find them.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from trmsolve.tasks.maze.cells import FLOOR, GOAL, NAMES, PATH, START, WALL, cel
 
 Cell = tuple[int, int]
 
-REMEMBERED = 256  # questions whose shortest length is kept: more than run at a time
+CACHE_SIZE = 256  # questions whose shortest length is cached: more than are solved at a time
 
 
 def shortest_length(question: np.ndarray) -> int | None:
-    """Steps from S to G of a question, uint8 (height, width), at the least; None when there is no way."""
+    """The length in steps of a shortest path from S to G. question: uint8 (height, width). None if there is no path."""
     return _shortest_length(np.asarray(question, np.uint8).tobytes(), question.shape[1])
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _shortest_length(cells: bytes, width: int) -> int | None:
     maze = np.frombuffer(cells, np.uint8).reshape(-1, width)
     steps = int(distances(maze != WALL, find_cell(maze, START))[find_cell(maze, GOAL)])
@@ -31,15 +32,15 @@ def _shortest_length(cells: bytes, width: int) -> int | None:
 
 
 def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
-    """Whether check() finds nothing. Both uint8 (height, width).
+    """Whether check() is empty. Both uint8 (height, width).
 
-    Counting is enough to rule out forks, loops and strays. Let the shortest way have n steps, and PATH be n - 1 cells
-    through which G is reached from S. That takes n steps at least, so n - 1 different cells between S and G: all there
-    are, in one simple path. Nor can it touch itself: where it did, there would be a shorter way.
+    Counting cells suffices to exclude forks, loops and isolated cells. Let a shortest path have n steps, and let G be
+    reachable from S through n - 1 PATH cells. A path through them has at least n steps, so it needs all n - 1 cells. It
+    does not touch itself either, or there would be a shorter path.
     """
     path = answer == PATH
-    least = shortest_length(question)
-    if least is None or np.count_nonzero(path) != least - 1 or not (np.where(path, FLOOR, answer) == question).all():
+    length = shortest_length(question)
+    if length is None or np.count_nonzero(path) != length - 1 or not (np.where(path, FLOOR, answer) == question).all():
         return False
     start, goal = find_cell(question, START), find_cell(question, GOAL)
     return bool(distances(_with_ends(path, start, goal), start)[goal] >= 0)
@@ -48,11 +49,11 @@ def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
 def connected(question: np.ndarray, answer: np.ndarray) -> bool:
     """Whether the answer is its question with a simple path from S to G, of any length. Both uint8 (height, width)."""
     start, goal = find_cell(question, START), find_cell(question, GOAL)
-    return not _changes(question, answer) and not _course(answer == PATH, start, goal, least=answer.size)
+    return not _changed_cells(question, answer) and not _path_violations(answer == PATH, start, goal, answer.size)
 
 
 def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-    """Everything wrong with the answer; empty exactly when it is a shortest path drawn into its question.
+    """All rules that the answer breaks; empty if and only if it is a shortest path drawn into its question.
 
     question: uint8 (height, width). answer: any array; a wrong shape is a violation like any other. Where no path
     exists, that is the only violation.
@@ -61,60 +62,59 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
     if answer.shape != question.shape:
         return [Violation(f"the answer has shape {answer.shape}, the question {question.shape}")]
     start, goal = find_cell(question, START), find_cell(question, GOAL)
-    least = shortest_length(question)
-    if least is None:
+    length = shortest_length(question)
+    if length is None:
         return [Violation(f"no path leads from S ({cell_name(start)}) to G ({cell_name(goal)})", (start, goal))]
-    return _changes(question, answer) + _course(answer == PATH, start, goal, least)
+    return _changed_cells(question, answer) + _path_violations(answer == PATH, start, goal, length)
 
 
-def _changes(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-    """Where the answer is not its question."""
-    path, found = answer == PATH, []
-    if (through := (question == WALL) & path).any():
-        found.append(_at("the path runs through walls", through))
+def _changed_cells(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
+    """Violations where the answer differs from its question, apart from the path over floor."""
+    path, violations = answer == PATH, []
+    if (path_on_wall := (question == WALL) & path).any():
+        violations.append(_violation("the path runs through walls", path_on_wall))
     for cell in (WALL, FLOOR, START, GOAL):
-        here = question == cell
-        other = here & (answer != cell) & (~path if cell in (WALL, FLOOR) else True)
-        if other.any():
-            found.append(_at(f"{NAMES[cell]} in the question, but no longer in the answer", other))
-    return found
+        changed = (question == cell) & (answer != cell) & (~path if cell in (WALL, FLOOR) else True)
+        if changed.any():
+            violations.append(_violation(f"{NAMES[cell]} in the question, but no longer in the answer", changed))
+    return violations
 
 
-def _course(path: np.ndarray, start: Cell, goal: Cell, least: int) -> list[Violation]:
-    """What is wrong with the cells (bool, height x width) as a shortest path of `least` steps, wherever they lie."""
-    drawn, found = _with_ends(path, start, goal), []
-    steps, back = distances(drawn, start), distances(drawn, goal)
-    reached = steps[goal] >= 0
-    if not reached:
-        ends = _farthest(steps), _farthest(back)
+def _path_violations(path: np.ndarray, start: Cell, goal: Cell, length: int) -> list[Violation]:
+    """Violations of the path's shape. path: bool (height, width). length: steps of a shortest path."""
+    cells, violations = _with_ends(path, start, goal), []
+    from_start, from_goal = distances(cells, start), distances(cells, goal)
+    is_connected = from_start[goal] >= 0
+    if not is_connected:
+        ends = _farthest(from_start), _farthest(from_goal)
         message = f"the path from S ({cell_name(start)}) breaks off at {cell_name(ends[0])}, "
         message += f"from G ({cell_name(goal)}) at {cell_name(ends[1])}"
-        found.append(Violation(message, ends))
-    neighbours = _neighbours(drawn)
-    most = np.full(path.shape, 2)
-    most[start] = most[goal] = 1
-    stray = drawn & (steps < 0) & (back < 0)
-    forks = drawn & ~stray & (neighbours > most)
-    dead_ends = drawn & ~stray & (neighbours < most)
+        violations.append(Violation(message, ends))
+    neighbours = _neighbours(cells)
+    expected = np.full(path.shape, 2)  # neighbours of a path cell
+    expected[start] = expected[goal] = 1
+    isolated = cells & (from_start < 0) & (from_goal < 0)
+    forks = cells & ~isolated & (neighbours > expected)
+    dead_ends = cells & ~isolated & (neighbours < expected)
     if forks.any():
-        found.append(_at("the path forks or touches itself", forks))
-    if reached and dead_ends.any():  # of a path that breaks off the ends have been named
-        found.append(_at("dead ends", dead_ends))
-    if stray.any():
-        found.append(_at("path cells apart from the path", stray))
-    if reached and steps[goal] > least:
-        found.append(Violation(f"{steps[goal]} steps; the shortest has {least}"))
-    return found
+        violations.append(_violation("the path forks or touches itself", forks))
+    if is_connected and dead_ends.any():  # the message above names those of a broken path
+        violations.append(_violation("dead ends", dead_ends))
+    if isolated.any():
+        violations.append(_violation("path cells apart from the path", isolated))
+    if is_connected and from_start[goal] > length:
+        violations.append(Violation(f"{from_start[goal]} steps; the shortest has {length}"))
+    return violations
 
 
 def _with_ends(path: np.ndarray, start: Cell, goal: Cell) -> np.ndarray:
-    drawn = path.copy()
-    drawn[start] = drawn[goal] = True
-    return drawn
+    cells = path.copy()
+    cells[start] = cells[goal] = True
+    return cells
 
 
 def _neighbours(cells: np.ndarray) -> np.ndarray:
-    """For each cell how many of the four beside it are True."""
+    """For each cell the number of its four neighbours that are True."""
     around = np.pad(cells.astype(np.int8), 1)
     return around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
 
@@ -124,6 +124,7 @@ def _farthest(steps: np.ndarray) -> Cell:
     return int(r), int(c)
 
 
-def _at(what: str, where: np.ndarray) -> Violation:
-    cells = tuple((r, c) for r, c in np.argwhere(where).tolist())
-    return Violation(f"{what}: {cell_names(cells)}", cells)
+def _violation(message: str, mask: np.ndarray) -> Violation:
+    """A violation in the cells of a mask, bool (height, width)."""
+    cells = tuple((r, c) for r, c in np.argwhere(mask).tolist())
+    return Violation(f"{message}: {cell_names(cells)}", cells)

@@ -30,7 +30,7 @@ class SequenceMaze(Maze):
     """The task for one model: rules, text and augmentations as in Maze; encoding differs."""
 
     data_options: ClassVar[tuple[Option, ...]] = (
-        Option("given", bool, "Train on the answers that come with mazes."),
+        Option("given", bool, "Train on the answers in the files."),
         Option("symmetries", bool, "Draw each maze under a random augmentation."),
         OFF_PATH,
     )
@@ -39,17 +39,17 @@ class SequenceMaze(Maze):
         self.format = sequence_format.for_task("maze", VOCAB_SIZE)
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> SequenceMazeData:
-        """Mazes of the network's one size, by default generated ones."""
+        """Mazes of the network's size; generated ones if there are no files."""
         return SequenceMazeData.open(specs or [f"generate:{self.format.side}"], seed, format=self.format, **options)
 
     def unsupported_reason(self, question: np.ndarray) -> str:
-        """Only the model's own size, 30x30."""
+        """A message unless the maze has the model's size, 30x30."""
         return self.format.unsupported_reason(question)
 
     def encode(self, question: np.ndarray) -> Encoded | None:
-        """The maze, uint8 (height, width), cell by cell; None when no path leads to the goal, or for another size.
+        """The maze, uint8 (height, width), one token per cell; None if there is no path, or for another size.
 
-        A cell's options are all that a maze may hold but walls: a start or a goal where none is means no path.
+        The options of a cell are floor, start, goal and path. Start or goal where the question has none count as floor.
         """
         if self.unsupported_reason(question) or shortest_length(question) is None:
             return None
@@ -57,7 +57,10 @@ class SequenceMaze(Maze):
         return self.format.encode(question.reshape(-1) + SHIFT, open_cells, FLOOR + SHIFT, PATH - FLOOR + 1)
 
     def decode(self, question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -> Prediction:
-        """The maze with PATH where the chosen tokens (cell * vocab_size + token id, int64 (U,)) say so."""
+        """The maze with PATH in the cells whose chosen token is PATH.
+
+        meanings: int64 (U,), cell * vocab_size + token id. confidence: float32 (U,).
+        """
         answer, confidences = question.copy(), np.ones(question.shape, np.float32)
         cells, tokens = np.divmod(meanings, self.format.vocab_size)
         answer.reshape(-1)[cells[tokens == PATH + SHIFT]] = PATH
@@ -65,7 +68,7 @@ class SequenceMaze(Maze):
         return Prediction(answer, confidences)
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Rollouts whose answer no longer changes end earlier."""
+        """A constant; a rollout ends earlier if its answer no longer changes."""
         return SEQUENCE_MAX_STEPS
 
 
@@ -73,13 +76,13 @@ class SequenceMaze(Maze):
 class SequenceMazeData(MazeSamples):
     """Training samples of such a model."""
 
-    given: bool = False  # train on the answer that came with a maze, one of very many, as published; else the canonical
-    symmetries: bool = True  # each draw under a random augmentation; published: none
-    off_path: float = 1.0  # weight in the loss of cells beside the path
+    given: bool = False  # label: the answer in the file, as published, or (False) the canonical shortest path
+    symmetries: bool = True  # each sample under a random augmentation; published: none
+    off_path: float = 1.0  # loss weight of cells off the path
     format: SequenceFormat | None = None
 
     def draw(self, index: int) -> Sample:
-        """Sample number `index`. Raises TrmsolveError for a maze of another size, or without the answer needed."""
+        """Sample number `index`. Raises TrmsolveError for a maze of another size, or without a required answer."""
         assert self.format is not None
         searched, rng = self.maze(index)
         if reason := self.format.unsupported_reason(searched.maze):
@@ -87,7 +90,7 @@ class SequenceMazeData(MazeSamples):
         k = int(rng.integers(NUM_AUGMENTATIONS)) if self.symmetries else 0
         maze, steps = searched.augmented(k)
         if self.given and searched.given is None:
-            raise TrmsolveError("training data: a maze without its answer", "leave out data.given, or give answers")
+            raise TrmsolveError("training data: the answer is missing", "set data.given=false, or add answers")
         answer = augment(searched.given, k) if self.given and searched.given is not None else with_path(maze, steps)
         sample = self.format.sample(maze.reshape(-1) + SHIFT, answer.reshape(-1) + SHIFT)
         weight = np.where(answer == PATH, 1.0, self.off_path).reshape(-1).astype(np.float32)

@@ -1,10 +1,13 @@
-"""Writes mazes: as a grid, on a line, as a row of a table. read.py reads all of them back.
+"""Write mazes as a grid, a line or a CSV row; read.py can read all of them.
 
 Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
-any terminal, and the same for everyone who reads on. A program that understands one answer understands all.
+any terminal, and the same for everyone who reads on. A program that understands one answer understands all. Only where
+spaces at the same places of all rows could be taken for indentation or separators, floor is written as `.`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +24,7 @@ _CHARACTERS = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
 def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """The answer, uint8 (height, width), as text without a trailing newline. Raises TrmsolveError for unknown styles.
 
-    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: nothing changes.
+    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: has no effect.
     """
     if style == "csv":
         return f"{format_line(puzzle.question)},{format_line(answer)}"
@@ -31,40 +34,55 @@ def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = Fal
 def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
     """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
     if style == "grid":
-        return "\n".join(_rows(grid))
+        rows = _rows(grid)
+        if is_ambiguous(rows):
+            rows = [row.replace(" ", ".") for row in rows]
+        return "\n".join(rows)
     if style == "line":
         return format_line(grid)
     raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
 
 
 def format_line(grid: np.ndarray) -> str:
-    """A question or an answer, uint8 (height, width), on one line; `/` between the rows unless it is square."""
-    height, width = grid.shape
-    return ("" if height == width else "/").join(_rows(grid))
+    """A question or an answer, uint8 (height, width), on one line, `/` between the rows."""
+    return "/".join(_rows(grid))
+
+
+def is_ambiguous(rows: Sequence[str]) -> bool:
+    """Whether spaces of a written maze could be indentation or separators, so that it would be another one."""
+    gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
+    same_gaps = len(gaps) == 1 and gaps != {()}
+    margin = all(row[0] == " " for row in rows) or all(row[-1] == " " for row in rows)
+    return margin or same_gaps or is_spread(rows, 2) or is_spread(rows, 3)
+
+
+def is_spread(rows: Sequence[str], step: int) -> bool:
+    """Whether all marks stand in every `step`-th column, as where spaces separate cells of which some are spaces."""
+    places = {at % step for row in rows for at, mark in enumerate(row) if mark != " "}
+    return len(places) == 1 and max(map(len, rows)) > 2 * step
 
 
 def path_cells(answer: np.ndarray) -> list[list[int]]:
-    """The path of a right answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
+    """The path of a correct answer, uint8 (height, width), as [row, column] from S to G, both included, 0-based.
 
-    Raises ValueError when the cells of the answer are no path: broken off, forked, touching itself, or with cells left
-    over.
+    Raises ValueError if the path is broken, forks, touches itself, or does not contain all PATH cells.
     """
     ends = [np.argwhere(answer == cell).tolist() for cell in (START, GOAL)]
     if [len(cells) for cells in ends] != [1, 1]:
         raise ValueError("an answer has one start and one goal")
     (start,), (goal,) = ends
-    left = {(r, c) for r, c in np.argwhere((answer == PATH) | (answer == GOAL)).tolist()}
-    walk = [start]
-    while walk[-1] != goal:
-        r, c = walk[-1]
-        following = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in left]
+    unvisited = {(r, c) for r, c in np.argwhere((answer == PATH) | (answer == GOAL)).tolist()}
+    path = [start]
+    while path[-1] != goal:
+        r, c = path[-1]
+        following = [cell for cell in ((r - 1, c), (r, c - 1), (r, c + 1), (r + 1, c)) if cell in unvisited]
         if len(following) != 1:
-            raise ValueError(f"{len(following)} ways on from row {r}, column {c}")
-        left.remove(following[0])
-        walk.append(list(following[0]))
-    if left:
-        raise ValueError(f"{len(left)} cells that the path does not reach")
-    return walk
+            raise ValueError(f"{len(following)} continuations of the path at row {r}, column {c}")
+        unvisited.remove(following[0])
+        path.append(list(following[0]))
+    if unvisited:
+        raise ValueError(f"{len(unvisited)} cells that the path does not reach")
+    return path
 
 
 def _rows(grid: np.ndarray) -> list[str]:

@@ -12,7 +12,7 @@ from trmsolve.tasks.constraints import Constraint, ConstraintPuzzle, ExactlyOne
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.tasks.sudoku.rules import BOX, box_of, check, is_solution
+from trmsolve.tasks.sudoku.rules import BOX, box_of, check, conflicts, is_solution
 from trmsolve.tasks.sudoku.write import CSV_HEADER, format_grid, format_line, write
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MIN_GIVENS = 17  # of a 9x9 grid with one solution
 
 
 class Sudoku(ConstraintPuzzle):
-    """The task: constraints, beside its own formats, rules, generator and picture."""
+    """The task: a ConstraintPuzzle with its own formats, rules, generator and picture."""
 
     name = "sudoku"
     csv_header = CSV_HEADER
@@ -39,17 +39,17 @@ class Sudoku(ConstraintPuzzle):
     picture = staticmethod(picture)
     generate = staticmethod(generate)  # type: ignore[assignment]
     generator_options = (
-        Option("extra", int, "Further givens beyond those needed.", 0, min=0),
-        Option("minimal", bool, "Drop givens until none can go.", True),
-        Option("min_branches", int, "Guesses that an exact solver needs at least.", 0, min=0),
+        Option("extra", int, "Givens beyond a minimal puzzle.", 0, min=0),
+        Option("minimal", bool, "Remove givens while the solution is unique.", True),
+        Option("min_branches", int, "Minimum guesses of an exact solver.", 0, min=0),
     )
 
     def num_values(self, grid: np.ndarray) -> int:
-        """As many digits as rows."""
+        """The number of digits, which is the side."""
         return len(grid)
 
     def constraints(self, grid: np.ndarray) -> Sequence[Constraint]:
-        """Every row, column and box holds every digit once."""
+        """Every row, column and box contains every digit once."""
         side = len(grid)
         row, column, digit = np.indices((side, side, side))
         box = box_of(side)[..., None]
@@ -58,10 +58,10 @@ class Sudoku(ConstraintPuzzle):
         ]
 
     def invalid_reason(self, grid: np.ndarray) -> str:
-        """Only some sizes, and digits up to the side."""
+        """A message for an unsupported size, or for a digit larger than the side."""
         if len(grid) not in BOX:
-            return f"no Sudoku has {grid.size} cells; known: " + ", ".join(f"{side}x{side}" for side in BOX)
-        return f"holds {grid.max()}, the largest digit is {len(grid)}" if grid.max() > len(grid) else ""
+            return f"no Sudoku has {grid.size} cells; supported: " + ", ".join(f"{side}x{side}" for side in BOX)
+        return f"contains {grid.max()}, but the largest digit is {len(grid)}" if grid.max() > len(grid) else ""
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
         """bool (side, side): the blanks."""
@@ -69,17 +69,18 @@ class Sudoku(ConstraintPuzzle):
 
     def infeasible_reason(self, question: np.ndarray) -> str:
         """Why encode() gives None."""
-        return "the givens leave some cell or unit without a digit"
+        broken = conflicts(question)
+        return broken[0].message if broken else "the givens leave some cell or unit without a digit"
 
     def ambiguity_reason(self, question: np.ndarray) -> str:
-        """For fewer givens than any 9x9 grid with one solution has (arXiv 1201.0749)."""
+        """A message for 9x9 grids with fewer givens than a unique solution needs (arXiv 1201.0749)."""
         givens = int((question > 0).sum())
         if question.shape != (9, 9) or givens >= MIN_GIVENS:
             return ""
-        return f"with {givens} givens it has several solutions or none: for only one a 9x9 grid needs {MIN_GIVENS}"
+        return f"with {givens} givens it has several solutions or none: a unique solution needs at least {MIN_GIVENS}"
 
     def difficulty_group(self, question: np.ndarray) -> str:
-        """By size."""
+        """The size, such as 9x9."""
         return f"{len(question)}x{len(question)}"
 
     def as_sequence(self, sequence_format: SequenceFormat) -> Sudoku:

@@ -1,8 +1,7 @@
-"""Make Sudoku puzzles with one solution: seeded, of any of the sides, minimal or not, easy or as hard as asked for.
+"""Generate Sudoku puzzles with one solution, of all sizes, minimal or not, with a minimum difficulty.
 
-A puzzle is a random solved grid from which givens are dropped, in random order, as long as the exact solver proves that
-the solution stays the only one. Puzzle `index` of a seed depends on nothing else, so a stream can be cut anywhere and
-its parts made by different processes.
+A puzzle is a random solved grid from which givens are removed in random order, while the exact solver proves that the
+solution is unique. A puzzle depends on its seed and index only, so different processes can generate parts of a series.
 """
 
 from __future__ import annotations
@@ -15,27 +14,25 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Difficulty
 from trmsolve.tasks.sudoku.backtracking import Board, board, grid, restrict, search, solutions
 
-# The share of givens at which `minimal=False` stops.
+# The share of givens at which generate(minimal=False) stops removing givens.
 EASY_SHARE = {4: 0.45, 6: 0.45, 9: 0.45, 16: 0.58}
 
-# A proof of uniqueness may take this many guesses; a given whose proof takes longer stays. Up to 9x9 no proof comes
-# near it; on 16x16 it bounds the work (by a count and not by a clock, or a seed would not mean the same puzzle on
-# another machine).
+# Maximum guesses of a proof of uniqueness; a given whose proof takes more is kept. Proofs up to 9x9 take far fewer; for
+# 16x16 the limit bounds the work. It is a count, not a time, so that a seed gives the same puzzle on every machine.
 PROOF_BRANCHES = {4: 10_000, 6: 10_000, 9: 10_000, 16: 60}
 
-# The climb to a hard puzzle begins anew from another grid after so many steps in vain, and ends after so many climbs.
-PATIENCE = 60
-CLIMBS = 60
+PATIENCE = 60  # steps of hill climbing without progress before it restarts from another grid
+CLIMBS = 60  # maximum number of restarts
 
 
 class Hardness(Difficulty):
-    """How hard a Sudoku is; `details` holds its branches and givens."""
+    """The difficulty of a Sudoku; `details` has the entries branches and givens."""
 
     __slots__ = ()
 
     @property
     def branches(self) -> int:
-        """Guesses of the exact solver until the solution was proved unique."""
+        """The number of guesses of the exact solver until the solution is proved unique."""
         return self.details["branches"]
 
 
@@ -49,17 +46,21 @@ def generate(
 ) -> tuple[np.ndarray, np.ndarray, Hardness]:
     """Puzzle number `index` of a seed: (question, solution, difficulty), both grids uint8 (side, side), 0 = blank.
 
-    The solution is the only one. `minimal` drops givens until none can go; exactly so up to 9x9, while on 16x16 a given
-    also stays when to prove it needless would take too long. `minimal=False` stops at the share of givens in EASY_SHARE
-    (a little above it where that is not reached). `extra` puts so many further givens back, chosen at random; of a
-    range, one member is drawn. `min_branches` asks for a puzzle that takes the exact solver so many guesses before
-    `extra` is added; it implies `minimal` and means a search, on 9x9 of about 1 s for 30 branches, 2 s for 50 and 10 s
-    for 100. `size` is the side, or rows and columns. ValueError: a side without boxes, a negative number, more givens
-    than cells. TrmsolveError: no puzzle that hard was found.
+    size: the side, or (rows, columns).
+    extra: number of random givens to add at the end; a range means a random member of it.
+    minimal: remove givens while the solution is unique. In 16x16 a given is also kept if the proof takes too long.
+        False: stop at the share of givens in EASY_SHARE, or slightly above it if it cannot be reached.
+    min_branches: minimum number of guesses of the exact solver, before `extra` is added. Implies minimal. The search
+        takes about 1 s for 30 branches, 2 s for 50 and 10 s for 100 on 9x9.
+
+    Raises ValueError for a side without boxes, a negative number, or more givens than cells; TrmsolveError if no puzzle
+    with min_branches was found.
     """
     side, columns = size if isinstance(size, tuple) else (size, size)
     if side != columns:
-        raise ValueError(f"a Sudoku of {side}x{columns}: rows and columns must be as many, for example 9x9")
+        raise ValueError(
+            f"a Sudoku of {side}x{columns}: the numbers of rows and columns must be equal, for example 9x9"
+        )
     tables = board(side)
     most = max(extra, default=0) if isinstance(extra, range) else extra
     least = min(extra, default=-1) if isinstance(extra, range) else extra
@@ -81,9 +82,9 @@ def generate(
 
 
 def difficulty(question: np.ndarray) -> Hardness:
-    """How hard a question (uint8 (side, side)) is for the exact solver: guesses until its solution was proved the only
-    one; 0 means that singles suffice. The number depends a little on how the grid is turned, as the solver tries cells
-    in reading order. ValueError: no solution, or more than one.
+    """The difficulty of a question, uint8 (side, side): guesses until the solution is proved unique, 0 if none.
+    The number depends slightly on the grid's orientation, because the solver tries cells in reading order. Raises
+    ValueError unless there is exactly one solution.
     """
     solution_grids, branches = solutions(question)
     if len(solution_grids) != 1:
@@ -96,7 +97,7 @@ def difficulty(question: np.ndarray) -> Hardness:
 def _first(tables: Board, rng: np.random.Generator, minimal: bool) -> tuple[list[int], list[int]]:
     """A random solved grid and givens that determine it, both as lists of candidate bits (see backtracking.py)."""
     filled: list[int] = []
-    while not filled:  # the rare search that takes too long is given up early
+    while not filled:  # retry if the search, which is bounded, fails
         filled, _, _ = search(tables, tables.full, 1, 4 * tables.plane, rng)
     solved = [bit for bit in range(tables.side * tables.plane) if filled[0] >> bit & 1]
     target = 0 if minimal else round(EASY_SHARE[tables.side] * tables.plane)
@@ -104,8 +105,8 @@ def _first(tables: Board, rng: np.random.Generator, minimal: bool) -> tuple[list
 
 
 def _drop(tables: Board, givens: list[int], target: int = 0) -> list[int]:
-    """Drop givens one by one in the order listed, where the solution stays unique, until `target` of them are left."""
-    # The first ones all go, usually: find by halving how many, instead of proving it for each. Same outcome.
+    """Remove givens in the order listed, while the solution is unique, until `target` of them are left."""
+    # Usually the first givens can all be removed: find their number by bisection instead of one proof for each.
     low, high = 0, len(givens) - target
     while low < high:
         middle = (low + high + 1) // 2
@@ -114,7 +115,7 @@ def _drop(tables: Board, givens: list[int], target: int = 0) -> list[int]:
         else:
             high = middle - 1
     kept = givens[low:]
-    # What could not go while more givens were there cannot go later either, so one round makes the puzzle minimal.
+    # A given that is needed beside more givens is needed beside fewer ones too, so one pass makes the puzzle minimal.
     for bit in kept[1:]:
         if len(kept) <= target:
             break
@@ -130,7 +131,7 @@ def _unique(tables: Board, givens: list[int]) -> bool:
 
 
 def _follows(tables: Board, givens: list[int], bit: int) -> bool:
-    """Is the candidate `bit` of the solution forced by the givens, that is: no solution without it?"""
+    """Whether the givens imply the candidate `bit`: there is no solution without it."""
     without = restrict(tables, givens) & ~(1 << bit)
     leaves, _, complete = search(tables, without, 1, PROOF_BRANCHES[tables.side])
     return complete and not leaves
@@ -141,26 +142,26 @@ def _climb(
 ) -> tuple[list[int], list[int]]:
     """Hill climbing to a minimal puzzle with at least `goal` branches.
 
-    One step puts a few givens back and drops others; it stands if the puzzle got no easier.
+    One step adds a few givens and removes others; it is kept if the puzzle has no fewer branches.
     """
-    score, vain, climbs, best = _branches(tables, givens), 0, 1, 0
+    score, failures, climbs, best = _branches(tables, givens), 0, 1, 0
     while score < goal:
         best = max(best, score)
-        if vain == PATIENCE:
+        if failures == PATIENCE:
             if climbs == CLIMBS:
                 raise TrmsolveError(
                     f"no {tables.side}x{tables.side} puzzle of {goal} branches in {CLIMBS} climbs, at most {best}",
-                    "ask for fewer branches or another seed",
+                    "lower --min-branches, or try another --seed",
                 )
             solved, givens = _first(tables, rng, True)
-            score, vain, climbs = _branches(tables, givens), 0, climbs + 1
+            score, failures, climbs = _branches(tables, givens), 0, climbs + 1
             continue
         added = _shuffled(rng, set(solved) - set(givens))[: rng.integers(1, 4)]
         other = _drop(tables, _shuffled(rng, givens) + added)
-        reached = _branches(tables, other)
-        vain = 0 if reached > score else vain + 1
-        if reached >= score:
-            givens, score = other, reached
+        branches = _branches(tables, other)
+        failures = 0 if branches > score else failures + 1
+        if branches >= score:
+            givens, score = other, branches
     return solved, givens
 
 

@@ -1,34 +1,68 @@
-"""A grid that is still coming in, row by row: which lines count, when it is complete, where it is interrupted."""
+"""A grid that is still coming in, row by row: which readings explain its lines, when it is complete, where it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from trmsolve.tasks.base import Line
-from trmsolve.tasks.sudoku.lexer import VERTICAL, Lexed
-from trmsolve.tasks.sudoku.rules import BOX
-from trmsolve.tasks.sudoku.symbols import value
+from trmsolve.tasks.reading.layout import VERTICAL, Layout, is_sequence, layouts, unbracketed
+from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
+from trmsolve.tasks.sudoku.rules import BOX, conflicts
+from trmsolve.tasks.sudoku.symbols import cell_values, value
+
+_SPACES = str.maketrans(dict.fromkeys(VERTICAL + ",;", " "))
+MOST_LABELS = 2  # rows of labels around a grid
 
 
 class Row(NamedTuple):
+    """A line of a grid. text: without what layout.plain() takes off."""
+
     line: Line
+    text: str
     lexed: Lexed
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether this is a line of spaces or tabs: a row of blanks, or nothing."""
+        return self.lexed.kind is Kind.EMPTY
 
     @property
     def barred(self) -> bool:
         """Whether bars stand between the cells, as they do in the row of a drawn grid."""
-        return any(mark in self.line.text for mark in VERTICAL)
+        return any(mark in self.text for mark in VERTICAL)
 
     @property
     def small(self) -> bool:
         """Whether a 4x4 puzzle on one line could hold all of this."""
+        if len(separated(self.text)) not in (1, 4, 16) or any(mark in self.text for mark in ",;\t"):  # labels, fields
+            return False
         return not self.barred and all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
 
     @property
     def repeats(self) -> bool:
+        """Whether a digit stands in it twice, as in no row of a grid."""
         digits = [cell for cell in self.lexed.cells if value(cell)]
         return len(set(digits)) < len(digits)
+
+    @property
+    def may_be_labels(self) -> bool:
+        """Whether this counts columns, so that it is a row of the grid only if nothing else fits."""
+        texts = [text for text in unbracketed(self.text).translate(_SPACES).split() if text]
+        return self.lexed.kind is Kind.LABELS or is_sequence(texts) or is_sequence(list("".join(texts)))
+
+
+class Reading(NamedTuple):
+    """A grid that explains the rows. cells: their texts, one after the other; values: their digits, 0 for a blank."""
+
+    cells: tuple[str, ...]
+    side: int
+    values: tuple[int, ...]
+    layout: str
+    is_candidates: bool = False
 
 
 class GridBuilder:
@@ -38,49 +72,115 @@ class GridBuilder:
         self.all = list(rows)
         self.period = 0  # rows between blank lines, once one was seen
         self.gap = 0  # how many rows stood before the last blank line
+        self.frames: list[int] = []  # how many rows stood before each line of the frame
+        self.after_head = False  # the first frame is a markdown table's second line
 
     @property
     def rows(self) -> list[Row]:
         """Without the lines of dashes that are frames: all of them, unless the grid writes all its blanks as dashes."""
-        plain = [row for row in self.all if not row.lexed.dashes]
-        blanks = {cell for row in plain for cell in row.lexed.cells if value(cell) == 0}
-        return self.all if not plain or blanks == {"-"} else plain
+        inked = [row for row in self.all if not row.is_blank]
+        plain = [row for row in inked if not row.lexed.dashes]
+        inner = plain[1:] if plain and (self.after_head or plain[0].may_be_labels) else plain
+        blanks = {cell for row in inner for cell in row.lexed.cells if value(cell) == 0}
+        return inked if not plain or blanks == {"-"} else plain
 
     @property
     def side(self) -> int:
-        """Columns of the first row that has a proper number of them; 0 when none has."""
-        return next((len(row.lexed.cells) for row in self.rows if len(row.lexed.cells) in BOX), 0)
+        """Columns of most rows with a proper number of them; 0 when none has."""
+        widths = Counter(len(row.lexed.cells) for row in self.rows if len(row.lexed.cells) in BOX)
+        return max(widths, key=lambda width: widths[width]) if widths else 0
 
     @property
-    def spaced(self) -> int:
-        """The side, when blanks are written as spaces and bars do not say where."""
-        spaced = any(" " in row.lexed.cells for row in self.rows)
-        return self.side if spaced and not any(row.barred for row in self.rows) else 0
+    def writes_blanks(self) -> bool:
+        """Whether blanks have marks of their own here, so that a line of spaces is no row."""
+        texts = [row.text for row in self.all if not row.is_blank]
+        return any(mark in text for text in texts for mark in "._*0-|│") or any(
+            mark in t for t in texts for mark in ",;"
+        )
 
     @property
     def only_dashes(self) -> bool:
+        """Whether nothing but lines of dashes has come."""
         return all(row.lexed.dashes for row in self.all)
 
     @property
-    def complete(self) -> bool:
-        return bool(self.side) and len(self.rows) >= self.side
+    def has_regular_rows(self) -> bool:
+        """Whether most rows, and as many as the grid needs, have the same proper number of cells."""
+        rows, side = [row for row in self.rows if row.lexed.kind is not Kind.LABELS], self.side
+        regular = sum(len(row.lexed.cells) == side for row in rows)
+        return 0 < side <= len(rows) and 2 * regular > len(rows)
 
     @property
     def small_lines(self) -> bool:
         """Whether every row could as well be a 4x4 puzzle on a line of its own."""
         return all(len(row.lexed.cells) == 16 and row.small for row in self.rows)
 
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether the first row may be labels: only the lines behind the grid tell."""
+        first = self.rows[0] if self.rows else None
+        if first is None or first.lexed.kind is Kind.LABELS:
+            return False
+        return first.may_be_labels or (self.after_head and not any(first.lexed.cells))
+
+    def readings(self) -> list[Reading]:
+        """The grids that explain all rows, without those that break the rules where another does not."""
+        grids: dict[tuple[int, ...], Reading] = {}
+        for rows in self._variants():
+            labels = any(row.may_be_labels for row in (rows[0], rows[-1])) or self.after_head
+            if not any(len(rows) - side in range(1 + MOST_LABELS * labels) for side in BOX):
+                continue
+            named = any(row.lexed.kind is Kind.LABELS for row in (rows[0], rows[-1]))
+            for layout in layouts([row.text for row in rows], self.after_head):
+                if named and len(layout.cells) == len(rows):
+                    continue
+                if (reading := _reading(layout)) is not None:
+                    grids.setdefault(reading.values, reading)
+        lawful = [one for one in grids.values() if not conflicts(np.reshape(one.values, (one.side, one.side)))]
+        return lawful or list(grids.values())
+
+    def _variants(self) -> Iterator[list[Row]]:
+        """The rows, with lines of spaces among them or not."""
+        rows = self.rows
+        if len(rows) >= 4:
+            yield rows
+        if any(row.is_blank for row in self.all) and len(self.all) >= 4:
+            yield [row for row in self.all if row.is_blank or row in rows]
+
+    def box_height(self) -> int:
+        """Rows of a box as the frame draws it; 0 where it draws none."""
+        inner = sorted({count for count in self.frames if 0 < count < len(self.rows)})
+        return inner[0] if inner and inner == list(range(inner[0], len(self.rows), inner[0])) else 0
+
     def pause(self) -> bool:
         """Notes a blank line. False when it cannot be inside a grid: neither between bands nor between all rows."""
-        rows, side = len(self.rows), self.side
-        if not side or any(len(row.lexed.cells) != side for row in self.rows):
+        rows = self.rows
+        if len({len(row.lexed.cells) for row in rows}) != 1:
             return False
-        self.period = self.period or rows
-        if self.period not in (1, BOX[side][0]) or rows % self.period:
+        self.period = self.period or len(rows)
+        heights = {1, *(height for height, _ in BOX.values())} if not self.side else {1, BOX[self.side][0]}
+        if self.period not in heights or len(rows) % self.period:
             return False
-        self.gap = rows
+        self.gap = len(rows)
         return True
 
     def broken_rhythm(self) -> bool:
         """Whether the next row comes without the blank line that stood after as many rows before."""
         return bool(self.period) and len(self.rows) > self.gap and (len(self.rows) - self.gap) % self.period == 0
+
+
+def _reading(layout: Layout) -> Reading | None:
+    """The grid of a layout, where it is square and all its cells are known."""
+    side = len(layout.cells)
+    if side not in BOX or len(layout.cells[0]) != side:
+        return None
+    cells = tuple(cell for row in layout.cells for cell in row)
+    values = cell_values(cells, side)
+    if values is not None:
+        return Reading(cells, side, tuple(values), layout.name)
+    if side != 9 or not all(
+        cell and set(cell) <= set("123456789") and list(cell) == sorted(set(cell)) for cell in cells
+    ):
+        return None
+    singles = tuple(int(cell) if len(cell) == 1 else 0 for cell in cells)
+    return Reading(cells, side, singles, f"candidates, {layout.name}", is_candidates=True)

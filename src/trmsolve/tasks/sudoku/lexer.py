@@ -1,4 +1,5 @@
-"""What one line of text is, seen alone: cells, a frame, a section, prose, or nothing. read.py makes puzzles of them.
+"""What one line of text is, seen alone: cells, labels, a frame, a section, prose, or nothing. read.py makes puzzles of
+them.
 
 A `-` is both a blank and what frames are drawn with. A line of dashes alone counts as cells when their number fits a
 row, and read.py decides by the rows around it; with any other sign of a frame (`+`, corners, box drawing, a number of
@@ -11,19 +12,26 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
+from trmsolve.tasks.reading.layout import VERTICAL, is_alignment_row, is_sequence
+from trmsolve.tasks.reading.table import DELIMITERS, fields
 from trmsolve.tasks.sudoku.rules import BOX, SIDE
-from trmsolve.tasks.sudoku.symbols import BLANKS, value
+from trmsolve.tasks.sudoku.symbols import BLANKS, RARE, cell_value, cell_values, value
 from trmsolve.tasks.text import describe
 
 WIDEST_ROW = 25  # more cells than this on a line are meant as a whole puzzle, fewer as a row (or a 4x4 puzzle)
 COUNTS = frozenset(BOX) | frozenset(SIDE)
+CANDIDATES = 729  # a 9x9 grid as nine characters for each cell: the digits that it may hold
 
-VERTICAL = "|│║┃¦"
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
 _UNQUOTE = str.maketrans(dict.fromkeys("[](){}\"'", " "))  # rows copied out of a program: [5, 3, 0],
 _LEGAL = frozenset("123456789ABCDEFGabcdefg,;" + VERTICAL + "".join(BLANKS))
 _SPACED = re.compile(r"[1-9A-Ga-g ]*")
 _CORNERED = re.compile(r"[.:*'`,|]?-{3,}([.:*'`|]-{3,})*[.:*'`,|]?")  # *-----------*  .---.---.---.  :---:
+_FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
+_RUN = re.compile(r"[0-9A-Za-z._*?·-]{36,}")
+_ROW_LABEL = re.compile(r"(?:(?:r|row)[ _-]?\d{1,2}[.:)]?|\d{1,2}[.:)]|[a-z][.:)]?)", re.IGNORECASE)
+_RISING = re.compile(r"1?2?3?4?5?6?7?8?9?")
+_FIELDS = re.compile(r"[\d.,;\s_?*-]*[;,][\d.,;\s_?*-]*")
 _TITLE = re.compile(
     r"""[\W\d_]* ( (grid|puzzle|sudoku|board|problem|level|version|rating|difficulty|easy|medium|hard|expert|extreme)s?
         \b [\s\W]* (no|nr|number)? [\s\W]* [\w.]{0,12} \W* | (\w+\s){1,3}sudoku \W* | [^\W\d_][\w ]{0,20}: (\s.*)? )""",
@@ -33,10 +41,12 @@ _TITLE = re.compile(
 
 class Kind(Enum):
     EMPTY = auto()
-    COMMENT = auto()  # also frames: nothing to read, but no end of a grid either
+    COMMENT = auto()  # also fences of code: nothing to read, but no end of a grid either
+    FRAME = auto()
     SECTION = auto()  # [Puzzle]
     TITLE = auto()  # prose that plainly is a heading: Grid 01
-    PROSE = auto()  # prose that is a heading only if a grid follows
+    LABELS = auto()  # names of columns: A B C D
+    PROSE = auto()
     CELLS = auto()
 
 
@@ -53,30 +63,36 @@ class Lexed(NamedTuple):
         return bool(self.cells) and all(cell == "-" for cell in self.cells)
 
 
-def lex(text: str, spaced: int = 0) -> Lexed:
-    """What the line is. Never fails: what is nothing else is PROSE.
-
-    spaced: columns of the open grid when it writes its blanks as spaces, which no line alone can tell for sure.
-    """
+def lex(text: str) -> Lexed:
+    """What the line is. Never fails: what is nothing else is PROSE."""
     body = text.split("#", 1)[0].rstrip("\r\n")
-    if 0 < len(body) <= spaced and _SPACED.fullmatch(body) and "#" not in text:
-        return Lexed(Kind.CELLS, tuple(body.ljust(spaced)))  # editors like to remove spaces at the end
     bare = body.strip()
     if not bare:
         return Lexed(Kind.COMMENT if text.strip() else Kind.EMPTY)
-    if bare[0] == ";" and bare.count(";") + 1 not in COUNTS:
+    if _FENCE.fullmatch(body) or (bare[0] == ";" and bare.count(";") + 1 not in COUNTS and not _FIELDS.fullmatch(body)):
         return Lexed(Kind.COMMENT)
     if bare[0] == "[" and bare[-1] == "]" and bare[1:2].isalpha():
         return Lexed(Kind.SECTION, (bare[1:-1].strip().lower(),))
     if is_frame(bare):
-        return Lexed(Kind.COMMENT)
+        return Lexed(Kind.FRAME)
     whole = next((token for token in bare.split() if is_whole(token)), None)
     if whole:  # also behind a number or a name, and whatever follows it
         return Lexed(Kind.CELLS, tuple(whole))
+    if candidates := _candidate_row(body):
+        return Lexed(Kind.CELLS, candidates)
+    cells = split_cells(body)
+    if _FIELDS.fullmatch(body):
+        parts = separated(body)
+        if len(parts) in COUNTS or len(cells) not in COUNTS:
+            cells = parts if all(cell_value(cell) is not None for cell in parts) else cells
+    foreign = first_foreign(text, cells)
+    if foreign and (row := row_cells(body)):
+        return Lexed(Kind.CELLS, row)
+    tokens = body.translate(_TO_BAR).replace("|", " ").split()
+    if len(tokens) in BOX and not tokens[0].isdigit() and is_sequence(tokens):
+        return Lexed(Kind.LABELS)
     if len(bare) <= 100 and _TITLE.fullmatch(bare):
         return Lexed(Kind.TITLE)
-    cells = split_cells(body)
-    foreign = first_foreign(text, cells)
     if foreign and not _meant_as_cells(bare, cells):
         return Lexed(Kind.PROSE, (), foreign)
     return Lexed(Kind.CELLS, cells, foreign)
@@ -87,23 +103,50 @@ def is_whole(token: str) -> bool:
     return len(token) in SIDE and len(token) > WIDEST_ROW and all(value(mark) is not None for mark in token)
 
 
+def wholes(text: str) -> tuple[list[str], str]:
+    """The whole puzzles within a line, wherever they stand (fields, links, code), and the field separator, if any."""
+    for delimiter in (*DELIMITERS, "|"):
+        if delimiter in text:
+            filled = [field for field in map(str.strip, fields(text, delimiter)) if field]
+            whole = [field for field in filled if len(field) in SIDE and _is_grid(field)]
+            if whole and len(filled) > 1:
+                return whole, delimiter
+    if (bare := text.strip()) and "#" in bare and len(bare) in SIDE and len(bare) > WIDEST_ROW and _is_grid(bare):
+        return [bare], ""  # `#` for a blank
+    return [run for run in _RUN.findall(text) if len(run) in (*SIDE, CANDIDATES) and _is_grid(run)], ""
+
+
+def damaged(text: str, whole: list[str]) -> str:
+    """Another run of cells in a line of puzzles, of a length that no puzzle has; "" where there is none."""
+    for run in _RUN.findall(text):
+        if run not in whole and 2 * sum(value(mark) is not None and not mark.isalpha() for mark in run) > len(run):
+            return run
+    return ""
+
+
+def _is_grid(text: str) -> bool:
+    if len(text) == CANDIDATES:
+        return all(mark in (str(place % 9 + 1), ".", "0") for place, mark in enumerate(text))
+    return cell_values(tuple(text), SIDE[len(text)]) is not None
+
+
 def is_frame(bare: str) -> bool:
     """Whether the line only draws: +---+---+, |---+---|, *-----*, box drawing, a rule of any one character."""
     marks = set(bare) - {" ", "\t"}
     if any(value(mark) for mark in marks):
         return False
     if (
-        marks <= set("[](){},")
+        marks <= set("[](){},;")
         or marks & set("+=~")
         or any("─" <= mark <= "╿" and mark not in VERTICAL for mark in marks)
-    ):
-        return all(mark in "+=~-|.*:'`_[](){}," or "─" <= mark <= "╿" for mark in marks)
+    ) and not marks <= set(";,"):
+        return all(mark in "+=~-|.*:'`_[](){},;" or "─" <= mark <= "╿" for mark in marks)
     solid = bare.replace(" ", "").translate(_TO_BAR)
     if marks <= set("-" + VERTICAL):
-        return solid.count("-") not in COUNTS and "-" in marks
+        return "-" in marks and (solid.count("-") not in COUNTS or (is_alignment_row(bare) and "--" in bare))
     if marks in ({"_"}, {"*"}):
         return len(solid) not in COUNTS
-    return bool(_CORNERED.fullmatch(solid))
+    return bool(_CORNERED.fullmatch(solid)) or is_alignment_row(bare)
 
 
 def split_cells(body: str) -> tuple[str, ...]:
@@ -127,6 +170,37 @@ def split_cells(body: str) -> tuple[str, ...]:
     if len(first) in SIDE and any(len(token) != len(first) for token in tokens):
         return tuple(first)  # a puzzle, then its rating or name
     return _from_tokens(tokens)
+
+
+def row_cells(body: str) -> tuple[str, ...]:
+    """The cells of a row with words for blanks, candidates or a label; () when it is none."""
+    parts = separated(body)
+    if len(parts) == 1 and len(parts[0]) in BOX and cell_values(parts[0], len(parts[0])) is not None:
+        return tuple(parts[0])
+    if len(parts) > 1 and _ROW_LABEL.fullmatch(parts[0]):
+        parts = parts[1:]
+        if len(parts) <= 6 and all(value(mark) is not None for mark in "".join(parts)):
+            parts = tuple("".join(parts))
+    if len(parts) < 4 or len(set(parts) & RARE) > 1 or any(cell_value(part) is None for part in parts):
+        return ()
+    return parts
+
+
+def _candidate_row(body: str) -> tuple[str, ...]:
+    """The cells of a row of candidates, each the digits it may hold in rising order; () when it is none."""
+    parts = body.translate(_TO_BAR).replace("|", " ").split()
+    length = sum(map(len, parts))
+    rising = len(parts) == 9 < length and length not in SIDE and all(map(_RISING.fullmatch, parts))
+    return tuple(parts) if rising else ()
+
+
+def separated(body: str) -> tuple[str, ...]:
+    """The texts of a line between its commas, semicolons or tabs, or else between spaces and bars."""
+    body = body.translate(_UNQUOTE)
+    for mark in ",;\t":
+        if mark in body:
+            return tuple(field.strip() for field in body.strip(" ").split(mark))
+    return tuple(body.translate(_TO_BAR).replace("|", " ").split())
 
 
 def first_foreign(text: str, cells: tuple[str, ...]) -> str:
@@ -163,7 +237,7 @@ def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
 
 def _blanks_are_spaces(body: str) -> bool:
     """Whether the line has a known length counting its spaces, and they do not just set cells or boxes apart."""
-    if len(body) not in COUNTS or not _SPACED.fullmatch(body):
+    if len(body) not in COUNTS or len(body) == 36 or not _SPACED.fullmatch(body):
         return False
     gaps = {len(gap) for gap in re.findall(" +", body.strip())}
     return len(gaps) > 1 or len({len(token) for token in body.split()}) > 1 or len("".join(body.split())) not in COUNTS

@@ -1,4 +1,4 @@
-"""A Sudoku as a picture: which cells were given, which just changed, which are unsure, which break a rule."""
+"""A Sudoku as a picture: givens, changed cells, unsure cells and conflicts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SYMBOLS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # digit d is SYMBOLS[d - 1]; be
 def picture(question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None) -> Picture:
     """The grid after one step; with `prediction` None the bare question.
 
-    `changed` is relative to `previous`: at the first step, where everything is new, nothing is marked as changed.
-    A given is in conflict only with another given: where an answer contradicts it, the answer is wrong.
+    The role `changed` is relative to `previous`; without it, at the first step, no cell is marked. A given is marked as
+    conflicting only if it conflicts with another given.
     """
     given = question > 0
     answer = question if prediction is None else prediction.answer
@@ -60,7 +60,7 @@ def _candidates(question: bytes, side: int) -> list[list[str]]:
 
 
 def box_shape(side: int) -> tuple[int, int]:
-    """Rows and columns of a box: as square as the side allows, never taller than wide (6: 2 x 3)."""
+    """Rows and columns of a box: as square as the side allows, with rows <= columns (6: 2 x 3)."""
     rows = max(r for r in range(1, int(side**0.5) + 1) if side % r == 0)
     return rows, side // rows
 

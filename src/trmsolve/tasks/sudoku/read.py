@@ -2,12 +2,13 @@
 
 A record is known by its look, never by a file's name, so one file may mix them:
 
-- a line of 81 (16, 36, 256) characters, also behind a number, and before a rating or a name: `.sdm`
-- as many lines as the grid has columns; spaces, commas, bars and frames between the cells; a blank line between bands
-  or between all rows; headings (`Grid 01`), `[Puzzle]` and `#` lines around it: `.sdk`, `.ss`, Project Euler
-- a row of a table, with a header that has a question column or without one (tasks/table.py, table.py)
+- a line that holds 81 (16, 36, 256) characters: alone, behind a number, before a rating or a name, in a link, in code;
+  `puzzle|solution`; 729 characters of candidates (.sdm, HoDoKu, sukaku)
+- as many lines as the grid has columns, in any regular dress: separators, frames, labels, indentation, blank lines
+  between bands or all rows; headings and text around it (.sdk, .ss, Project Euler, markdown, spreadsheets)
+- JSON, literals of programs, YAML, XML, and tables with or without a header (tasks/reading)
 
-What is no puzzle becomes a InvalidPuzzle and the reading goes on behind it. Nothing but what `lines` raises is raised.
+The reading that explains the whole grid wins; where two do, the grid is refused and both are named.
 
 Sixteen characters are a 4x4 puzzle or a row of a 16x16 grid. A bar or a digit beyond 4 says row, a
 repeated digit says puzzle; lines that say neither wait for the next one, and for the sixteenth at most.
@@ -17,24 +18,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from trmsolve.tasks import table as tables
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
-from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row
-from trmsolve.tasks.sudoku.lexer import WIDEST_ROW, Kind, Lexed, lex
+from trmsolve.tasks.reading import table as tables
+from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
+from trmsolve.tasks.reading.reader import Malformed, Reader, Record
+from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
+from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, wholes
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
-from trmsolve.tasks.sudoku.symbols import digits, expected, symbol, value
-from trmsolve.tasks.sudoku.table import bare_row
-from trmsolve.tasks.text import describe, shorten
-from trmsolve.text_io import LINE_LIMIT, source_name
-
-Record = Puzzle | InvalidPuzzle
+from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
+from trmsolve.tasks.text import describe
+from trmsolve.text_io import LINE_LIMIT
 
 LENGTHS = "a puzzle line has 81 (or 16, 36, 256)"
+SIZES = "4, 6, 9 or 16"
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
-MAX_NOTES = 4  # lines of prose held back that may turn out to be the heading of a grid
+
+_PLAIN_LINE = re.compile(r"[1-9.]{81}|[0-9]{81}")  # nearly every line of a large file
+_DIGITS = bytes.maketrans(b".", b"0")
 
 
 def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
@@ -44,157 +48,220 @@ def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
     .source is "file:line" of its first line, .style one of "line", "grid", "csv". An input without any record yields
     one InvalidPuzzle that says so.
     """
-    reader = _Reader(source_name(source))
-    for line in lines:
-        yield from reader.feed(line)
-    yield from reader.end()
+    return SudokuReader(source).read(lines)
 
 
-class MalformedPuzzle(Exception):
-    """Cells that are no puzzle; `row` is the guilty row (0-based) where there is one. Never leaves this file."""
+class SudokuReader(Reader):
+    """What is open between two lines: at most one grid."""
 
-    def __init__(self, message: str, row: int = 0) -> None:
-        super().__init__(message)
-        self.row = row
+    task = "sudoku"
+    expected = "lines of 81 characters, grids, or a table with a question column"
 
-
-class _Reader:
-    """What is open between two lines: at most one grid, one table, a few lines of prose."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
         self.grid: GridBuilder | None = None
-        self.table: tables.Table | None = None
-        self.notes: list[Line] = []
+        self.lead: list[Row] = []  # a line of spaces or a bare number that may be the first row of a grid
         self.skipping = False  # inside a section that holds no puzzle
         self.after_line = 0  # cells of the line puzzle just before, 0 after anything else
-        self.count = 0  # records so far
+        self.after_row = False  # of a table
 
+    # -- text ---------------------------------------------------------------------------------------------------
     def feed(self, line: Line) -> Iterator[Record]:
-        for record in self._feed(line):
-            self.count += 1
-            yield record
+        if self.collector is None and self.table is None and not self.skipping and _PLAIN_LINE.fullmatch(line.text):
+            self.started = True
+            yield from self._close()
+            self.after_line = 81
+            yield self._line_puzzle(line, line.text)
+        else:
+            yield from super().feed(line)
 
-    def end(self) -> Iterator[Record]:
-        records = [*self._close(), *self._flush_notes()]
-        if not records and not self.count:
-            hint = "expected lines of 81 characters, grids, or a table with a question column"
-            records = [InvalidPuzzle(self.name, f"holds no puzzle; {hint}")]
-        yield from records
+    def header(self, text: str) -> tables.Table | None:
+        return None if self.skipping else tables.header(text)
 
-    def _feed(self, line: Line) -> Iterator[Record]:
+    def text(self, line: Line) -> Iterator[Record]:
         if len(line.text) > LINE_LIMIT:
             yield from self._close()
-            yield from self._flush_notes()
-            yield self._bad(line, f"a line of more than {LINE_LIMIT:,} characters; {LENGTHS}")
+            yield self.bad(line, f"a line of more than {LINE_LIMIT:,} characters; {LENGTHS}")
             return
-        if not self.skipping and (head := tables.header(line.text)):
-            yield from self._close()
-            yield from self._flush_notes()
-            self.table = head
-            return
-        if self.table:
-            record = self._from_table(line, self.table)
-            if record:
-                yield from record
-                return
-            self.table = None
-        yield from self._text(line)
-
-    def _text(self, line: Line) -> Iterator[Record]:
-        lexed = lex(line.text, self.grid.spaced if self.grid else 0)
+        after_row, self.after_row = self.after_row, False
+        text = plain(line.text)
+        lexed = lex(text)
         if lexed.kind is Kind.SECTION:
             yield from self._close()
             self.skipping = lexed.cells[0] in NOT_PUZZLES
-        elif self.skipping or lexed.kind is Kind.COMMENT:
             return
-        elif fields := bare_row(line.text):
-            yield from self._close()
-            yield from self._flush_notes()
-            yield self._whole(line, Lexed(Kind.CELLS, tuple(fields[0])), "csv", fields[1])
-        elif lexed.kind is Kind.EMPTY:
-            yield from self._blank()
-        elif lexed.kind is Kind.TITLE or self._is_numbering(line.text):
+        if self.skipping:
+            return
+        if len(text) > WIDEST_ROW and (lexed.kind is not Kind.COMMENT or len(text.strip()) in SIDE):
+            whole, delimiter = wholes(text)
+            if whole:
+                yield from self._close()
+                yield from self._whole_puzzles(line, whole, delimiter)
+                return
+        if lexed.kind is Kind.EMPTY:
+            yield from self._empty(Row(line, text, lexed))
+        elif lexed.kind is Kind.FRAME:
+            self._frame(text)
+        elif lexed.kind is Kind.TITLE or self._is_numbering(text):
             yield from self._close()
             self.after_line = 0
+            self.lead = [Row(line, text, lexed)] if lexed.kind is not Kind.TITLE else []
         elif lexed.kind is Kind.PROSE:
             yield from self._close()
-            self.notes.append(line)
-            if len(self.notes) > MAX_NOTES:
-                yield self._no_puzzle(self.notes.pop(0))
-        elif len(lexed.cells) > WIDEST_ROW:
-            yield from self._close()
-            yield from self._flush_notes()
-            self.after_line = len(lexed.cells)
-            yield self._whole(line, lexed, "line")
-        else:
-            yield from self._row(Row(line, lexed))
+            if self.after_line or after_row:
+                yield self.no_puzzle(line)
+            self.note(line)
+        elif lexed.kind is not Kind.COMMENT:
+            if len(lexed.cells) > WIDEST_ROW:
+                yield from self._close()
+                self.after_line = len(lexed.cells)
+                yield self._whole(line, lexed)
+            else:
+                yield from self._row(Row(line, text.split("#", 1)[0].rstrip() if "#" in text else text, lexed))
 
-    # -- tables -------------------------------------------------------------------------------------------------
-    def _from_table(self, line: Line, table: tables.Table) -> list[Record] | None:
-        """The record of a table's row (none for an empty line or a comment); None when the table has ended."""
-        text = line.text.strip()
-        if not text or text.startswith("#"):
-            return []
-        single = table.columns == 1
-        if (single and len(text) <= WIDEST_ROW and len(text) != 16) or (not single and table.delimiter not in text):
-            return None
-        fields = [line.text] if single and '"' not in text else tables.fields(line.text, table.delimiter)
-        if len(fields) <= table.question:
-            return [self._bad(line, f"a row of {len(fields)} fields; the question is field {table.question + 1}")]
-        answer = fields[table.answer].strip() if 0 <= table.answer < len(fields) else ""
-        question = fields[table.question]
-        cells = tuple(question.strip() if question.strip() != "" else question)
-        if len(cells) not in SIDE and len(question) not in SIDE:
-            cells = lex(question).cells or cells  # separators inside the field
-        elif len(cells) not in SIDE:
-            cells = tuple(question)  # blanks as spaces
-        return [self._whole(line, Lexed(Kind.CELLS, cells, _foreign(cells, line.text)), "csv", answer)]
+    def end_text(self) -> Iterator[Record]:
+        yield from self._close()
+
+    def no_puzzle(self, line: Line) -> InvalidPuzzle:
+        foreign = lex(line.text).foreign or "text without cells"
+        return self.bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #")
 
     # -- whole puzzles ------------------------------------------------------------------------------------------
-    def _whole(self, line: Line, lexed: Lexed, style: str, answer: str = "") -> Record:
-        """The record of a puzzle that stands on one line."""
-        cells = lexed.cells
-        side = SIDE.get(len(cells))
+    def is_whole(self, text: str) -> bool:
+        bare = text.strip()
+        known = len(bare) in SIDE or len(bare) == CANDIDATES
+        return known and (cell_values(tuple(bare), SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
+
+    def from_line(self, text: str, within: str = "") -> Puzzle:
+        bare = text.strip() if text.strip() else text
+        whole, _ = wholes(bare)
+        if len(bare) not in SIDE and len(text) not in SIDE and len(whole) == 2 and self._is_answer(*whole):
+            return self._puzzle_of(tuple(whole[0]), whole[1])
+        cells = tuple(bare)
+        if len(cells) not in SIDE and len(cells) != CANDIDATES:
+            cells = tuple(text) if len(text) in SIDE else lex(bare).cells or cells
+        return self._puzzle_of(cells, "", _foreign(cells, within or text))
+
+    def from_cells(self, cells: Matrix) -> Puzzle:
+        flat = tuple(cell.strip() for row in cells for cell in row)
+        sides = {len(row) for row in cells}
+        if len(cells) > 1 and sides != {len(cells)}:
+            odd = next((i for i, row in enumerate(cells) if len(row) != len(cells)), 0)
+            raise Malformed(f"{len(cells)} rows, row {odd + 1} of {len(cells[odd])} cells; a grid has {SIZES} of both")
+        side = SIDE.get(len(flat))
+        odd_cell = next((cell for cell in flat if cell_value(cell) is None), None)
+        if side and odd_cell is not None and cell_values(flat, side) is None:
+            raise Malformed(f"a cell holds '{odd_cell[:20]}'; {expected(side)}")
+        return self._puzzle_of(flat, "")
+
+    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
+        return drawn.question if drawn.question.shape == question.shape and drawn.question.all() else None
+
+    def from_fields(self, line: Line, question: str, answer: str) -> Record:
+        self.after_row = True
+        if "\n" in line.text:
+            return super().from_fields(line, question, answer)
         try:
-            if lexed.foreign:
-                length = "" if side else f" ({len(cells)} characters; {LENGTHS})"
-                raise MalformedPuzzle(f"{lexed.foreign}; {expected(side)}{length}")
-            if not side:
-                raise MalformedPuzzle(f"{len(cells)} characters; {LENGTHS}")
-            question = to_grid(cells, side)
-        except MalformedPuzzle as error:
-            return self._bad(line, str(error))
-        return Puzzle(question, f"{self.name}:{line.number}", style, _solution(answer, side))
+            is_plain = _PLAIN_LINE.fullmatch(question)
+            puzzle = self._puzzle_of(tuple(question), "") if is_plain else self.from_line(question, line.text)
+        except Malformed as error:
+            return self.bad(line, str(error))
+        solution = _solution(answer.strip(), len(puzzle.question))
+        return self.placed(replace(puzzle, solution=solution), line, "csv", "table")
+
+    def ends_table(self, text: str, table: tables.Table) -> bool:
+        if table.columns == 1:
+            return len(text.strip()) <= WIDEST_ROW and len(text.strip()) != 16
+        return super().ends_table(text, table)
+
+    def _is_answer(self, question: str, answer: str) -> bool:
+        """Whether one whole puzzle is complete and the other is not."""
+        solved = _solution(answer, SIDE.get(len(answer), 0))
+        return len(question) == len(answer) and solved is not None and _solution(question, SIDE[len(question)]) is None
+
+    def _whole_puzzles(self, line: Line, whole: list[str], delimiter: str) -> Iterator[Record]:
+        """The records of a line with whole puzzles: each with its solution, where one follows it or precedes it."""
+        style = "csv" if delimiter in tables.DELIMITERS and delimiter else "line"
+        self.after_line = 0 if style == "csv" else len(whole[0])
+        while whole:
+            question, answer = whole.pop(0), ""
+            if whole and self._is_answer(question, whole[0]):
+                answer = whole.pop(0)
+            elif whole and self._is_answer(whole[0], question):
+                question, answer = whole.pop(0), question
+            while whole and _continues(question, whole[0]):
+                whole.pop(0)  # the same puzzle, partly filled in
+            yield self._line_puzzle(line, question, answer, style)
+        if not delimiter and (run := damaged(line.text, wholes(line.text)[0])):
+            yield self.bad(line, f"{len(run)} characters beside a puzzle; {LENGTHS}")
+
+    def _line_puzzle(self, line: Line, text: str, answer: str = "", style: str = "line") -> Record:
+        try:
+            puzzle = self._puzzle_of(tuple(text), answer)
+        except Malformed as error:
+            return self.bad(line, str(error))
+        return self.placed(puzzle, line, style, "row of a table" if style == "csv" else "line")
+
+    def _whole(self, line: Line, lexed: Lexed) -> Record:
+        """The record of a puzzle that stands on one line."""
+        try:
+            puzzle = self._puzzle_of(lexed.cells, "", lexed.foreign)
+        except Malformed as error:
+            return self.bad(line, str(error))
+        return self.placed(puzzle, line, "line", "line")
+
+    def _puzzle_of(self, cells: Sequence[str], answer: str, foreign: str = "") -> Puzzle:
+        if len(cells) == CANDIDATES:
+            marks = ["".join(cells[start : start + 9]) for start in range(0, CANDIDATES, 9)]
+            return from_candidates([mark.replace(".", "").replace("0", "") for mark in marks])
+        side = SIDE.get(len(cells))
+        if foreign and not (side and cell_values(cells, side)):
+            length = "" if side else f" ({len(cells)} characters; {LENGTHS})"
+            raise Malformed(f"{foreign}; {expected(side)}{length}")
+        if not side:
+            raise Malformed(f"{len(cells)} characters; {LENGTHS}")
+        return Puzzle(to_grid(cells, side), solution=_solution(answer, side))
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, row: Row) -> Iterator[Record]:
         width = len(row.lexed.cells)
-        if self.grid is None and self.after_line and width not in BOX:
-            yield from self._flush_notes()
-            yield self._bad(row.line, f"{width} characters; {LENGTHS}")
+        if self.grid is None and self.after_line and width not in BOX and row.lexed.kind is not Kind.LABELS:
+            yield self.bad(row.line, f"{width} characters; {LENGTHS}")
             return
-        if width == 16 and not row.lexed.dashes and self._is_small_line(row):
+        labelled = len(separated(row.text)) == width + 1
+        if width == 16 and not labelled and not row.lexed.dashes and self._is_small_line(row):
             yield from self._close()
-            yield from self._flush_notes()
             self.after_line = 16
-            yield self._whole(row.line, row.lexed, "line")
+            yield self._whole(row.line, row.lexed)
             return
         if self.grid and self.grid.broken_rhythm():
             rows, gap = self.grid.rows, self.grid.gap
-            yield self._finish(GridBuilder(rows[:gap]))
+            yield from self._finish(GridBuilder(rows[:gap]))
             self.grid = GridBuilder(rows[gap:])
-        self.grid = self.grid or GridBuilder()
+        if self.grid is None:
+            self.grid = GridBuilder([one for one in self.lead if one.is_blank])
+        if row.lexed.dashes and len(self.grid.rows) == 1 and is_alignment_row(row.text):
+            self.grid.after_head = True
+            if " " in self.grid.rows[0].text.strip() and " " not in row.text.strip():
+                return  # |-|-| below | 1 | 2 |
         self.grid.all.append(row)
         self.after_line = 0
-        if self.grid.only_dashes:
-            if len(self.grid.all) == width:  # an empty grid, written in dashes
+        yield from self._when_complete()
+
+    def _when_complete(self) -> Iterator[Record]:
+        """Close the grid if the last line has completed it; not while its first row may be labels."""
+        grid = self.grid
+        assert grid is not None
+        if grid.only_dashes:
+            if len(grid.all) == len(grid.all[0].lexed.cells):  # an empty grid, written in dashes
                 yield from self._close()
-            return
-        if width in BOX:
-            self.notes.clear()  # they were its heading
-        yield from self._flush_notes()
-        if self.grid.complete:
+        elif grid.may_have_labels:
+            if len(grid.rows) > 2 * max(BOX) + 2:
+                yield from self._close()
+        elif readings := grid.readings():
+            if readings[0].side >= 9 or "spaces for blanks" not in readings[0].layout:  # else more rows may follow
+                yield from self._close()
+        elif grid.has_regular_rows and not any(row.is_blank for row in grid.all):
             yield from self._close()
 
     def _is_small_line(self, row: Row) -> bool:
@@ -206,93 +273,181 @@ class _Reader:
         # after undecided lines, or after one line with a digit too large for its size
         return self.grid.small_lines or len(self.grid.rows) == 1
 
-    def _blank(self) -> Iterator[Record]:
+    def _empty(self, row: Row) -> Iterator[Record]:
+        """A line without ink: a row of blanks between rows that write blanks as spaces, or an end."""
         self.after_line = 0
-        if self.grid and (self.grid.small_lines or not self.grid.pause()):
+        if "\t" in row.text or (len(row.text) >= min(BOX) and row.text.isspace()):
+            if self.grid is None:
+                self.lead = [row]
+                return
+            if not self.grid.writes_blanks:
+                self.grid.all.append(row)
+                yield from self._when_complete()
+                return
+        if self.grid is None:
+            self.lead = []
+        elif self.grid.small_lines or not self.grid.pause():
             yield from self._close()
+
+    def _frame(self, text: str) -> None:
+        if self.grid is not None:
+            self.grid.after_head = self.grid.after_head or (len(self.grid.rows) == 1 and is_alignment_row(text))
+            self.grid.frames.append(len(self.grid.rows))
 
     def _close(self) -> Iterator[Record]:
         grid, self.grid = self.grid, None
         if grid is None or (grid.only_dashes and len(grid.all) != grid.side):
             return
+        if not grid.rows:
+            return
         if grid.small_lines:
             for row in grid.rows:
                 if not row.lexed.dashes:
-                    yield self._whole(row.line, row.lexed, "line")
+                    yield self._whole(row.line, row.lexed)
             self.after_line = 16
         else:
-            yield self._finish(grid)
+            yield from self._finish(grid)
 
-    def _finish(self, grid: GridBuilder) -> Record:
-        rows, side = grid.rows, grid.side
+    def _finish(self, grid: GridBuilder) -> Iterator[Record]:
+        lead, self.lead = self.lead, []
+        if len(grid.rows) == 1 and grid.rows[0].may_be_labels:  # of columns, below a grid or far above it
+            self.note(grid.rows[0].line)
+            return
+        readings = grid.readings()
+        if not readings and lead and not lead[0].is_blank:  # a first row of one digit
+            grid.all.insert(0, lead[0])
+            readings = grid.readings()
+        if not readings and (parts := _parts(grid)):
+            for part in parts:
+                yield from self._finish(part)
+            return
+        rows = [row for row in grid.rows if row.lexed.kind is not Kind.LABELS]
         try:
-            for index, row in enumerate(rows):
-                if row.lexed.foreign:
-                    raise MalformedPuzzle(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
-                if side and len(row.lexed.cells) != side:
-                    number = len(row.lexed.cells)
-                    raise MalformedPuzzle(
-                        f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index
-                    )
-            if len(rows) == 1:
-                raise MalformedPuzzle(
-                    f"{len(rows[0].lexed.cells)} characters; {LENGTHS}, a row of a grid 4, 6, 9 or 16 and as many rows"
-                )
-            if not side:
-                raise MalformedPuzzle(f"rows of {len(rows[0].lexed.cells)} cells; a grid has 4, 6, 9 or 16")
-            if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
-                raise MalformedPuzzle(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
-            if len(rows) < side:
-                raise MalformedPuzzle(f"the grid ends after {len(rows)} rows, expected {side}")
-            question = to_grid([cell for row in rows for cell in row.lexed.cells], side)
-        except MalformedPuzzle as error:
-            return self._bad(rows[error.row].line, str(error))
-        return Puzzle(question, f"{self.name}:{rows[0].line.number}", "grid")
+            puzzle = _of_readings(grid, readings) if readings else self._diagnose(rows, grid)
+        except Malformed as error:
+            yield self.bad(rows[min(error.row, len(rows) - 1)].line, str(error))
+            return
+        first = next(row for row in grid.all if row in grid.rows or row.is_blank)
+        yield self.placed(puzzle, first.line, "grid", "grid")
 
-    # -- what is no puzzle --------------------------------------------------------------------------------------
+    def _diagnose(self, rows: list[Row], grid: GridBuilder) -> Puzzle:
+        """Raises Malformed for what is wrong with the rows of a grid that no reading explains."""
+        side = grid.side
+        for index, row in enumerate(rows):
+            if row.lexed.foreign:
+                raise Malformed(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
+            if side and len(row.lexed.cells) != side:
+                number = len(row.lexed.cells)
+                raise Malformed(f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index)
+        if len(rows) == 1:
+            cells = len(rows[0].lexed.cells)
+            raise Malformed(f"{cells} characters; {LENGTHS}, a row of a grid {SIZES} and as many rows")
+        if not side:
+            raise Malformed(f"rows of {len(rows[0].lexed.cells)} cells; a grid has {SIZES}")
+        if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
+            raise Malformed(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
+        if len(rows) < side:
+            raise Malformed(f"the grid ends after {len(rows)} rows, expected {side}")
+        to_grid([cell for row in rows for cell in row.lexed.cells], side)
+        raise Malformed(f"no regular layout explains its {side} rows; expected {side} cells in each, separated alike")
+
     def _is_numbering(self, text: str) -> bool:
         """A bare number that counts the puzzles, or says on the first line how many follow."""
-        number = re.fullmatch(r"\s*([0-9]{1,6})[.:)]?\s*", text)  # not 1..., which is a row
+        number = re.fullmatch(r"([0-9]{1,6})[.:)]?\r?", text)  # not 1..., nor 1 and spaces, which are rows
         if self.grid or not number:
             return False
         return int(number[1]) == self.count + 1 or (not self.count and len(number[1]) not in BOX)
 
-    def _flush_notes(self) -> Iterator[Record]:
-        notes, self.notes = self.notes, []
-        yield from map(self._no_puzzle, notes)
 
-    def _no_puzzle(self, line: Line) -> InvalidPuzzle:
-        foreign = lex(line.text).foreign
-        return self._bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #")
+def _parts(grid: GridBuilder) -> list[GridBuilder]:
+    """The grids, each with the same labels or without, that follow one another in too many rows; [] for none."""
+    rows = grid.rows
+    for size in sorted({side + labels for side in BOX for labels in (0, 1)}, reverse=True):
+        parts = [GridBuilder(rows[start : start + size]) for start in range(0, len(rows), size)]
+        if len(parts) > 1 and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
+            return parts
+    return []
 
-    def _bad(self, line: Line, message: str) -> InvalidPuzzle:
-        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
+
+def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
+    """The puzzle of the only reading. Raises Malformed where there are several, or where it is none."""
+    first, *others = readings
+    if others:
+        second = others[0]
+        raise Malformed(
+            f"two readings explain these rows: {_as_line(first)} ({first.layout or 'glued'}) and "
+            f"{_as_line(second)} ({second.layout or 'glued'}); write . for blanks, without labels"
+        )
+    if first.is_candidates:
+        return from_candidates(first.cells)
+    height, side = grid.box_height(), first.side
+    if height not in (0, 1, BOX[side][0]) and side % height == 0 and BOX[side][0] != BOX[side][1]:
+        known = f"{BOX[side][0]} rows x {BOX[side][1]} columns"
+        raise Malformed(
+            f"the frame draws boxes of {height} rows x {side // height} columns; a {side}x{side} has {known}"
+        )
+    puzzle = Puzzle(to_grid(first.cells, side), layout=first.layout)
+    return puzzle
+
+
+def _as_line(reading: Reading) -> str:
+    return "".join(map(symbol, reading.values))
 
 
 def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
-    """The cells (side * side, each known to value()) as uint8 (side, side). Refuses large digits and duplicates."""
-    values = [value(cell) or 0 for cell in cells]
-    for index, digit in enumerate(values):
-        if digit > side:
-            row = index // side
-            message = f"row {row + 1} holds {symbol(digit)}, a {side}x{side} grid knows {digits(side)}"
-            raise MalformedPuzzle(message, row)
-    grid = np.array(values, dtype=np.uint8).reshape(side, side)
-    if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in values:
+    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates."""
+    known = cell_values(cells, side)
+    if known is None:
+        for index, cell in enumerate(cells):
+            digit = cell_value(cell) or 0
+            if digit > side:
+                row = index // side
+                message = f"row {row + 1} holds {symbol(digit)}, a {side}x{side} grid knows {digits(side)}"
+                raise Malformed(message, row)
+        marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
+        raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
+    grid = np.array(known, dtype=np.uint8).reshape(side, side)
+    if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in known:
         hexadecimal = np.where(np.array(cells, dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
         if not conflicts(hexadecimal):  # 0-F: symbols.py says why
             grid = hexadecimal
-    if found := conflicts(grid):
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise MalformedPuzzle(found[0].message + more)
+    if broken := conflicts(grid):
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise Malformed(broken[0].message + more)
     return grid
+
+
+def from_candidates(cells: Sequence[str]) -> Puzzle:
+    """The givens of a 9x9 grid of candidates: its cells with one digit. Raises Malformed where they are not enough.
+
+    What the other cells say is left out. That is safe where the givens alone have one solution and no cell excludes it.
+    """
+    from trmsolve.tasks.sudoku.backtracking import solutions
+
+    givens = np.array([int(cell) if len(cell) == 1 else 0 for cell in cells], np.uint8).reshape(9, 9)
+    if broken := conflicts(givens):
+        raise Malformed(broken[0].message)
+    if (givens > 0).sum() < 17:
+        raise Malformed("the candidates are the puzzle (a sukaku): only givens can be read, 17 at least")
+    answers, _ = solutions(givens)
+    if len(answers) != 1 or any(
+        str(digit) not in cell for digit, cell in zip(answers[0].reshape(-1).tolist(), cells, strict=True)
+    ):
+        raise Malformed("the candidates exclude what the givens allow (a sukaku): only givens can be read")
+    return Puzzle(givens, layout="candidates", warnings=("cells with one candidate are givens, others are left out",))
 
 
 def _solution(text: str, side: int) -> np.ndarray | None:
     values = [value(mark) for mark in text]
-    if len(values) != side * side or not all(digit and digit <= side for digit in values):
+    if not side or len(values) != side * side or not all(digit and digit <= side for digit in values):
         return None
     return np.array(values, dtype=np.uint8).reshape(side, side)
+
+
+def _continues(question: str, other: str) -> bool:
+    """Whether another puzzle has all givens of the question: a game that was begun."""
+    same = len(question) == len(other)
+    return same and all(value(mark) == 0 or mark == also for mark, also in zip(question, other, strict=True))
 
 
 def _foreign(cells: Sequence[str], text: str) -> str:

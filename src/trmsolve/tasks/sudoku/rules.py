@@ -1,6 +1,6 @@
-"""The rules of Sudoku: which sizes there are, which cells form a unit, and what an answer or a question breaks.
+"""The rules of Sudoku: sizes, units, and the violations of a question or an answer.
 
-These rules judge and never supply: nothing here proposes a digit. A grid is an integer array (side, side), 0 = blank.
+The rules check answers and are never used to find them. A grid is an integer array (side, side), 0 = blank.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def side_and_box(n_cells: int) -> tuple[int, tuple[int, int]]:
     """Side of the grid with that many cells and (rows, columns) of its boxes. Raises TrmsolveError for other sizes."""
     if n_cells not in SIDE:
         raise TrmsolveError(
-            f"no Sudoku has {n_cells} cells", "known: " + ", ".join(f"{n} ({s}x{s})" for n, s in SIDE.items())
+            f"no Sudoku has {n_cells} cells", "expected " + ", ".join(f"{n} ({s}x{s})" for n, s in SIDE.items())
         )
     return SIDE[n_cells], BOX[SIDE[n_cells]]
 
@@ -66,7 +66,7 @@ def conflicts(question: np.ndarray) -> list[Violation]:
 
 
 def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
-    """Every rule that the answer breaks; empty exactly when it is a solution of the question.
+    """Every rule that the answer breaks; empty if and only if it is a solution of the question.
 
     question: integer (side, side), 0 = blank. answer: any array; a wrong shape is a violation like any other.
     """
@@ -77,9 +77,9 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
     violations = []
     for row, column in np.argwhere(~np.isin(answer, np.arange(1, side + 1))).tolist():
         value = answer[row, column]
-        what = "is blank" if value == 0 else f"holds {value}"
+        content = "is blank" if value == 0 else f"holds {value}"
         violations.append(
-            Violation(f"row {row + 1} column {column + 1} {what}, expected {digits(side)}", ((row, column),))
+            Violation(f"row {row + 1} column {column + 1} {content}, expected {digits(side)}", ((row, column),))
         )
     for row, column in np.argwhere((question > 0) & (answer != question)).tolist():
         given = symbol(int(question[row, column]))
@@ -89,7 +89,7 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
 
 
 def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
-    """Whether check() finds nothing: every unit holds every digit once and every given stands. Both (side, side)."""
+    """Whether check() is empty: every unit contains every digit, and givens are unchanged. Both (side, side)."""
     side = len(question)
     sorted_units = np.sort(answer.reshape(-1)[units(side)], axis=1)
     return bool((sorted_units == np.arange(1, side + 1)).all() and ((question == 0) | (question == answer)).all())

@@ -26,7 +26,7 @@ VOCAB_SIZE = BLANK + DIGITS + 1
 class SequenceSudoku(Sudoku):
     """The task for one model: reading, rules and text as in Sudoku; encoding and restarts differ."""
 
-    num_augmentations = 1 << 20  # of 1.2e12; restarts end by budget
+    num_augmentations = 1 << 20  # of 1.2e12; the budget ends restarts earlier
     search_defaults: ClassVar[Mapping[str, Any]] = {}  # those of Sudoku are tuned for restarts by assignment
     data_options: ClassVar[tuple[Option, ...]] = (
         *HINT_OPTIONS,
@@ -37,11 +37,11 @@ class SequenceSudoku(Sudoku):
         self.format = sequence_format.for_task("sudoku", VOCAB_SIZE)
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> SequenceSudokuData:
-        """As for the bundled model, but every cell is predicted."""
+        """Training data as for the bundled model, but with a label for every cell."""
         return SequenceSudokuData(pair_mixture(self, specs, seed), seed, format=self.format, **options)
 
     def unsupported_reason(self, question: np.ndarray) -> str:
-        """Only 9x9."""
+        """A message unless the grid is 9x9."""
         return self.format.unsupported_reason(question)
 
     def encode(self, question: np.ndarray) -> Encoded | None:
@@ -59,7 +59,7 @@ class SequenceSudoku(Sudoku):
         return Prediction(answer, confidences)
 
     def augment(self, question: np.ndarray, k: int) -> np.ndarray:
-        """The question under symmetry k; 0 changes nothing."""
+        """The question under symmetry k; 0 is the identity."""
         return _symmetry(k, len(question)).apply(question)
 
     def invert(self, question: np.ndarray, prediction: Prediction, k: int) -> Prediction:
@@ -68,11 +68,11 @@ class SequenceSudoku(Sudoku):
         return Prediction(inverse.apply(prediction.answer), inverse.move(prediction.confidence))
 
     def augmentation_name(self, k: int) -> str:
-        """By number: a symmetry changes too much for words."""
+        """The number of the symmetry."""
         return f"under symmetry {k}"
 
     def max_steps(self, question: np.ndarray) -> int:
-        """Rollouts whose answer no longer changes end earlier."""
+        """A constant; a rollout ends earlier if its answer no longer changes."""
         return SEQUENCE_MAX_STEPS
 
 
@@ -81,8 +81,8 @@ class SequenceSudokuData(PairSource):
     """Training samples of such a model."""
 
     hint_prob: float = 0.0  # as published
-    hint_draws: float = 0  # as the fast recipe was tried
-    symmetries: bool = True  # the published data hold 1,000 symmetric copies of each puzzle
+    hint_draws: float = 0  # as in the recipe that was measured
+    symmetries: bool = True  # the published data contain 1,000 symmetric copies of each puzzle
     format: SequenceFormat | None = None
 
     def draw(self, index: int) -> Sample:

@@ -1,7 +1,7 @@
-"""The changes that leave a Sudoku the same puzzle, and a fingerprint that none of them alters.
+"""The symmetries of Sudoku, and a fingerprint that is invariant under them.
 
-Digits may be renamed; bands may trade places, and rows inside a band; so may stacks, and columns inside a stack; and
-where boxes are square the grid may be transposed. For 9x9 these are 9! * 6^8 * 2, some 1.2e12 copies of each puzzle.
+Symmetries permute the digits, the bands, the rows of a band, the stacks and the columns of a stack; where boxes are
+square they may transpose the grid. For 9x9 there are 9! * 6^8 * 2, about 1.2e12.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ class Symmetry:
 
     @classmethod
     def identity(cls, side: int) -> Symmetry:
-        """The symmetry that changes nothing."""
+        """The identity."""
         return cls(np.arange(side + 1, dtype=np.uint8), np.arange(side), np.arange(side))
 
     @classmethod
     def random(cls, rng: np.random.Generator, side: int) -> Symmetry:
-        """One of all symmetries of this side (4, 6, 9 or 16), each equally likely."""
+        """A uniformly random symmetry of grids with this side (4, 6, 9 or 16)."""
         high, wide = BOX[side]
         digits = np.concatenate(([0], 1 + rng.permutation(side))).astype(np.uint8)
         transpose = high == wide and bool(rng.integers(2))  # a transposed 6x6 grid would have 3x2 boxes
         return cls(digits, _shuffle_lines(rng, side, high), _shuffle_lines(rng, side, wide), transpose)
 
     def apply(self, grid: np.ndarray) -> np.ndarray:
-        """The changed copy of a question or an answer: uint8 (..., side, side), any number of grids at once."""
+        """A transformed copy of questions or answers, uint8 (..., side, side)."""
         return self.digits[self.move(grid)]
 
     def move(self, values: np.ndarray) -> np.ndarray:
-        """The same of values that are no digits, any dtype (..., side, side): they only change places."""
+        """Move the cells without renaming digits. values: any dtype (..., side, side), such as confidences."""
         turned = np.swapaxes(values, -1, -2) if self.transpose else values
         return turned[..., self.rows[:, None], self.columns]
 
     def inverse(self) -> Symmetry:
-        """The symmetry that takes the copy back to the original."""
+        """The inverse: inverse().apply(apply(grid)) equals the grid."""
         rows, columns = np.argsort(self.rows), np.argsort(self.columns)
         if self.transpose:
             rows, columns = columns, rows
         return Symmetry(np.argsort(self.digits).astype(np.uint8), rows, columns, self.transpose)
 
     def then(self, other: Symmetry) -> Symmetry:
-        """This symmetry followed by another, as one."""
+        """The composition: this symmetry, then another."""
         rows, columns = (self.columns, self.rows) if other.transpose else (self.rows, self.columns)
         return Symmetry(
             other.digits[self.digits], rows[other.rows], columns[other.columns], self.transpose != other.transpose
@@ -66,23 +66,21 @@ def _shuffle_lines(rng: np.random.Generator, side: int, size: int) -> np.ndarray
 
 
 def fingerprint(question: np.ndarray) -> int:
-    """A 64-bit number shared by all symmetric copies of a question (uint8 (side, side)); see fingerprints."""
+    """A 64-bit number that is equal for all symmetric copies of a question, uint8 (side, side); see fingerprints."""
     return int(fingerprints(question[None])[0])
 
 
 def fingerprints(questions: np.ndarray, rounds: int = 8) -> np.ndarray:
-    """For each question, a number that no symmetry changes: uint8 (n, side, side) -> uint64 (n,).
+    """For each question a number that is invariant under symmetries: uint8 (n, side, side) -> uint64 (n,).
 
     Equal puzzles (up to symmetry) always have equal fingerprints. Different puzzles nearly always have different ones,
-    but this is colour refinement and no canonical form: it cannot tell apart what looks alike from every cell, above
-    all full grids, which share one fingerprint, and nearly full ones. So "no fingerprint in common" proves that two
-    sets have no puzzle in common, while a shared one is only a strong hint. All of it is numpy over the whole batch.
+    but colour refinement is not a canonical form: full grids all share one fingerprint, and nearly full grids may. So
+    two sets without a common fingerprint have no puzzle in common, while a common one is strong evidence only.
 
-    Method: every cell has a colour, at first only whether it is given. In each round the colours of rows, columns,
-    boxes and digits are sums over the scrambled colours of their cells, those of bands and stacks sums over their
-    lines, and a cell's new colour is scrambled from its own and those of all that it belongs to. A sum does not mind
-    the order, which is what makes the result invariant; the last colours are summed up likewise. One round separates
-    nearly all of 230,000 real puzzles, but a few differ only far from where they look alike: hence eight.
+    Method: every cell has a colour, initially whether it is given. In each round the colours of rows, columns, boxes
+    and digits are sums of the hashed colours of their cells, those of bands and stacks are sums over their lines, and a
+    cell's new colour is a hash of its own colour and those of its groups. Sums do not depend on the order, so the
+    result is invariant. One round distinguishes nearly all of 230,000 puzzles; eight rounds distinguish the rest.
     """
     side = questions.shape[-1]
     high, wide = BOX[side]
@@ -93,7 +91,7 @@ def fingerprints(questions: np.ndarray, rounds: int = 8) -> np.ndarray:
 
 def _refine(questions: np.ndarray, high: int, wide: int, rounds: int) -> np.ndarray:
     n, side, _ = questions.shape
-    # Transposition swaps rows with columns, so they must count alike; where boxes are not square they may differ.
+    # Transposition exchanges rows and columns, so both must be treated equally; if boxes are not square, they differ.
     column_salt = np.uint64(0 if high == wide else 77)
     digit_index = questions.reshape(n, -1) + (np.arange(n) * (side + 1))[:, None]
     given = questions > 0
@@ -109,8 +107,8 @@ def _refine(questions: np.ndarray, high: int, wide: int, rounds: int) -> np.ndar
         digits = np.zeros(n * (side + 1), np.uint64)
         np.add.at(digits, digit_index.ravel(), colours.ravel())
         digits = _scramble(digits + np.uint64(2))[digit_index].reshape(questions.shape)
-        digits *= given  # blanks are no digit
-        # rows + columns is symmetric in the two; what differs in kind (own, box, digit) is scrambled differently.
+        digits *= given  # a blank is not a digit
+        # rows + columns is symmetric under transposition; the other terms are hashed with different constants.
         lines = _scramble(rows[:, :, None] + columns[:, None, :])
         colours = _scramble(_scramble(colours + np.uint64(3)) + lines + boxes + digits)
     return _scramble(colours.sum((1, 2)))

@@ -1,4 +1,4 @@
-"""Writes Sudoku grids: as a drawn grid, as a line, as a row of a table. read.py reads all of them back."""
+"""Write Sudoku grids as a framed grid, a line or a CSV row; read.py can read all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from trmsolve.tasks.sudoku.symbols import symbol
 STYLES = ("grid", "line", "csv")
 CSV_HEADER = "question,answer"  # first line of a stream in the style csv
 
-LINES = ("┌─┬┐", "├─┼┤", "└─┴┘", "│")  # top, between, bottom: left, along, crossing, right; then the upright
+LINES = (
+    "┌─┬┐",
+    "├─┼┤",
+    "└─┴┘",
+    "│",
+)  # top, middle and bottom rules (left end, line, crossing, right end), and the vertical line
 ASCII = ("+-++", "+-++", "+-++", "|")
 
 
@@ -56,5 +61,5 @@ def framed_grid(values: np.ndarray, ascii_only: bool = False) -> str:
 
 
 def _rule(marks: str, boxes: int, width: int) -> str:
-    left, along, crossing, right = marks
+    left, along, crossing, right = tuple(marks)
     return left + crossing.join([along * (2 * width + 1)] * boxes) + right

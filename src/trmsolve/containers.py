@@ -1,0 +1,130 @@
+"""Bytes that hold text in another form: gzip streams, and arrays of numpy (.npy, .npz) as lines of JSON.
+
+Both are known by their first bytes. Nothing is unpickled, and neither may grow without bound.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from trmsolve.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GZIP, NUMPY, ZIP = b"\x1f\x8b", b"\x93NUMPY", b"PK\x03\x04"
+EXPANDED_LIMIT = 1 << 32  # bytes out of a gzip stream
+EXPANSION_LIMIT = 400  # bytes out for each byte in, beyond FREE_EXPANSION: puzzles compress 3 to 100 times
+FREE_EXPANSION = 1 << 24
+ARRAY_LIMIT = 1 << 28  # bytes of an array file
+PIECE = 1 << 16
+
+QUESTIONS = ("question", "questions", "puzzle", "puzzles", "inputs", "quizzes", "x", "arr_0")
+ANSWERS = ("answer", "answers", "solution", "solutions", "labels", "y", "arr_1")
+
+
+def is_container(start: bytes) -> bool:
+    """Whether an input that begins with these bytes is to be unpacked."""
+    return start.startswith((GZIP, NUMPY, ZIP))
+
+
+def unpacked(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The text of a container as UTF-8, piece by piece. Raises InputError for a damaged or a hostile one."""
+    iterator = iter(chunks)
+    first = next(iterator, b"")
+    whole = _chain(first, iterator)
+    if first.startswith(GZIP):
+        yield from _checked_again(gunzipped(whole, name), name)
+    else:
+        yield from _array_lines(whole, name)
+
+
+def _checked_again(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """The content of a gzip stream, which may be an array in its turn."""
+    first = next(chunks, b"")
+    if first.startswith((NUMPY, ZIP)):
+        yield from _array_lines(_chain(first, chunks), name)
+    elif first.startswith(GZIP):
+        raise InputError(name, "is a gzip stream within a gzip stream", "unpack it once: gunzip")
+    else:
+        yield from _chain(first, chunks)
+
+
+def gunzipped(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The content of a gzip stream of one member or several. Raises InputError when it is damaged or grows too much."""
+    decoder, taken, given = zlib.decompressobj(wbits=31), 0, 0
+    try:
+        for chunk in chunks:
+            taken += len(chunk)
+            while chunk:
+                if decoder.eof:
+                    decoder = zlib.decompressobj(wbits=31)
+                piece = decoder.decompress(chunk, PIECE)
+                chunk = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+                given += len(piece)
+                if given > min(EXPANDED_LIMIT, FREE_EXPANSION + EXPANSION_LIMIT * taken):
+                    raise InputError(name, f"expands from {taken:,} to more than {given:,} bytes", "unpack it yourself")
+                if piece:
+                    yield piece
+    except zlib.error as error:
+        raise InputError(name, f"is a damaged gzip stream: {error}", "fetch it again") from error
+    if not decoder.eof:
+        raise InputError(name, "is a gzip stream that was cut off", "fetch it again")
+
+
+def _array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Every puzzle of an array file as a line of JSON, with its solution where there is an array of them."""
+    import numpy as np
+
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > ARRAY_LIMIT:
+            raise InputError(name, f"more than {ARRAY_LIMIT:,} bytes of arrays", "split it into several files")
+    try:
+        loaded = np.load(io.BytesIO(bytes(data)), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            yield from _array(loaded, None, name)
+            return
+        question = next((key for key in QUESTIONS if key in loaded.files), None)
+        if question is None:
+            keys = ", ".join(loaded.files[:8]) or "nothing"
+            raise InputError(name, f"an archive of {keys}", f"expected an array {', '.join(QUESTIONS[:4])}")
+        answer = next((key for key in ANSWERS if key in loaded.files), None)
+        yield from _array(loaded[question], None if answer is None else loaded[answer], name)
+    except (ValueError, OSError, EOFError, KeyError, MemoryError, zlib.error) as error:
+        raise InputError(name, f"is no array file: {error}", "expected .npy or .npz of numbers or texts") from error
+    except Exception as error:  # zipfile has exceptions of its own
+        if isinstance(error, InputError):
+            raise
+        raise InputError(name, f"is no array file: {error}", "expected .npy or .npz of numbers or texts") from error
+
+
+def _array(questions: np.ndarray, answers: np.ndarray | None, name: str) -> Iterator[bytes]:
+    """Lines of JSON for one puzzle (rows, columns) or many (n, cells), (n, rows, columns); texts (n,) too."""
+    single = questions.ndim == 2 and abs(questions.shape[0] - questions.shape[1]) < 2
+    if questions.ndim == 0 or (questions.ndim == 2 and single):
+        questions, answers = questions[None], None if answers is None else answers[None]
+    if questions.ndim not in (1, 2, 3) or (answers is not None and len(answers) != len(questions)):
+        raise InputError(name, f"an array of shape {questions.shape}", "expected (n, rows, columns) or (n, cells)")
+    if questions.ndim == 1 and questions.dtype.kind not in "US":
+        questions = questions[None]
+    for index in range(len(questions)):
+        record: dict[str, Any] = {"question": _plain(questions[index])}
+        if answers is not None:
+            record["answer"] = _plain(answers[index])
+        yield json.dumps(record).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
+
+
+def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

@@ -1,0 +1,354 @@
+"""The loop that takes lines and returns puzzles, whatever the task: documents, tables, and text for the task to read.
+
+A task's reader knows its cells and its typed grids; everything that contains puzzles is unpacked here. A record that is
+no puzzle becomes an InvalidPuzzle and reading continues behind it. Nothing but what `lines` raises is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.reading import table as tables
+from trmsolve.tasks.reading.documents import Collector, State, Value, Xml, collector
+from trmsolve.tasks.reading.layout import Matrix
+from trmsolve.tasks.text import shorten
+from trmsolve.text_io import LINE_LIMIT, source_name
+
+Record = Puzzle | InvalidPuzzle
+
+MAX_PROSE = 3  # lines of text around puzzles that are kept, for the message when there is no puzzle
+
+
+class Malformed(Exception):
+    """Cells that are no puzzle; `row` is the row at fault (0-based) where there is one. Never leaves the readers."""
+
+    def __init__(self, message: str, row: int = 0) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+class Reader:
+    """Reads one input, line by line. Subclasses are the tasks' readers."""
+
+    task = ""
+    expected = ""  # what an input should hold, for messages
+
+    def __init__(self, source: str) -> None:
+        self.name = source_name(source)
+        self.table: tables.Table | None = None
+        self.after_gap = False  # an empty line has come since the table's last row
+        self.record: list[Line] = []  # lines of a table's row whose quotes are still open
+        self.collector: Collector | None = None
+        self.xml_puzzle: tuple[Value, str] | None = None  # waits for its solution
+        self.prose: list[Line] = []  # text around puzzles
+        self.count = 0  # records so far
+        self.started = False
+
+    def read(self, lines: Iterable[Line]) -> Iterator[Record]:
+        """The records of an input in order, at least one."""
+        for line in lines:
+            for record in self.feed(line):
+                self.count += 1
+                yield record
+        records = [*self._end_of_containers(), *self.end_text()]
+        self.count += len(records)
+        yield from records
+        if not self.count:
+            if self.prose:
+                yield self.no_puzzle(self.prose[0])
+            else:
+                yield InvalidPuzzle(self.name, f"holds no puzzle; expected {self.expected}")
+
+    # -- what a task adds ---------------------------------------------------------------------------------------
+    def text(self, line: Line) -> Iterator[Record]:
+        """Take a line of text that is neither in a document nor in a table."""
+        raise NotImplementedError
+
+    def end_text(self) -> Iterator[Record]:
+        """What is open at the end of the text."""
+        raise NotImplementedError
+
+    def no_puzzle(self, line: Line) -> InvalidPuzzle:
+        """The record of a line of prose where a puzzle was expected."""
+        raise NotImplementedError
+
+    def is_whole(self, text: str) -> bool:
+        """Whether a text is a complete puzzle on one line."""
+        raise NotImplementedError
+
+    def from_line(self, text: str) -> Puzzle:
+        """The puzzle that a text without line breaks holds, and its solution if it shows one. Raises Malformed."""
+        raise NotImplementedError
+
+    def from_cells(self, cells: Matrix) -> Puzzle:
+        """The puzzle of a matrix of cell texts. Raises Malformed."""
+        raise NotImplementedError
+
+    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
+        """What is written as the answer to a question, or None where it is no answer. Raises Malformed."""
+        raise NotImplementedError
+
+    # -- lines --------------------------------------------------------------------------------------------------
+    def feed(self, line: Line) -> Iterator[Record]:
+        """Take a line; returns the records that are complete with it."""
+        if self.collector is not None:
+            yield from self._collect(line)
+            return
+        if len(line.text) > LINE_LIMIT:
+            self.started = True
+            yield from self.text(line)
+            return
+        is_first, self.started = not self.started, self.started or bool(line.text.strip())
+        if self.table is None and (new := collector(line, is_first)):
+            self.collector = new
+            yield from self._collect(line)
+            return
+        yield from self._table_or_text(line)
+
+    def _table_or_text(self, line: Line) -> Iterator[Record]:
+        if not self.record and (head := self.header(line.text)):
+            yield from self.end_text()
+            self.table, self.after_gap = head, False
+        elif self.table is not None:
+            yield from self._in_table(line, self.table)
+        else:
+            yield from self.text(line)
+
+    def header(self, text: str) -> tables.Table | None:
+        """The table that a line begins."""
+        return tables.header(text)
+
+    def bad(self, line: Line, message: str) -> InvalidPuzzle:
+        """The record of what is no puzzle."""
+        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
+
+    def note(self, line: Line) -> None:
+        """Leave out a line of prose."""
+        if len(self.prose) < MAX_PROSE:
+            self.prose.append(line)
+
+    def placed(self, puzzle: Puzzle, line: Line, style: str, layout: str) -> Puzzle:
+        """A puzzle with its source, its style and how it was written."""
+        name = layout if not puzzle.layout else f"{layout}: {puzzle.layout}" if layout else puzzle.layout
+        return replace(puzzle, source=f"{self.name}:{line.number}", style=style, layout=name)
+
+    # -- documents ----------------------------------------------------------------------------------------------
+    def _collect(self, line: Line) -> Iterator[Record]:
+        assert self.collector is not None
+        yield from self._values(list(self.collector.add(line)))
+
+    def _end_of_containers(self) -> Iterator[Record]:
+        while self.collector is not None:  # lines that are handed back may begin another document
+            yield from self._values(list(self.collector.end()))
+        if self.record:
+            first, *others = self.record
+            yield from self._unclosed(first, others)
+
+    def _values(self, values: list[Value]) -> Iterator[Record]:
+        current = self.collector
+        assert current is not None
+        if values:
+            yield from self.end_text()
+        for value in values:
+            if isinstance(current, Xml) and not value.damage:
+                yield from self._xml(value)
+            else:
+                yield from self._from_value(value, current.format)
+        if current.state is State.MORE:
+            return
+        self.collector = None
+        if isinstance(current, Xml):
+            yield from self._end_of_xml()
+        if current.state is State.FAILED:  # it was text after all
+            lines, current.lines = current.lines, []
+            for number, line in enumerate(lines):
+                if number and self.collector is not None:
+                    yield from self._collect(line)
+                elif number and (new := collector(line, False)):
+                    self.collector = new
+                    yield from self._collect(line)
+                else:
+                    yield from self._table_or_text(line)
+
+    def _from_value(self, value: Value, layout: str) -> Iterator[Record]:
+        """The records of a value, at least one."""
+        if value.damage:
+            yield self.bad(value.line, f"{value.damage}; expected {self.expected}")
+            return
+        records = list(self._records(value.value, value.line, layout))
+        if not records:
+            kind = (
+                "an object with the keys " + ", ".join(map(str, value.value)) if isinstance(value.value, dict) else ""
+            )
+            kind = kind or f"a list of {len(value.value)}" if isinstance(value.value, list | dict) else "a value"
+            hint = "expected an object with puzzle, question or board, or a list of rows"
+            records = [self.bad(value.line, shorten(f"no puzzle: {kind} without one; {hint}", 300))]
+        yield from records
+
+    def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:
+        if isinstance(value, dict):
+            yield from self._from_object(value, line, layout)
+        elif isinstance(value, str):
+            if self.is_whole(value) or "\n" in value.strip("\n"):
+                yield self._guarded(value, None, line, layout)
+        elif isinstance(value, list) and value:
+            if self._is_one(value):
+                yield self._guarded(value, None, line, layout)
+            elif len(value) == 2 and all(map(self._is_one, value)) and self._answers(*value):
+                yield self._guarded(value[0], value[1], line, layout)
+            else:
+                for part in value:
+                    whole = not isinstance(part, str) or self.is_whole(part) or "\n" in part
+                    yield from self._records(part, line, layout) if whole else [self._guarded(part, None, line, layout)]
+
+    def _is_one(self, value: Any) -> bool:
+        """Whether a value is one puzzle: rows of cells, rows as texts, or all cells in one list."""
+        if isinstance(value, str):
+            return self.is_whole(value)
+        if not isinstance(value, list) or not value:
+            return False
+        if all(isinstance(row, list) for row in value):
+            return not any(isinstance(cell, list | dict) for row in value for cell in row)
+        scalars = not any(isinstance(cell, list | dict) for cell in value)
+        return scalars and not any(isinstance(cell, str) and self.is_whole(cell) for cell in value)
+
+    def _answers(self, question: Any, answer: Any) -> bool:
+        """Whether the second of two values is the solution of the first."""
+        try:
+            first, second = self._puzzle(question), self._puzzle(answer)
+            return self.solution(second, first.question) is not None
+        except Malformed:
+            return False
+
+    def _from_object(self, value: dict[Any, Any], line: Line, layout: str) -> Iterator[Record]:
+        other = value.get("task")
+        if isinstance(other, str) and "puzzle" in value and other != self.task and other.isidentifier():
+            yield self.bad(line, f"a record of the task '{other}'; expected {self.task}: trmsolve {other} FILE")
+            return
+        keys = list(value)
+        question, answer = tables.columns([str(key) for key in keys])
+        if question < 0 and answer >= 0:  # {"value": [[...]], "solution": [[...]]}
+            others = [i for i, key in enumerate(keys) if i != answer and self._is_one(value[key])]
+            question = others[0] if len(others) == 1 else -1
+        if question >= 0 and (isinstance(value[keys[question]], str) or self._is_one(value[keys[question]])):
+            known = answer >= 0 and value.get("solved") is not False
+            yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
+            return
+        for part in value.values():
+            if isinstance(part, dict | list) or (isinstance(part, str) and self.is_whole(part)):
+                yield from self._records(part, line, layout)
+
+    def _guarded(self, question: Any, answer: Any, line: Line, layout: str, style: str = "") -> Record:
+        """The record of a question and its answer, or of what is wrong with them."""
+        part = ""
+        try:
+            puzzle = self._puzzle(question)
+            part = "answer: "
+            if answer not in (None, "", [], "null"):
+                solution = self.solution(self._puzzle(answer, answers=True), puzzle.question)
+                puzzle = replace(puzzle, solution=puzzle.solution if solution is None else solution)
+        except Malformed as error:
+            return self.bad(line, f"{part}{error}")
+        return self.placed(puzzle, line, style or puzzle.style or "line", layout)
+
+    def _puzzle(self, value: Any, answers: bool = False) -> Puzzle:
+        """The puzzle of a text, of rows, or of a list of all cells. Raises Malformed."""
+        if isinstance(value, list):
+            if all(isinstance(row, list) for row in value):
+                return self.from_cells([[cell_text(cell) for cell in row] for row in value])
+            texts = [cell_text(cell) for cell in value]
+            if any(len(text) > 4 for text in texts):
+                return self._one_of(texts)
+            return self.from_cells([texts])
+        if isinstance(value, dict):
+            raise Malformed("an object, expected a grid")
+        text = str(value)
+        return self._one_of(text.splitlines()) if "\n" in text.strip("\r\n") else self.from_line(text)
+
+    def _one_of(self, lines: Sequence[str]) -> Puzzle:
+        """The only puzzle of a few lines."""
+        records = list(type(self)(self.name).read(Line(number, text) for number, text in enumerate(lines, 1)))
+        if len(records) != 1:
+            raise Malformed(f"{len(records)} puzzles in one field, expected one")
+        if isinstance(records[0], InvalidPuzzle):
+            raise Malformed(f"line {records[0].source.rpartition(':')[2]} of it: {records[0].message}")
+        return records[0]
+
+    def _xml(self, value: Value) -> Iterator[Record]:
+        ((name, text),) = value.value.items()
+        text = "".join(text.split()) if self.is_whole("".join(text.split())) else text
+        if not self.is_whole(text):
+            return
+        if tables.columns([name])[1] >= 0 and self.xml_puzzle is not None:
+            (puzzle, question), self.xml_puzzle = self.xml_puzzle, None
+            yield self._guarded(question, text, puzzle.line, "XML")
+        else:
+            yield from self._end_of_xml(none=True)
+            self.xml_puzzle = value, text
+
+    def _end_of_xml(self, none: bool = False) -> Iterator[Record]:
+        if self.xml_puzzle is not None:
+            (value, question), self.xml_puzzle = self.xml_puzzle, None
+            yield self._guarded(question, None, value.line, "XML")
+
+    # -- tables -------------------------------------------------------------------------------------------------
+    def _in_table(self, line: Line, table: tables.Table) -> Iterator[Record]:
+        """A line of a table: a row, or part of one whose quotes are still open."""
+        if self.record:
+            if tables.is_open(line.text):
+                rows, self.record = [*self.record, line], []
+                joined = "\n".join(row.text for row in rows)
+                yield self._table_row(Line(rows[0].number, joined), table)
+            elif len(self.record) > tables.MAX_FIELD_LINES or self._is_row(line.text, table):
+                first, *others = self.record
+                yield from self._unclosed(first, [*others, line])
+            else:
+                self.record.append(line)
+        elif tables.is_open(line.text):
+            self.record = [line]
+        elif not line.text.strip():
+            self.after_gap = True
+        elif self.ends_table(line.text, table) or (self.after_gap and not self._is_row(line.text, table)):
+            self.table = None
+            if self.after_gap:
+                yield from self.text(Line(line.number, ""))
+            yield from self.text(line)
+        else:
+            yield self._table_row(line, table)
+
+    def ends_table(self, text: str, table: tables.Table) -> bool:
+        """Whether a line is no row of the table."""
+        return table.columns > 1 and table.delimiter not in text
+
+    def _is_row(self, text: str, table: tables.Table) -> bool:
+        parts = tables.fields(text, table.delimiter)
+        return len(parts) == table.columns and self.is_whole(parts[table.question].strip())
+
+    def _unclosed(self, first: Line, others: list[Line]) -> Iterator[Record]:
+        self.record = []
+        yield self.bad(first, 'a quoted field without its closing "; expected one in the same row')
+        for line in others:
+            yield from self._table_or_text(line)
+
+    def _table_row(self, line: Line, table: tables.Table) -> Record:
+        parts = tables.fields(line.text, table.delimiter) if table.columns > 1 or '"' in line.text else [line.text]
+        if len(parts) <= table.question:
+            return self.bad(line, f"a row of {len(parts)} fields; the question is field {table.question + 1}")
+        answer = parts[table.answer] if 0 <= table.answer < len(parts) else ""
+        return self.from_fields(line, parts[table.question], answer)
+
+    def from_fields(self, line: Line, question: str, answer: str) -> Record:
+        """The record of a table's row."""
+        return self._guarded(question, answer, line, "table", "csv")
+
+
+def cell_text(cell: Any) -> str:
+    """A cell of a JSON matrix as text; null is an empty cell."""
+    if cell is None or isinstance(cell, bool):
+        return "" if cell is None else str(int(cell))
+    return cell if isinstance(cell, str) else "?" * 9
