@@ -174,7 +174,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused_with_both_figures(cli,
     done = cli(*TINY, "--batch-size", size, "--run", tmp_path / "run", "--steps", 1)
     assert done.exit_code == 2
     assert re.search(rf"--batch-size {size} needs about [\d,.]+ GB of memory, 4\.0 GB are available", done.stderr)
-    (fits,) = re.findall(r"--batch-size (\d+) at most", done.stderr)
+    (fits,) = re.findall(r"use --batch-size (\d+) or less", done.stderr)
     assert 10 < int(fits) < 1_000_000 and not (tmp_path / "run" / "state.safetensors").exists()
 
 

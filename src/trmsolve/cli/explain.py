@@ -117,7 +117,8 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         ),
     )
     device, dtype = model.device_spec.device, model.device_spec.dtype
-    tokens, batch = (part.to(device) for part in pack([encoded]))
+    tokens, batch = pack([encoded])
+    tokens, batch = tokens.to(device), batch.to(device)
     with torch.inference_mode():
         x = network.embed(tokens, batch, None).to(dtype)
         y, z = network.init_state(len(tokens), dtype)
