@@ -248,7 +248,7 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
 
 
 def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
-    """The same maze under a symmetry, as a restart would see it."""
+    """The maze under a symmetry, as a restart would see it."""
     task = model.task
     assert isinstance(task, Augments)
     turned = task.augment(question, 1)
