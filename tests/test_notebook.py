@@ -67,6 +67,11 @@ def test_what_stands_in_a_repr_cannot_become_markup(model):
     assert "<b>" not in invalid._repr_html_()
 
 
+def test_what_stands_in_a_repr_cannot_steer_a_terminal(model, capsys):
+    model.solve_one("\x1b[2Jpuzzle").show()
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_result_without_a_model_has_no_picture():
     result = Result(Puzzle(None))
     assert result._repr_html_() is None

@@ -18,10 +18,10 @@ WRITERS = {  # the files that may write to a terminal, and why that is safe
     "cli/report.py",  # pictures of grids; titles through printable
     "cli/commands.py",  # the version
     "cli/explain.py",  # its own texts and puzzles
-    "render/notebook.py",  # frames, and representations through printable
     "cli/__init__.py",  # two fixed messages
     "render/terminal.py",  # frames, whose texts render/caption.py makes printable
     "render/progress.py",  # through printable
+    "render/notebook.py",  # through printable
     "cli/reference.py",  # the help texts
     "cli/train_panel.py",  # through printable
     "distributed.py",  # the watchdog's last message

@@ -119,7 +119,12 @@ def test_the_table_of_tasks_has_learnt(pairs):
         ),
         ("busy", 2, "error: no sample 2", "error: process 1 has failed: no sample 2"),
         ("other settings", 2, "error: process 1 has another config than process 0", "error: process 1 has failed"),
-        ("too small a batch", 2, "error: a batch of 1 puzzles cannot be divided among 2 processes", "error: a batch of 1"),
+        (
+            "too small a batch",
+            2,
+            "error: a batch of 1 puzzles cannot be divided among 2 processes",
+            "error: a batch of 1",
+        ),
     ],
 )
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL and no SIGSTOP")
