@@ -155,12 +155,13 @@ def test_an_interrupt_while_commands_are_imported(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def test_a_bare_terminal_gets_help_and_no_hang(start):
+def test_a_bare_terminal_asks_for_a_puzzle_and_ctrl_d_ends_it(start):
     terminal = Terminal()
     process = start("sudoku", stdin=terminal.theirs)
-    code, text, said = ended(process)
+    os.write(terminal.ours, b"\x04")
+    code, text, err = ended(process)
     terminal.close()
-    assert (code, text) == (2, "") and "Usage:" in said
+    assert (code, text) == (2, "") and "paste a Sudoku, end with Ctrl-D" in err and "holds no puzzle" in err
 
 
 def test_live_view(start):
