@@ -147,9 +147,9 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
         ("task: sudoku\ntrain: {learning: 1}", "train.learning: no such setting"),
         ("task: sudoku\ntrain: {lr: fast}", "train.lr: found 'fast', expected a number"),
         ("task: sudoku\ntrain: {batch_size: 1.5}", "train.batch_size: found 1.5, expected a whole number"),
-        ("task: sudoku\ntrain: {batch_size: 0}", "train.batch_size: a number from 1 to "),
-        ("task: sudoku\ntrain: {lr: -1}", "train.lr: found -1, expected a number from 0 to 1000"),
-        ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1000"),
+        ("task: sudoku\ntrain: {batch_size: 0}", "train.batch_size: found 0, expected a number from 1 to 1,099,511,627,776"),
+        ("task: sudoku\ntrain: {lr: -1}", r"train.lr: found -1.0, expected a number from 0 to 1,000"),
+        ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1,000"),
         ("task: sudoku\nmodel: {hidden_size: 0}", "model.hidden_size: 0 is outside of 1 to"),
         ("task: sudoku\ntrain: {optimizer: sgd}", "train.optimizer: unknown value 'sgd'"),
         (
@@ -185,7 +185,7 @@ def test_settings_have_a_form(setting):
 
 
 def test_a_mixture_that_the_task_does_not_know_is_refused():
-    with pytest.raises(TrmsolveError, match=r"data\.unsolvable_prob: not for sudoku with this model"):
+    with pytest.raises(TrmsolveError, match=r"data\.unsolvable_prob: not an option of sudoku with this model"):
         recipe_of("trm-mlp-sudoku", "data.unsolvable_prob=0.1").data()
 
 

@@ -81,7 +81,7 @@ class TrainConfig:
                 raise TrmsolveError(f"train.{field.name}: unknown value '{value}'", did_you_mean(str(value), names))
             if value is not None and (bounds := field.metadata.get("bounds")) and not bounds[0] <= value <= bounds[1]:
                 low, high = bounds
-                raise TrmsolveError(f"train.{field.name}: found {value!r}, expected a number from {low:g} to {high:g}")
+                raise TrmsolveError(f"train.{field.name}: found {value!r}, expected a number from {low:,} to {high:,}")
         for until, T, n in self.depth_curriculum:
             fits = all(
                 MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n))
