@@ -147,7 +147,7 @@ def over_sources(values: recipes.Values, *sources: str) -> recipes.Values:
         ("task: sudoku\ntrain: {learning: 1}", "train.learning: no such setting"),
         ("task: sudoku\ntrain: {lr: fast}", "train.lr: found 'fast', expected a number"),
         ("task: sudoku\ntrain: {batch_size: 1.5}", "train.batch_size: found 1.5, expected a whole number"),
-        ("task: sudoku\ntrain: {batch_size: 0}", "train.batch_size: found 0, expected a number from 1 to 1,099,511,627,776"),
+        ("task: sudoku\ntrain: {batch_size: 0}", "train.batch_size: found 0, expected a number from 1 to 1,099,511"),
         ("task: sudoku\ntrain: {lr: -1}", r"train.lr: found -1.0, expected a number from 0 to 1,000"),
         ("task: sudoku\ntrain: {lr: .nan}", "train.lr: found nan, expected a number from 0 to 1,000"),
         ("task: sudoku\nmodel: {hidden_size: 0}", "model.hidden_size: 0 is outside of 1 to"),
