@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from trmsolve.tasks.few_shot import FewShotTask
 
+MANY_PUZZLES = 10_000  # rows of a table of puzzle embeddings that is never built
 MAX_SLIDER_STEPS = 200  # steps of a watched puzzle that its result keeps for the slider
 
 
@@ -53,7 +54,9 @@ class Model:
         set_device(device_spec.device)
         config = TRMConfig.from_dict(checkpoint.header.model)
         self.config = config if task is None else task.model_config(config)
-        with torch.device("meta"):  # shapes only: the tensors that were read become the weights, nothing else is made
+        # The tensors of the file become the weights. Building a network of shapes alone saves the memory of a large
+        # table of puzzle embeddings, but imports torch._dynamo, which takes longer than everything else here.
+        with torch.device("meta") if self.config.num_puzzles > MANY_PUZZLES else nullcontext():
             self.network = TRM(self.config)
         try:
             self.network.load_state_dict(load_tensors(checkpoint.path, checkpoint.sha256), assign=True)
