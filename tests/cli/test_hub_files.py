@@ -56,8 +56,8 @@ def test_eval_and_few_shot_tasks_take_such_files_too(cli, hub):
     [
         ("hf://datasets/owner/none/test.csv", "no repository owner/none"),
         ("hf://datasets/owner/puzzles/none.csv", "has no file 'none.csv'"),
-        ("hf://datasets/owner/puzzles/../x", "is no address of a file"),
-        ("hf://datasets/puzzles", "is no address of a file"),
+        ("hf://datasets/owner/puzzles/../x", "is not the address of a file"),
+        ("hf://datasets/puzzles", "is not the address of a file"),
     ],
 )
 def test_what_is_not_there_is_refused(cli, hub, address, expected):

@@ -219,13 +219,13 @@ def test_the_checkpoint_is_as_new_as_the_state(cli, tmp_path, monkeypatch):
     from trmsolve.training.trainer import Trainer
 
     run = tmp_path / "run"
-    own, seen, save = run / "sudoku.safetensors", [], Trainer.save
+    own, seen, save = run / "sudoku.safetensors", [], Trainer._save
 
-    def saving(trainer):
-        save(trainer)
+    def saving(trainer, *args):
+        save(trainer, *args)
         seen.append((trainer.step, read_header(own).provenance["steps"]))
 
-    monkeypatch.setattr(Trainer, "save", saving)
+    monkeypatch.setattr(Trainer, "_save", saving)
     assert cli(*TINY, "--run", run, "--steps", 4, "--save-minutes", 0).exit_code == 0
     assert seen == [(k, k) for k in (1, 2, 3, 4)]
     own.unlink()  # as after a crash between the two files

@@ -104,7 +104,7 @@ def handling(handlers: dict[signal.Signals, Callable[..., None]]) -> Iterator[No
 def alarm(deadline: float | None) -> Iterator[None]:
     """Raise DeadlineExceeded in the main thread at a time.monotonic(), for blocks that do not look at the clock.
 
-    Building a model, mostly: importing torch takes seconds. Without effect on Windows, which has no interval timer.
+    Building a model, mostly. Without effect on Windows, which has no interval timer.
     """
     if (
         deadline is None

@@ -137,6 +137,10 @@ class Job:
 
     def load(self, report: Report) -> Model:
         """The model, described in the report's JSON records and, with -v, on stderr."""
+        import torch  # noqa: F401 - not under the alarm: an exception from within its C++ initialisation would abort
+
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise DeadlineExceeded
         with alarm(self.deadline):
             model = load_model(self.task, self.args, self.group)
         report.model_fields = model_fields(model)

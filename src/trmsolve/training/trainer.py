@@ -193,7 +193,7 @@ class Trainer:
         """Train until finished. Returns finished, interrupted or diverged.
 
         save_every, evaluate_every: seconds. stop: polled after every step; if it is true in any process, all processes
-        stop after the same step. on_step: called after every optimizer step. on_save: called before the state is
+        stop after the same step. on_step: called after every optimizer step. on_save: called after the state is
         written. startup_seconds: time of this session before the call, which counts towards the run's minutes. Only the
         main process reports, saves and evaluates.
         """
@@ -241,10 +241,9 @@ class Trainer:
         return outcome
 
     def _save(self, report: Reporter, on_save: Callable[[], None]) -> None:
-        if self.group.is_main:
-            on_save()
         self.save()
         if self.group.is_main:
+            on_save()
             report.saved(self.run_dir.state_file, self.step)
 
     def _log(self, metrics: dict[str, Any], report: Reporter) -> None:
