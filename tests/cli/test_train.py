@@ -240,6 +240,7 @@ def test_a_signal_is_acknowledged_and_asks_to_stop_and_a_second_one_insists():
     from trmsolve.cli.train_run import StopRequests
 
     acknowledged, announced = [], threading.Event()
+    handler = signal.getsignal(signal.SIGINT)
     stop = StopRequests(lambda text: (acknowledged.append(text), announced.set()))
     with stop.handled(), pytest.raises(KeyboardInterrupt):  # nothing can be lost yet
         os.kill(os.getpid(), signal.SIGINT)
@@ -252,7 +253,7 @@ def test_a_signal_is_acknowledged_and_asks_to_stop_and_a_second_one_insists():
         assert stop()
         with stop.abortable(), pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler, "the handler before is back"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
