@@ -129,8 +129,8 @@ def test_a_name_can_be_fetched_alone(hub):
 
 def test_flags_go_before_the_yaml_and_the_yaml_before_what_is_known(hub, tmp_path):
     entry = by_name("alphaxiv-maze")
-    told = yaml.safe_dump({"arch": {"H_cycles": 2, "L_cycles": 1, "num_heads": 4, "puzzle_emb_ndim": 16}})
-    hub.repos[entry.repository]["all_config.yaml"] = told.encode()
+    settings = yaml.safe_dump({"arch": {"H_cycles": 2, "L_cycles": 1, "num_heads": 4, "puzzle_emb_ndim": 16}})
+    hub.repos[entry.repository]["all_config.yaml"] = settings.encode()
     by_yaml = import_checkpoint(entry.name, tmp_path / "a.safetensors").config
     assert (by_yaml.T, by_yaml.n, by_yaml.num_heads) == (2, 1, 4)
     by_flags = import_checkpoint(entry.name, tmp_path / "b.safetensors", ImportOptions(cycles=(1, 1), heads=2)).config
@@ -162,9 +162,9 @@ def test_an_unknown_name_gets_the_nearest_one(tmp_path):
 
 
 def test_solving_with_a_name_that_has_to_be_imported_first_says_so():
-    with pytest.raises(TrmsolveError, match="published checkpoint that must be imported first") as told:
+    with pytest.raises(TrmsolveError, match="published checkpoint that must be imported first") as raised:
         checkpoints.find("alphaxiv-maze", "maze")
-    assert told.value.hint == by_name("alphaxiv-maze").import_
+    assert raised.value.hint == by_name("alphaxiv-maze").import_
     with pytest.raises(TrmsolveError, match="omegaconf"):
         checkpoints.find("eqr-sudoku", "sudoku")
 

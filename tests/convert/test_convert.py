@@ -370,9 +370,9 @@ def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path
     cuts = [1, 8, 9, 64, len(whole) - 1, len(whole) - 8, *rng.integers(9, len(whole), 12)]
     for cut in cuts:
         path.write_bytes(whole[:cut])
-        with pytest.raises(TrmsolveError, match="truncated") as told:
+        with pytest.raises(TrmsolveError, match="truncated") as raised:
             import_checkpoint(str(path), output, CYCLES)
-        assert "weights_only" not in str(told.value) and not output.exists()
+        assert "weights_only" not in str(raised.value) and not output.exists()
     for _ in range(40):  # where the structure is, so that most damage is found; a changed weight cannot be
         damaged = bytearray(whole)
         for place in rng.integers(0, 3000, 3):
@@ -380,8 +380,8 @@ def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path
         path.write_bytes(damaged)
         try:
             import_checkpoint(str(path), output, CYCLES, force=True)
-        except TrmsolveError as told:
-            assert str(told)
+        except TrmsolveError as raised:
+            assert str(raised)
 
 
 @pytest.mark.parametrize(
@@ -393,9 +393,9 @@ def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path
 )
 def test_what_came_in_place_of_the_weights_is_told(tmp_path, text, message):
     (tmp_path / "step_1").write_text(text)
-    with pytest.raises(TrmsolveError) as told:
+    with pytest.raises(TrmsolveError) as raised:
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES)
-    assert re.search(message, told.value.message)
+    assert re.search(message, raised.value.message)
 
 
 # -- room ---------------------------------------------------------------------------------------------------------
@@ -495,9 +495,9 @@ def test_what_has_been_fetched_is_not_asked_for_again_even_offline(hub, tmp_path
 
 def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
     bare = SPEC.replace("runs", "bare")
-    with pytest.raises(TrmsolveError, match="the number of recursions") as told:
+    with pytest.raises(TrmsolveError, match="the number of recursions") as raised:
         import_checkpoint(bare, tmp_path / "x.safetensors")
-    assert "--cycles" in told.value.hint
+    assert "--cycles" in raised.value.hint
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # the weights are here now, and that there is no yaml stops nobody
     made = import_checkpoint(bare, tmp_path / "x.safetensors", ImportOptions(cycles=(2, 5)))
     assert (made.config.T, made.config.n, made.settings) == (2, 5, "none found")
@@ -512,15 +512,15 @@ def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
     ],
 )
 def test_what_the_hub_does_not_have_is_told(hub, tmp_path, spec, message):
-    with pytest.raises(TrmsolveError, match=message) as told:
+    with pytest.raises(TrmsolveError, match=message) as raised:
         import_checkpoint(spec, tmp_path / "x.safetensors", CYCLES)
-    assert told.value.hint and not list(tmp_path.iterdir())
+    assert raised.value.hint and not list(tmp_path.iterdir())
 
 
 def test_a_mistake_of_the_user_is_told_before_gigabytes_are_fetched(hub, tmp_path):
-    with pytest.raises(TrmsolveError, match="unknown task 'sudoko'") as told:
+    with pytest.raises(TrmsolveError, match="unknown task 'sudoko'") as raised:
         ImportOptions(task="sudoko")
-    assert "did you mean 'sudoku'" in told.value.hint
+    assert "did you mean 'sudoku'" in raised.value.hint
     with pytest.raises(TrmsolveError, match=r"cannot read .*none.yaml"):
         import_checkpoint(SPEC, tmp_path / "x.safetensors", settings_file=tmp_path / "none.yaml")
     assert hub.requests == []

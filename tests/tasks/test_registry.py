@@ -1,4 +1,4 @@
-"""A task by its name, its file or an entry point; what a broken file is told."""
+"""A task by its name, its file or an entry point; the errors of a broken file."""
 
 import subprocess
 import sys

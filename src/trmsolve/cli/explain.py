@@ -130,7 +130,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
                 [
                     _shape("x", x, "the question; never changes"),
                     _shape("y", y, "the answer so far"),
-                    _shape("z", z, "a latent state: room to reason"),
+                    _shape("z", z, "a latent state: intermediate results"),
                 ],
                 "y and z begin equal for all tokens: at first the network has no opinion.",
                 f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",

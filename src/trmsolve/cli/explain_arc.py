@@ -38,7 +38,7 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
     yield Page(
         "A task: each has a rule of its own, shown by a few pairs",
         (
-            "Three demonstrations: an input, and beside it its output. The rule is not told. Do you see it?",
+            "Three demonstrations: an input, and beside it its output. The rule is not given. Do you see it?",
             beside(*demonstrations[:2]),
             beside(*demonstrations[2:4]),
             beside(*demonstrations[4:]),

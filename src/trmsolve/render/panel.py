@@ -193,31 +193,31 @@ class PuzzlePanel:
         line = styled(self._encodable(heading), "bold")
         return line.append(" " * GAP if line.plain else "").append(where, style="dim")
 
-    def _beside(self, grid: list[Text], columns: int, room: int, height: int) -> list[Text]:
+    def _beside(self, grid: list[Text], columns: int, text_width: int, height: int) -> list[Text]:
         """Text to the right of the grid, each part at its fixed place; a low grid gets blank lines below."""
         status = self.frame.status
-        least = 2 + len(status.stats) + 1 + len(self._legend_lines(room)) if status else STATS
+        least = 2 + len(status.stats) + 1 + len(self._legend_lines(text_width)) if status else STATS
         left = [line.copy() for line in grid]
         left += [Text(no_wrap=True, end="") for _ in range(min(least, height) - len(grid))]
-        for line, text in zip(left, self._side_text(room, len(left)), strict=False):
+        for line, text in zip(left, self._side_text(text_width, len(left)), strict=False):
             line.pad_right(columns - line.cell_len + GAP)
             line.append_text(text)
         return left
 
-    def _side_text(self, room: int, rows: int) -> list[Text]:
+    def _side_text(self, text_width: int, rows: int) -> list[Text]:
         f = self.frame
-        legend = self._legend_lines(room)
+        legend = self._legend_lines(text_width)
         lines = [self._stat_line(stat) for stat in f.stats()]
         verdict = Text()
         if f.status:
             lines.insert(0, styled(self._encodable(f.state), self._verdict_style() if f.done else "bold"))
         else:
-            lines[-1] = self._labelled("time", Text(self._time_text(room - LABEL)))
+            lines[-1] = self._labelled("time", Text(self._time_text(text_width - LABEL)))
             verdict = styled(self._encodable(f.verdict(brief=True)), self._verdict_style())
-        lines.insert(1, self._labelled(f.meter[0], self._bar(room)))
+        lines.insert(1, self._labelled(f.meter[0], self._bar(text_width)))
         # In a low grid (4x4) history and legend are left out first.
         if rows >= len(lines) + len(legend) + 4:
-            history = self._history(room - LABEL)
+            history = self._history(text_width - LABEL)
             if not f.status or (history and not f.done):
                 lines.insert(3, self._labelled("", styled(history, "dim")))
             lines += [Text(), verdict]
@@ -252,31 +252,31 @@ class PuzzlePanel:
             return SIDE
         return max([SIDE, len(status.state), *(LABEL + len(stat.value) for stat in status.stats)])
 
-    def _bar(self, room: int) -> Text:
+    def _bar(self, text_width: int) -> Text:
         share = self.frame.meter[1]
         number = f"{caption.percent(share):>6}"
-        length = min(BAR, room - LABEL - len(number))
+        length = min(BAR, text_width - LABEL - len(number))
         if length < 4:
             return Text(number.strip())
         full = round(share * length)
         bar = (self.glyphs.full * full, "green" if self.color else "")
         return Text.assemble(bar, (self.glyphs.empty * (length - full), "dim"), number)
 
-    def _history(self, room: int) -> str:
+    def _history(self, text_width: int) -> str:
         """Broken rules or unsure cells of the latest steps as a row of bars; "" if bars cannot be drawn."""
         # The question itself is omitted: it breaks no rules.
         remaining = [frame.remaining for frame in self.frames[: self.index + 1] if frame.step]
         heights, most = self.glyphs.spark, max(remaining, default=0)
         if not heights or not most:
             return ""
-        return "".join(heights[round(n / most * (len(heights) - 1))] for n in remaining[-max(min(room, 28), 1) :])
+        return "".join(heights[round(n / most * (len(heights) - 1))] for n in remaining[-max(min(text_width, 28), 1) :])
 
-    def _time_text(self, room: int) -> str:
+    def _time_text(self, text_width: int) -> str:
         now = self.frame.seconds
         before = self.frames[self.index - 1] if self.index else None
         text = f"{caption.duration(now)}, step {caption.duration(now - (before.seconds if before else 0))}"
         is_step = before is not None and before.step and now >= before.seconds
-        return text if is_step and len(text) <= room else caption.duration(now)
+        return text if is_step and len(text) <= text_width else caption.duration(now)
 
     def _verdict_style(self) -> str:
         color = {"good": " green", "bad": " red"}.get(self.frame.outcome, "")
@@ -288,11 +288,11 @@ class PuzzlePanel:
         names = legend_roles(self.roles, table)
         return [name for name in names if (table[name].color if self.color else table[name].mark.strip())]
 
-    def _legend_lines(self, room: int) -> list[Text]:
-        """The legend, broken so that no line is wider than `room` columns."""
+    def _legend_lines(self, text_width: int) -> list[Text]:
+        """The legend, broken so that no line is wider than `text_width` columns."""
         lines: list[list[str]] = [[]]
         for name in self._legend_names():
-            if lines[-1] and self.legend([*lines[-1], name]).cell_len > room:
+            if lines[-1] and self.legend([*lines[-1], name]).cell_len > text_width:
                 lines.append([])
             lines[-1].append(name)
         return [self.legend(names) for names in lines if names]
