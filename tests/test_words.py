@@ -4,7 +4,7 @@ FORBIDDEN lists phrases of the private language in which version 0.1 was written
 are metaphors ("nobody", "goes on"), riddles ("the same of", "as published has it") or names for something that has a
 standard name ("the published way": the baseline). A phrase is matched as whole words, in any case, also across lines.
 
-docs/records.md is a diary of measurements and keeps its wording; docs/submissions has other people's formats.
+docs/submissions has Kaggle's formats.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "trmsolve").rglob("*.py"))
 DOCUMENTS = [
     ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/cli.md", "docs/checkpoints.md")
-] + [ROOT / "docs" / f"{name}.md" for name in ("architecture", "training", "own-puzzles", "how-it-works", "results")]
+] + [
+    ROOT / "docs" / f"{name}.md"
+    for name in ("architecture", "training", "own-puzzles", "how-it-works", "results", "speed", "records")
+]
 
 FORBIDDEN = {
     "nobody": "say what happens instead: unused, unknown",
