@@ -1,4 +1,4 @@
-"""What the bundled checkpoints reach; the full figures, by `trmsolve eval`, stand in docs/records.md."""
+"""What the bundled checkpoints reach on small samples. docs/results.md has the full figures."""
 
 import csv
 from dataclasses import replace
