@@ -20,7 +20,6 @@ WRITERS = {  # the files that may write to a terminal, and why that is safe
     "cli/explain.py",  # its own texts and puzzles
     "cli/__init__.py",  # two fixed messages
     "render/terminal.py",  # frames, whose texts render/caption.py makes printable
-    "render/progress.py",  # through printable
     "render/notebook.py",  # through printable
     "cli/reference.py",  # the help texts
     "cli/train_panel.py",  # through printable

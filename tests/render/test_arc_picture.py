@@ -15,12 +15,13 @@ from rich.style import Style
 from tasks.arc.examples import grid, task
 from trmsolve.render import blocks, theme
 from trmsolve.render.console import ASCII
+from trmsolve.render.drawing import MARGIN, OUTLINE, TITLE
 from trmsolve.render.frame import Frame
-from trmsolve.render.gif import MARGIN, TITLE, cell_size, save_gif
+from trmsolve.render.gif import cell_size, save_gif
 from trmsolve.render.html import html
 from trmsolve.render.panel import PuzzlePanel
-from trmsolve.render.svg import OUTLINE, svg
 from trmsolve.render.svg import cell_size as svg_cell_size
+from trmsolve.render.svg import svg
 from trmsolve.tasks.arc.picture import above, beside, grid_picture, task_picture
 from trmsolve.tasks.base import Picture
 
@@ -85,9 +86,8 @@ def test_html_tells_more_than_ten_layers_apart():
 
 def test_gif_shows_every_cell_in_its_colour(tmp_path):
     image = Image.open(save_gif([frame(SHOWN)], tmp_path / "a.gif")).convert("RGB")
-    height, width = len(SHOWN.cells), len(SHOWN.cells[0])
-    size = cell_size(height, width, solid=True)
-    left = (image.width - width * size) // 2
+    size = cell_size(SHOWN)
+    left = (image.width - len(SHOWN.cells[0]) * size) // 2
     assert left >= MARGIN
     for (r, c), role in as_dict(SHOWN).items():
         pixel = image.getpixel((left + c * size + size // 2, TITLE + r * size + size // 2))

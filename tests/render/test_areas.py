@@ -11,7 +11,8 @@ from PIL import Image
 from rich.color import Color, ColorSystem
 
 from trmsolve.render import theme
-from trmsolve.render.gif import MARGIN, TITLE, cell_size, save_gif
+from trmsolve.render.drawing import MARGIN, TITLE
+from trmsolve.render.gif import cell_size, save_gif
 from trmsolve.render.html import html
 from trmsolve.render.svg import svg
 
@@ -56,7 +57,7 @@ def test_files_stay_small(tmp_path):
 def test_gif_shows_every_cell_in_its_very_colour(tmp_path):
     frames = growth(maze(15, 20), steps=4)
     image = Image.open(save_gif(frames, tmp_path / "a.gif"))
-    size = cell_size(15, 20, solid=True)
+    size = cell_size(frames[0].picture)
     for k, frame in enumerate(frames):
         image.seek(k)
         pixels = image.convert("RGB")

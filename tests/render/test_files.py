@@ -15,9 +15,10 @@ from PIL import Image
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.render import gif, theme
+from trmsolve.render.drawing import CELL
 from trmsolve.render.gif import save_gif
 from trmsolve.render.html import html
-from trmsolve.render.svg import CELL, svg
+from trmsolve.render.svg import svg
 from trmsolve.text_io import atomic_write, check_writable
 
 from .fake import refinement, solution

@@ -12,8 +12,9 @@ from html import escape
 from importlib.resources import files
 
 from trmsolve.render import caption
+from trmsolve.render.drawing import draw_areas, label_positions
 from trmsolve.render.frame import Frame
-from trmsolve.render.svg import label_positions, shapes
+from trmsolve.render.svg import SvgCanvas
 from trmsolve.render.theme import (
     DARK,
     FONT,
@@ -124,8 +125,9 @@ def _edges(frame: Frame, r: int, c: int) -> str:
 def _svg(frame: Frame, layers: list[str]) -> str:
     rows, columns = len(frame.picture.cells), len(frame.picture.cells[0])
     box = f"0 0 {columns * PIXELS} {rows * PIXELS}"
-    parts = shapes(frame.picture, layers, PIXELS)
-    return "\n".join([f'<svg id="grid" viewBox="{box}" role="img" {ABOUT}>', *parts, "</svg>"])
+    canvas = SvgCanvas()
+    draw_areas(canvas, frame.picture, layers, PIXELS)
+    return "\n".join([f'<svg id="grid" viewBox="{box}" role="img" {ABOUT}>', *canvas.parts, "</svg>"])
 
 
 def _legend(roles: set[str], table: dict[str, Role]) -> str:

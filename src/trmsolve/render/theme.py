@@ -156,6 +156,16 @@ def role_table(picture: Picture) -> dict[str, Role]:
     return SOLID_ROLES if picture.solid else ROLES
 
 
+def class_colors(page: PageColors, table: dict[str, Role]) -> dict[str, str]:
+    """The colour of everything in a drawing, by class; a role has its ink, and its fill as NAME-ground."""
+    colors = {"heading": page.ink, "verdict": page.ink, "detail": page.faint, "bar": page.good, "frame": page.thin}
+    colors |= {name: getattr(page, name) for name in ("paper", "good", "bad", "shade", "track", "thin", "thick")}
+    for name in table:
+        look = page_colors(name, page, table)
+        colors |= {name: look.ink, **({f"{name}-ground": look.fill} if look.fill else {})}
+    return colors
+
+
 def terminal_style(cell: Cell, color: bool) -> str:
     """The Rich style of a cell of a table. Low confidence is one level of `dim`: few terminals have more shades."""
     role = ROLES[cell.role]
