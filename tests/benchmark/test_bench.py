@@ -21,8 +21,7 @@ from trmsolve.inference.flops import count_flops, matmul_rate, step_flops
 from trmsolve.inference.options import SolveOptions, StepEvent, search_settings
 from trmsolve.inference.solver import Solver
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.kernels import reference_mode
-from trmsolve.model.packing import pack
+from trmsolve.model.layers import reference_mode
 from trmsolve.model.trm import TRM
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line, Puzzle
@@ -72,29 +71,6 @@ def test_the_published_way_takes_what_needs_no_step(small):
     nothing_left = np.zeros((4, 4), np.uint8)
     nothing_left[0], nothing_left[1, 3] = [1, 2, 3, 0], 4
     assert solve_fixed_steps(small, [Puzzle(solution), Puzzle(nothing_left)]) == 1
-
-
-@pytest.mark.parametrize("task", ["sudoku", "maze"])
-def test_layers_as_written_compute_the_same_another_way(task):
-    model = trmsolve.load(task, device="cpu", dtype="float32")
-    tokens, layout = pack([model.task.encode(model.task.generate(2, 0, 9)[0])])
-    y, z = model.network.init_state(len(tokens), torch.float32)
-    with torch.inference_mode():
-        quick = model.network(tokens, y, z, layout)
-        with reference_mode():
-            plain = model.network(tokens, y, z, layout)
-        again = model.network(tokens, y, z, layout)
-    assert torch.allclose(quick.logits, plain.logits, atol=1e-3)
-    assert not torch.equal(quick.y, plain.y)  # or it is no other way
-    assert torch.equal(quick.y, again.y)
-
-
-def test_as_written_ends_with_its_block_whatever_happens():
-    from trmsolve.model.kernels import in_reference_mode
-
-    with pytest.raises(ValueError), reference_mode(), reference_mode():
-        raise ValueError
-    assert not in_reference_mode()
 
 
 # -- giving up --------------------------------------------------------------------------------------------------

@@ -24,7 +24,6 @@ WRITERS = {  # the files that may write to a terminal, and why that is safe
     "cli/reference.py",  # the help texts
     "cli/train_panel.py",  # through printable
     "distributed.py",  # the watchdog's last message
-    "model/kernels/__main__.py",  # a measurement without input
 }
 OF_OTHERS = {"cli/checkpoints.py", "cli/doctor.py", "cli/train.py", "cli/train_run.py"}  # print(printable(...))
 ESCAPE = "\x1b[2J\u202e"

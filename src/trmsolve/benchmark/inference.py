@@ -26,7 +26,7 @@ from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.runner import make_runner
 from trmsolve.inference.solver import Solver
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.kernels import reference_mode
+from trmsolve.model.layers import reference_mode
 from trmsolve.model.packing import pack
 from trmsolve.model.readout import logits_by_choice
 from trmsolve.tasks.base import Puzzle

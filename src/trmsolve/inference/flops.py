@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from trmsolve.inference.solver import Solver
-from trmsolve.model.kernels import reference_mode
+from trmsolve.model.layers import reference_mode
 from trmsolve.model.packing import pack
 from trmsolve.tasks.base import Puzzle
 

@@ -4,19 +4,33 @@
     normalised    V (sigmoid(a) * norm(a * b))   lets Muon train these layers
 
 `gated_update` has two implementations that agree (tests/model/test_layers.py): the formula, for autograd and
-torch.compile, and for inference one with half the passes over memory, or a single kernel on a GPU.
+torch.compile, and for inference one with half the passes over memory.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trmsolve.model.kernels import MAX_HIDDEN_SIZE, in_reference_mode, kernels_for
-
 EPS = 1e-5  # added to the mean square in post_norm, as in the published code
 STD_OF_TRUNCATED = 0.87962566  # standard deviation of a standard normal that is cut off at two deviations
+
+_reference: ContextVar[bool] = ContextVar("reference_mode", default=False)
+
+
+@contextmanager
+def reference_mode() -> Iterator[None]:
+    """Context in which formulas are computed as written, without fast paths (benchmark/inference.py)."""
+    token = _reference.set(True)
+    try:
+        yield
+    finally:
+        _reference.reset(token)
 
 
 def rms_norm(h: Tensor) -> Tensor:
@@ -37,12 +51,9 @@ def inverse_rms(h: Tensor) -> Tensor:
 
 def inference_path(h: Tensor, weight: Tensor) -> bool:
     """Whether a layer may work in place: no autograd, no compiler, and weights in the dtype of the states."""
-    return (
-        not in_reference_mode()
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and h.dtype == weight.dtype
-    )
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return False
+    return h.dtype == weight.dtype and not _reference.get()
 
 
 def gated_update(h: Tensor, mixed: Tensor, down: nn.Linear) -> Tensor:
@@ -50,20 +61,11 @@ def gated_update(h: Tensor, mixed: Tensor, down: nn.Linear) -> Tensor:
     gate, value = mixed.chunk(2, -1)  # (L, H) each
     if not inference_path(h, down.weight):
         return rms_norm(h + down(torch.sigmoid(gate) * rms_norm(gate * value)))
-    if (kernels := kernels_for(h, down.weight)) and h.shape[1] <= MAX_HIDDEN_SIZE:
-        return kernels.gated_update(h, mixed, down.weight)
     product = gate * value
     factor = inverse_rms(product)  # (L, 1): a factor of the whole row, so it is applied after the multiply
     product.mul_(gate.sigmoid())
     h = torch.addcmul(h, torch.mm(product, down.weight.t()), factor)
     return h.mul_(inverse_rms(h))
-
-
-def residual_norm(h: Tensor, update: Tensor) -> Tensor:
-    """post_norm(h + update): (L, D) both -> (L, D)."""
-    if kernels := kernels_for(h, update):
-        return kernels.residual_norm(h, update, EPS)
-    return post_norm(h + update)
 
 
 def truncated_normal(shape: tuple[int, ...], std: float) -> Tensor:
@@ -84,15 +86,12 @@ class SwiGLU(nn.Module):
 
     def __init__(self, size: int, intermediate_size: int, gate: str = "silu") -> None:
         super().__init__()
-        self.gate, self.normalised = GATES[gate], gate == "normalised"
+        self.gate = GATES[gate]
         self.gate_up = linear(size, 2 * intermediate_size)
         self.down = linear(intermediate_size, size)
 
     def forward(self, h: Tensor) -> Tensor:
-        gate_up = self.gate_up(h)  # (..., 2 H)
-        if kernels := kernels_for(h, self.down.weight):
-            return self.down(kernels.gate_product(gate_up, self.normalised))
-        return self.down(self.gate(*gate_up.chunk(2, -1)))
+        return self.down(self.gate(*self.gate_up(h).chunk(2, -1)))
 
 
 def silu_gate(a: Tensor, b: Tensor) -> Tensor:

@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.kernels import kernels_on
-
 
 class CSR(NamedTuple):
     """A sparse 0/1 matrix (segments, rows) in compressed row format, and its transpose; all int32.
@@ -70,8 +68,6 @@ def _segment_sum(h: Tensor, indices: Tensor, indptr: Tensor, t_indices: Tensor, 
 
 
 def _sum(h: Tensor, indices: Tensor, indptr: Tensor) -> Tensor:
-    if (kernels := kernels_on(h.device)) and h.dtype != torch.float64:
-        return kernels.segment_sum(h, indices, indptr)
     if h.device.type in ("cpu", "cuda"):
         return F.embedding_bag(indices, h, indptr, mode="sum", include_last_offset=True)
     return index_add_sum(h, indices, indptr)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.layers import SwiGLU, linear, residual_norm
+from trmsolve.model.layers import SwiGLU, linear, post_norm
 from trmsolve.model.mixers.base import Mixer, no_nnz, no_units
 from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
 
@@ -39,8 +39,8 @@ class AttentionLayer(nn.Module):
         return self.out(values.transpose(1, 2).flatten(2))
 
     def forward(self, h: Tensor, layout: DenseLayout) -> Tensor:
-        h = residual_norm(h, self.attend(layout.rows(h)).view(h.shape))
-        return residual_norm(h, self.mlp(h))
+        h = post_norm(h + self.attend(layout.rows(h)).view(h.shape))
+        return post_norm(h + self.mlp(h))
 
 
 def rope_angles(length: int, head_size: int, device: torch.device) -> tuple[Tensor, Tensor]:

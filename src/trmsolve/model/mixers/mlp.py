@@ -9,8 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.kernels import MAX_SEQ_LEN, kernels_for
-from trmsolve.model.layers import EPS, SwiGLU, post_norm, residual_norm
+from trmsolve.model.layers import SwiGLU, post_norm
 from trmsolve.model.mixers.base import Mixer, no_nnz, no_units
 from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
 
@@ -24,18 +23,10 @@ class MlpLayer(nn.Module):
         self.mlp = SwiGLU(config.hidden_size, config.intermediate_size, config.gate)
 
     def forward(self, h: Tensor, layout: DenseLayout) -> Tensor:
-        h = mix_positions(h, self.mix, layout)
-        return residual_norm(h, self.mlp(h))
-
-
-def mix_positions(h: Tensor, mix: SwiGLU, layout: DenseLayout) -> Tensor:
-    """Across the positions, with residual and norm: (B L, D) -> (B L, D)."""
-    gate_up, down = mix.gate_up.weight, mix.down.weight
-    if (kernels := kernels_for(h, down)) and layout.length <= MAX_SEQ_LEN:
-        return kernels.mix_positions(h, gate_up, down, mix.normalised, EPS)
-    features = layout.rows(h).transpose(1, 2)  # (B, D, L)
-    features = post_norm(features + mix(features))
-    return features.transpose(1, 2).reshape(h.shape)
+        features = layout.rows(h).transpose(1, 2)  # (B, D, L)
+        features = post_norm(features + self.mix(features))
+        h = features.transpose(1, 2).reshape(h.shape)
+        return post_norm(h + self.mlp(h))
 
 
 MIXER = Mixer(MlpLayer, SequenceEdges, pack, no_units, no_nnz, seq_len=seq_len)
