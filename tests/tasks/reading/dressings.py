@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trmsolve.tasks.sudoku.rules import BOX
+from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape
 from trmsolve.tasks.sudoku.symbols import symbol
 
 SEPARATORS = ["", " ", "  ", ",", ", ", ";", "; ", "\t", "|", " | "]
@@ -15,14 +15,17 @@ PROSE = ["Grid 01", "My favourite one", "Solve this puzzle:", "```", "Puzzle 3",
 
 def sudoku(rng: np.random.Generator) -> np.ndarray:
     """A question, uint8 (side, side), without duplicates: a permuted complete grid with a share of its cells blank."""
-    side = int(rng.choice([4, 6, 9, 9, 9, 16]))
+    side = int(rng.choice([4, 6, 8, 9, 9, 9, 9, 12, 16, 25]))
     height, width = BOX[side]
+    if is_tall := bool(rng.random() < 0.3 and height != width):
+        height, width = width, height
     rows, columns = np.indices((side, side))
     grid = (rows * width + rows // height + columns) % side
     bands = np.concatenate([rng.permutation(height) + height * band for band in rng.permutation(side // height)])
     stacks = np.concatenate([rng.permutation(width) + width * stack for stack in rng.permutation(side // width)])
     grid = rng.permutation(side)[grid[bands][:, stacks]] + 1
-    return np.where(rng.random(grid.shape) < rng.choice([0.1, 0.4, 0.7, 0.7, 0.85]), 0, grid).astype(np.uint8)
+    question = np.where(rng.random(grid.shape) < rng.choice([0.1, 0.4, 0.7, 0.7, 0.85]), 0, grid).astype(np.uint8)
+    return question.view(TallGrid) if is_tall else question
 
 
 def labels(kind: str, count: int) -> list[str]:
@@ -62,7 +65,7 @@ def markdown(rng: np.random.Generator, grid: np.ndarray) -> str:
 def typed(rng: np.random.Generator, grid: np.ndarray) -> str:
     """Rows of cells with everything that may stand between and around them."""
     side = len(grid)
-    height, width = BOX[side]
+    height, width = box_shape(grid)
     between, blank = str(rng.choice(SEPARATORS)), str(rng.choice(BLANKS))
     explicit = between.strip() != "" or between == "\t"
     if len(blank) > 1 and between == "":
@@ -96,7 +99,7 @@ def typed(rng: np.random.Generator, grid: np.ndarray) -> str:
         lines = [f"{label}{gap}{line}" for label, line in zip(labels(left, side), lines, strict=True)]
     rule = str(rng.choice(["", "", "-", "=", "+--", "─"])) * (1 if bar or framed else 0)
     if rule:
-        drawn = {"-": "-" * (length + (length in (4, 6, 9, 16))), "=": "=" * length}.get(rule, (rule * length)[:length])
+        drawn = {"-": "-" * (length + (length in BOX)), "=": "=" * length}.get(rule, (rule * length)[:length])
         drawn += "+" if rule == "+--" else ""
         out = [drawn] if framed else []
         for at, line in enumerate(lines):
@@ -177,7 +180,9 @@ def dressed_maze(rng: np.random.Generator) -> tuple[np.ndarray, str]:
     if rng.random() < 0.1:
         lines = [line + "  " for line in lines]
     if rng.random() < 0.1:
-        lines = [line.rstrip() for line in lines] if all(map(str.strip, lines)) else lines  # else a row is lost
+        stripped = [line.rstrip(" ") for line in lines]
+        if all(map(str.strip, lines)) and max(map(len, stripped)) == max(map(len, lines)):  # no row or column is lost
+            lines = stripped
     if rng.random() < 0.1:
         lines = [f'"{line}",' if line else line for line in lines]
     if rng.random() < 0.2:

@@ -10,6 +10,7 @@ import pytest
 
 from trmsolve.tasks import get
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.sudoku.rules import box_shape
 from trmsolve.text_io import open_lines
 
 QUESTION = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
@@ -156,10 +157,31 @@ def test_separators_are_no_cells_and_both_readings_are_named_where_both_fit():
     assert "two readings explain these rows: 3x5 (plain) and 3x3" in record.message
 
 
-def test_boxes_of_another_shape_are_named():
-    rows = ["12|34|56", "34|56|12", "56|12|34", "--+--+--", "21|43|65", "43|65|21", "65|21|4."]
-    (record,) = records("sudoku", "\n".join(rows))
-    assert "boxes of 3 rows x 2 columns" in record.message
+TALL = ["12|34|56", "34|56|12", "56|12|34", "--+--+--", "21|43|65", "43|65|21", "65|21|4."]
+BLANK = ["..|..|..", "..|..|..", "..|..|1.", "--+--+--", "..|..|..", "..|..|..", "..|..|.."]
+ROWS_OF_TALL = [row.replace("|", "") for row in TALL if "-" not in row]
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("\n".join(TALL), (3, 2)),
+        ("\n".join(ROWS_OF_TALL), (3, 2)),  # wide boxes would hold a digit twice
+        ("".join(ROWS_OF_TALL), (3, 2)),
+        (json.dumps({"puzzle": "".join(ROWS_OF_TALL)}), (3, 2)),
+        ("." * 36 + "," + "".join(ROWS_OF_TALL).replace(".", "3"), (3, 2)),  # the answer tells
+        ("\n".join(BLANK), (3, 2)),  # the frame tells
+        ("\n".join(row for row in BLANK if "-" not in row), (3, 2)),  # the bars tell
+        ("......\n......\n....1.\n\n......\n......\n......", (3, 2)),  # the blank line tells
+        ("." * 36, (2, 3)),
+        ("." * 64, (2, 4)),
+        ("." * 144, (3, 4)),
+    ],
+)
+def test_boxes_that_are_not_square(text, shape):
+    (record,) = records("sudoku", text)
+    assert isinstance(record, Puzzle), record
+    assert box_shape(record.question) == shape
 
 
 def test_a_bad_record_of_a_document_spoils_only_itself():

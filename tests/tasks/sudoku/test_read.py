@@ -98,7 +98,7 @@ ONE = {  # every text holds P9 once
     + "\n *-----------*",
     "cell frames": CELLS,
     "bars, spaces for blanks": SPACES,
-    "box drawing": framed_grid(np.array([0 if c == "." else int(c) for c in P9])),
+    "box drawing": framed_grid(np.array([0 if c == "." else int(c) for c in P9]).reshape(9, 9)),
     "bands": BANDS,
     "every other line": "\n\n".join(ROWS),
     "dotted frame": ".-------.-------.-------.\n"
@@ -206,7 +206,7 @@ def test_source_style_and_solution():
 
 
 BAD = [
-    (P9[:-2], "f:1", "79 characters; a puzzle line has 81 (or 16, 36, 256)"),
+    (P9[:-2], "f:1", "79 characters; a puzzle line has 81 (or 16, 36, 64, 144, 256, 625)"),
     (P9 + "12", "f:1", "83 characters"),
     (P9[:20], "f:1", "20 characters; a puzzle line has 81"),
     ("x" + P9[1:], "f:1", "'x' in column 1; expected 1-9 or a blank"),
@@ -225,7 +225,7 @@ BAD = [
     ("\n".join([*ROWS[:3], ROWS[3] + "1", *ROWS[4:]]), "f:4", "row 4 has 10 cells, expected 9"),
     ("\n".join([*ROWS[:3], "x" + ROWS[3][1:], *ROWS[4:]]), "f:4", "row 4 holds 'x' in column 1; expected 1-9 or"),
     ("\n".join(ROWS[:6]), "f:1", "the grid ends after 6 rows, expected 9"),
-    ("\n".join(["..."] * 3), "f:1", "rows of 3 cells; a grid has 4, 6, 9 or 16"),
+    ("\n".join(["..."] * 3), "f:1", "rows of 3 cells; a grid has 4, 6, 8, 9, 12, 16 or 25"),
     ("." * (LINE_LIMIT + 1), "f:1", "a line of more than 1,048,576 characters"),
     ("not a puzzle", "f:1", "no puzzle: 'n' in column 1; a puzzle line has 81"),
     ("id,question\n7," + P9[:-2], "f:2", "79 characters"),

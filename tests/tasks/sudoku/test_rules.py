@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.sudoku.rules import BOX, check, conflicts, side_and_box, units
+from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, check, conflicts, units
 
 QUESTION = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 ANSWER = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
@@ -21,28 +20,18 @@ def messages(found) -> list[str]:
     return [violation.message for violation in found]
 
 
-@pytest.mark.parametrize(
-    ("cells", "expected"), [(16, (4, (2, 2))), (36, (6, (2, 3))), (81, (9, (3, 3))), (256, (16, (4, 4)))]
-)
-def test_sizes(cells, expected):
-    assert side_and_box(cells) == expected
-
-
-@pytest.mark.parametrize("cells", [0, 1, 80, 82, 625])
-def test_other_sizes_are_named(cells):
-    with pytest.raises(TrmsolveError, match=f"no Sudoku has {cells} cells"):
-        side_and_box(cells)
-
-
 @pytest.mark.parametrize("side", BOX)
-def test_units_cover_every_cell_three_times(side):
-    found = units(side)
+@pytest.mark.parametrize("is_tall", [False, True])
+def test_units_cover_every_cell_three_times(side, is_tall):
+    shape = box_shape(np.zeros((side, side), np.uint8).view(TallGrid if is_tall else np.ndarray))
+    assert shape == (BOX[side][::-1] if is_tall else BOX[side])
+    found = units(shape)
     assert found.shape == (3 * side, side)
     assert (np.bincount(found.reshape(-1), minlength=side * side) == 3).all()
     assert not found.flags.writeable
     for box in found[2 * side :]:
         rows, columns = np.divmod(box, side)
-        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == BOX[side]
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == shape
 
 
 def test_a_solution_breaks_nothing():

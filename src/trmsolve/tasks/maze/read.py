@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import isqrt
-
-import numpy as np
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
@@ -156,7 +155,7 @@ class MazeReader(Reader):
     def _are_mazes(self) -> bool:
         """Whether each open row is a maze by itself: one of them can be, and together they have too many S or G."""
         starts = "".join(row.text.split()[0][:1] for row in self.rows if row.text.split() and not _is_prose(row.text))
-        labels = starts.upper()[starts.upper().find("A") :]
+        labels = starts.upper()[starts.upper().rfind("A") :]
         if "A" in labels and ALPHABET.startswith(labels):
             return False
         marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
@@ -242,8 +241,9 @@ class MazeReader(Reader):
             cells = [list(row) for row in parse.split("".join(cells[0]))]
         return _puzzle(parse.maze([[_tidy(cell) for cell in row] for row in cells]), "")
 
-    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
-        return parse.fitting(drawn.question if drawn.solution is None else drawn.solution, question)
+    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
+        answer = drawn.question if drawn.solution is None else drawn.solution
+        return replace(puzzle, solution=parse.fitting(answer, puzzle.question))
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         if "\n" in line.text:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.documents import Collector, State, Value, Xml, collector
@@ -89,8 +87,8 @@ class Reader:
         """The puzzle of a matrix of cell texts. Raises Malformed."""
         raise NotImplementedError
 
-    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
-        """What is written as the answer to a question, or None where it is no answer. Raises Malformed."""
+    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
+        """The puzzle with what is written as its answer; as it is where that is no answer. Raises Malformed."""
         raise NotImplementedError
 
     # -- lines --------------------------------------------------------------------------------------------------
@@ -220,8 +218,7 @@ class Reader:
     def _answers(self, question: Any, answer: Any) -> bool:
         """Whether the second of two values is the solution of the first."""
         try:
-            first, second = self._puzzle(question), self._puzzle(answer)
-            return self.solution(second, first.question) is not None
+            return self.answered(self._puzzle(question), self._puzzle(answer)).solution is not None
         except Malformed:
             return False
 
@@ -250,13 +247,12 @@ class Reader:
             puzzle = self._puzzle(question)
             part = "answer: "
             if answer not in (None, "", [], "null"):
-                solution = self.solution(self._puzzle(answer, answers=True), puzzle.question)
-                puzzle = replace(puzzle, solution=puzzle.solution if solution is None else solution)
+                puzzle = self.answered(puzzle, self._puzzle(answer))
         except Malformed as error:
             return self.bad(line, f"{part}{error}")
         return self.placed(puzzle, line, style or puzzle.style or "line", layout)
 
-    def _puzzle(self, value: Any, answers: bool = False) -> Puzzle:
+    def _puzzle(self, value: Any) -> Puzzle:
         """The puzzle of a text, of rows, or of a list of all cells. Raises Malformed."""
         if isinstance(value, list):
             if all(isinstance(row, list) for row in value):

@@ -1,4 +1,4 @@
-"""Sudoku: 4x4, 6x6, 9x9 and 16x16 grids."""
+"""Sudoku: 4x4, 6x6, 8x8, 9x9, 12x12, 16x16 and 25x25 grids."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from trmsolve.tasks.base import Option
 from trmsolve.tasks.constraints import Constraint, ConstraintPuzzle, ExactlyOne
+from trmsolve.tasks.groups import Groups, groups_of
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.tasks.sudoku.rules import BOX, box_of, check, conflicts, is_solution
+from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, check, conflicts, is_solution
+from trmsolve.tasks.sudoku.symbols import DIGITS
 from trmsolve.tasks.sudoku.write import CSV_HEADER, format_grid, format_line, write
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Sudoku(ConstraintPuzzle):
 
     name = "sudoku"
     csv_header = CSV_HEADER
-    symbols = ".123456789ABCDEFG"
+    symbols = "." + DIGITS
     kinds = ("line", "line", "box")  # row and column share their weights
     search_defaults: ClassVar[Mapping[str, Any]] = {"confidence_floor": 0.4}  # tuned on extreme_train (docs/records.md)
 
@@ -50,12 +52,16 @@ class Sudoku(ConstraintPuzzle):
 
     def constraints(self, grid: np.ndarray) -> Sequence[Constraint]:
         """Every row, column and box contains every digit once."""
-        side = len(grid)
+        side, (height, width) = len(grid), box_shape(grid)
         row, column, digit = np.indices((side, side, side))
-        box = box_of(side)[..., None]
+        box = row // height * height + column // width  # a band has side // width = height boxes
         return [
             ExactlyOne(kind, unit * side + digit) for kind, unit in zip(self.kinds, (row, column, box), strict=True)
         ]
+
+    def groups(self, question: np.ndarray) -> Groups:
+        """The groups of a grid of this size, with boxes of this shape."""
+        return groups_of(_TALL if isinstance(question, TallGrid) else self, bytes(question.size), question.shape)
 
     def invalid_reason(self, grid: np.ndarray) -> str:
         """A message for an unsupported size, or for a digit larger than the side."""
@@ -90,4 +96,10 @@ class Sudoku(ConstraintPuzzle):
         return SequenceSudoku(sequence_format)
 
 
+class _TallSudoku(Sudoku):
+    def constraints(self, grid: np.ndarray) -> Sequence[Constraint]:
+        return super().constraints(grid.view(TallGrid))
+
+
 TASK = Sudoku()
+_TALL = _TallSudoku()

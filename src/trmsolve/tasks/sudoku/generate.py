@@ -15,11 +15,11 @@ from trmsolve.tasks.base import Difficulty
 from trmsolve.tasks.sudoku.backtracking import Board, board, grid, restrict, search, solutions
 
 # The share of givens at which generate(minimal=False) stops removing givens.
-EASY_SHARE = {4: 0.45, 6: 0.45, 9: 0.45, 16: 0.58}
+EASY_SHARE = {4: 0.45, 6: 0.45, 8: 0.45, 9: 0.45, 12: 0.5, 16: 0.58}
 
 # Maximum guesses of a proof of uniqueness; a given whose proof takes more is kept. Proofs up to 9x9 take far fewer; for
-# 16x16 the limit bounds the work. It is a count, not a time, so that a seed gives the same puzzle on every machine.
-PROOF_BRANCHES = {4: 10_000, 6: 10_000, 9: 10_000, 16: 60}
+# larger grids the limit bounds the work. It is a count, not a time, so a seed gives the same puzzle on every machine.
+PROOF_BRANCHES = {4: 10_000, 6: 10_000, 8: 10_000, 9: 10_000, 12: 200, 16: 60}
 
 PATIENCE = 60  # steps of hill climbing without progress before it restarts from another grid
 CLIMBS = 60  # maximum number of restarts
@@ -61,6 +61,8 @@ def generate(
         raise ValueError(
             f"a Sudoku of {side}x{columns}: the numbers of rows and columns must be equal, for example 9x9"
         )
+    if side not in EASY_SHARE:
+        raise ValueError(f"no generator for Sudokus of side {side}: expected one of {', '.join(map(str, EASY_SHARE))}")
     tables = board(side)
     most = max(extra, default=0) if isinstance(extra, range) else extra
     least = min(extra, default=-1) if isinstance(extra, range) else extra

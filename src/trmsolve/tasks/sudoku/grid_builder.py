@@ -14,6 +14,7 @@ from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_values, value
 
+_TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
 _SPACES = str.maketrans(dict.fromkeys(VERTICAL + ",;", " "))
 MOST_LABELS = 2  # rows of labels around a grid
 
@@ -40,7 +41,8 @@ class Row(NamedTuple):
         """Whether a 4x4 puzzle on one line could hold all of this."""
         if len(separated(self.text)) not in (1, 4, 16) or any(mark in self.text for mark in ",;\t"):  # labels, fields
             return False
-        return not self.barred and all((value(cell) or 0) <= 4 for cell in self.lexed.cells) and not self.lexed.foreign
+        marks_only = not self.barred and not self.lexed.foreign and all(len(cell) == 1 for cell in self.lexed.cells)
+        return marks_only and all((value(cell) or 0) <= 4 for cell in self.lexed.cells)
 
     @property
     def repeats(self) -> bool:
@@ -147,10 +149,17 @@ class GridBuilder:
         if any(row.is_blank for row in self.all) and len(self.all) >= 4:
             yield [row for row in self.all if row.is_blank or row in rows]
 
-    def box_height(self) -> int:
-        """Rows of a box as the frame draws it; 0 where it draws none."""
-        inner = sorted({count for count in self.frames if 0 < count < len(self.rows)})
-        return inner[0] if inner and inner == list(range(inner[0], len(self.rows), inner[0])) else 0
+    def box_height(self, side: int) -> int:
+        """Rows of a box as lines, blank lines or bars draw it; 0 where nothing does."""
+        rows = self.rows
+        inner = sorted({count for count in self.frames if 0 < count < len(rows)})
+        if inner and 1 < inner[0] < side and inner == list(range(inner[0], len(rows), inner[0])):
+            return inner[0]
+        if self.period > 1:
+            return self.period
+        texts = [row.text.translate(_TO_BAR).strip(" \t|") for row in rows if not row.may_be_labels]
+        num_stacks = {text.count("|") + 1 for text in texts}
+        return num_stacks.pop() if len(num_stacks) == 1 and not num_stacks & {1, side} else 0
 
     def pause(self) -> bool:
         """Notes a blank line. False when it cannot be inside a grid: neither between bands nor between all rows."""
@@ -158,7 +167,7 @@ class GridBuilder:
         if len({len(row.lexed.cells) for row in rows}) != 1:
             return False
         self.period = self.period or len(rows)
-        heights = {1, *(height for height, _ in BOX.values())} if not self.side else {1, BOX[self.side][0]}
+        heights = {1, *BOX.get(self.side, sum(BOX.values(), ()))}
         if self.period not in heights or len(rows) % self.period:
             return False
         self.gap = len(rows)

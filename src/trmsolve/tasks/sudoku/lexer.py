@@ -18,7 +18,7 @@ from trmsolve.tasks.sudoku.rules import BOX, SIDE
 from trmsolve.tasks.sudoku.symbols import BLANKS, RARE, cell_value, cell_values, value
 from trmsolve.tasks.text import describe
 
-WIDEST_ROW = 25  # more cells than this on a line are meant as a whole puzzle, fewer as a row (or a 4x4 puzzle)
+WIDEST_ROW = 27  # cells of a row, with labels; a line with more is meant as a whole puzzle
 COUNTS = frozenset(BOX) | frozenset(SIDE)
 CANDIDATES = 729  # a 9x9 grid as nine characters for each cell: the digits that it may hold
 
@@ -175,8 +175,10 @@ def split_cells(body: str) -> tuple[str, ...]:
 def row_cells(body: str) -> tuple[str, ...]:
     """The cells of a row with words for blanks, candidates or a label; () when it is none."""
     parts = separated(body)
-    if len(parts) == 1 and len(parts[0]) in BOX and cell_values(parts[0], len(parts[0])) is not None:
-        return tuple(parts[0])
+    if len(parts) == 1 and (side := len(parts[0])) in BOX:
+        letters = side > 9 and all("A" <= mark <= chr(64 + side) or value(mark) is not None for mark in parts[0])
+        if letters or cell_values(parts[0], side) is not None:
+            return tuple(parts[0])
     if len(parts) > 1 and _ROW_LABEL.fullmatch(parts[0]):
         parts = parts[1:]
         if len(parts) <= 6 and all(value(mark) is not None for mark in "".join(parts)):
@@ -230,9 +232,9 @@ def _between_bars(body: str) -> tuple[str, ...]:
 
 
 def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
-    if len(tokens) in (16, 256) and all(len(token) <= 2 for token in tokens):
-        return tuple(tokens)  # here 10 is one cell
-    return tuple("".join(tokens))
+    glued = tuple("".join(tokens))
+    are_cells = len(tokens) > 9 and all(len(token) <= 2 for token in tokens)
+    return tuple(tokens) if are_cells and (len(tokens) in COUNTS or len(glued) not in COUNTS) else glued  # 10: one cell
 
 
 def _blanks_are_spaces(body: str) -> bool:

@@ -28,13 +28,13 @@ from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
 from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, wholes
-from trmsolve.tasks.sudoku.rules import BOX, SIDE, conflicts
+from trmsolve.tasks.sudoku.rules import BOX, SIDE, TallGrid, box_shape, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
 from trmsolve.tasks.text import describe
 from trmsolve.text_io import LINE_LIMIT
 
-LENGTHS = "a puzzle line has 81 (or 16, 36, 256)"
-SIZES = "4, 6, 9 or 16"
+LENGTHS = "a puzzle line has 81 (or 16, 36, 64, 144, 256, 625)"
+SIZES = "4, 6, 8, 9, 12, 16 or 25"
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
 
 _PLAIN_LINE = re.compile(r"[1-9.]{81}|[0-9]{81}")  # nearly every line of a large file
@@ -92,7 +92,9 @@ class SudokuReader(Reader):
             return
         if self.skipping:
             return
-        if len(text) > WIDEST_ROW and (lexed.kind is not Kind.COMMENT or len(text.strip()) in SIDE):
+        if lexed.dashes and len(lexed.cells) > WIDEST_ROW != self.after_line != len(lexed.cells):
+            lexed = Lexed(Kind.FRAME)  # a rule; an empty puzzle only in a list of lines
+        elif len(text) > WIDEST_ROW and (lexed.kind is not Kind.COMMENT or len(text.strip()) in SIDE):
             whole, delimiter = wholes(text)
             if whole:
                 yield from self._close()
@@ -154,8 +156,9 @@ class SudokuReader(Reader):
             raise Malformed(f"a cell holds '{odd_cell[:20]}'; {expected(side)}")
         return self._puzzle_of(flat, "")
 
-    def solution(self, drawn: Puzzle, question: np.ndarray) -> np.ndarray | None:
-        return drawn.question if drawn.question.shape == question.shape and drawn.question.all() else None
+    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
+        is_answer = drawn.question.shape == puzzle.question.shape and drawn.question.all()
+        return _answered(puzzle, drawn.question if is_answer else None)
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         self.after_row = True
@@ -167,7 +170,7 @@ class SudokuReader(Reader):
         except Malformed as error:
             return self.bad(line, str(error))
         solution = _solution(answer.strip(), len(puzzle.question))
-        return self.placed(replace(puzzle, solution=solution), line, "csv", "table")
+        return self.placed(_answered(puzzle, solution), line, "csv", "table")
 
     def ends_table(self, text: str, table: tables.Table) -> bool:
         if table.columns == 1:
@@ -220,7 +223,7 @@ class SudokuReader(Reader):
             raise Malformed(f"{foreign}; {expected(side)}{length}")
         if not side:
             raise Malformed(f"{len(cells)} characters; {LENGTHS}")
-        return Puzzle(to_grid(cells, side), solution=_solution(answer, side))
+        return _answered(Puzzle(to_grid(cells, side)), _solution(answer, side))
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, row: Row) -> Iterator[Record]:
@@ -259,7 +262,9 @@ class SudokuReader(Reader):
             if len(grid.rows) > 2 * max(BOX) + 2:
                 yield from self._close()
         elif readings := grid.readings():
-            if readings[0].side >= 9 or "spaces for blanks" not in readings[0].layout:  # else more rows may follow
+            side = readings[0].side  # of a larger grid the first rows may look so, unless their cells can be counted
+            counted = all(side in (len(row.text.strip()), len(separated(row.text))) for row in grid.rows)
+            if counted or side in (9, 16, 25):
                 yield from self._close()
         elif grid.has_regular_rows and not any(row.is_blank for row in grid.all):
             yield from self._close()
@@ -312,6 +317,9 @@ class SudokuReader(Reader):
         lead, self.lead = self.lead, []
         if len(grid.rows) == 1 and grid.rows[0].may_be_labels:  # of columns, below a grid or far above it
             self.note(grid.rows[0].line)
+            return
+        if len(grid.rows) == 1 and len(grid.rows[0].lexed.cells) == 16 and grid.rows[0].repeats:  # 1,2,3,4,3,4,1,2,...
+            yield self._whole(grid.rows[0].line, grid.rows[0].lexed)
             return
         readings = grid.readings()
         if not readings and lead and not lead[0].is_blank:  # a first row of one digit
@@ -380,22 +388,26 @@ def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
         )
     if first.is_candidates:
         return from_candidates(first.cells)
-    height, side = grid.box_height(), first.side
-    if height not in (0, 1, BOX[side][0]) and side % height == 0 and BOX[side][0] != BOX[side][1]:
-        known = f"{BOX[side][0]} rows x {BOX[side][1]} columns"
-        raise Malformed(
-            f"the frame draws boxes of {height} rows x {side // height} columns; a {side}x{side} has {known}"
-        )
-    puzzle = Puzzle(to_grid(first.cells, side), layout=first.layout)
-    return puzzle
+    question = to_grid(first.cells, first.side, grid.box_height(first.side))
+    return Puzzle(question, layout=", ".join(filter(None, (first.layout, _box_layout(question)))))
+
+
+def _box_layout(question: np.ndarray) -> str:
+    """The shape of the boxes in words, where it has to be chosen."""
+    rows, columns = box_shape(question)
+    return f"boxes of {rows} rows x {columns} columns" if rows != columns else ""
 
 
 def _as_line(reading: Reading) -> str:
     return "".join(map(symbol, reading.values))
 
 
-def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
-    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates."""
+def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
+    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates.
+
+    Boxes that are not square have the height that a frame draws. Without one (0) they are wide, unless the digits of
+    the grid repeat in a wide box and do not in a tall one: then the grid is a TallGrid.
+    """
     known = cell_values(cells, side)
     if known is None:
         for index, cell in enumerate(cells):
@@ -411,10 +423,26 @@ def to_grid(cells: Sequence[str], side: int) -> np.ndarray:
         hexadecimal = np.where(np.array(cells, dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
         if not conflicts(hexadecimal):  # 0-F: symbols.py says why
             grid = hexadecimal
+    rows, columns = BOX[side]
+    if box_height != rows != columns and (box_height == columns or _is_tall(grid)):
+        grid = grid.view(TallGrid)
     if broken := conflicts(grid):
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         raise Malformed(broken[0].message + more)
     return grid
+
+
+def _is_tall(grid: np.ndarray) -> bool:
+    """Whether the digits of a grid break the rules where its boxes are wide, but not where they are tall."""
+    return bool(conflicts(np.asarray(grid)) and not conflicts(grid.view(TallGrid)))
+
+
+def _answered(puzzle: Puzzle, answer: np.ndarray | None) -> Puzzle:
+    """The puzzle with its solution, which may tell the shape of its boxes."""
+    if answer is None:
+        return puzzle
+    question = puzzle.question.view(TallGrid) if _is_tall(answer) else puzzle.question
+    return replace(puzzle, question=question, solution=np.asarray(answer))
 
 
 def from_candidates(cells: Sequence[str]) -> Puzzle:

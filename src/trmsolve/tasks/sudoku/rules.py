@@ -1,6 +1,7 @@
 """The rules of Sudoku: sizes, units, and the violations of a question or an answer.
 
-The rules check answers and are never used to find them. A grid is an integer array (side, side), 0 = blank.
+The rules check answers and are never used to find them. A grid is an integer array (side, side), 0 = blank. Boxes that
+are not square have more columns than rows, unless the grid is a TallGrid.
 """
 
 from __future__ import annotations
@@ -10,48 +11,41 @@ from functools import cache
 
 import numpy as np
 
-from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Violation
 from trmsolve.tasks.sudoku.symbols import digits, symbol
 
-BOX = {4: (2, 2), 6: (2, 3), 9: (3, 3), 16: (4, 4)}  # side: (rows, columns) of a box
+BOX = {4: (2, 2), 6: (2, 3), 8: (2, 4), 9: (3, 3), 12: (3, 4), 16: (4, 4), 25: (5, 5)}  # side: (rows, columns) of a box
 SIDE = {side * side: side for side in BOX}  # cells of the grid: side
 
 TIMES = {2: "twice", 3: "three times", 4: "four times"}
 
 
-def side_and_box(n_cells: int) -> tuple[int, tuple[int, int]]:
-    """Side of the grid with that many cells and (rows, columns) of its boxes. Raises TrmsolveError for other sizes."""
-    if n_cells not in SIDE:
-        raise TrmsolveError(
-            f"no Sudoku has {n_cells} cells", "expected " + ", ".join(f"{n} ({s}x{s})" for n, s in SIDE.items())
-        )
-    return SIDE[n_cells], BOX[SIDE[n_cells]]
+class TallGrid(np.ndarray):
+    """A grid whose boxes have more rows than columns: 6x6 with boxes of 3x2, 8x8 of 4x2, 12x12 of 4x3."""
+
+
+def box_shape(grid: np.ndarray) -> tuple[int, int]:
+    """Rows and columns of a box. grid: (side, side)."""
+    height, width = BOX[len(grid)]
+    return (width, height) if isinstance(grid, TallGrid) else (height, width)
 
 
 @cache
-def units(side: int) -> np.ndarray:
+def units(box: tuple[int, int]) -> np.ndarray:
     """Cells of every unit, int64 (3 * side, side), read-only: rows, then columns, then boxes, each in reading order."""
+    height, width = box
+    side = height * width
     cells = np.arange(side * side).reshape(side, side)
-    height, width = BOX[side]
     boxes = cells.reshape(side // height, height, side // width, width).swapaxes(1, 2).reshape(side, side)
     result = np.concatenate([cells, cells.T, boxes])
     result.flags.writeable = False
     return result
 
 
-@cache
-def box_of(side: int) -> np.ndarray:
-    """int64 (side, side): the box each cell lies in."""
-    rows, columns = BOX[side]
-    r, c = np.indices((side, side))
-    return r // rows * (side // columns) + c // columns
-
-
 def conflicts(question: np.ndarray) -> list[Violation]:
     """Every digit that a unit of the grid (side, side) holds more than once; blanks never conflict."""
     side = len(question)
-    cells = units(side)  # (3 side, side)
+    cells = units(box_shape(question))  # (3 side, side)
     values = np.sort(np.asarray(question).reshape(-1)[cells], axis=1)
     duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
     if not duplicate.any():  # nearly always
@@ -85,13 +79,13 @@ def check(question: np.ndarray, answer: np.ndarray) -> list[Violation]:
         given = symbol(int(question[row, column]))
         message = f"row {row + 1} column {column + 1} no longer holds the given {given}"
         violations.append(Violation(message, ((row, column),)))
-    return violations + conflicts(answer)
+    return violations + conflicts(answer.view(type(question)))
 
 
 def is_solution(question: np.ndarray, answer: np.ndarray) -> bool:
     """Whether check() is empty: every unit contains every digit, and givens are unchanged. Both (side, side)."""
     side = len(question)
-    sorted_units = np.sort(answer.reshape(-1)[units(side)], axis=1)
+    sorted_units = np.sort(answer.reshape(-1)[units(box_shape(question))], axis=1)
     return bool((sorted_units == np.arange(1, side + 1)).all() and ((question == 0) | (question == answer)).all())
 
 

@@ -1,4 +1,4 @@
-"""Symbols of digits: 1-9, then A-G (or a-g) for 10-16; the characters in BLANKS mark open cells.
+"""Symbols of digits: 1-9, then A-P (or a-p) for 10-25; the characters in BLANKS mark open cells.
 
 Of 16x16 puzzles written in hexadecimal, 0-F, only the 0 is in doubt: it is a blank here. It is read as the sixteenth
 digit, G, when that is the only sensible reading: another character marks the blanks, there is no G, and no unit would
@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-DIGITS = "123456789ABCDEFG"
+DIGITS = "123456789ABCDEFGHIJKLMNOP"
 BLANKS = frozenset((".", "0", "_", "*", "-", "·", " ", ""))  # "": an empty field between separators
 
 _VALUES = dict.fromkeys(BLANKS, 0) | {str(number): number for number in range(1, len(DIGITS) + 1)}
 _VALUES |= {form: value for value, digit in enumerate(DIGITS, 1) for form in (digit, digit.lower())}
+_KNOWN_ALONE = {form: value for form, value in _VALUES.items() if value <= 16}  # later letters are those of words, too
 
 WORDS = frozenset(("-1", "null", "none", "nan", "n/a", "na", "nil", "~", "empty"))  # blanks between separators
 RARE = frozenset("?xX#")  # blanks where no other mark is one
@@ -32,12 +33,15 @@ def symbol(value: int) -> str:
 
 
 def value(text: str) -> int | None:
-    """The digit that a cell's text means, 0 for a blank, None for anything else. `10` to `16` are digits too."""
-    return _VALUES.get(text)
+    """The digit that a cell's text means, 0 for a blank, None for anything else. `10` to `16` are digits too.
+
+    The digits 17 to 25 are known to cell_values() only, which sees a whole row or grid.
+    """
+    return _KNOWN_ALONE.get(text)
 
 
 def cell_value(text: str) -> int | None:
-    """The digit of a cell that stands between separators: value(), and words for blanks, rare blanks, and 3.0."""
+    """The digit of a cell that stands between separators: up to 25, and words for blanks, rare blanks, and 3.0."""
     if (known := _VALUES.get(text)) is not None:
         return known
     if text in RARE or text.lower() in WORDS:
@@ -54,8 +58,8 @@ def cell_values(cells: Sequence[str], side: int) -> list[int] | None:
     marks = set(cells)
     values = {mark: cell_value(mark) for mark in marks}
     rare = marks & RARE
-    if rare and (len(rare) > 1 or any(values[mark] == 0 and mark for mark in marks - rare)):
-        return None
+    if len(rare) > 1 or any(values[mark] == 0 and mark for mark in marks - rare):
+        values |= dict.fromkeys(rare)  # no blanks: None, or the letter X
     if any(value is None or value > side for value in values.values()):
         letters = [mark for mark in marks if values[mark] != 0]
         few = len({mark.upper() for mark in letters}) < side // 2
@@ -72,4 +76,4 @@ def digits(side: int) -> str:
 
 def expected(side: int | None = None) -> str:
     """The characters that a cell may contain, for messages."""
-    return f"expected {'1-9 (A-G beyond)' if side is None else digits(side)} or a blank (. 0 _ * -)"
+    return f"expected {'1-9 (A-P beyond)' if side is None else digits(side)} or a blank (. 0 _ * -)"

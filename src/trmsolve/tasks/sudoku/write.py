@@ -6,7 +6,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Puzzle
-from trmsolve.tasks.sudoku.rules import side_and_box
+from trmsolve.tasks.sudoku.rules import box_shape
 from trmsolve.tasks.sudoku.symbols import symbol
 
 STYLES = ("grid", "line", "csv")
@@ -41,17 +41,16 @@ def format_grid(values: np.ndarray, style: str, ascii_only: bool = False) -> str
 
 
 def format_line(grid: np.ndarray) -> str:
-    """A grid, integer (side, side), on one line: 1-9 A-G, `.` for a blank."""
+    """A grid, integer (side, side), on one line: 1-9 A-P, `.` for a blank."""
     return "".join(map(symbol, np.asarray(grid).reshape(-1).tolist()))
 
 
 def framed_grid(values: np.ndarray, ascii_only: bool = False) -> str:
     """A grid, integer (side, side), with a frame around its boxes; `.` for a blank."""
-    values = np.asarray(values)
-    side, (height, width) = side_and_box(values.size)
+    side, (height, width) = len(values), box_shape(values)
     top, between, bottom, upright = ASCII if ascii_only else LINES
     rows = []
-    for index, row in enumerate(values.reshape(side, side).tolist()):
+    for index, row in enumerate(values.tolist()):
         if index % height == 0:
             rows.append(_rule(between if index else top, side // width, width))
         marks = [symbol(value) for value in row]
