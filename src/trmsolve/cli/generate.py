@@ -35,7 +35,9 @@ def generate(
     ],
     size: Annotated[
         str | None,
-        typer.Option("--size", help="Sudoku: 4x4, 6x6, 9x9 (default), 16x16; maze: 3x3 to 255x255, default 21x21."),
+        typer.Option(
+            "--size", help="Sudoku: 4x4, 6x6, 8x8, 9x9 (default), 12x12, 16x16; maze: 3x3 to 255x255, default 21x21."
+        ),
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of puzzles.")] = 1,
     seed: o.Seed = 0,

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 EXIT_CODES = "Exit code: 0 every puzzle solved and verified, 1 some not, 2 bad input, 124 timeout, 130 interrupted."
 
 HELP = {
-    "sudoku": """Solve Sudoku puzzles (4x4, 6x6, 9x9, 16x16) and check every answer.
+    "sudoku": """Solve Sudoku puzzles (4x4 to 25x25) and check every answer.
 
     Reads lines of 81 characters, nine-line grids with or without frames, CSV with a question column, .sdk, .sdm, .ss.
     """,

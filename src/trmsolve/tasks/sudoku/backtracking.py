@@ -73,7 +73,7 @@ def restrict(tables: Board, givens: Iterable[int]) -> int:
 def solutions(question: np.ndarray, limit: int = 2) -> tuple[list[np.ndarray], int]:
     """Solutions of a question, for generation and tests only.
 
-    question: uint8 (side, side), 0 = blank, side 4, 6, 9 or 16.
+    question: uint8 (side, side), 0 = blank, with wide boxes.
     Returns up to `limit` solutions, uint8 (side, side), and the number of branches: the digits tried in cells that
     singles do not determine, until the limit was reached or the search was complete. Conflicting givens have no
     solution. Raises ValueError for another side.

@@ -2,7 +2,7 @@
 
 A record is known by its look, never by a file's name, so one file may mix them:
 
-- a line that holds 81 (16, 36, 256) characters: alone, behind a number, before a rating or a name, in a link, in code;
+- a line that holds 81 (16, 36, 64, 144, 256, 625) characters: alone, behind a number, before a rating or a name, in a link, in code;
   `puzzle|solution`; 729 characters of candidates (.sdm, HoDoKu, sukaku)
 - as many lines as the grid has columns, in any regular dress: separators, frames, labels, indentation, blank lines
   between bands or all rows; headings and text around it (.sdk, .ss, Project Euler, markdown, spreadsheets)

@@ -29,7 +29,7 @@ class Symmetry:
 
     @classmethod
     def random(cls, rng: np.random.Generator, side: int) -> Symmetry:
-        """A uniformly random symmetry of grids with this side (4, 6, 9 or 16)."""
+        """A uniformly random symmetry of grids with this side, whose boxes are wide."""
         high, wide = BOX[side]
         digits = np.concatenate(([0], 1 + rng.permutation(side))).astype(np.uint8)
         transpose = high == wide and bool(rng.integers(2))  # a transposed 6x6 grid would have 3x2 boxes
