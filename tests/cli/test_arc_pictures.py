@@ -131,7 +131,7 @@ def test_refining_draws_the_grid_and_what_changed_in_it():
     assert "unsure 0 of 4 cells · changed 1 cell ·" in words(second)
     assert {"90 99 ??", "00 > 00 ??"} <= set(rows(first.picture))
     assert {"90 09 *.", "00 > 00 .."} <= set(rows(second.picture))
-    assert first.status.unsure == 4 and second.status.unsure == 0
+    assert first.status.remaining == 4 and second.status.remaining == 0
 
 
 def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():

@@ -38,7 +38,7 @@ def roles(shown: Picture) -> list[list[str]]:
 
 
 def frame(shown: Picture, step: int = 1) -> Frame:
-    return Frame(shown, "arc", "arc.json:x", step, 16)
+    return Frame(shown, "arc", "arc.json:x", step)
 
 
 SHOWN = task_picture(task(), [[grid("09", "00"), grid("567")], [grid("876")]])

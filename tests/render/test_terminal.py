@@ -7,11 +7,12 @@ import re
 import pytest
 
 from trmsolve.render.console import COLORS
+from trmsolve.render.frame import StatusText
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import LiveView
 from trmsolve.render.theme import ROLES
 
-from .fake import refinement, solution
+from .fake import refinement, solution, status
 from .streams import ESCAPE, Stream, colours
 
 
@@ -60,11 +61,11 @@ def test_fits_every_window(side, width, height, monkeypatch):
 
 def test_80_by_24_says_everything():
     for side in (4, 9, 16):
-        frame = dataclasses.replace(refinement(side)[4], violations=7)
+        frame = dataclasses.replace(refinement(side)[4], status=status(4, 7, 0.4, restart=1))
         scene = PuzzlePanel(LiveView(Stream(terminal=True)).console)
         scene.add(frame)
         text = "\n".join(line.plain for line in scene.lines(80, 23))
-        for words in ("step    4 of at most 64", "40 %", "7 still broken", "84 ms", "restart 1", "assuming r3c5=7"):
+        for words in ("step 4 of at most 64", "40 %", "7 still broken", "84 ms", "restart 1", "assuming r3c5=7"):
             assert words in text, (side, words)
         assert "…" not in text
 
@@ -106,9 +107,9 @@ def test_a_pipe_gets_no_cursor_movement(monkeypatch, environment):
 def test_a_pipe_gets_a_line_per_step_and_the_last_grid():
     lines = shown(refinement(9)).text.splitlines()
     assert lines[0] == "sudoku puzzle.txt:1"
-    assert [int(line[5:8]) for line in lines if line.startswith("step")] == list(range(7))
-    assert "halt  40.0%" in lines[5] and "restart 1, assuming r3c5=7" in lines[5]
-    assert lines[7].endswith("solved at step 6 of restart 1")
+    assert [int(line.split()[1]) for line in lines if line.startswith("step")] == list(range(6))
+    assert "halting 40 %" in lines[5] and "restart 1 · guess assuming r3c5=7" in lines[5]
+    assert lines[7].startswith("solved at step 6 · ")
     assert digits("\n".join(lines)) == expected(9)
 
 
@@ -127,7 +128,7 @@ def test_every_encoding_can_take_it(encoding, terminal):
 
 
 def test_control_characters_in_names_do_nothing():
-    frames = [dataclasses.replace(f, source="\x1b[2J\rx:1", assumption="\x1b]0;hm\x07") for f in refinement(4)]
+    frames = [dataclasses.replace(f, source="\x1b[2J\rx:1", status=StatusText("\x1b]0;hm\x07")) for f in refinement(4)]
     for terminal in (True, False):
         text = shown(frames, terminal=terminal).text
         assert "\x1b[2J" not in text and "\x1b]" not in text and "\x07" not in text
@@ -189,6 +190,6 @@ def test_a_new_role_is_one_row_of_the_table(monkeypatch):
     from trmsolve.tasks.base import Cell, Picture
 
     monkeypatch.setitem(ROLES, "wall", dataclasses.replace(ROLES["given"], word="wall", mark="#"))
-    frame = Frame(Picture([[Cell(" ", "wall"), Cell("S", "given")]]), "maze", "m", 1, 2, done=True)
+    frame = Frame(Picture([[Cell(" ", "wall"), Cell("S", "given")]]), "maze", "m", done=True)
     assert "# wall" in shown([frame]).text
     assert 'class="wall-ground"' in svg(frame) and ".wall{" in html([frame])

@@ -74,7 +74,7 @@ def setter(*keys, value):
 BROKEN = {
     "a step that is a word": (setter("step", value="x"), 'step: unexpected "x"'),
     "a step that is a truth": (setter("step", value=True), "step: unexpected true"),
-    "a missing picture": (setter("picture", value=None), "picture: expected an object"),
+    "a missing picture": (setter("picture", value=None), "picture: unexpected null"),
     "an unknown role": (setter("picture", "cells", 0, value=["1", "evil", 1.0, ""]), 'unknown role unexpected "evil"'),
     "a cell with an escape code": (setter("picture", "cells", 0, value=["\x1b[2J", "given", 1.0, ""]), "cell"),
     "an index outside": (setter("picture", "rows", 0, value=[99] * 4), "outside 0.."),
@@ -104,8 +104,8 @@ def test_a_broken_frame_is_named_by_its_line(name, tmp_path):
         (b"hello", ":1: not JSON"),
         (b"[" * 100_000, ":1: not JSON"),
         (b"\xff\xfe", "not UTF-8"),
-        (b'{"trmsolve_trace": 2}', "trace format 2, expected 1"),
-        (b'{"trmsolve_trace": 1}\n[]', ":2: expected an object"),
+        (b'{"trmsolve_trace": 3}', "trace format 3, expected 2"),
+        (b'{"trmsolve_trace": 2}\n[]', ":2: expected an object"),
     ],
 )
 def test_what_is_no_trace_is_refused(content, message, tmp_path):

@@ -8,11 +8,14 @@ import sys
 import numpy as np
 import pytest
 
+from trmsolve import tasks
+from trmsolve.inference.options import Result, StepEvent
 from trmsolve.render.console import console_for
+from trmsolve.render.frame import frames
 from trmsolve.render.keys import Keyboard, parse_keys
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import HELP, LiveView, colored_answer
-from trmsolve.tasks.base import Prediction
+from trmsolve.tasks.base import Prediction, Puzzle
 from trmsolve.tasks.sudoku.picture import picture
 
 from .fake import refinement, solution
@@ -132,7 +135,7 @@ def test_pencil_marks_stand_in_cells_without_a_confident_answer():
     frame = refinement(4)[1]
     shown = picture(question, Prediction(solution(4), confidence))
     panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
-    panel.add(type(frame)(shown, "sudoku", "a", 1, 16))
+    panel.add(type(frame)(shown, "sudoku", "a", 1))
     panel.candidates = True
     rows = [line.plain for line in panel.lines(80, 23) if line.plain.startswith("│")]
     assert rows[0].split()[:7] == ["│", "1", shown.cells[0][1].candidates, "│", "3", "4", "│"]
@@ -140,12 +143,31 @@ def test_pencil_marks_stand_in_cells_without_a_confident_answer():
     assert "candidates" in text
 
 
+def test_a_narrow_window_drops_the_hints_that_do_not_fit_and_says_when_candidates_do_not():
+    panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
+    panel.add(refinement(9)[1])
+    panel.footer, panel.candidates = ("paused at 1 of 6", "space continues", "q ends", "? help"), True
+    assert panel.lines(80, 23)[-1].plain == "candidates  paused at 1 of 6  space continues  q ends  ? help"
+    assert panel.lines(40, 14)[-1].plain == "candidates need a larger window  q ends"
+
+
+def test_the_depth_of_the_search_and_an_answer_without_rules_are_named():
+    puzzle = Puzzle(np.zeros((4, 4), np.uint8), "a:1")
+    guess = Prediction(solution(4), np.ones((4, 4), np.float32))
+    step = StepEvent(puzzle, guess, 2, 8, 3, 0.5, False, "assuming r1c1=1 r2c2=4")
+    result = Result(puzzle, guess, halted=True, unchecked=True)
+    *_, last, _ = frames(tasks.get("sudoku"), iter([step, result]), puzzle, 8)
+    stats = {stat.name: stat.value for stat in last.stats}
+    assert stats["restart"] == "3" and stats["guess"] == "depth 2, assuming r1c1=1 r2c2=4"
+    assert last.state == "answered, not checked" and last.outcome == ""
+
+
 @pytest.mark.parametrize("color", ["always", "never"])
 def test_shades_tell_confidence_with_and_without_colour(color):
     question, confidence = np.zeros((4, 4), np.uint8), np.ones((4, 4), np.float32)
     confidence[0, 1], confidence[0, 2] = 0.6, 0.05
     panel = PuzzlePanel(LiveView(Stream(terminal=True), color).console)
-    panel.add(type(refinement(4)[0])(picture(question, Prediction(solution(4), confidence)), "sudoku", "a", 1, 16))
+    panel.add(type(refinement(4)[0])(picture(question, Prediction(solution(4), confidence)), "sudoku", "a", 1))
     panel.shades = True
     row = next(line for line in panel.lines(80, 23) if line.plain.startswith("│"))
     if color == "never":

@@ -34,7 +34,7 @@ def area(height: int, width: int, role: str = "arc0", other: str = "arc0") -> Pi
 
 def frame(facts=FACTS, state="adapting everything", picture=None, **more) -> Frame:
     status = StatusText(state, ("budget", 0.4), tuple(facts), more.pop("unsure", 0))
-    return Frame(picture or area(6, 10), "arc", "a.json", more.pop("step", 1), 16, status=status, **more)
+    return Frame(picture or area(6, 10), "arc", "a.json", more.pop("step", 1), status, **more)
 
 
 def scene(*frames, color="auto", encoding="utf-8") -> PuzzlePanel:
@@ -105,8 +105,8 @@ def test_html_says_it_and_shows_how_much_is_left():
     records = json.loads(re.search(r'id="frames">(.*?)</script>', page, re.S)[1])
     assert [record["left"] for record in records] == [0, 9, 4, 1]
     assert records[0]["meter"] == "budget" and records[0]["percent"] == "40 %" and records[0]["share"] == 0.4
-    assert "Unsure cells at each step" in page and "Rules broken" not in page
-    assert "Rules broken at each step" in html(refinement(4))
+    assert "Unsure cells at each step" in page and "Broken rules" not in page
+    assert "Broken rules at each step" in html(refinement(4))
 
 
 def test_gifs_of_changing_words_are_of_one_size(tmp_path):

@@ -59,7 +59,6 @@ def frames(
             "arc",
             task.source,
             step,
-            options.max_steps,
             seconds=seconds,
             solved=solved,
             done=done,

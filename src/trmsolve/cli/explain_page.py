@@ -43,7 +43,7 @@ def drawing(
 ) -> list[Text]:
     """A grid, with its legend where it is an answer."""
     panel = PuzzlePanel(console)
-    panel.add(Frame(task.picture(question, prediction, previous), task.name, "", 0, 0))
+    panel.add(Frame(task.picture(question, prediction, previous), task.name, ""))
     return [
         Text(INDENT).append_text(line) for line in (panel.whole() if prediction is not None else panel.whole()[:-1])
     ]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from trmsolve.render.console import is_terminal
-from trmsolve.render.frame import Frame
-from trmsolve.render.steps import frames, timed
+from trmsolve.render.frame import Frame, frames, timed
 from trmsolve.text_io import atomic_write, check_writable
 
 __all__ = ["PictureFiles", "frames", "show", "timed"]

@@ -1,16 +1,18 @@
-"""A frame: the state of a solve at one step, which is the only input of all views.
-
-The command line turns the solver's events into frames; the terminal, SVG, GIF and HTML views draw them. A frame also
-provides the text next to its picture, so that all views have the same text.
-"""
+"""A frame: the state of a solve at one step, the only input of all views (terminal, SVG, GIF, HTML, traces)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
-from trmsolve.render.caption import count, duration, joined, percent, printable, shorten, wrapped
-from trmsolve.tasks.base import Picture
+from trmsolve.inference.options import Result, StepEvent
+from trmsolve.render.caption import count, duration, joined, percent, printable, wrapped
+from trmsolve.tasks.base import Picture, Prediction, Puzzle, Task
+
+Event = TypeVar("Event")
 
 
 class Stat(NamedTuple):
@@ -19,40 +21,33 @@ class Stat(NamedTuple):
     name: str  # at most seven letters
     value: str
     good: bool | None = None  # colour: True for good, False for bad, None for neutral
+    may_be_cut: bool = False  # in a narrow window
 
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """The text of a frame of test-time training, which does not count broken rules."""
+    """The text of a frame."""
 
-    state: str  # the phase of the solve; in the last frame, how it ended
-    meter: tuple[str, float]  # name of the bar, at most seven letters, and its value, 0 .. 1
-    stats: tuple[Stat, ...]  # everything else, the most important first
-    unsure: int = 0  # cells; drawn over the steps as a row of bars
+    state: str = ""  # the phase of the solve; in the last frame, how it ended
+    meter: tuple[str, float] = ("halting", 0.0)  # name of the bar, at most seven letters, and its value, 0 .. 1
+    stats: tuple[Stat, ...] = ()  # everything else, the most important first
+    remaining: int = 0  # what is still to do; drawn over the steps as a row of bars
+    unit: str = "unsure cells"  # of `remaining`
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The grid after one step, with its figures."""
+    """The grid after one step, with its text."""
 
     picture: Picture
     task: str
     source: str  # "file:line" of the puzzle
-    step: int  # k, from 1 within a run; 0: the question before any step
-    max_steps: int
-    run: int = 0  # 0: the first run, i: the i-th restart
-    halt_probability: float = 0.0  # of the halting head: "the whole answer is correct"
-    violations: int = 0  # broken rules
-    assumption: str = ""  # the assumptions of this run, for example "assuming r3c5=7"
+    step: int = 0  # from 1 within a run; 0: the question before any step
+    status: StatusText = StatusText()
     seconds: float = 0.0  # since the solve began
     solved: bool | None = False  # the answer passes the rules; None: unknown
     done: bool = False  # the last frame of this puzzle
-    status: StatusText | None = None  # None: text made from the figures above
     zoom_levels: tuple[Picture, ...] = ()  # the picture with less and less context, for small windows
-
-    def count(self, role: str) -> int:
-        """Number of cells with this role."""
-        return sum(cell.role == role for row in self.picture.cells for cell in row)
 
     @property
     def roles(self) -> set[str]:
@@ -66,19 +61,7 @@ class Frame:
 
     @property
     def state(self) -> str:
-        """The outcome of the solve or, before its end, its progress."""
-        return self.verdict() or (printable(self.status.state) if self.status else f"step {self._step_text}")
-
-    def verdict(self, brief: bool = False) -> str:
-        """The outcome of the solve, "" before its end. brief: without the figures in stats()."""
-        if not self.done:
-            return ""
-        if self.status:
-            return printable(self.status.state)
-        if not self.solved:
-            broken = count(self.violations, "rule")
-            return "not solved" if brief or not self.violations else f"not solved: {broken} broken"
-        return f"solved at step {self.step}" + (f" of restart {self.run}" if self.run and not brief else "")
+        return printable(self.status.state)
 
     @property
     def outcome(self) -> str:
@@ -88,66 +71,93 @@ class Frame:
     @property
     def meter(self) -> tuple[str, float]:
         """The name of the bar, and its value, 0 .. 1."""
-        name, share = self.status.meter if self.status else ("halting", self.halt_probability)
+        name, share = self.status.meter
         return name, min(max(share, 0.0), 1.0)
 
+    @property
     def stats(self) -> list[Stat]:
-        """Named values, for a column beside the picture."""
-        if self.status:
-            return [Stat(name, printable(value), good) for name, value, good in self.status.stats]
-        return [
-            Stat("step", self._step_text),
-            Stat("rules", self.rules_text, not self.violations),
-            Stat("run", self._run_text),
-            Stat("guess", printable(self.assumption) or "none"),
-            Stat("time", duration(self.seconds)),
-        ]
+        return [stat._replace(value=printable(stat.value)) for stat in self.status.stats]
 
     def details(self) -> list[str]:
         """Everything except the state and the meter, in parts."""
-        if self.status:
-            return [f"{name} {value}" for name, value, _ in self.stats()]
-        broken = f"{count(self.violations, 'rule')} broken" if self.violations else "no rule broken"
-        return ["all rules hold" if self.solved and not self.violations else broken, self.run_text, self.stats()[-1][1]]
+        return [f"{stat.name} {stat.value}" for stat in self.stats if stat.value != "none"]
 
-    def paragraph(self, length: int) -> list[str]:
-        """The details in lines of at most `length` characters; without a StatusText in one line, shortened."""
-        if self.status is None:
-            return [shorten(joined(self.details()), length)]
-        return wrapped(self.details(), length)
+    def paragraph(self, length: int, dot: str = "·") -> list[str]:
+        """The details in lines of at most `length` characters."""
+        return wrapped(self.details(), length, dot)
 
-    def sentence(self) -> str:
-        """Everything on one line, for summaries and screen readers."""
+    def sentence(self, dot: str = "·") -> str:
+        """Everything on one line, for logs, summaries and screen readers."""
         name, share = self.meter
-        meter = f"{name if self.status else 'halting probability'} {percent(share)}"
-        return joined([self.state, meter, *self.details()])
+        return joined([self.state, f"{name} {percent(share)}", *self.details()], dot)
 
-    @property
-    def remaining(self) -> int:
-        """Broken rules or unsure cells: the height of this step's bar in the history."""
-        return self.status.unsure if self.status else self.violations
 
-    @property
-    def history_title(self) -> str:
-        """The title of the history of `remaining`."""
-        return "Unsure cells at each step" if self.status else "Rules broken at each step"
+def frames(
+    task: Task, events: Iterator[StepEvent | Result], puzzle: Puzzle, max_steps: int
+) -> Iterator[Frame | Result]:
+    """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
+    previous: Prediction | None = None
+    question = task.picture(puzzle.question, None, None)
+    stats = _stats(question, Stat("rules", "none broken", True), 0, "", "0 ms")
+    pending = Frame(
+        question, task.name, puzzle.source, 0, StatusText(f"step 0 of at most {max_steps}", ("halting", 0.0), stats)
+    )
+    for event, seconds in timed(events):
+        if isinstance(event, StepEvent):
+            yield pending
+            picture = task.picture(puzzle.question, event.prediction, previous)
+            rules, broken = rules_stat(task, event)
+            clock = duration(seconds)
+            if pending.step:
+                clock += f", step {duration(seconds - pending.seconds)}"
+            status = StatusText(
+                f"step {event.step} of at most {event.max_steps}",
+                ("halting", event.halt_prob),
+                _stats(picture, rules, event.run, event.description, clock),
+                broken,
+                "broken rules",
+            )
+            pending = Frame(picture, task.name, puzzle.source, event.step, status, seconds, event.solved)
+            previous = event.prediction
+        else:
+            unchecked = event.answered and not event.solved
+            state = "answered, not checked" if unchecked else "not solved"
+            state = f"solved at step {pending.step}" if event.solved else state
+            status = replace(pending.status, state=state)
+            yield replace(pending, status=status, solved=None if unchecked else event.solved, done=True)
+            yield event
 
-    @property
-    def rules_text(self) -> str:
-        """The number of broken rules in words."""
-        if self.violations == 0:
-            return "all hold" if self.solved else "none broken"
-        return f"{self.violations} still broken"
 
-    @property
-    def run_text(self) -> str:
-        """The run and its assumption."""
-        return f"{self._run_text}, {printable(self.assumption)}" if self.assumption else self._run_text
+def rules_stat(task: Task, item: StepEvent | Result) -> tuple[Stat, int]:
+    """What the rules say of an answer, and how many of them it breaks."""
+    if not task.has_rules:
+        return Stat("rules", "none to check by"), 0
+    broken = 0
+    if item.prediction is not None and isinstance(item.puzzle, Puzzle):
+        broken = len(task.check(item.puzzle.question, item.prediction.answer))
+    return Stat(
+        "rules", f"{broken} still broken" if broken else "all hold" if item.solved else "none broken", not broken
+    ), broken
 
-    @property
-    def _run_text(self) -> str:
-        return f"restart {self.run}" if self.run else "first run"
 
-    @property
-    def _step_text(self) -> str:
-        return f"{self.step} of at most {self.max_steps}"
+def _stats(picture: Picture, rules: Stat, run: int, description: str, clock: str) -> tuple[Stat, ...]:
+    """The figures of one step of a puzzle; description: the assumptions of its run."""
+    roles = Counter(cell.role for row in picture.cells for cell in row)
+    depth = description.count("=")  # of the search: one assumption per cell
+    return (
+        rules,
+        Stat("changed", count(roles["changed"], "cell")),
+        Stat("unsure", count(roles["unsure"], "cell")),
+        Stat("restart", str(run or "none")),
+        Stat("guess", (f"depth {depth}, " if depth > 1 else "") + (description or "none"), may_be_cut=True),
+        Stat("time", clock, may_be_cut=True),
+    )
+
+
+def timed(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
+    """Each event with the seconds spent computing it and all events before it, without the time to show them."""
+    seconds, resumed = 0.0, time.monotonic()
+    for event in events:
+        seconds += time.monotonic() - resumed
+        yield event, seconds
+        resumed = time.monotonic()

@@ -47,7 +47,7 @@ def html(frames: Sequence[Frame]) -> str:
         "STATE": escape(last.state),
         "DETAILS": escape(caption.joined(last.details())),
         "METER": last.meter[0],
-        "HISTORY": last.history_title,
+        "HISTORY": f"{last.status.unit.capitalize()} at each step",
         "LEGEND": _legend(roles, role_table(last.picture)),
         "LAST": str(len(frames) - 1),
         "DATA": _data(frames, layers),
@@ -71,7 +71,7 @@ def _data(frames: Sequence[Frame], layers: list[str]) -> str:
             "meter": frame.meter[0],
             "share": round(frame.meter[1], 4),
             "percent": caption.percent(frame.meter[1]),
-            "left": frame.remaining,
+            "left": frame.status.remaining,
             "cells": _layer_digits(frame, layers) if frame.picture.solid else _cell_records(frame),
             **({"labels": label_positions(frame.picture, PIXELS)} if frame.picture.labels else {}),
         }

@@ -10,10 +10,9 @@ from html import escape
 from trmsolve.inference.options import Result, StepEvent
 from trmsolve.render.caption import duration
 from trmsolve.render.console import console_for
-from trmsolve.render.frame import Frame, Stat, StatusText
+from trmsolve.render.frame import Frame, Stat, StatusText, frames, rules_stat
 from trmsolve.render.html import html
 from trmsolve.render.panel import PuzzlePanel
-from trmsolve.render.steps import frames
 from trmsolve.render.svg import svg
 from trmsolve.tasks.base import InvalidPuzzle, Task
 from trmsolve.text_io import printable
@@ -65,23 +64,16 @@ class NotebookView:
         puzzle = item.puzzle
         if isinstance(puzzle, InvalidPuzzle):
             return None
-        violations = []
-        if item.prediction is not None and self.task.has_rules:
-            violations = self.task.check(puzzle.question, item.prediction.answer)
-        rules = "all hold" if item.solved else f"{len(violations)} broken"
-        stats = [Stat("rules", rules if self.task.has_rules else "none to check by", not violations)]
+        stats = [rules_stat(self.task, item)[0]]
         stats += [Stat("time", duration(item.seconds))] if isinstance(item, Result) else []
         return Frame(
             self.task.picture(puzzle.question, item.prediction, None),
             self.task.name,
             puzzle.source,
             item.steps if isinstance(item, Result) else item.step,
-            item.steps if isinstance(item, Result) else item.max_steps,
-            halt_probability=item.halt_prob,
-            violations=len(violations),
-            solved=item.solved,
+            StatusText(item.summary, ("halting", item.halt_prob), tuple(stats)),
+            solved=None if isinstance(item, Result) and item.answered and not item.solved else item.solved,
             done=isinstance(item, Result),
-            status=StatusText(item.summary, ("halting", item.halt_prob), tuple(stats)),
         )
 
     def _watched(self, result: Result) -> Iterator[Frame | Result]:

@@ -156,14 +156,12 @@ class LiveView:
         elif key == "?":
             panel.help = () if panel.help else HELP
 
-    def _footer(self, panel: PuzzlePanel) -> str:
+    def _footer(self, panel: PuzzlePanel) -> list[str]:
         newest = len(panel.frames) - 1
         is_end = panel.frames[-1].done and panel.index == newest
         space = "space replays" if is_end else "space continues" if self.paused else "space pauses"
-        parts = [space, "q ends", "? help"]
-        parts += [f"paused at {panel.index} of {newest}"] if self.paused else []
-        parts += [f"{self.pace:g} s per step"] if self.pace else []
-        return "  ".join([*parts, *["candidates"] * panel.candidates, *["confidence"] * panel.shades])
+        paused, pace = f"paused at {panel.index} of {newest}", f"{self.pace:g} s per step"
+        return [*[paused] * self.paused, space, "q ends", "? help", *[pace] * bool(self.pace)]
 
 
 def colored_answer(text: str, picture: Picture, console: Console) -> str:

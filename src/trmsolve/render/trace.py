@@ -1,6 +1,6 @@
 """A recorded solve as JSON lines: a header, then one frame per line. `trmsolve replay` plays it back.
 
-    {"trmsolve_trace": 1, "version": "0.2.0"}
+    {"trmsolve_trace": 2, "version": "0.2.0"}
     {"task": "sudoku", "source": "puzzle.txt:1", "step": 0, ..., "picture": {"cells": [...], "rows": [[0, 0, 1, ...]]}}
 
 A picture lists its distinct cells once; `rows` has indices into that list. Traces are untrusted input: everything is
@@ -21,20 +21,17 @@ from trmsolve.render.theme import role_table
 from trmsolve.tasks.base import Cell, Label, Picture
 from trmsolve.text_io import atomic_write
 
-FORMAT = 1
+FORMAT = 2
 MAX_SIDE = 1024  # cells
 HINT = "write one with --trace FILE.jsonl"
-FIGURES: dict[str, type | tuple[type, ...]] = {
+Kind = type | tuple[type, ...]
+NUMBER, OPTIONAL_BOOL = (int, float), (bool, type(None))
+FIGURES: dict[str, Kind] = {
     "task": str,
     "source": str,
     "step": int,
-    "max_steps": int,
-    "run": int,
-    "halt_probability": (int, float),
-    "violations": int,
-    "assumption": str,
-    "seconds": (int, float),
-    "solved": (bool, type(None)),
+    "seconds": NUMBER,
+    "solved": OPTIONAL_BOOL,
     "done": bool,
 }
 
@@ -42,9 +39,25 @@ FIGURES: dict[str, type | tuple[type, ...]] = {
 def save_trace(frames: Sequence[Frame], path: str | Path, force: bool = False) -> Path:
     """Write the frames. Returns the path; raises TrmsolveError if it exists (without force) or cannot be written."""
     records: list[dict[str, Any]] = [{"trmsolve_trace": FORMAT, "version": __version__}]
-    records += [_frame_record(frame) for frame in frames]
+    for frame in frames:
+        record = {name: getattr(frame, name) for name in FIGURES}
+        status = {name: getattr(frame.status, name) for name in StatusText.__dataclass_fields__}
+        pictures = [_picture_record(picture) for picture in (frame.picture, *frame.zoom_levels)]
+        records.append({**record, "status": status, "picture": pictures[0], "zoom_levels": pictures[1:]})
     lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records)
     return atomic_write(path, "".join(f"{line}\n" for line in lines), force)
+
+
+def _picture_record(picture: Picture) -> dict[str, Any]:
+    indices: dict[Cell, int] = {}
+    rows = [[indices.setdefault(cell, len(indices)) for cell in row] for row in picture.cells]
+    return {
+        "cells": [[cell.text, cell.role, round(cell.confidence, 4), cell.candidates] for cell in indices],
+        "rows": rows,
+        "solid": picture.solid,
+        "box": picture.box,
+        "labels": [[label.row, label.column, label.text] for label in picture.labels],
+    }
 
 
 def load_trace(path: str | Path) -> list[Frame]:
@@ -76,109 +89,73 @@ def load_trace(path: str | Path) -> list[Frame]:
     return frames
 
 
-def _frame_record(frame: Frame) -> dict[str, Any]:
-    record = {name: getattr(frame, name) for name in FIGURES}
-    record["picture"] = _picture_record(frame.picture)
-    if frame.zoom_levels:
-        record["zoom_levels"] = [_picture_record(picture) for picture in frame.zoom_levels]
-    if (status := frame.status) is not None:
-        record["status"] = {
-            "state": status.state,
-            "meter": list(status.meter),
-            "stats": [list(stat) for stat in status.stats],
-            "unsure": status.unsure,
-        }
-    return record
-
-
-def _picture_record(picture: Picture) -> dict[str, Any]:
-    indices: dict[Cell, int] = {}
-    rows = [[indices.setdefault(cell, len(indices)) for cell in row] for row in picture.cells]
-    record: dict[str, Any] = {
-        "cells": [[cell.text, cell.role, round(cell.confidence, 4), cell.candidates] for cell in indices],
-        "rows": rows,
-        "solid": picture.solid,
-    }
-    if picture.box is not None:
-        record["box"] = list(picture.box)
-    if picture.labels:
-        record["labels"] = [[label.row, label.column, label.text] for label in picture.labels]
-    return record
-
-
 # -- reading: every ValueError below becomes a TrmsolveError with file and line -----------------------------------
+def _frame(record: Any) -> Frame:
+    figures = {name: _field(record, name, kind) for name, kind in FIGURES.items()}
+    status, zoom_levels = _field(record, "status", dict), _field(record, "zoom_levels", list)
+    return Frame(
+        _picture(_field(record, "picture", dict)),
+        **figures,
+        status=StatusText(
+            _field(status, "state", str),
+            _tuple("meter", str, NUMBER)(status.get("meter")),
+            tuple(
+                Stat(*stat)
+                for stat in map(_tuple("stat", str, str, OPTIONAL_BOOL, bool), _field(status, "stats", list))
+            ),
+            _field(status, "remaining", int),
+            _field(status, "unit", str),
+        ),
+        zoom_levels=tuple(map(_picture, zoom_levels)),
+    )
+
+
+def _picture(record: Any) -> Picture:
+    solid, box, labels = _field(record, "solid", bool), record.get("box"), _field(record, "labels", list)
+    roles = role_table(Picture((), solid=solid))
+    cells = [Cell(*cell) for cell in map(_tuple("cell", str, str, NUMBER, str), _field(record, "cells", list))]
+    for cell in cells:
+        _check(cell.role in roles, f"unknown role {_quoted(cell.role)}")
+        _check((cell.text + cell.candidates).isprintable(), f"cell {_quoted(cell.text)}")
+    rows = _field(record, "rows", list)
+    _check(all(isinstance(row, list) for row in rows), "a row that is not a list of cells")
+    _check(len({len(row) for row in rows}) == 1, "rows of unequal length, or none")
+    _check(len(rows) <= MAX_SIDE and 0 < len(rows[0]) <= MAX_SIDE, f"expected 1 to {MAX_SIDE} rows and columns")
+    is_valid = all(type(index) is int and 0 <= index < len(cells) for row in rows for index in row)
+    _check(is_valid, f"a row with an index outside 0..{len(cells) - 1}")
+    if box is not None:
+        box = _tuple("box", int, int)(box)
+        _check(min(box) > 0, f"box: {_quoted(box)}")
+    labels = [Label(*label) for label in map(_tuple("label", int, int, str), labels)]
+    _check(all(label.text.isprintable() for label in labels), "a label with control characters")
+    return Picture([[cells[index] for index in row] for row in rows], box, solid, tuple(labels))
+
+
 def _check(condition: object, message: str) -> None:
     if not condition:
         raise ValueError(message)
 
 
-def _frame(record: Any) -> Frame:
-    _check(isinstance(record, dict), "expected an object for each frame")
-    for name, kind in FIGURES.items():
-        value = record.get(name)
-        is_bool = isinstance(value, bool) and kind in (int, (int, float))
-        _check(name in record and isinstance(value, kind) and not is_bool, f"{name}: {_quoted(value)}")
-    return Frame(
-        _picture(record.get("picture")),
-        **{name: record[name] for name in FIGURES},
-        status=None if record.get("status") is None else _status(record["status"]),
-        zoom_levels=tuple(_items(record.get("zoom_levels", []), _picture, "zoom_levels")),
-    )
+def _field(record: Any, name: str, kind: Kind) -> Any:
+    _check(isinstance(record, dict), f"expected an object with {name}")
+    _check(name in record and _is(record[name], kind), f"{name}: {_quoted(record.get(name))}")
+    return record[name]
 
 
-def _status(record: Any) -> StatusText:
-    _check(isinstance(record, dict), "status: expected an object")
-    meter, unsure = record.get("meter"), record.get("unsure", 0)
-    _check(_matches(meter, str, (int, float)), f"status, meter: {_quoted(meter)}")
-    _check(isinstance(record.get("state"), str) and isinstance(unsure, int), "status: state or unsure is wrong")
+def _tuple(name: str, *kinds: Kind) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that returns the items of a list of these kinds."""
 
-    def stat(value: Any) -> Stat:
-        _check(_matches(value, str, str, (bool, type(None))), f"stat {_quoted(value)}")
-        return Stat(*value)
+    def read(value: Any) -> tuple[Any, ...]:
+        is_valid = isinstance(value, list) and len(value) == len(kinds) and all(map(_is, value, kinds))
+        _check(is_valid, f"{name}: {_quoted(value)}")
+        return tuple(value)
 
-    return StatusText(record["state"], tuple(meter), tuple(_items(record.get("stats"), stat, "stats")), unsure)
+    return read
 
 
-def _picture(record: Any) -> Picture:
-    _check(isinstance(record, dict), "picture: expected an object")
-    solid, box = record.get("solid") is True, record.get("box")
-    roles = role_table(Picture((), solid=solid))
-
-    def cell(value: Any) -> Cell:
-        _check(_matches(value, str, str, (int, float), str), f"cell {_quoted(value)}")
-        _check(value[1] in roles, f"unknown role {_quoted(value[1])}")
-        _check(all(text.isprintable() for text in (value[0], value[3])), f"cell {_quoted(value)}")
-        return Cell(*value)
-
-    def label(value: Any) -> Label:
-        _check(_matches(value, int, int, str) and value[2].isprintable(), f"label {_quoted(value)}")
-        return Label(*value)
-
-    cells = _items(record.get("cells"), cell, "cells")
-
-    def row(value: Any) -> list[Cell]:
-        _check(isinstance(value, list) and 0 < len(value) <= MAX_SIDE, "a row that is not a list of cells")
-        is_valid = all(isinstance(index, int) and 0 <= index < len(cells) for index in value)
-        _check(is_valid, f"a row with an index outside 0..{len(cells) - 1}")
-        return [cells[index] for index in value]
-
-    rows = _items(record.get("rows"), row, "rows")
-    _check(0 < len(rows) <= MAX_SIDE and len({len(it) for it in rows}) == 1, "rows of unequal length, or none")
-    if box is not None:
-        _check(_matches(box, int, int) and min(box) > 0, f"box: {_quoted(box)}")
-    return Picture(
-        rows, None if box is None else tuple(box), solid, tuple(_items(record.get("labels", []), label, "labels"))
-    )
-
-
-def _items(value: Any, read: Callable[[Any], Any], name: str) -> list[Any]:
-    _check(isinstance(value, list), f"{name}: expected a list")
-    return [read(item) for item in value]
-
-
-def _matches(value: Any, *kinds: type | tuple[type, ...]) -> bool:
-    """Whether the value is a list of items of these kinds."""
-    return isinstance(value, list) and len(value) == len(kinds) and all(map(isinstance, value, kinds))
+def _is(value: Any, kind: Kind) -> bool:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
 def _quoted(value: Any) -> str:
