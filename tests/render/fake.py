@@ -8,12 +8,13 @@ import numpy as np
 
 from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.sudoku.picture import box_shape, picture
+from trmsolve.tasks.sudoku.picture import picture
+from trmsolve.tasks.sudoku.rules import BOX
 
 
 def solution(side: int) -> np.ndarray:
     """A full valid grid of that side."""
-    rows, columns = box_shape(side)
+    rows, columns = BOX[side]
     r, c = np.indices((side, side))
     return ((r % rows * columns + r // rows + c) % side + 1).astype(np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.sudoku.picture import box_shape, picture
+from trmsolve.tasks.sudoku.picture import picture
 
 from .fake import solution
 
@@ -19,7 +19,6 @@ def guess(answer, confidence=1.0):
 
 @pytest.mark.parametrize(("side", "shape"), [(4, (2, 2)), (6, (2, 3)), (9, (3, 3)), (12, (3, 4)), (16, (4, 4))])
 def test_boxes(side, shape):
-    assert box_shape(side) == shape
     assert picture(np.zeros((side, side), np.uint8), None).box == shape
 
 
