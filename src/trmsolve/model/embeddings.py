@@ -175,10 +175,8 @@ class ColorEmbedding(nn.Module):
     def answer(self, y: Tensor, tokens: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None) -> Tensor:
         """y (L, D) -> float32 (L, C + 1), logits of each colour and of the pad colour; fp32 inside."""
         rows = self.lookup_puzzles(tokens, batch)[1] if puzzle_embeddings is None else puzzle_embeddings
-        query = F.linear(y.float(), self.out_proj.weight.float())  # (L, D)
-        colors = rows.float().view(-1, 1 + self.num_colors, self.hidden_size)[:, 1:].flatten(1)  # (B, C D)
-        keys = F.embedding(_puzzle_of_token(batch, len(tokens)), colors).view(-1, self.num_colors, self.hidden_size)
-        logits = torch.bmm(keys, query[:, :, None]).squeeze(2) * self.hidden_size**-0.5  # (L, C)
+        query = F.linear(y.float(), self.out_proj.weight.float()) * self.hidden_size**-0.5  # (L, D)
+        logits = _logits_by_puzzle(query, rows.float().view(-1, 1 + self.num_colors, self.hidden_size)[:, 1:], batch)
         pad_logit = F.linear(y.float(), self.pad_head.weight.float(), self.pad_head.bias.float())  # (L, 1)
         color, *_ = self._digits(tokens)
         return torch.cat([logits, pad_logit], 1) + self.copy_head(y, color, 1 + self.num_colors, batch.edges)
@@ -228,6 +226,21 @@ def color_permutations(num_rows: int, num_colors: int) -> Tensor:
     permute = partial(torch.randperm, num_colors - 1, generator=generator, device="cpu")  # even in a meta context
     first = torch.zeros(1, dtype=torch.long, device="cpu")
     return torch.stack([torch.cat([first, 1 + permute()]) for _ in range(num_rows)])
+
+
+def _logits_by_puzzle(query: Tensor, colors: Tensor, batch: PackedBatch) -> Tensor:
+    """The dot products of each token with its puzzle's colours: query (L, D), colors (B, C, D) -> (L, C).
+
+    On a CPU puzzle by puzzle: forward and backward take 2 ms in place of 49 ms (40 puzzles of 150 tokens, one thread).
+    """
+    num_tokens, num_colors = len(query), colors.shape[1]
+    if query.device.type != "cpu" or torch.compiler.is_compiling():
+        keys = F.embedding(_puzzle_of_token(batch, num_tokens), colors.flatten(1)).view(num_tokens, num_colors, -1)
+        return torch.bmm(keys, query[:, :, None]).squeeze(2)
+    lengths = batch.lengths.tolist()
+    parts = query.split([*lengths, num_tokens - sum(lengths)])  # the last one is padding
+    logits = [F.linear(part, color) for part, color in zip(parts, colors, strict=False)]
+    return torch.cat([*logits, query.new_zeros(len(parts[-1]), num_colors)])
 
 
 def _puzzle_of_token(batch: PackedBatch, num_tokens: int) -> Tensor:

@@ -206,17 +206,23 @@ class Muon(Foreach):
 
 
 def orthogonal(matrices: list[Tensor]) -> list[Tensor]:
-    """Orthogonalise float32 matrices of any shapes: their singular values become 0.7 to 1.2."""
-    wide = [m.mT if m.shape[0] > m.shape[1] else m for m in matrices]  # X X^T is cheaper over the shorter side
-    by_shape: dict[torch.Size, list[int]] = {}
-    for number, m in enumerate(wide):
-        by_shape.setdefault(m.shape, []).append(number)
-    results = list(matrices)
-    for numbers in by_shape.values():
-        stacked = torch.stack([wide[number] for number in numbers])  # (N, rows, columns)
-        orthogonalised = newton_schulz(stacked.to(iteration_dtype(stacked.device))).float()
-        for number, m in zip(numbers, orthogonalised, strict=True):
-            results[number] = m if wide[number] is matrices[number] else m.mT
+    """Orthogonalise float32 matrices of any shapes: their singular values become 0.7 to 1.2; zeros stay zeros.
+
+    On a CPU, zeros are left out: a task of ARC uses about two thirds of the relations (model/mixers/relational.py).
+    """
+    on_cpu = matrices[0].device.type == "cpu"
+    is_used = torch.stack(torch._foreach_norm(matrices)).tolist() if on_cpu else [True] * len(matrices)
+    results, by_shape = list(matrices), dict[torch.Size, list[int]]()
+    for number, m in enumerate(matrices):
+        if is_used[number]:
+            by_shape.setdefault(m.shape, []).append(number)
+    for (rows, columns), numbers in by_shape.items():
+        dtype = iteration_dtype(matrices[0].device)
+        stacked = torch.stack([matrices[number].to(dtype) for number in numbers])  # (N, rows, columns)
+        # X X^T is cheaper over the shorter side.
+        stacked = newton_schulz(stacked.mT).mT if rows > columns else newton_schulz(stacked)
+        for number, m in zip(numbers, stacked.float(), strict=True):
+            results[number] = m
     return results
 
 

@@ -81,17 +81,24 @@ def test_a_layer_computes_its_formula(batch, grad):
     torch.testing.assert_close(found.double(), dense(layer, h.double(), batch), atol=1e-5, rtol=1e-5)
 
 
-def test_gradients_are_those_of_the_formula(batch):
+@pytest.mark.parametrize("compiling", [False, True], ids=["fused", "as compiled"])
+@pytest.mark.parametrize("same_size", [False, True], ids=["groups", "direct relations"])
+def test_gradients_are_those_of_the_formula(batch, same_size, compiling, monkeypatch):
     torch.manual_seed(2)
-    layer, (tokens, layout) = RelationalLayer(CONFIG), pack(batch, 16)
+    if same_size:  # every token has a mirror image
+        batch = [a_question(0, (4, 5)), a_question(1, (3, 4))]
+    layer, (tokens, packed) = RelationalLayer(CONFIG), pack(batch, 16)
+    direct = [RELATIONS[k] for k in packed.edges.direct_relations]
+    assert direct == (["flip", "flop"] if same_size else [])
     real = sum(len(question.x) for question in batch)
     h = torch.randn(len(tokens), CONFIG.hidden_size, requires_grad=True)
-    weigh = torch.randn(real, CONFIG.hidden_size)
-    wanted = [h, *layer.parameters()]
-    mine = torch.autograd.grad((layer(h, layout.edges)[:real] * weigh).sum(), wanted)
-    theirs = torch.autograd.grad((dense(layer, h, batch) * weigh).sum(), wanted)
-    assert len(mine) == 1 + 1 + len(RELATIONS) + 1
-    for one, other in zip(mine, theirs, strict=True):
+    weights = torch.randn(real, CONFIG.hidden_size)
+    inputs = [h, *layer.parameters()]
+    expected = torch.autograd.grad((dense(layer, h, batch) * weights).sum(), inputs)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+    grads = torch.autograd.grad((layer(h, packed.edges)[:real] * weights).sum(), inputs)
+    assert len(grads) == 1 + 1 + len(RELATIONS) + 1
+    for one, other in zip(grads, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
