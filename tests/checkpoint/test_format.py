@@ -160,10 +160,10 @@ def test_saving_where_nothing_can_be_is_told(file):
         write(file / "below.safetensors")
 
 
-def test_reading_a_header_imports_neither_torch_nor_numpy(file):
+def test_reading_a_header_does_not_import_torch(file):
     code = "import sys; from trmsolve import checkpoint; "
     code += "checkpoint.find(sys.argv[1], 'sudoku'); checkpoint.available()"
-    code += "; print({'torch', 'numpy', 'safetensors', 'huggingface_hub'} & set(sys.modules))"
+    code += "; print({'torch', 'huggingface_hub'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
     assert found.stdout.strip() == "set()", found.stderr
 
@@ -178,13 +178,13 @@ def broken_files(tmp_path):
         "empty": (b"", "is empty"),
         "start": (good[:5], "truncated or not a checkpoint: only 5 bytes"),
         "header": (good[:200], f"truncated: its header alone takes {8 + length:,} bytes, the file has 200"),
-        "body": (good[:-7], f"truncated: its header announces {len(good):,} bytes, the file has {len(good) - 7:,}"),
-        "long": (good + b"xyz", "3 bytes too many"),
+        "body": (good[:-7], f"truncated or damaged: its {len(good) - 7:,} bytes do not fit its header"),
+        "long": (good + b"xyz", "truncated or damaged: its .* bytes do not fit"),
         "pickle": (pickle.dumps({"w": 1}), "is a PyTorch .pickle. file"),
         "text": (b"epoch,loss\n1,2\n3,4\n", "not a safetensors file"),
         "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:...", "Git LFS pointer"),
-        "json": (good[:8] + b"{" + b"x" * (length - 1) + good[8 + length :], "its header is not JSON"),
-        "deep": (good[:8] + b'{"a":' + b"[" * (length - 5) + good[8 + length :], "its header is not JSON"),
+        "json": (good[:8] + b"{" + b"x" * (length - 1) + good[8 + length :], "truncated or damaged: .*JSON"),
+        "deep": (good[:8] + b'{"a":' + b"[" * (length - 5) + good[8 + length :], "truncated or damaged: .*JSON"),
     }
     for name, (data, message) in cases.items():
         path = tmp_path / f"{name}.safetensors"
@@ -265,26 +265,35 @@ def test_metadata_of_others_and_damaged_metadata_are_named(file, metadata, messa
 
 
 @pytest.mark.parametrize(
-    ("entry", "message"),
+    "entry",
     [
-        ({"dtype": "F32", "shape": [4]}, "does not describe tensors"),
-        ({"dtype": "F33", "shape": [4], "data_offsets": [0, 16]}, "tensor y_init is F33, expected one of F16"),
-        ({"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}, "tensor y_init is I64, expected one of F16"),
-        ({"dtype": ["F32"], "shape": [4], "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [-2, -2], "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": "4", "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [4.0], "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [10**400], "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [2**61 - 1] * 200_000, "data_offsets": [0, 16]}, "does not describe tensors"),
-        ({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, "overlap or leave gaps"),
-        (None, "does not describe tensors"),
-        (3, "does not describe tensors"),
+        {"dtype": "F32", "shape": [4]},
+        {"dtype": "F33"},
+        {"dtype": ["F32"]},
+        {"shape": [5]},
+        {"shape": [-2, -2]},
+        {"shape": "4"},
+        {"shape": [4.0]},
+        {"shape": [10**400]},
+        {"shape": [2**61 - 1] * 200_000},
+        {"shape": [0], "data_offsets": [0, 0]},
+        None,
+        3,
     ],
 )
-def test_tensors_that_cannot_be_are_named(file, entry, message):
-    with_header(file, lambda header: header.update(y_init=entry))
-    with pytest.raises(TrmsolveError, match=message):
+def test_a_header_that_does_not_describe_the_tensors_is_refused(file, entry):
+    def change(header):
+        header["y_init"] = header["y_init"] | entry if isinstance(entry, dict) and len(entry) < 2 else entry
+
+    with_header(file, change)
+    with pytest.raises(TrmsolveError, match="truncated or damaged: its .* bytes do not fit its header") as error:
+        checkpoints.read_header(file)
+    assert len(error.value.message) < 1000 and "fetch it again" in error.value.hint
+
+
+def test_integers_are_no_weights(file):
+    with_header(file, lambda header: header["y_init"].update(dtype="I64", shape=[2]))
+    with pytest.raises(TrmsolveError, match="tensor y_init is I64, expected one of F16"):
         checkpoints.read_header(file)
 
 

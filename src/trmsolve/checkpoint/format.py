@@ -12,8 +12,8 @@ The header (https://github.com/huggingface/safetensors#format) has one metadata 
 There is one entry because safetensors writes several in random order; with one, equal content has equal bytes and an
 equal sha256. Files of format 1 (trmsolve 0.1) are mapped on reading (version_1.py).
 
-Reading a header imports neither torch nor numpy, and validates types, bounds, and the configuration against the shapes
-of the tensors, so that no model is built from an invalid header.
+Reading a header does not import torch. safetensors checks that the tensors fill the file; this module checks types and
+bounds, and the configuration against the shapes of the tensors, so that no model is built from an invalid header.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 MAPPED = 1 << 28  # bytes above which files are mapped; overwriting a mapped file changes its weights or crashes
 METADATA_KEY = "trmsolve"
-MAX_HEADER = 1 << 24  # bytes of JSON; real headers have a few thousand
 BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # not trainable parameters
-WIDTHS = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}  # bytes of each dtype that weights may have
+FLOATS = ("F16", "BF16", "F32", "F64")  # dtypes that weights may have
 _AGAIN = "copy it again, or fetch it again: trmsolve checkpoints pull"
 _IMPORT = "convert foreign weights first: trmsolve checkpoints import FILE"
 
@@ -156,13 +155,11 @@ def read_header(path: str | Path) -> Header:
     format, or if its configuration is invalid or does not match its tensors.
     """
     path = Path(path)
-    size, header, start = _read_json(path)
-    metadata = header.pop("__metadata__", {})
-    tensors = _check_tensors(path, header, size, start)
+    size, metadata, tensors = _read_safetensors(path)
     fields: dict[str, Any] | None
-    if isinstance(metadata, dict) and metadata.get("format") == "trmsolve":  # format 1
+    if metadata.get("format") == "trmsolve":  # format 1
         fields = {**metadata, **{key: _parse(metadata.get(key)) for key in ("model", "provenance", "metrics")}}
-    elif isinstance(metadata, dict) and METADATA_KEY in metadata:
+    elif METADATA_KEY in metadata:
         fields = _parse(metadata[METADATA_KEY])
     else:
         raise TrmsolveError(f"{path} has weights, but not of trmsolve", _IMPORT)
@@ -249,32 +246,39 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 # -- parts of the header ------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path) -> tuple[int, dict[str, Any], int]:
-    """(size of the file, its JSON header, where the tensors start)."""
+def _read_safetensors(path: Path) -> tuple[int, dict[str, str], Tensors]:
+    """(size of the file, its metadata, its tensors)."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         if path.is_dir():
             raise TrmsolveError(f"{path} is a folder, expected a checkpoint file", "name the .safetensors file in it")
         if path.exists() and not path.is_file():  # opening a pipe could block
             raise TrmsolveError(f"{path} is not a regular file, expected a checkpoint file")
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            start = file.read(9)
-            length = int.from_bytes(start[:8], "little")
-            if len(start) < 9 or start[8:] != b"{" or not 2 <= length <= MAX_HEADER:
-                raise _foreign(path, start + file.read(64))
-            if 8 + length > size:
-                message = f"its header alone takes {8 + length:,} bytes, the file has {size:,}"
-                raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
-            file.seek(8)
-            text = file.read(length)
+            size, start = os.fstat(file.fileno()).st_size, file.read(80)
+        if start[8:9] != b"{":
+            raise _foreign(path, start)
+        if (end := 8 + int.from_bytes(start[:8], "little")) > size:
+            message = f"its header alone takes {end:,} bytes, the file has {size:,}"
+            raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
+        with safe_open(path, "np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            metadata = file.metadata() or {}
     except FileNotFoundError:
         raise TrmsolveError(f"no checkpoint file {path}", "list checkpoints: trmsolve checkpoints list") from None
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        message = f"{path} is truncated or damaged: its {size:,} bytes do not fit its header ({printable(reason, 200)})"
+        raise TrmsolveError(message, _AGAIN) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise TrmsolveError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    header = _parse(text)
-    if header is None:
-        raise TrmsolveError(f"{path} is damaged: its header is not JSON", _AGAIN)
-    return size, header, 8 + length
+    for name, (dtype, _) in tensors.items():
+        if dtype not in FLOATS:
+            message = f"tensor {printable(name)} is {dtype}, expected one of {', '.join(FLOATS)}"
+            raise TrmsolveError(f"{path}: {message}", _AGAIN)
+    return size, metadata, tensors
 
 
 def _parse(text: Any) -> dict[str, Any] | None:
@@ -304,48 +308,6 @@ def _foreign(path: Path, start: bytes) -> TrmsolveError:
     if len(start) < 9 and start[8:] in (b"", b"{"):
         return TrmsolveError(f"{path} is truncated or not a checkpoint: only {len(start)} bytes", _AGAIN)
     return TrmsolveError(f"{path} is not a safetensors file", _IMPORT)
-
-
-def _check_tensors(path: Path, header: dict[str, Any], size: int, start: int) -> Tensors:
-    """Names, dtypes and shapes of the tensors. Raises TrmsolveError unless they are consistent and fill the file."""
-    tensors: Tensors = {}
-    spans = []
-    try:
-        for name, entry in header.items():
-            shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
-            if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
-                raise ValueError(name)
-            if entry["dtype"] not in WIDTHS:
-                found = f"tensor {printable(name)} is {printable(entry['dtype'])}"
-                raise TrmsolveError(f"{path}: {found}, expected one of {', '.join(WIDTHS)}", _AGAIN)
-            if end - begin != _num_bytes(shape, WIDTHS[entry["dtype"]], size):
-                raise ValueError(name)
-            tensors[name] = (entry["dtype"], shape)
-            spans.append((begin, end))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise TrmsolveError(f"{path} is damaged: its header does not describe tensors", _AGAIN) from None
-    filled = 0
-    for begin, end in sorted(spans):
-        if begin != filled:
-            raise TrmsolveError(f"{path} is damaged: its tensors overlap or leave gaps", _AGAIN)
-        filled = end
-    if start + filled > size:
-        message = f"its header announces {start + filled:,} bytes, the file has {size:,}"
-        raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
-    if start + filled < size:
-        raise TrmsolveError(f"{path} is damaged: {size - start - filled:,} bytes too many at its end", _AGAIN)
-    return tensors
-
-
-def _num_bytes(shape: tuple[int, ...], width: int, limit: int) -> int:
-    """Bytes of a tensor. Raises ValueError early beyond the limit: the product of a long shape would take minutes."""
-    if 0 in shape:
-        return 0
-    for n in shape:
-        width *= n
-        if width > 2 * limit + (1 << 40):  # a truncated file may be far smaller than what it announces
-            raise ValueError(width)
-    return width
 
 
 def _version(path: Path, text: Any) -> int:
