@@ -10,9 +10,8 @@ import pytest
 
 from trmsolve import tasks
 from trmsolve.inference.options import Result, StepEvent
-from trmsolve.render.console import console_for
+from trmsolve.render.console import Keyboard, console_for, parse_keys
 from trmsolve.render.frame import frames
-from trmsolve.render.keys import Keyboard, parse_keys
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import HELP, LiveView, colored_answer
 from trmsolve.tasks.base import Prediction, Puzzle
@@ -223,7 +222,7 @@ def test_a_pseudo_terminal_gives_its_keys_and_is_restored(monkeypatch, error):
     import termios
 
     ours, theirs = os.openpty()
-    monkeypatch.setattr("trmsolve.render.keys.os.tcgetpgrp", lambda fd: os.getpgrp())
+    monkeypatch.setattr("trmsolve.render.console.os.tcgetpgrp", lambda fd: os.getpgrp())
     with os.fdopen(theirs) as terminal:
         before = termios.tcgetattr(theirs)
         try:
@@ -244,7 +243,7 @@ def test_a_pseudo_terminal_gives_its_keys_and_is_restored(monkeypatch, error):
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 def test_in_the_background_the_terminal_is_left_alone(monkeypatch):
     ours, theirs = os.openpty()
-    monkeypatch.setattr("trmsolve.render.keys.os.tcgetpgrp", lambda fd: os.getpgrp() + 1)
+    monkeypatch.setattr("trmsolve.render.console.os.tcgetpgrp", lambda fd: os.getpgrp() + 1)
     with os.fdopen(theirs) as terminal, Keyboard(terminal) as keyboard:
         assert not keyboard.available
     os.close(ours)

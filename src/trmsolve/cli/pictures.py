@@ -73,7 +73,7 @@ def show(
     transient: remove the drawing at its end when stdout is a terminal too, because the answer is printed there.
     stay: with a keyboard, wait at the end until the user ends the view.
     """
-    from trmsolve.render.keys import Keyboard
+    from trmsolve.render.console import Keyboard
     from trmsolve.render.terminal import LiveView
 
     kept: list[Frame] = []

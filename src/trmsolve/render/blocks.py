@@ -150,22 +150,18 @@ def draw(
 
     offset: the row and the column of the picture, to which the labels refer, that the first cell has.
     """
-    if scale in SYMBOLS:
-        rows = _symbols(cells, scale, glyphs, color)
-    else:
-        rows = (_halves if scale.per_line == 2 else _doubles)(cells, scale, glyphs)
-    lines = [_line(row) for row in rows]
+    lines = [_line(row) for row in (_symbols if scale in SYMBOLS else _areas)(cells, scale, glyphs, color)]
+    for r, row in enumerate(cells if scale.wide == 2 else ()):
+        for c, cell in enumerate(row):
+            if SOLID_ROLES[cell.role].letter:
+                style = f"bold black on {SOLID_ROLES[cell.role].color}"
+                _write(lines[r + scale.edged], c * scale.wide + scale.edged, f"{cell.text:^{scale.wide}}", style)
     for label in labels:
         # Half blocks: of the label's row and the one above, that which shares a line with the row below it.
-        row = label.row - label.row % scale.per_line - offset[0] + scale.edged * scale.per_line
-        column = (label.column - offset[1]) * scale.wide + scale.edged
-        if 0 <= row // scale.per_line < len(lines) and 0 <= column < lines[0].cell_len:
-            _write(
-                lines[row // scale.per_line],
-                column,
-                label.text,
-                f"bold white on {ARC['mat'].color}" if color else "bold",
-            )
+        top = label.row - label.row % scale.per_line - offset[0] + scale.edged * scale.per_line
+        line, column = top // scale.per_line, (label.column - offset[1]) * scale.wide + scale.edged
+        if 0 <= line < len(lines) and 0 <= column < lines[0].cell_len:
+            _write(lines[line], column, label.text, f"bold white on {ARC['mat'].color}" if color else "bold")
     return lines
 
 
@@ -204,25 +200,14 @@ def symbol_style(cell: Cell, solid: bool, color: bool) -> str:
     return f"{role.light.ink} on {role.color}" if role.tile else role.color
 
 
-def _doubles(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]:
-    upper, lower = glyphs.halves or ("", "")
-    columns = len(cells[0]) * scale.wide + 2
-    pieces = {name: _area(role.color, scale.wide, glyphs) for name, role in SOLID_ROLES.items()}
-    edge = _area(INK, 1, glyphs)
-
-    def piece(cell: Cell) -> Piece:
-        if SOLID_ROLES[cell.role].letter:
-            return f"{cell.text:^{scale.wide}}", f"bold black on {SOLID_ROLES[cell.role].color}"
-        return pieces[cell.role]
-
-    yield [(lower * columns, INK)]
-    for row in cells:
-        yield [edge, *map(piece, row), edge]
-    yield [(upper * columns, INK)]
-
-
-def _halves(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]:
-    rows = [[SOLID_ROLES[cell.role].color for cell in row] for row in cells]
+def _areas(cells: Cells, scale: Scale, glyphs: Glyphs, color: bool) -> Iterable[list[Piece]]:
+    """Lines of characters whose halves have two colours."""
+    halves_per_cell = 2 // scale.per_line
+    rows = [
+        [color for cell in row for color in [SOLID_ROLES[cell.role].color] * scale.wide]
+        for row in cells
+        for _ in range(halves_per_cell)
+    ]
     if scale.edged:  # one more row of wall around the picture, starting at the lower half of a line
         columns = len(rows[0]) + 2
         rows = [[""] * columns, [INK] * columns, *([INK, *row, INK] for row in rows), [INK] * columns]
@@ -236,16 +221,11 @@ def _halves(cells: Cells, scale: Scale, glyphs: Glyphs) -> Iterable[list[Piece]]
         yield [pieces[pair] for pair in zip(above, below, strict=True)]
 
 
-def _area(color: str, wide: int, glyphs: Glyphs) -> Piece:
-    """Whole characters of one colour: as background, which leaves no gaps between lines, unless it is INK."""
-    return (" " * wide, f"on {color}") if color not in ("", INK) else ((glyphs.full if color else " ") * wide, INK)
-
-
 def _pair(above: str, below: str, glyphs: Glyphs) -> Piece:
     """One character for two colours. INK exists only as a foreground, the page ("") only as a background."""
     upper, lower = glyphs.halves or ("", "")
-    if above == below:
-        return _area(above, 1, glyphs)
+    if above == below:  # as background, which leaves no gaps between lines, unless it is INK
+        return (" ", f"on {above}" if above else INK) if above != INK else (glyphs.full, INK)
     if INK in (above, below) and "" in (above, below):
         return (upper if above == INK else lower), INK
     if below == INK or above == "":

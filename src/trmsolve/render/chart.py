@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import log2, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import pygal
 from pygal.style import Style
@@ -26,17 +25,13 @@ HEADING, ROW, MARGIN = 44, 24, 24  # pixels: above the panels; a row of the lege
 NAME = 90  # letters of a name that fit in the legend
 MIN_DOT, MAX_DOT = 2.5, 12.0  # radius
 PERCENT = [{"label": f"{20 * fifth} %", "value": fifth / 5} for fifth in range(6)]
-LOOK = "".join(
-    (
-        f"#chart-{{name}} .axis .line{{{{stroke:{LIGHT.thick}}}}}",
-        f"#chart-{{name}} .axis .guide.line{{{{stroke:{LIGHT.thin}}}}}",
-        f"#chart-{{name}} .dot{{{{stroke:{LIGHT.paper}}}}}",
-    )
+LOOK = (
+    f"#chart-{{name}} .axis .line{{{{stroke:{LIGHT.thick}}}}}#chart-{{name}} .dot{{{{stroke:{LIGHT.paper}}}}}"
+    f"#chart-{{name}} .axis .guide.line{{{{stroke:{LIGHT.thin}}}}}"
 )
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """Predictions of about the same probability."""
 
     predicted: float  # mean probability
@@ -44,8 +39,7 @@ class Spot:
     puzzles: int
 
 
-@dataclass(frozen=True)
-class Curves:
+class Curves(NamedTuple):
     """The figures of one checkpoint."""
 
     name: str
@@ -57,10 +51,8 @@ class Curves:
 
 def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
     """The SVG of up to len(COLOURS) checkpoints. step: the supervision step whose halting probability is shown."""
-    panels = [_svg_element(_accuracy(curves)), _svg_element(_calibration(curves, step))]
     width, bottom = 2 * PANEL + 2 * MARGIN, HEADING + PLOT
     height = bottom + ROW * len(curves) + MARGIN
-    rows = zip(COLOURS, curves, strict=False)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' role="img" aria-labelledby="title">',
@@ -68,27 +60,21 @@ def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
         f'<rect width="{width}" height="{height}" rx="12" fill="{LIGHT.paper}"/>',
         f'<g font-family="{FONT}" font-size="14" fill="{LIGHT.ink}">',
         _text(MARGIN, 34, shorten(printable(heading), 105), ' font-size="17" font-weight="600"'),
-        *(_legend_row(bottom + ROW * i, *row) for i, row in enumerate(rows)),
-        "</g>",
-        *(_positioned(panel, MARGIN + PANEL * i) for i, panel in enumerate(panels)),
-        "</svg>",
     ]
-    return "\n".join(parts) + "\n"
-
-
-def _legend_row(top: float, colour: str, curve: Curves) -> str:
-    """One row of the legend that both panels share."""
-    swatch = f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>'
-    trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
-    return swatch + _text(MARGIN + 34, top + 17, f"{shorten(printable(curve.name), NAME)} ({trust})")
+    for top, colour, curve in zip(range(bottom, height, ROW), COLOURS, curves, strict=False):
+        parts.append(f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>')
+        trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
+        parts.append(_text(MARGIN + 34, top + 17, f"{shorten(printable(curve.name), NAME)} ({trust})"))
+    parts.append("</g>")
+    for i, plot in enumerate((_accuracy(curves), _calibration(curves, step))):
+        panel = plot.render(is_unicode=True, disable_xml_declaration=True)
+        panel = re.sub(r"<!--.*?-->|<script.*?</script>", "", panel, flags=re.DOTALL)  # comments have a date
+        parts.append(f'<svg x="{MARGIN + PANEL * i}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def _text(x: float, y: float, text: str, look: str = "") -> str:
     return f'<text x="{x}" y="{y}"{look}>{escape(text)}</text>'
-
-
-def _positioned(panel: str, x: float) -> str:
-    return f'<svg x="{x}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>'
 
 
 def _accuracy(curves: Sequence[Curves]) -> pygal.XY:
@@ -178,9 +164,3 @@ def _plot(
     )
     plot.uuid = name  # random otherwise
     return plot
-
-
-def _svg_element(plot: pygal.XY) -> str:
-    """The chart as an element of another document, without comments (a date) and scripts."""
-    text = plot.render(is_unicode=True, disable_xml_declaration=True)
-    return re.sub(r"<!--.*?-->|<script.*?</script>", "", text, flags=re.DOTALL)

@@ -15,9 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from trmsolve.render.blocks import symbol_style
-from trmsolve.render.console import console_for, has_color, is_live, start_live
+from trmsolve.render.console import Keyboard, console_for, has_color, is_live, start_live
 from trmsolve.render.frame import Frame
-from trmsolve.render.keys import Keyboard
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.tasks.base import Picture
 
