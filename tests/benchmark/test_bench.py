@@ -15,7 +15,7 @@ from trmsolve.benchmark import inference, training
 from trmsolve.benchmark.inference import solve_fixed_steps
 from trmsolve.benchmark.measure import Statistic, in_turns
 from trmsolve.cli import app
-from trmsolve.cli.bench_text import figure, number
+from trmsolve.cli.bench import figure, number
 from trmsolve.inference.evaluate import single_pass
 from trmsolve.inference.flops import count_flops, matmul_rate, step_flops
 from trmsolve.inference.options import SolveOptions, StepEvent, search_settings

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli import options as o
-from trmsolve.cli.bench_text import text
-from trmsolve.cli.inputs import records
+from trmsolve.cli.inputs import records, task_for
+from trmsolve.cli.options import MEASUREMENT, QUICK, option
 from trmsolve.cli.output import put, status_line
-from trmsolve.cli.run import SOLVED, command, echo_err
-from trmsolve.cli.task_option import task_for
+from trmsolve.cli.run import command, echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get, origin
@@ -24,7 +22,15 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 SEED = 0  # of the puzzles that are generated where no file is named
-QUICK = ("max_steps", "restarts", "confidence_floor", "restart_confidence")  # options of the quick settings
+QUICK_SETTINGS = ("max_steps", "restarts", "confidence_floor", "restart_confidence")
+ONE_PUZZLE = {
+    "cold_start": "cold start (a new process)",
+    "import_torch": "a process that only imports torch",
+    "warm": "warm, default settings",
+    "sixteen_steps": "16 supervision steps",
+}
+
+Show = Callable[[str], None]  # what is being measured, "" for nothing
 
 
 class What(str, Enum):
@@ -35,57 +41,50 @@ class What(str, Enum):
     all = "all"
 
 
-@command
-def bench(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", help="Puzzles; training needs answers. Default: generated puzzles."),
-    ] = None,
-    task: Annotated[str, typer.Option("--task", help="Measure this task: sudoku or maze.")] = "sudoku",
-    what: Annotated[What, typer.Option("--what", help="Measure solving, training, or both.")] = What.inference,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Maximum number of puzzles.")] = 64,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Repeat every measurement N times, in turns.")] = 3,
-    checkpoint: o.Checkpoint = None,
-    max_steps: Annotated[
-        int, typer.Option("--max-steps", min=1, help="Quick settings: maximum steps of the first run.")
-    ] = 32,
-    restarts: Annotated[
-        int, typer.Option("--restarts", min=0, help="Quick settings: maximum restarts per puzzle.")
-    ] = 0,
-    confidence_floor: Annotated[
-        float,
-        typer.Option(
-            "--confidence-floor",
-            "--give-up",
-            min=0,
-            max=1,
-            help="Quick settings: end the first run when its mean confidence is below this.",
-        ),
-    ] = 0.35,
-    restart_confidence: Annotated[
-        float,
-        typer.Option(
-            "--restart-confidence",
-            "--promise",
-            min=0,
-            max=1,
-            help="Quick settings: do not restart a puzzle whose run ended below this mean confidence.",
-        ),
-    ] = 0.0,
-    batch_size: o.BatchSize = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps per training measurement.")] = 20,
-    busy: Annotated[
-        bool, typer.Option("--busy", help="Measure the speed next to a busy process, instead of the comparison.")
-    ] = False,
-    compile: Annotated[
-        bool | None,
-        typer.Option("--compile/--no-compile", help="Compile our training. Default: as trmsolve train decides."),
-    ] = None,
-    device: o.Device = "auto",
-    dtype: o.Dtype = "auto",
-    as_json: o.AsJson = False,
-    quiet: o.Quiet = False,
-) -> int:
+@dataclass(frozen=True)
+class BenchArgs:
+    """Options of trmsolve bench."""
+
+    files: list[str] | None = o.argument(None, "FILE", "Puzzles; training needs answers. Default: generated puzzles.")
+    task: str = option("sudoku", o.MODEL, "Measure this task: sudoku or maze.")
+    checkpoint: str | None = o.CHECKPOINT()
+    device: str = o.DEVICE()
+    dtype: str = o.DTYPE()
+    what: What = option(What.inference, MEASUREMENT, "Measure solving, training, or both.")
+    number: int = option(64, MEASUREMENT, "Maximum number of puzzles.", "-n", "--number", min=1)
+    repeat: int = option(3, MEASUREMENT, "Repeat every measurement N times, in turns.", min=1)
+    steps: int = option(20, MEASUREMENT, "Optimizer steps per training measurement.", min=1)
+    busy: bool = option(
+        False, MEASUREMENT, "Measure the speed next to a busy process, instead of the comparison.", "--busy"
+    )
+    compile: bool | None = option(None, MEASUREMENT, "Compile our training.", show_default="as trmsolve train decides")
+    max_steps: int = option(32, QUICK, "Maximum steps of the first run.", min=1)
+    restarts: int = option(0, QUICK, "Maximum restarts per puzzle.", min=0)
+    confidence_floor: float = option(
+        0.35,
+        QUICK,
+        "End the first run when its mean confidence is below this.",
+        "--confidence-floor",
+        "--give-up",
+        min=0,
+        max=1,
+    )
+    restart_confidence: float = option(
+        0.0,
+        QUICK,
+        "Do not restart a puzzle whose run ended below this mean confidence.",
+        "--restart-confidence",
+        "--promise",
+        min=0,
+        max=1,
+    )
+    batch_size: int | None = o.BATCH_SIZE()
+    as_json: bool = o.AS_JSON()
+    quiet: bool = o.QUIET()
+
+
+@command(BenchArgs)
+def bench(args: BenchArgs) -> None:
     """Measure the speed of solving and training, in turns with a baseline on the same weights.
 
     Solving: the baseline is the published procedure, 16 steps for every puzzle in one large eager batch. It is compared
@@ -97,14 +96,13 @@ def bench(
 
     Each figure is the median of --repeat measurements, with the smallest and the largest.
     """
-    the_task = task_for(task, checkpoint)
-    task = the_task.name
-    if task == "arc":
+    task = task_for(args.task, args.checkpoint)
+    if task.name == "arc":
         raise TrmsolveError(
             "bench does not measure ARC, which needs test-time training",
             "measure steps and seconds per task: trmsolve eval arc FILE",
         )
-    puzzles = _puzzles(the_task, files, number) if what != What.training or files else []
+    puzzles = _puzzles(task, args) if args.what != What.training or args.files else []
 
     import torch
 
@@ -114,54 +112,44 @@ def bench(
     from trmsolve.inference.flops import matmul_rate
     from trmsolve.training.provenance import hardware
 
-    model = load(checkpoint, task=the_task, device=device, dtype=dtype)
+    model = load(args.checkpoint, task=task, device=args.device, dtype=args.dtype)
     puzzles = _fitting(model, puzzles)
-    device_used, precision = model.device_spec.device, model.device_spec.dtype
-    with status_line(not quiet) as show:
+    device, dtype = model.device_spec.device, model.device_spec.dtype
+    with status_line(not args.quiet) as show:
         show("matrix multiply")
         report: dict[str, Any] = {
-            "task": task,
+            "task": task.name,
             "puzzles": len(puzzles),
-            "files": files or [],
+            "files": args.files or [],
             "checkpoint": model.checkpoint.name,
             "checkpoint_sha256": model.checkpoint.sha256,
-            "device": str(device_used),
-            "dtype": str(precision).removeprefix("torch."),
-            "hardware": hardware(device_used),
+            "device": str(device),
+            "dtype": str(dtype).removeprefix("torch."),
+            "hardware": hardware(device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "trmsolve": __version__,
-            "repeat": repeat,
-            "matmul_flops_per_second": Statistic.of(
-                [matmul_rate(device_used, precision) for _ in range(repeat)]
-            ).to_dict(),
+            "repeat": args.repeat,
+            "matmul_flops_per_second": Statistic.of([matmul_rate(device, dtype) for _ in range(args.repeat)]).to_dict(),
         }
-        if busy:
-            report["busy"] = _busy(model, puzzles, what, files, steps, repeat, show)
-        elif what != What.training:
-            quick = SolveOptions(
-                max_steps=max_steps,
-                restarts=restarts,
-                confidence_floor=confidence_floor,
-                restart_confidence=restart_confidence,
-                batch_size=batch_size,
-            )
-            report["inference"] = _inference(model, puzzles, quick, repeat, device, dtype, show)
-        if what != What.inference and not busy:
-            report["training"] = _training(model, files, steps, repeat, compile, show)
-    put(json.dumps(report, indent=2) if as_json else text(report))
-    return SOLVED
+        if args.busy:
+            report["busy"] = _busy(model, puzzles, args, show)
+        elif args.what != What.training:
+            report["inference"] = _inference(model, puzzles, args, show)
+        if args.what != What.inference and not args.busy:
+            report["training"] = _training(model, args, show)
+    put(json.dumps(report, indent=2) if args.as_json else text(report))
 
 
-def _puzzles(task: Any, files: list[str] | None, number: int) -> list[Puzzle]:
-    """The first `number` puzzles of the files, or of the generator with a fixed seed."""
-    if not files and not isinstance(task, Generates):
+def _puzzles(task: Any, args: BenchArgs) -> list[Puzzle]:
+    """The first puzzles of the files, or of the generator with a fixed seed."""
+    if not args.files and not isinstance(task, Generates):
         raise TrmsolveError(f"{task.name} has no generator", "name a file of puzzles")
-    if not files:
-        return [Puzzle(task.generate(SEED, index)[0]) for index in range(number)]
+    if not args.files:
+        return [Puzzle(task.generate(SEED, index)[0]) for index in range(args.number)]
     from trmsolve.inference.evaluate import split_records
 
-    puzzles, bad = split_records(records(task, files, number))
+    puzzles, bad = split_records(records(task, args.files, args.number))
     for record in bad:
         echo_err(f"{record.source}: {record.message}")
     if not puzzles:
@@ -180,96 +168,157 @@ def _fitting(model: Model, puzzles: list[Puzzle]) -> list[Puzzle]:
     return fitting
 
 
-def _inference(
-    model: Model,
-    puzzles: list[Puzzle],
-    quick: SolveOptions,
-    repeat: int,
-    device: str,
-    dtype: str,
-    show: Callable[[str], None],
-) -> dict[str, Any]:
+def _inference(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark import inference
 
-    default = SolveOptions(batch_size=quick.batch_size)
+    quick = SolveOptions(batch_size=args.batch_size, **{name: getattr(args, name) for name in QUICK_SETTINGS})
+    default = SolveOptions(batch_size=args.batch_size)
     path, task = str(model.checkpoint.path), model.task.name
     published = {f"published, {str(model.device_spec.dtype).removeprefix('torch.')}": model.solver}
     if "published, float32" not in published:
-        published["published, float32"] = load(path, task=get(task), device=device, dtype="float32").solver
-    command = [
-        "solve",
-        "--task",
-        origin(task),
-        "-",
-        "--checkpoint",
-        path,
-        "--device",
-        device,
-        "--dtype",
-        dtype,
-        "--quiet",
-    ]
-    cold = inference.cold_starts(command, model.task.format_grid(puzzles[0].question, "grid", True), repeat, show)
+        published["published, float32"] = load(path, task=get(task), device=args.device, dtype="float32").solver
+    options = {"--task": origin(task), "--checkpoint": path, "--device": args.device, "--dtype": args.dtype}
+    command = ["solve", "-", "--quiet", *(part for pair in options.items() for part in pair)]
+    cold = inference.cold_starts(command, model.task.format_grid(puzzles[0].question, "grid", True), args.repeat, show)
     show("one puzzle")
-    steps = inference.fixed_steps_latency(model.solver, puzzles, repeat)
-    one = cold | {"warm": inference.latency(model.solver, puzzles, default, repeat)}
+    steps = inference.fixed_steps_latency(model.solver, puzzles, args.repeat)
+    one = cold | {"warm": inference.latency(model.solver, puzzles, default, args.repeat)}
     one |= {} if steps is None else {"sixteen_steps": steps}
     settings = {"quick": quick, "default settings": default}
-    streams, ratios = inference.compare_streams(model.solver, settings, published, puzzles, repeat, show)
+    streams, ratios = inference.compare_streams(model.solver, settings, published, puzzles, args.repeat, show)
     return {
-        "settings": {name: getattr(quick, name) for name in QUICK},
-        "one_puzzle_seconds": {name: figure.to_dict() for name, figure in one.items()},
+        "settings": {name: getattr(quick, name) for name in QUICK_SETTINGS},
+        "one_puzzle_seconds": {name: statistic.to_dict() for name, statistic in one.items()},
         "streams": [stream.to_dict() for stream in streams],
         "ratios": [ratio.to_dict() for ratio in ratios],
     }
 
 
-def _busy(
-    model: Model,
-    puzzles: list[Puzzle],
-    what: What,
-    files: list[str] | None,
-    steps: int,
-    repeat: int,
-    show: Callable[[str], None],
-) -> dict[str, Any]:
+def _busy(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.benchmark.measure import measure_busy, solving_rate, training_rate
 
-    task, path = model.task, str(model.checkpoint.path)
+    task, path, files = model.task, str(model.checkpoint.path), args.files or []
     rates: dict[str, Callable[[], float]] = {}
-    if what != What.training:
+    if args.what != What.training:
         texts = [task.format_grid(puzzle.question, "grid", True) for puzzle in puzzles]
         rates["solving, supervision steps/s"] = lambda: solving_rate(origin(task.name), path, texts)
-    if what != What.inference:
-        rates["training, optimizer steps/s"] = lambda: training_rate(origin(task.name), path, files or [], steps)
-    return measure_busy(rates, repeat, show)
+    if args.what != What.inference:
+        rates["training, optimizer steps/s"] = lambda: training_rate(origin(task.name), path, files, args.steps)
+    return measure_busy(rates, args.repeat, show)
 
 
-def _training(
-    model: Model,
-    files: list[str] | None,
-    steps: int,
-    repeat: int,
-    compile: bool | None,
-    show: Callable[[str], None],
-) -> dict[str, Any]:
+def _training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark.training import TrainingSetup, compare_training
     from trmsolve.training import recipe as recipes
     from trmsolve.training.compile import compile_pays
 
     task, device = model.task.name, model.device_spec.device
-    values = recipes.over(recipes.further(task, model.config), {"data": {"sources": files or None}})
-    chosen = recipes.build(values)
+    values = recipes.over(recipes.further(task, model.config), {"data": {"sources": args.files}})
     weights = load(str(model.checkpoint.path), task=get(task), device="cpu", dtype="float32").network.state_dict()
-    compile = compile_pays(None, device) if compile is None else compile
-    setup = TrainingSetup(chosen, weights, device, model.device_spec.dtype, compile)
-    measurements, times = compare_training(setup, steps, repeat, show)
+    compile = compile_pays(None, device) if args.compile is None else args.compile
+    setup = TrainingSetup(recipes.build(values), weights, device, model.device_spec.dtype, compile)
+    measurements, times = compare_training(setup, args.steps, args.repeat, show)
     return {
         "compiled": compile,
-        "steps": steps,
-        "data": files or ["generated"],
+        "steps": args.steps,
+        "data": args.files or ["generated"],
         "ways": [measurement.to_dict() for measurement in measurements],
         "ratio": times.to_dict(),
     }
+
+
+# -- the report as text -------------------------------------------------------------------------------------------
+def text(report: Mapping[str, Any]) -> str:
+    """The report as tables."""
+    peak = report["matmul_flops_per_second"]["median"]
+    lines = [
+        f"{report['task']}, checkpoint {report['checkpoint']} ({report['checkpoint_sha256'][:12]}), "
+        f"{report['device']} {report['dtype']}, {report['hardware']}, torch {report['torch']}",
+        f"median (smallest to largest) of {report['repeat']}, in turns; "
+        f"matrix multiply: {figure(report['matmul_flops_per_second'], 1e-9)} GFLOP/s",
+    ]
+    if "inference" in report:
+        lines += ["", *_inference_text(report["inference"], report["puzzles"], peak)]
+    if "training" in report:
+        lines += ["", *_training_text(report["training"], peak)]
+    if "busy" in report:
+        lines += ["", *_busy_text(report["busy"])]
+    return "\n".join(lines)
+
+
+def _busy_text(measured: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [name, *(figure(entry[key]) for key in ("quiet", "busy", "busy_share"))] for name, entry in measured.items()
+    ]
+    return table(["", "alone", "beside a busy process", "share"], rows)
+
+
+def _inference_text(measured: Mapping[str, Any], puzzles: int, peak: float) -> list[str]:
+    one = [[ONE_PUZZLE[name], figure(entry)] for name, entry in measured["one_puzzle_seconds"].items()]
+    rows = [
+        [
+            entry["name"],
+            f"{100 * entry['accuracy']:.1f} %",
+            figure(entry["puzzles_per_second"]),
+            number(entry["mean_steps"]),
+            *_rate(entry["flops_per_second"], peak),
+        ]
+        for entry in measured["streams"]
+    ]
+    ratios = [
+        [
+            f"{entry['ours']} / {entry['published']}",
+            figure(entry["times"])
+            + ("" if entry["accuracy_equal_or_better"] else "  but less accurate: no comparison"),
+        ]
+        for entry in measured["ratios"]
+    ]
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in measured["settings"].items())
+    return [
+        *table(["one puzzle", "seconds"], one),
+        "",
+        *table([f"{puzzles} puzzles", "right", "puzzles/s", "steps", "GFLOP/s", "of peak"], rows),
+        f"quick: {settings}",
+        "",
+        *table(["puzzles/s, ours / published", "times"], ratios),
+    ]
+
+
+def _training_text(measured: Mapping[str, Any], peak: float) -> list[str]:
+    rows = [
+        [
+            f"{entry['name']}, batch {entry['batch']}, window {entry['window']}",
+            figure(entry["optimizer_steps_per_second"]),
+            figure(entry["supervision_steps_per_second"]),
+            *_rate(entry["flops_per_second"], peak),
+        ]
+        for entry in measured["ways"]
+    ]
+    rows.append(["times", figure(measured["ratio"]), "", "", ""])
+    how = "compiled" if measured["compiled"] else "not compiled"
+    return table([f"training, ours {how}", "optimizer steps/s", "supervision steps/s", "GFLOP/s", "of peak"], rows)
+
+
+def _rate(entry: Mapping[str, float] | None, peak: float) -> list[str]:
+    return ["", ""] if entry is None else [figure(entry, 1e-9), f"{100 * entry['median'] / peak:.0f} %"]
+
+
+def figure(entry: Mapping[str, float], times: float = 1.0) -> str:
+    """median (smallest to largest)"""
+    low, median, high = (number(times * entry[key]) for key in ("low", "median", "high"))
+    return median if entry["n"] == 1 else f"{median} ({low} to {high})"
+
+
+def number(value: float) -> str:
+    """At least three significant digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with left-aligned columns, two spaces apart."""
+    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]

@@ -3,48 +3,58 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
+from trmsolve.cli.commands import SETTINGS, Group
+from trmsolve.cli.options import argument, option
 from trmsolve.cli.output import status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import printable
 
+FROM_SETTINGS = "from settings"  # where options of import come from by default
+
 app = typer.Typer(
+    cls=Group,
     help="List, show, fetch or import checkpoints.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 
-@app.command("list")
-@command
-def list_(
-    published: Annotated[
-        bool, typer.Option("--known", help="List published checkpoints that can be imported by name.")
-    ] = False,
-    as_json: o.AsJson = False,
-    quiet: o.Quiet = False,
-) -> int:
+@dataclass(frozen=True)
+class ListArgs:
+    """Options of checkpoints list."""
+
+    published: bool = option(False, None, "List published checkpoints that can be imported by name.", "--known")
+    as_json: bool = o.AS_JSON()
+    quiet: bool = o.QUIET()
+
+
+@app.command("list", cls=o.Command)
+@command(ListArgs)
+def list_(args: ListArgs) -> int:
     """List bundled and fetched checkpoints; with --known, published ones."""
-    if published:
-        return _known(as_json, quiet)
+    if args.published:
+        return _known(args)
     from trmsolve.checkpoint import available
 
     entries = available()
-    if as_json:
+    if args.as_json:
         keys = ("name", "task", "parameters", "puzzle_table", "size", "where", "headline", "problem")
         rows = [{key: getattr(entry, key) for key in keys} | {"path": str(entry.path)} for entry in entries]
         print(json.dumps(rows, indent=2))
         return SOLVED
-    if not entries and not quiet:
+    if not entries and not args.quiet:
         echo_err("no checkpoints; fetch one: trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     width = max((len(printable(entry.name)) for entry in entries), default=0)
     for entry in entries:
@@ -61,15 +71,15 @@ def _rows(table: tuple[int, ...]) -> str:
     return f"and {table[0]:,} puzzle embedding{'s'[: table[0] != 1]} of {table[1]:,}  " if table else ""
 
 
-def _known(as_json: bool, quiet: bool) -> int:
+def _known(args: ListArgs) -> int:
     """Print the published checkpoints of checkpoint/lookup.py, at most 100 columns wide."""
     from trmsolve.checkpoint.lookup import UNVERIFIED, known
 
     entries = known()
-    if as_json:
+    if args.as_json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2))
         return SOLVED
-    if not quiet:
+    if not args.quiet:
         echo_err(UNVERIFIED + "\n")
     width = max(len(entry.name) for entry in entries)
     row = f"{{:<{width}}}  {{:<7}}  {{:<7}}  {{:<31}}  {{:<10}}  {{}}".format
@@ -82,24 +92,27 @@ def _known(as_json: bool, quiet: bool) -> int:
         print(f"    {entry.address}")
         for line in wrap(" ".join(filter(None, (refused, entry.note, also))), 94):
             print(f"    {line}")
-    if not quiet:
+    if not args.quiet:
         echo_err("\nfetch and convert one: trmsolve checkpoints import NAME -o NAME.safetensors")
         echo_err("only fetch it:         trmsolve checkpoints pull hf://OWNER/REPO/FILE")
     return SOLVED
 
 
-@app.command("info")
-@command
-def info(
-    checkpoint: Annotated[
-        str, typer.Argument(help="NAME, FILE or hf://owner/repo/file", autocompletion=complete.checkpoints)
-    ],
-    as_json: o.AsJson = False,
-) -> int:
+@dataclass(frozen=True)
+class InfoArgs:
+    """Options of checkpoints info."""
+
+    checkpoint: str = argument(..., None, "NAME, FILE or hf://owner/repo/file", complete.checkpoints)
+    as_json: bool = o.AS_JSON()
+
+
+@app.command("info", cls=o.Command)
+@command(InfoArgs)
+def info(args: InfoArgs) -> int:
     """Show the architecture, provenance and metrics of a checkpoint."""
     from trmsolve.checkpoint import find
 
-    entry = find(checkpoint, None)
+    entry = find(args.checkpoint, None)
     header = entry.header
     values: dict[str, Any] = {
         "name": entry.name,
@@ -114,7 +127,7 @@ def info(
         "metrics": header.metrics,
         "provenance": header.provenance,
     }
-    if as_json:
+    if args.as_json:
         print(json.dumps(values, indent=2))
         return SOLVED
     for key, value in values.items():
@@ -129,18 +142,18 @@ def info(
     return SOLVED
 
 
-@app.command("pull")
-@command
-def pull(
-    address: Annotated[
-        str,
-        typer.Argument(
-            help="hf://owner/repo/file[@revision], or a NAME of list --known", autocompletion=complete.published
-        ),
-    ],
-    sha256: Annotated[str | None, typer.Option("--sha256", help="Expected digest of the file.")] = None,
-    quiet: o.Quiet = False,
-) -> int:
+@dataclass(frozen=True)
+class PullArgs:
+    """Options of checkpoints pull."""
+
+    address: str = argument(..., None, "hf://owner/repo/file[@revision], or a NAME of list --known", complete.published)
+    sha256: str | None = option(None, None, "Expected digest of the file.")
+    quiet: bool = o.QUIET()
+
+
+@app.command("pull", cls=o.Command)
+@command(PullArgs)
+def pull(args: PullArgs) -> int:
     """Fetch a checkpoint into the cache and check its digest.
 
     HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE have their usual meaning.
@@ -148,65 +161,53 @@ def pull(
     from trmsolve.checkpoint import pull as fetch
     from trmsolve.checkpoint.lookup import by_name
 
-    published = by_name(address)
-    print(printable(fetch(published.address if published else address, sha256, quiet), 5000))
+    published = by_name(args.address)
+    address = published.address if published else args.address
+    print(printable(fetch(address, args.sha256, args.quiet), 5000))
     return SOLVED
 
 
-@app.command("import")
-@command
-def import_(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="NAME of list --known, file, folder, or hf://owner/repo/file", autocompletion=complete.published
-        ),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            help="sudoku, maze or arc.",
-            show_default="detected from tokens and settings",
-            autocompletion=complete.tasks,
-        ),
-    ] = None,
-    cycles: Annotated[
-        str | None,
-        typer.Option("--cycles", metavar="T,n", help="Recursions T and n of the model.", show_default="from settings"),
-    ] = None,
-    heads: Annotated[
-        int | None, typer.Option("--heads", min=1, help="Number of attention heads.", show_default="from settings")
-    ] = None,
-    prefix: Annotated[
-        int | None, typer.Option("--prefix", min=0, help="Tokens before the cells.", show_default="from settings")
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="Settings of the training run (YAML or JSON).", show_default="next to the checkpoint"
-        ),
-    ] = None,
-    ema: Annotated[
-        bool | None,
-        typer.Option("--ema/--no-ema", help="Import averaged or plain weights.", show_default="averaged if present"),
-    ] = None,
-    drop_embeddings: Annotated[
-        bool, typer.Option("--drop-embeddings", help="Keep only the mean of the puzzle embeddings.")
-    ] = False,
-    force: o.Force = False,
-    quiet: o.Quiet = False,
-) -> int:
+@dataclass(frozen=True)
+class ImportArgs:
+    """Options of checkpoints import."""
+
+    source: str = argument(..., None, "NAME of list --known, file, folder, or hf://owner/repo/file", complete.published)
+    output: Path = option(..., o.OUTPUT, "The .safetensors file to write.", "-o", "--output")
+    task: str | None = option(
+        None,
+        o.MODEL,
+        "sudoku, maze or arc.",
+        show_default="detected from tokens and settings",
+        complete=complete.tasks,
+    )
+    cycles: str | None = option(
+        None, o.MODEL, "Recursions T and n of the model.", metavar="T,n", show_default=FROM_SETTINGS
+    )
+    heads: int | None = option(None, o.MODEL, "Number of attention heads.", min=1, show_default=FROM_SETTINGS)
+    prefix: int | None = option(None, o.MODEL, "Tokens before the cells.", min=0, show_default=FROM_SETTINGS)
+    config: Path | None = option(
+        None, o.MODEL, "Settings of the training run (YAML or JSON).", show_default="next to the checkpoint"
+    )
+    ema: bool | None = option(None, o.MODEL, "Import averaged or plain weights.", show_default="averaged if present")
+    drop_embeddings: bool = option(False, o.MODEL, "Keep only the mean of the puzzle embeddings.", "--drop-embeddings")
+    force: bool = o.FORCE()
+    quiet: bool = o.QUIET()
+
+
+@app.command("import", cls=o.Command)
+@command(ImportArgs)
+def import_(args: ImportArgs) -> int:
     """Convert a published TRM or HRM checkpoint (torch.save, Lightning, safetensors) to this project's format."""
-    T_n = None if cycles is None else _cycles(cycles)
+    T_n = None if args.cycles is None else _cycles(args.cycles)
     from trmsolve.convert.architecture import ImportOptions
     from trmsolve.convert.convert import import_checkpoint
 
-    options = ImportOptions(task, T_n, heads, prefix, ema)
-    with status_line(not quiet) as show:
-        imported = import_checkpoint(source, output, options, config, drop_embeddings, force, quiet, show)
-    if not quiet:
+    options = ImportOptions(args.task, T_n, args.heads, args.prefix, args.ema)
+    with status_line(not args.quiet) as show:
+        imported = import_checkpoint(
+            args.source, args.output, options, args.config, args.drop_embeddings, args.force, args.quiet, show
+        )
+    if not args.quiet:
         echo_err(str(imported))
     print(printable(imported.path, 5000))
     return SOLVED

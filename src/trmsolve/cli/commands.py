@@ -1,34 +1,130 @@
-"""The typer application. Each command has its own module; none of them imports torch before it runs."""
+"""The typer application. The module of a command is imported when it is run, and torch later still."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from trmsolve import __version__
-from trmsolve.cli import (
-    bench,
-    check_task,
-    checkpoints,
-    doctor,
-    evaluate,
-    explain,
-    generate,
-    plot,
-    read,
-    replay,
-    solve,
-    train,
-)
-from trmsolve.cli.options import Command
-from trmsolve.tasks import BUNDLED, get, names
+
+TITLE = "Run, watch, train and check Tiny Recursive Models on puzzles."
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+TASKS = {
+    "sudoku": "Solve Sudoku puzzles and verify them.",
+    "maze": "Find shortest paths and verify them.",
+    "arc": "Solve ARC tasks by test-time training.",
+}
+
+
+class Entry(NamedTuple):
+    """A command: its function as module.name in this package, its line in the list of commands, and its examples."""
+
+    function: str
+    short_help: str
+    examples: str = ""
+
+
+COMMANDS = {
+    "solve": Entry("", "Solve puzzles of any task."),
+    "read": Entry("read.read", "Show how a file is understood.", "trmsolve read puzzles.txt"),
+    "replay": Entry("pictures.replay", "Play back a recorded solve.", "trmsolve replay steps.jsonl --gif steps.gif"),
+    "train": Entry("train.train", "Train a model, or resume a run.", "trmsolve train --task maze --minutes 30"),
+    "plot": Entry("plot.plot", "Draw training runs.", "trmsolve plot runs/maze -o maze.svg"),
+    "eval": Entry(
+        "evaluate.evaluate",
+        "Evaluate a checkpoint on puzzles.",
+        """
+        trmsolve eval sudoku puzzles.csv --limit 1000
+        trmsolve eval maze mazes.csv --checkpoint maze --checkpoint mine.safetensors
+        trmsolve eval arc tasks/ --budget 60s --resume kept.jsonl""",
+    ),
+    "generate": Entry(
+        "generate.generate",
+        "Generate puzzles.",
+        "trmsolve generate maze --size 21x41 -n 100 --seed 7 > mazes.txt",
+    ),
+    "check-task": Entry("doctor.check_task", "Check a task that you wrote.", "trmsolve check-task my_puzzle.py"),
+    "explain": Entry("explain.explain", "Take a guided tour of the method.", "trmsolve explain maze"),
+    "bench": Entry("bench.bench", "Measure the speed of solving and training.", "trmsolve bench"),
+    "doctor": Entry("doctor.doctor", "Check this installation.", "trmsolve doctor"),
+    "checkpoints": Entry("checkpoints.app", "List, show, fetch or import checkpoints."),
+}
+ALIASES = {  # names that other tools use
+    "show": "info", "inspect": "info", "ls": "list", "fetch": "pull", "download": "pull", "get": "pull",
+    "convert": "import", "evaluate": "eval", "benchmark": "bench", "view": "replay",
+}  # fmt: skip
+
+
+class Group(TyperGroup):
+    """Commands of which a wrong name is answered with the one that was probably meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            names = self.list_commands(ctx)
+            similar = [name for name in (ALIASES.get(args[0]),) if name in names] or get_close_matches(args[0], names)
+            if similar:
+                ctx.fail(f"No such command '{args[0]}'. Did you mean '{similar[0]}'?")
+        return super().resolve_command(ctx, args)
+
+
+class Commands(Group):
+    """The commands of trmsolve: one for each task, and COMMANDS."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order of the help."""
+        from trmsolve.tasks import names
+
+        return [*(name for name in names() if name not in COMMANDS), *COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a command. The tasks of other packages are loaded when they are used."""
+        if cmd_name in COMMANDS and cmd_name != "solve":
+            entry = COMMANDS[cmd_name]
+            module, name = entry.function.split(".")
+            function = getattr(import_module(f"trmsolve.cli.{module}"), name)
+            if isinstance(function, typer.Typer):
+                group = typer.main.get_command(function)
+                group.name = cmd_name
+                return group
+            return click_command(cmd_name, function, entry)
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        from trmsolve.cli.solve import EXAMPLES, task_command
+
+        return click_command(cmd_name, task_command(cmd_name), Entry("", "", EXAMPLES.get(cmd_name, "")))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands, without importing them."""
+        rows = []
+        for name in self.list_commands(ctx):
+            default = TASKS.get(name, f"Solve {name} puzzles and verify them.")
+            rows.append((name, COMMANDS[name].short_help if name in COMMANDS else default))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def click_command(name: str, function: Callable[..., Any], entry: Entry) -> Any:
+    """The click command of a function that run.command() decorated."""
+    from trmsolve.cli.options import Command
+
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    single.command(
+        name, cls=Command, context_settings=SETTINGS, short_help=entry.short_help, epilog=entry.examples or None
+    )(function)
+    return typer.main.get_command(single)
+
 
 app = typer.Typer(
+    cls=Commands,
     name="trmsolve",
-    help="Run, watch, train and check Tiny Recursive Models on puzzles.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    help=TITLE,
+    context_settings=SETTINGS,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -48,38 +144,3 @@ def _root(
     ] = False,
 ) -> None:
     """Run, watch, train and check Tiny Recursive Models on puzzles."""
-
-
-SHORT_HELP = {
-    "sudoku": "Solve Sudoku puzzles and verify them.",
-    "maze": "Find shortest paths and verify them.",
-    "arc": "Solve ARC tasks by test-time training.",
-}
-COMMANDS: dict[str, tuple[Callable[..., Any], str, str]] = {
-    "solve": (solve.solve_command("solve"), "Solve puzzles of any task.", solve.EXAMPLES["solve"]),
-    "read": (read.read, "Show how a file is understood.", "trmsolve read puzzles.txt"),
-    "replay": (replay.replay, "Play back a recorded solve.", "trmsolve replay steps.jsonl --gif steps.gif"),
-    "train": (train.train, "Train a model, or resume a run.", "trmsolve train --task maze --minutes 30"),
-    "plot": (plot.plot, "Draw training runs.", "trmsolve plot runs/maze -o maze.svg"),
-    "eval": (evaluate.evaluate, "Evaluate a checkpoint on puzzles.", evaluate.EXAMPLES),
-    "generate": (
-        generate.generate,
-        "Generate puzzles.",
-        "trmsolve generate maze --size 21x41 -n 100 --seed 7 > mazes.txt",
-    ),
-    "check-task": (check_task.check_task, "Check a task that you wrote.", "trmsolve check-task my_puzzle.py"),
-    "explain": (explain.explain, "Take a guided tour of the method.", "trmsolve explain maze"),
-    "bench": (bench.bench, "Measure the speed of solving and training.", "trmsolve bench"),
-    "doctor": (doctor.doctor, "Check this installation.", "trmsolve doctor"),
-}
-
-for name in names():
-    if name not in COMMANDS:  # the tasks of other packages are loaded when they are used
-        short_help = SHORT_HELP.get(name, f"Solve {name} puzzles and verify them.")
-        run = solve.solve_command(name, get(name) if name in BUNDLED else None)
-        app.command(name, cls=Command, short_help=short_help, epilog=solve.EXAMPLES.get(name))(run)
-for name, (function, short_help, examples) in COMMANDS.items():
-    app.command(name, cls=Command, short_help=short_help, epilog=examples)(function)
-for registered in checkpoints.app.registered_commands:
-    registered.cls = Command
-app.add_typer(checkpoints.app, name="checkpoints", short_help="List, show, fetch or import checkpoints.")

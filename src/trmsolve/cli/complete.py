@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from typer import Context
 
-from trmsolve.cli.output import JSON_STYLES
 from trmsolve.errors import TrmsolveError
 
+JSON_STYLES = ("json", "jsonl")
 STYLES = ("grid", "line", "csv", *JSON_STYLES)
+GENERATED = ("sudoku", "maze")  # bundled tasks that have a generator
 
 
-def tasks(incomplete: str) -> list[str]:
-    """Names of tasks."""
-    from trmsolve.tasks import names
-
-    return _starting(names(), incomplete)
-
-
-def generators(incomplete: str) -> list[str]:
-    """Names of tasks that `trmsolve generate` makes puzzles of."""
-    from trmsolve.cli.generate import GENERATED
-
-    return _starting(GENERATED, incomplete)
+def _among(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """A function from what was typed so far to the names that start with it."""
+    return lambda incomplete: sorted({name for name in names() if name.startswith(incomplete)})
 
 
 def styles(ctx: Context, incomplete: str) -> list[str]:
@@ -32,47 +26,41 @@ def styles(ctx: Context, incomplete: str) -> list[str]:
         names = (*get(ctx.info_name or "").styles, *JSON_STYLES)
     except TrmsolveError:  # generate, solve
         names = STYLES
-    return _starting(names, incomplete)
+    return _among(lambda: names)(incomplete)
 
 
-def kinds(incomplete: str) -> list[str]:
-    """Kinds of mazes."""
+def _tasks() -> Iterable[str]:
+    from trmsolve.tasks import names
+
+    return names()
+
+
+def _kinds() -> Iterable[str]:
     from trmsolve.tasks.maze.generate import KINDS
 
-    return _starting(KINDS, incomplete)
+    return KINDS
 
 
-def recipes(incomplete: str) -> list[str]:
-    """Names of the recipes."""
+def _recipes() -> Iterable[str]:
     from importlib.resources import files
 
-    folder = files("trmsolve.training") / "recipes"
-    return _starting([file.name.removesuffix(".yaml") for file in folder.iterdir()], incomplete)
+    return (file.name.removesuffix(".yaml") for file in (files("trmsolve.training") / "recipes").iterdir())
 
 
-def checkpoints(incomplete: str) -> list[str]:
-    """Names of bundled and cached checkpoints."""
+def _checkpoints() -> Iterable[str]:
     from trmsolve.checkpoint import available
 
-    return _starting([listing.name for listing in available()], incomplete)
+    return (listing.name for listing in available())
 
 
-def published(incomplete: str) -> list[str]:
-    """Names of published checkpoints."""
+def _published() -> Iterable[str]:
     from trmsolve.checkpoint.lookup import known
 
-    return _starting([entry.name for entry in known()], incomplete)
+    return (entry.name for entry in known())
 
 
-def devices(incomplete: str) -> list[str]:
-    """Devices."""
-    return _starting(("auto", "cpu", "cuda", "mps"), incomplete)
-
-
-def dtypes(incomplete: str) -> list[str]:
-    """Number formats of weights."""
-    return _starting(("auto", "float32", "bfloat16"), incomplete)
-
-
-def _starting(names: object, incomplete: str) -> list[str]:
-    return sorted(name for name in dict.fromkeys(names) if name.startswith(incomplete))  # type: ignore[call-overload]
+tasks, kinds, recipes = _among(_tasks), _among(_kinds), _among(_recipes)
+checkpoints, published = _among(_checkpoints), _among(_published)  # bundled and cached; those on the hub
+generators = _among(lambda: GENERATED)
+devices = _among(lambda: ("auto", "cpu", "cuda", "mps"))
+dtypes = _among(lambda: ("auto", "float32", "bfloat16"))

@@ -3,134 +3,95 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
-from trmsolve.cli.few_shot import adapted, check_answers, choose, plan, stored_results, with_progress
-from trmsolve.cli.inputs import piped, records, with_notes
-from trmsolve.cli.options import AdaptArgs, reject_given, with_options
-from trmsolve.cli.output import put, status_line
+from trmsolve.cli.few_shot import stored_results
+from trmsolve.cli.inputs import files_or_stdin, records, task_for, with_notes
+from trmsolve.cli.options import AdaptArgs, option, reject_given
+from trmsolve.cli.output import delayed_status, put, status_line
 from trmsolve.cli.run import (
     ERROR,
     SOLVED,
     Terminated,
     command,
-    distributed,
     echo_err,
     own_device,
     process_group,
     shard,
 )
-from trmsolve.cli.tables import Comparison, chart_svg, column_notes, few_shot_figures, figures
-from trmsolve.cli.task_option import task_for
+from trmsolve.cli.tables import Comparison, TaskTable, chart_svg, column_notes, few_shot_figures, figures
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import FewShotResult
-from trmsolve.inference.few_shot_report import report
+from trmsolve.inference.few_shot_report import report, row, score_of
 from trmsolve.inference.options import SolveOptions
+from trmsolve.inference.result_store import ResultStore
+from trmsolve.render.caption import count, duration
 from trmsolve.tasks import resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Task
-from trmsolve.tasks.few_shot import Demonstrates, FewShotTask
+from trmsolve.tasks.few_shot import Demonstrates, FewShotTask, Score
 from trmsolve.text_io import atomic_write, check_writable
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
     from trmsolve.inference.evaluate import Measurement
 
-EXAMPLES = """
-    trmsolve eval sudoku puzzles.csv --limit 1000
-    trmsolve eval maze mazes.csv --checkpoint maze --checkpoint mine.safetensors
-    trmsolve eval arc tasks/ --budget 60s --resume kept.jsonl"""
-
 
 @dataclass(frozen=True)
 class EvalArgs:
     """Options common to all tasks."""
 
-    task: Annotated[
-        str, typer.Argument(help="A task's name, or a Python file that defines one.", autocompletion=complete.tasks)
-    ] = ...  # type: ignore[assignment]
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE", help="Files to read; - is stdin. Few-shot tasks need answers."),
-    ] = None
-    checkpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="TEXT",
-            rich_help_panel=o.MODEL,
-            help="NAME, FILE or hf://owner/repo/file. Repeat to compare several in a table.",
-            show_default="bundled",
-            autocompletion=complete.checkpoints,
-        ),
-    ] = None
-    max_steps: o.MaxSteps = None
-    seed: Annotated[
-        int,
-        typer.Option("--seed", min=0, rich_help_panel=o.MODEL, help="Random seed; only test-time training uses it."),
-    ] = 0
-    device: o.Device = "auto"
-    dtype: o.Dtype = "auto"
-    limit: o.Limit = None
-    as_json: Annotated[bool, typer.Option("--json", rich_help_panel=o.OUTPUT, help="Print the report as JSON.")] = False
-    quiet: o.Quiet = False
+    task: str = o.argument(..., None, "A task's name, or a Python file that defines one.", complete.tasks)
+    files: list[str] | None = o.argument(None, "FILE", "Files to read; - is stdin. Few-shot tasks need answers.")
+    checkpoint: list[str] | None = option(
+        None,
+        o.MODEL,
+        "NAME, FILE or hf://owner/repo/file. Repeat to compare several in a table.",
+        show_default="bundled",
+        complete=complete.checkpoints,
+    )
+    max_steps: int | None = o.MAX_STEPS()
+    seed: int = option(0, o.MODEL, "Random seed; only test-time training uses it.", min=0)
+    device: str = o.DEVICE()
+    dtype: str = o.DTYPE()
+    limit: int | None = o.LIMIT()
+    as_json: bool = option(False, o.OUTPUT, "Print the report as JSON.", "--json")
+    quiet: bool = o.QUIET()
 
 
 @dataclass(frozen=True)
 class SearchEvalArgs:
     """Options of tasks that are solved by search."""
 
-    restarts: o.Restarts = SolveOptions.restarts
-    batch_size: o.BatchSize = SolveOptions.batch_size
-    single_pass: Annotated[
-        bool,
-        typer.Option(
-            "--single-pass/--no-single-pass", rich_help_panel=o.SEARCH, help="Also measure 64 steps without restarts."
-        ),
-    ] = True
-    held_out: Annotated[
-        bool,
-        typer.Option(
-            "--held-out", rich_help_panel=o.LIMITS, help="Task grid only: use the puzzles that training held out."
-        ),
-    ] = False
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot", rich_help_panel=o.SEARCH, help="Draw accuracy by steps and the halting head's calibration (SVG)."
-        ),
-    ] = None
-    force: o.Force = False
+    restarts: int = o.RESTARTS()
+    batch_size: int | None = o.BATCH_SIZE()
+    single_pass: bool = option(True, o.SEARCH, "Also measure 64 steps without restarts.")
+    held_out: bool = option(False, o.LIMITS, "Task grid only: use the puzzles that training held out.", "--held-out")
+    plot: Path | None = option(None, o.SEARCH, "Draw accuracy by steps and the halting head's calibration (SVG).")
+    force: bool = o.FORCE()
 
 
 @dataclass(frozen=True)
 class AdaptEvalArgs(AdaptArgs):
     """Options of few-shot tasks."""
 
-    every: Annotated[
-        int, typer.Option("--every", min=1, rich_help_panel=o.LIMITS, help="Take every N-th task, before --limit.")
-    ] = 1
-    shard: Annotated[
-        str | None,
-        typer.Option("--shard", metavar="I/N", rich_help_panel=o.LIMITS, help="Take share I of N, after --limit."),
-    ] = None
-    tasks: Annotated[
-        bool, typer.Option("--tasks", rich_help_panel=o.OUTPUT, help="Also print a row for each task.")
-    ] = False
+    every: int = option(1, o.LIMITS, "Take every N-th task, before --limit.", min=1)
+    shard: str | None = option(None, o.LIMITS, "Take share I of N, after --limit.", metavar="I/N")
+    tasks: bool = option(False, o.OUTPUT, "Also print a row for each task.", "--tasks")
 
 
-@command
-@distributed
-@with_options(EvalArgs, SearchEvalArgs, AdaptEvalArgs)
-def evaluate(context: typer.Context, args: EvalArgs, search: SearchEvalArgs, adapt: AdaptEvalArgs) -> int:
+@command(EvalArgs, SearchEvalArgs, AdaptEvalArgs, distributed=True)
+def evaluate(args: EvalArgs, search: SearchEvalArgs, adapt: AdaptEvalArgs, context: typer.Context) -> int:
     """Evaluate a checkpoint: share solved, single-pass accuracy, halting, steps, puzzles/s, 95 % intervals.
 
     Several checkpoints are evaluated on the same puzzles. A puzzle of a size that a model does not support counts as
@@ -148,15 +109,14 @@ def evaluate(context: typer.Context, args: EvalArgs, search: SearchEvalArgs, ada
         task = resolve_task(args.task)
         few_shot = isinstance(task, Demonstrates)
         valid, invalid = (AdaptEvalArgs, SearchEvalArgs) if few_shot else (SearchEvalArgs, AdaptEvalArgs)
-        names = set(invalid.__dataclass_fields__) - set(valid.__dataclass_fields__)
+        names = {field.name for field in fields(invalid)} - {field.name for field in fields(valid)}
         reject_given(context, names, task.name)
         if search.plot is not None:
             _check_plot(search.plot, search.force, search.single_pass)
-        files = args.files or (["-"] if piped() else [])
-        if not files:
+        args = replace(args, files=files_or_stdin(args.files))
+        if not args.files:
             echo_err(context.get_help())
             return ERROR
-        args = replace(args, files=files)
         return _measure_few_shot(task, args, adapt, group) if few_shot else _measure(task, args, search, group)
 
 
@@ -176,7 +136,7 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
         echo_err("error: no puzzle to measure")
         return ERROR
     compares = len(checkpoints) > 1  # also when all turn out to be one
-    models = load_models(checkpoints, task, args.device, args.dtype, echo_err)
+    models = load_models(checkpoints, task, args, echo_err)
     if search.plot is not None:
         _check_colors(len(models))
     options = SolveOptions(
@@ -184,19 +144,15 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
     )
 
     def measurement(model: Model, reasons: Sequence[str]) -> Measurement:
-        if group is None:
-            return Measurement(model.solver, puzzles, reasons, options, search.single_pass)
-        return Measurement(
-            model.solver,
-            puzzles,
-            reasons,
-            options,
-            search.single_pass,
-            solve_fn=lambda items, settings: shard(group, lambda part, _: model.solve(part, settings), items),
-            rollout_fn=lambda batches, steps: shard(
-                group, lambda part, _: rollout(model.solver, part, steps), batches, window=2
-            ),
-        )
+        shared: dict[str, Any] = {}
+        if group is not None:
+            shared = {
+                "solve_fn": lambda items, settings: shard(group, lambda part, _: model.solve(part, settings), items),
+                "rollout_fn": lambda batches, steps: shard(
+                    group, lambda part, _: rollout(model.solver, part, steps), batches, window=2
+                ),
+            }
+        return Measurement(model.solver, puzzles, reasons, options, search.single_pass, **shared)
 
     reasons = [unsupported_reasons(model.checkpoint.name, model.task, puzzles) for model in models]
     measurements = [measurement(*pair) for pair in zip(models, reasons, strict=True)]
@@ -244,18 +200,19 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
 
 
 def load_models(
-    specs: Sequence[str | None], task: Task, device: str, dtype: str, warn: Callable[[str], None] = lambda text: None
+    specs: Sequence[str | None], task: Task, args: EvalArgs, warn: Callable[[str], None] = lambda text: None
 ) -> list[Model]:
     """Load every model, so that an error is raised before the first one is measured. Equal files are loaded once."""
-    from trmsolve import api
+    with delayed_status("loading the model", not args.quiet):
+        from trmsolve import api
 
-    models: dict[str, Model] = {}
-    for spec in dict.fromkeys(specs):
-        model = api.load(spec, task=task, device=own_device(device), dtype=dtype)
-        first = models.setdefault(model.checkpoint.sha256, model)
-        if first is not model:
-            warn(f"{model.checkpoint.name} is the same checkpoint as {first.checkpoint.name}: measured once")
-    return list(models.values())
+        models: dict[str, Model] = {}
+        for spec in dict.fromkeys(specs):
+            model = api.load(spec, task=task, device=own_device(args.device), dtype=args.dtype)
+            first = models.setdefault(model.checkpoint.sha256, model)
+            if first is not model:
+                warn(f"{model.checkpoint.name} is the same checkpoint as {first.checkpoint.name}: measured once")
+        return list(models.values())
 
 
 def _check_plot(plot: Path, force: bool, single_pass: bool) -> None:
@@ -304,44 +261,119 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
         raise TrmsolveError(f"eval {task.name} measures one checkpoint at a time", "compare their --json reports")
     options = adapt.adapt_options(args.max_steps, args.seed)
     source = records(task, args.files or (), None, adapt.solutions)
-    shows_notes = not args.quiet and (group is None or group.is_main)
-    all_records = list(with_notes(task, source) if shows_notes else source)
+    is_main = group is None or group.is_main
+    all_records = list(with_notes(task, source) if is_main and not args.quiet else source)
     invalid = [record for record in all_records if isinstance(record, InvalidPuzzle)]
-    if group is None or group.is_main:
-        for record in invalid:
-            echo_err(f"{record.source}: {record.message}")
-    tasks = [record for record in all_records if isinstance(record, FewShotTask)]
-    subset = choose(tasks, adapt.every, args.limit, adapt.shard)
-    check_answers(subset.tasks)
-    (model,) = load_models(args.checkpoint or [None], task, args.device, args.dtype)
-    if group is not None:
+    for record in invalid if is_main else ():
+        echo_err(f"{record.source}: {record.message}")
+    all_tasks = [record for record in all_records if isinstance(record, FewShotTask)]
+    tasks, subset = choose(all_tasks, adapt.every, args.limit, adapt.shard)
+    check_answers(tasks)
+    (model,) = load_models(args.checkpoint or [None], task, args)
+    store, stored = stored_results(adapt.resume if is_main else None, model, options, tasks)
+    new = [replace(task, answers=None) for task in tasks if task.name not in stored]  # the solver gets no answers
+    if group is None:
+        stream: Iterator[Any] = model.adapt(new, options)
+    else:
         group.assert_equal(checkpoint=model.checkpoint.sha256)
-        if not group.is_main:
-            for _ in adapted(model, group, subset.tasks, None, options):
-                pass
+        stream = shard(group, lambda items, _: model.adapt(items, options), new, window=options.tasks_per_batch)
+        if not is_main:
+            list(stream)  # computes its share, and yields nothing
             return SOLVED
-    kept = stored_results(adapt.resume, model, options, subset.tasks) if adapt.resume else None
     if not args.quiet:
-        echo_err(plan(subset, options, kept))
+        parts = [f"adapting to {count(len(new), 'task')}" + f" ({subset})" * bool(subset)]
+        parts += [f"{len(stored)} more are stored in {adapt.resume}"] if stored else []
+        parts += [f"at most about {duration(options.budget * len(new))}"] if options.budget is not None and new else []
+        echo_err(", ".join(parts))
+    table = TaskTable([task.name for task in tasks]) if adapt.tasks and not args.as_json else None
     results: list[FewShotResult] = []
     try:
-        stream = adapted(model, group, subset.tasks, kept, options)
-        with_table = adapt.tasks and not args.as_json
-        for result in with_progress(stream, subset, kept, with_table, args.quiet):
+        for result in _shown(tasks, stored, stream, store, table, args.quiet):
             results.append(result)
+        list(stream)  # in a group a collective operation: the other processes wait for it
     finally:
         if results:
             facts = _circumstances(
                 model,
                 args,
-                total=subset.total,
-                chosen=len(subset.tasks),
-                subset=subset.description,
+                chosen=len(tasks),
+                subset=subset,
                 parameters=model.checkpoint.header.parameters,
                 options=asdict(options),
+                of=len(all_tasks),
             )
-            facts["of"] = facts.pop("total")  # the field's name since version 0.1
             full_report = facts | report(results, task)
             text = json.dumps(full_report, indent=2)
             put(text if args.as_json else "\n" * adapt.tasks + few_shot_figures(full_report))
     return ERROR if invalid or any(result.error for result in results) else SOLVED
+
+
+def _shown(
+    tasks: Sequence[FewShotTask],
+    stored: Mapping[str, FewShotResult],
+    stream: Iterator[FewShotResult],
+    store: ResultStore | None,
+    table: TaskTable | None,
+    quiet: bool,
+) -> Iterator[FewShotResult]:
+    """The results of all tasks, stored ones or those of the stream; progress on stderr, rows of the table on stdout."""
+    score, num_new, started = Score(), 0, time.monotonic()
+    if table is not None:
+        put(table.head())
+    with status_line(not quiet) as show:
+        for done, task in enumerate(tasks):
+            parts = [f"task {done + 1} of {len(tasks)}"]
+            if done:
+                parts.append(f"pass@2 so far {100 * score.rate:.1f} %")
+            if num_new:
+                seconds_left = (len(tasks) - len(stored) - num_new) * (time.monotonic() - started) / num_new
+                parts.append(f"about {duration(seconds_left)} left")
+            show(", ".join(parts))
+            is_new = task.name not in stored
+            result = replace(next(stream), task=task) if is_new else stored[task.name]
+            show("")
+            if store is not None and is_new:
+                store.add(result)
+            if result.error:
+                echo_err(f"{task.source}: {result.error}")
+            if table is not None:
+                put(table.row(row(result)))
+            num_new += is_new
+            score += score_of(result)
+            yield result
+
+
+def choose(
+    tasks: Sequence[FewShotTask], every: int, limit: int | None, share: str | None
+) -> tuple[list[FewShotTask], str]:
+    """Every N-th task, of these the first ones, and of these a share; and a description, "" for all tasks.
+
+    Raises TrmsolveError when none is left.
+    """
+    chosen, parts = list(tasks[::every]), []
+    if every > 1:
+        parts.append(f"one of every {every}")
+    if limit is not None and limit < len(chosen):
+        chosen = chosen[:limit]
+        parts.append(f"the first {limit}" + " of these" * bool(parts))
+    if share is not None:
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", share, re.ASCII)
+        index, number = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= index <= number:
+            raise TrmsolveError(f"--shard {share}: expected I/N with I from 1 to N", "for example --shard 1/4")
+        chosen = chosen[index - 1 :: number]
+        parts.append(f"shard {index} of {number}")
+    if not chosen:
+        hint = f"choose a smaller --every or --shard: the input has {count(len(tasks), 'task')}"
+        raise TrmsolveError("no task to measure", hint if tasks else "expected tasks with answers")
+    return chosen, f"of {len(tasks)}: {', '.join(parts)}" if parts else ""
+
+
+def check_answers(tasks: Sequence[FewShotTask]) -> None:
+    """Raise TrmsolveError for tasks without answers, which cannot be scored."""
+    if unknown := [task for task in tasks if task.answers is None]:
+        others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
+        raise TrmsolveError(
+            f"{unknown[0].source}: no answers to score against{others}",
+            "add outputs to the tests, or --solutions FILE; to answer them: trmsolve arc",
+        )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from trmsolve.cli import options as o
 from trmsolve.cli.explain_arc import arc_pages
-from trmsolve.cli.explain_page import Page, beside, drawing
-from trmsolve.cli.run import SOLVED, command
+from trmsolve.cli.explain_page import GAP, Page, drawing
+from trmsolve.cli.output import beside
+from trmsolve.cli.run import command
 from trmsolve.inference.options import Result
 from trmsolve.render.caption import percent
 from trmsolve.render.console import console_for, glyphs_for, is_terminal
@@ -59,13 +60,18 @@ class Topic(str, Enum):
     arc = "arc"
 
 
-@command
-def explain(
-    topic: Annotated[Topic, typer.Argument(metavar="TASK", help="sudoku, maze or arc.")] = Topic.sudoku,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="On a terminal, wait for Enter after a page.")] = True,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="arc: optimizer steps that are shown.")] = 5,
-    color: o.ColorOption = o.Color.auto,
-) -> int:
+@dataclass(frozen=True)
+class ExplainArgs:
+    """Options of trmsolve explain."""
+
+    topic: Topic = o.argument(Topic.sudoku, "TASK", "sudoku, maze or arc.")
+    wait: bool = o.option(True, None, "On a terminal, wait for Enter after a page.")
+    steps: int = o.option(5, None, "arc: optimizer steps that are shown.", min=1)
+    color: o.Color = o.COLOR()
+
+
+@command(ExplainArgs)
+def explain(args: ExplainArgs) -> None:
     """Show how a Tiny Recursive Model works: x, y and z, the loops n and T, halting and restarts.
 
     The puzzle is solved while you read; every number is computed by the bundled network.
@@ -74,11 +80,12 @@ def explain(
     """
     from trmsolve.api import load
 
-    console = console_for(sys.stdout, color.value)
+    console = console_for(sys.stdout, args.color.value)
     console.width = min(console.width, WIDTH)
-    model = load(task=topic.value)
-    pages = arc_pages(model, console, steps) if topic is Topic.arc else _puzzle_pages(model, console, topic.value)
-    waits = wait and is_terminal(sys.stdin) and is_terminal(sys.stdout)
+    topic = args.topic.value
+    model = load(task=topic)
+    pages = arc_pages(model, console, args.steps) if topic == "arc" else _puzzle_pages(model, console, topic)
+    waits = args.wait and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     for number, page in enumerate(pages, 1):
         for line in page.lines(number, console.width):
             console.print(line, soft_wrap=True)
@@ -88,7 +95,6 @@ def explain(
             if sys.stdin.readline().strip().lower() in ("q", "quit"):
                 break
             console.print()
-    return SOLVED
 
 
 # -- Sudoku and mazes: the recursion ------------------------------------------------------------------------------
@@ -212,7 +218,7 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
     yield Page(
         "The answer after the first step, and after the last",
         (
-            beside(drawings[0], drawings[-1]),
+            beside([drawings[0], drawings[-1]], GAP),
             "The first answer is a quick guess, cell by cell. Each further step looks at the whole answer so far and "
             "mends what contradicts it.",
         ),

@@ -9,7 +9,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from trmsolve.cli.explain_page import Page, beside, drawing
+from trmsolve.cli.explain_page import GAP, Page, drawing
+from trmsolve.cli.output import beside
 from trmsolve.inference.few_shot import AdaptEvent, FewShotResult
 from trmsolve.render.caption import percent
 from trmsolve.tasks.few_shot import FewShotTask, Pair
@@ -39,9 +40,9 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         "A task: each has a rule of its own, shown by a few pairs",
         (
             "Three demonstrations: an input, and beside it its output. The rule is not given. Do you see it?",
-            beside(*demonstrations[:2]),
-            beside(*demonstrations[2:4]),
-            beside(*demonstrations[4:]),
+            beside(demonstrations[:2], GAP),
+            beside(demonstrations[2:4], GAP),
+            beside(demonstrations[4:], GAP),
         ),
     )
     encoded = task.augmented_task(arc_task, 1, 0, 0).queries(arc_task.tests)[0].encoded
@@ -87,7 +88,7 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         (
             f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "
             f"and the grids with the most votes are the two attempts. {verdict}",
-            beside(*(drawing(task, console, answer.grid) for answer in attempts)),
+            beside([drawing(task, console, answer.grid) for answer in attempts], GAP),
             f"They have {votes} of {result.num_augmentations} votes.",
             "Next: trmsolve arc TASK.json --show-steps",
         ),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import numpy as np
 from rich.console import Console
@@ -15,7 +13,7 @@ from trmsolve.render.frame import Frame
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.tasks.base import Prediction, Task
 
-INDENT, GAP = "  ", 4
+INDENT, GAP = "  ", 4  # before drawings, and between two of them
 
 
 @dataclass(frozen=True)
@@ -47,17 +45,3 @@ def drawing(
     return [
         Text(INDENT).append_text(line) for line in (panel.whole() if prediction is not None else panel.whole()[:-1])
     ]
-
-
-def beside(*drawings: Sequence[Text]) -> list[Text]:
-    """Drawings from left to right, aligned at the top."""
-    widths = [max(line.cell_len for line in lines) for lines in drawings]
-    rows = []
-    for row in zip_longest(*drawings, fillvalue=Text()):
-        line, end = Text(no_wrap=True), 0
-        for width, cell in zip(widths, row, strict=True):
-            line.pad_right(end - line.cell_len)
-            line.append_text(cell)
-            end += width + GAP
-        rows.append(line)
-    return rows

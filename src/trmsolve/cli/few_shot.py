@@ -1,39 +1,34 @@
-"""Few-shot tasks on the command line: solve and evaluate them, store results, write submissions, show progress."""
+"""How the solving commands solve few-shot tasks: results that are kept, submissions, and the progress of each task."""
 
 from __future__ import annotations
 
-import re
 import sys
-import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli.inputs import is_seekable, records, with_deadline, with_notes
-from trmsolve.cli.output import put, status_line
-from trmsolve.cli.report import Report, count
-from trmsolve.cli.run import echo_err, shard
-from trmsolve.cli.tables import TaskTable
-from trmsolve.distributed import ProcessGroup
+from trmsolve.cli.output import status_line
+from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
-from trmsolve.inference.few_shot_report import row, score_of
 from trmsolve.inference.result_store import ResultStore
-from trmsolve.render.caption import duration, percent
+from trmsolve.render.caption import count, duration, percent
 from trmsolve.render.console import is_terminal
 from trmsolve.tasks.base import InvalidPuzzle, Task
-from trmsolve.tasks.few_shot import Demonstrates, FewShotTask, Score
+from trmsolve.tasks.few_shot import Demonstrates, FewShotTask
 from trmsolve.text_io import atomic_write
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
+    from trmsolve.cli.report import Report
     from trmsolve.cli.solve import Job
 
 
 def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None, None]:
     """The result of each task, in order. All tasks are read before the first one is solved."""
-    args, adapt, group = job.args, job.adapt, job.group
+    args, adapt = job.args, job.adapt
     source = records(job.task, job.files, args.limit, adapt.solutions)
     if not args.quiet:
         source = with_notes(job.task, source)
@@ -44,28 +39,26 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     single, tasks = len(all_records) == 1, [record for record in all_records if isinstance(record, FewShotTask)]
     watched = job.is_watched(single)
     options = adapt.adapt_options(args.max_steps, args.seed)
-    if watched:
-        options = replace(options, tasks_per_batch=1)
     submission = Submission(job.task, adapt.submission, args.force, all_records) if adapt.submission else None
     if submission is not None:
         submission.write()
-    model = job.load(report) if tasks or group is not None else None  # malformed tasks need no model
-    kept = stored_results(adapt.resume, model, options, tasks) if adapt.resume and model else None
-    stored = {} if kept is None else kept.results
-    new = [task for task in tasks if task.name not in stored]
-    if stored and not args.quiet:
-        done = f"{len(stored)} of {count(len(tasks), 'task')}"
-        echo_err(f"{done} found in {adapt.resume}; not solved again")
-    if new and not args.quiet:
-        echo_err(announcement(new, options))
+    store: ResultStore | None = None
+    stored: dict[str, FewShotResult] = {}
+    events: Iterator[Any] = iter(())
     shows_status = not watched and not args.quiet and is_terminal(sys.stderr)
-    events: Iterator[Any]
-    if model is None:
-        events = iter(())
-    elif group is not None:
-        events = job.sharded(model, new)
-    else:
-        events = model.adapt(new, options, events=watched or shows_status, deadline=job.deadline)
+    if tasks or job.group is not None:  # malformed tasks need no model
+        model = job.load(report)
+        store, stored = stored_results(adapt.resume, model, options, tasks)
+        new = [task for task in tasks if task.name not in stored]
+        if stored and not args.quiet:
+            echo_err(f"{len(stored)} of {count(len(tasks), 'task')} found in {adapt.resume}; not solved again")
+        if new and not args.quiet:
+            echo_err(announcement(new, options))
+        if watched or (shows_status and job.group is None):
+            options = replace(options, tasks_per_batch=1) if watched else options
+            events = model.adapt(new, options, events=True, deadline=job.deadline)
+        else:
+            events = job.results(model, new)
     try:
         for number, record in enumerate(all_records, 1):
             if isinstance(record, InvalidPuzzle):
@@ -74,17 +67,18 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
             is_new = record.name not in stored
             task_events = events if is_new else iter([stored[record.name]])
             if watched:
-                from trmsolve.cli.arc_pictures import frames as task_frames
+                from trmsolve.render.few_shot_steps import frames
 
-                result = job.watch(task_frames(task_events, record, options), single)
+                result = job.watch(frames(task_events, record, options), single)
             else:
-                result = _next_result(task_events, shows_status, "" if single else f"{number}/{len(all_records)} ")
-            if kept is not None and is_new:
-                kept.store.add(result)
+                with status_line(shows_status) as show:
+                    result = _next_result(task_events, show, "" if single else f"{number}/{len(all_records)} ")
+            if store is not None and is_new:
+                store.add(result)
             if submission is not None:
                 submission.add(result, write=is_new)
             yield result
-        if group is not None:
+        if job.group is not None:
             list(events)  # a collective operation: the other processes wait for it
     finally:
         if submission is not None:
@@ -93,31 +87,25 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
                 echo_err(str(submission))
 
 
-@dataclass(frozen=True)
-class StoredResults:
-    """A ResultStore, and those of its results that belong to the tasks of this run, by name."""
-
-    store: ResultStore
-    results: dict[str, FewShotResult]
-
-
-def stored_results(path: Path, model: Model, options: AdaptOptions, tasks: Iterable[FewShotTask]) -> StoredResults:
-    """Open the file of --resume; damaged lines are counted on stderr."""
+def stored_results(
+    path: Path | None, model: Model, options: AdaptOptions, tasks: Iterable[FewShotTask]
+) -> tuple[ResultStore | None, dict[str, FewShotResult]]:
+    """The file of --resume, and the results in it for these tasks, by name. Damaged lines are counted on stderr."""
+    if path is None:
+        return None, {}
     store = ResultStore(path, model.checkpoint.sha256, options)
     if store.num_damaged:
         echo_err(f"{path}: {count(store.num_damaged, 'damaged line')} ignored; their tasks are solved again")
-    return StoredResults(store, {task.name: result for task in tasks if (result := store.find(task)) is not None})
+    return store, {task.name: result for task in tasks if (result := store.find(task)) is not None}
 
 
 def _next_result(
-    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], visible: bool, prefix: str
+    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], show: Callable[[str], None], prefix: str
 ) -> FewShotResult:
-    """The next result; until then the progress is shown on a line of the terminal."""
-    with status_line(visible) as show_status:
-        for event in events:
-            if isinstance(event, FewShotResult):
-                return event
-            show_status(prefix + progress_text(event))
+    for event in events:
+        if isinstance(event, FewShotResult):
+            return event
+        show(prefix + progress_text(event))
     raise AssertionError("every task has a result")
 
 
@@ -176,114 +164,3 @@ class Submission:
 
     def __str__(self) -> str:
         return f"{self.path}: {len(self.answered)} of {count(len(self.attempts), 'task')} answered"
-
-
-# -- measuring ----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Subset:
-    """The tasks to evaluate. total: the number of tasks in the input. description: of the choice, "" for all."""
-
-    tasks: list[FewShotTask]
-    total: int
-    description: str
-
-
-def choose(tasks: Sequence[FewShotTask], every: int, limit: int | None, share: str | None) -> Subset:
-    """Every N-th task, of these the first ones, and of these a share. Raises TrmsolveError when none is left."""
-    chosen, parts = list(tasks[::every]), []
-    if every > 1:
-        parts.append(f"one of every {every}")
-    if limit is not None and limit < len(chosen):
-        chosen = chosen[:limit]
-        parts.append(f"the first {limit}" + " of these" * bool(parts))
-    if share is not None:
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", share, re.ASCII)
-        index, number = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= index <= number:
-            raise TrmsolveError(f"--shard {share}: expected I/N with I from 1 to N", "for example --shard 1/4")
-        chosen = chosen[index - 1 :: number]
-        parts.append(f"shard {index} of {number}")
-    if not chosen:
-        hint = f"choose a smaller --every or --shard: the input has {count(len(tasks), 'task')}"
-        raise TrmsolveError("no task to measure", hint if tasks else "expected tasks with answers")
-    return Subset(chosen, len(tasks), f"of {len(tasks)}: {', '.join(parts)}" if parts else "")
-
-
-def check_answers(tasks: Sequence[FewShotTask]) -> None:
-    if unknown := [task for task in tasks if task.answers is None]:
-        others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
-        raise TrmsolveError(
-            f"{unknown[0].source}: no answers to score against{others}",
-            "add outputs to the tests, or --solutions FILE; to answer them: trmsolve arc",
-        )
-
-
-def plan(subset: Subset, options: AdaptOptions, kept: StoredResults | None) -> str:
-    """The message before an evaluation: the number of tasks, and the maximum time."""
-    num_kept = len(kept.results) if kept else 0
-    new = len(subset.tasks) - num_kept
-    parts = [f"adapting to {count(new, 'task')}" + f" ({subset.description})" * bool(subset.description)]
-    if kept and num_kept:
-        parts.append(f"{num_kept} more are stored in {kept.store.path}")
-    if options.budget is not None and new:
-        parts.append(f"at most about {duration(options.budget * new)}")
-    return ", ".join(parts)
-
-
-def adapted(
-    model: Model,
-    group: ProcessGroup | None,
-    tasks: Sequence[FewShotTask],
-    kept: StoredResults | None,
-    options: AdaptOptions,
-) -> Iterator[FewShotResult]:
-    """The results of all tasks in order, stored ones included. The solver does not get the answers."""
-    stored: Mapping[str, FewShotResult] = kept.results if kept else {}
-    new = [replace(task, answers=None) for task in tasks if task.name not in stored]
-    if group is None:
-        stream: Iterator[Any] = model.adapt(new, options)
-    else:
-        stream = shard(group, lambda items, _: model.adapt(items, options), new, window=options.tasks_per_batch)
-        if not group.is_main:
-            yield from stream  # computes its share, and yields nothing
-            return
-    for task in tasks:
-        if task.name in stored:
-            yield stored[task.name]
-            continue
-        result = replace(next(stream), task=task)
-        if kept is not None:
-            kept.store.add(result)
-        yield result
-    if group is not None:
-        list(stream)  # a collective operation: the other processes wait for it
-
-
-def with_progress(
-    stream: Iterator[FewShotResult], subset: Subset, kept: StoredResults | None, with_table: bool, quiet: bool
-) -> Iterator[FewShotResult]:
-    """The results, unchanged; progress is shown on stderr, and with_table a row for each on stdout."""
-    num_tasks, score, num_new, started = len(subset.tasks), Score(), 0, time.monotonic()
-    stored: Mapping[str, FewShotResult] = kept.results if kept else {}
-    table = TaskTable([task.name for task in subset.tasks]) if with_table else None
-    if table is not None:
-        put(table.head())
-    with status_line(not quiet) as show:
-        for done, task in enumerate(subset.tasks):
-            parts = [f"task {done + 1} of {num_tasks}"]
-            if done:
-                parts.append(f"pass@2 so far {100 * score.rate:.1f} %")
-            if num_new:
-                seconds_left = (num_tasks - len(stored) - num_new) * (time.monotonic() - started) / num_new
-                parts.append(f"about {duration(seconds_left)} left")
-            show(", ".join(parts))
-            result = next(stream)
-            show("")
-            if result.error:
-                echo_err(f"{task.source}: {result.error}")
-            if table is not None:
-                put(table.row(row(result)))
-            num_new += task.name not in stored
-            score += score_of(result)
-            yield result
-        list(stream)

@@ -4,126 +4,100 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
-from trmsolve.cli.output import JSON_STYLES, JsonRecords, check_style, destination, emit, encoded_for
-from trmsolve.cli.progress import file_progress
-from trmsolve.cli.run import SOLVED, command
+from trmsolve.cli.complete import GENERATED, JSON_STYLES
+from trmsolve.cli.options import MAZES, PUZZLES, SUDOKU, option
+from trmsolve.cli.output import JsonRecords, check_style, destination, emit, encoded_for, file_progress
+from trmsolve.cli.run import command
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import Difficulty, Generates
 
-GENERATED = ("sudoku", "maze")  # bundled tasks that have a generator
+
+@dataclass(frozen=True)
+class GenerateArgs:
+    """Options of all generators."""
+
+    task: str = o.argument(
+        ..., None, "sudoku, maze, another task's name, or a Python file that defines one.", complete.generators
+    )
+    size: str | None = option(
+        None, PUZZLES, "Sudoku: 4x4, 6x6, 8x8, 9x9 (default), 12x12, 16x16; maze: 3x3 to 255x255, default 21x21."
+    )
+    number: int = option(1, PUZZLES, "Number of puzzles.", "-n", "--number", min=1)
+    seed: int = option(0, PUZZLES, "Random seed.", min=0)
+    style: str | None = option(None, o.OUTPUT, "grid, line, csv, json or jsonl.", "--format", complete=complete.styles)
+    as_json: bool = o.AS_JSON()
+    output: Path | None = o.OUTPUT_FILE()
+    force: bool = o.FORCE()
 
 
-@command
-def generate(
-    task: Annotated[
-        str,
-        typer.Argument(
-            help="sudoku, maze, another task's name, or a Python file that defines one.",
-            autocompletion=complete.generators,
-        ),
-    ],
-    size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", help="Sudoku: 4x4, 6x6, 8x8, 9x9 (default), 12x12, 16x16; maze: 3x3 to 255x255, default 21x21."
-        ),
-    ] = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of puzzles.")] = 1,
-    seed: o.Seed = 0,
-    extra: Annotated[int | None, typer.Option("--extra", min=0, help="Sudoku: givens beyond a minimal puzzle.")] = None,
-    minimal: Annotated[
-        bool | None,
-        typer.Option("--minimal/--no-minimal", help="Sudoku: remove givens while one solution remains (default)."),
-    ] = None,
-    min_branches: Annotated[
-        int | None,
-        typer.Option("--min-branches", min=0, help="Sudoku: minimum guesses of an exact solver; high values are slow."),
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--kind",
-            help="Maze: mixed (default), walls, hard, perfect, braided or rooms.",
-            autocompletion=complete.kinds,
-        ),
-    ] = None,
-    density: Annotated[
-        float | None, typer.Option("--density", help="Maze: share of random walls, from 0 to below 1.")
-    ] = None,
-    min_path: Annotated[
-        int | None, typer.Option("--min-path", min=0, help="Maze: minimum length of the shortest path.")
-    ] = None,
-    style: Annotated[
-        str | None, typer.Option("--format", help="grid, line, csv, json or jsonl.", autocompletion=complete.styles)
-    ] = None,
-    as_json: o.AsJson = False,
-    output: o.Output = None,
-    force: o.Force = False,
-) -> int:
+@dataclass(frozen=True)
+class GeneratorArgs:
+    """Options of one generator each; None: its default."""
+
+    extra: int | None = option(None, SUDOKU, "Givens beyond a minimal puzzle.", min=0)
+    minimal: bool | None = option(None, SUDOKU, "Remove givens while one solution remains.", show_default="minimal")
+    min_branches: int | None = option(None, SUDOKU, "Minimum guesses of an exact solver; high values are slow.", min=0)
+    kind: str | None = option(
+        None, MAZES, "mixed, walls, hard, perfect, braided or rooms.", show_default="mixed", complete=complete.kinds
+    )
+    density: float | None = option(None, MAZES, "Share of random walls, from 0 to below 1.")
+    min_path: int | None = option(None, MAZES, "Minimum length of the shortest path.", min=0)
+
+
+@command(GenerateArgs, GeneratorArgs)
+def generate(args: GenerateArgs, settings: GeneratorArgs) -> None:
     """Generate puzzles: Sudoku with exactly one solution, mazes with a path from S to G.
 
     The same seed always gives the same puzzles.
     """
-    the_task = resolve_task(task)
-    if not isinstance(the_task, Generates):
+    if re.fullmatch(r"\d+(x\d+)?", args.task):
         raise TrmsolveError(
-            f"{the_task.name} puzzles cannot be generated: the task has no generator",
+            f"'{args.task}' is a size, not a task",
+            f"try: trmsolve generate sudoku --size {args.task}, or: trmsolve generate maze --size {args.task}",
+        )
+    task = resolve_task(args.task)
+    if not isinstance(task, Generates):
+        raise TrmsolveError(
+            f"{task.name} puzzles cannot be generated: the task has no generator",
             f"tasks with one: {', '.join(GENERATED)}; six ARC tasks are in examples/arc",
         )
-    options = _given_options(
-        the_task,
-        extra=extra,
-        minimal=minimal,
-        min_branches=min_branches,
-        kind=kind,
-        density=density,
-        min_path=min_path,
-    )
-    shape = [] if size is None else [_shape(size)]
-    check_style(style, the_task.styles)
-    style = "json" if as_json else style or ("grid" if sys.stdout.isatty() and output is None else "line")
-    with destination(output, force) as stream:
-        records = JsonRecords(stream, style) if style in JSON_STYLES else None
-        try:
-            for index in with_progress(output, number):
-                question, solution, difficulty = _generate(the_task, seed, index, *shape, **options)
-                puzzle, answer = the_task.format_line(question), the_task.format_line(solution)
-                if records is not None:
-                    origin = {"seed": seed, "index": index}
-                    records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **origin})
-                elif style == "csv":
-                    header = "" if index else f"{the_task.csv_header}\n"
-                    emit(stream, f"{header}{puzzle},{answer}\n")
-                else:
-                    separator = "\n" if style == "grid" and index else ""
-                    emit(stream, f"{separator}{encoded_for(stream, partial(the_task.format_grid, question, style))}\n")
-        finally:
-            if records is not None:
-                records.close()
-    return SOLVED
-
-
-def with_progress(output: Path | None, number: int) -> Iterator[int]:
-    """0, 1, ..., number - 1; progress is shown where the puzzles go to a file."""
-    with file_progress(output, "puzzles", number) as progress:
-        for index in range(number):
-            yield index
+    given = _given_options(task, settings)
+    shape = [] if args.size is None else [_shape(args.size)]
+    check_style(args.style, task.styles)
+    default = "grid" if sys.stdout.isatty() and args.output is None else "line"
+    style = "json" if args.as_json else args.style or default
+    with (
+        destination(args.output, args.force) as stream,
+        file_progress(args.output, "puzzles", args.number) as progress,
+        JsonRecords(stream, style) as records,
+    ):
+        for index in range(args.number):
+            question, solution, difficulty = _generate(task, args.seed, index, *shape, **given)
+            puzzle, answer = task.format_line(question), task.format_line(solution)
+            if style in JSON_STYLES:
+                origin = {"seed": args.seed, "index": index}
+                records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **origin})
+            elif style == "csv":
+                header = "" if index else f"{task.csv_header}\n"
+                emit(stream, f"{header}{puzzle},{answer}\n")
+            else:
+                separator = "\n" if style == "grid" and index else ""
+                emit(stream, f"{separator}{encoded_for(stream, partial(task.format_grid, question, style))}\n")
             progress.add()
 
 
-def _given_options(task: Any, **options: Any) -> dict[str, Any]:
+def _given_options(task: Any, settings: GeneratorArgs) -> dict[str, Any]:
     """The options that are not None. Raises TrmsolveError for one that the task's generator does not accept."""
+    options = asdict(settings)
     given = {name: value for name, value in options.items() if value is not None}
     supported = signature(task.generate).parameters
     for name in given:

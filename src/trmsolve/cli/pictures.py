@@ -1,4 +1,4 @@
-"""Show frames live and write them to picture files."""
+"""Show frames live, write them to picture files, and trmsolve replay: play back recorded ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from trmsolve.cli import options as o
+from trmsolve.cli.run import SOLVED, command
 from trmsolve.render.console import is_terminal
+<<<<<<< HEAD
 from trmsolve.render.frame import Frame, frames, timed
+=======
+from trmsolve.render.frame import Frame
+>>>>>>> 86116b4 (Options of commands as fields of dataclasses; commands are imported when they are run; one module for input)
 from trmsolve.text_io import atomic_write, check_writable
 
-__all__ = ["PictureFiles", "frames", "show", "timed"]
-
+PACE = 0.4  # seconds per step of a replay
 Outcome = TypeVar("Outcome")
 MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
@@ -95,9 +100,40 @@ def show(
 def _with_few_initial(frames: list[Frame]) -> list[Frame]:
     """The frames with at most MAX_INITIAL_FRAMES of those before the first step, evenly spaced."""
     before = [frame for frame in frames if frame.step == 0]
-    few = (
-        [before[i * (len(before) - 1) // (MAX_INITIAL_FRAMES - 1)] for i in range(MAX_INITIAL_FRAMES)]
-        if len(before) > MAX_INITIAL_FRAMES
-        else before
-    )
-    return [*few, *(frame for frame in frames if frame.step > 0)]
+    if len(before) > MAX_INITIAL_FRAMES:
+        before = [before[i * (len(before) - 1) // (MAX_INITIAL_FRAMES - 1)] for i in range(MAX_INITIAL_FRAMES)]
+    return [*before, *(frame for frame in frames if frame.step > 0)]
+
+
+# -- replay -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ReplayArgs:
+    """Options of trmsolve replay."""
+
+    trace: Path = o.argument(..., "TRACE", "A file that --trace wrote.")
+    pace: float = o.option(PACE, o.PICTURES, "Minimum seconds per shown step.", min=0)
+    svg: Path | None = o.SVG()
+    gif: Path | None = o.GIF()
+    html: Path | None = o.HTML()
+    color: o.Color = o.COLOR()
+    force: bool = o.FORCE()
+
+
+@command(ReplayArgs)
+def replay(args: ReplayArgs) -> None:
+    """Play back a recorded solve: space pauses, arrows step, ? shows all keys.
+
+    With --svg, --gif or --html, write these files instead.
+
+    Exit code: 0 shown or drawn, 2 not a trace.
+    """
+    from trmsolve.render.trace import load_trace
+
+    files = PictureFiles(args.svg, args.gif, args.html, args.force)
+    files.check()
+    frames = load_trace(args.trace)
+    if files:
+        files.write(frames)
+        return
+    pace = args.pace if is_terminal(sys.stderr) else 0.0
+    show(iter([*frames, SOLVED]), args.color.value, pace, True, False, True, transient=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from trmsolve.cli import options as o
 from trmsolve.cli.output import put
@@ -24,22 +23,26 @@ Point = tuple[float, float]  # step, value
 Record = dict[str, Any]  # a line of metrics.jsonl
 
 
-@command
-def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or their metrics.jsonl.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write to this SVG file. Default: RUN/plot.svg.")
-    ] = None,
-    force: o.Force = False,
-) -> None:
+@dataclass(frozen=True)
+class PlotArgs:
+    """Options of trmsolve plot."""
+
+    runs: list[Path] = o.argument(..., "RUN...", "Run folders, or their metrics.jsonl.")
+    output: Path | None = o.option(
+        None, o.OUTPUT, "Write to this SVG file.", "-o", "--output", show_default="RUN/plot.svg"
+    )
+    force: bool = o.FORCE()
+
+
+@command(PlotArgs)
+def plot(args: PlotArgs) -> None:
     """Draw loss, accuracy and learning rate of one or more training runs over their steps, as SVG.
 
     Solid lines: the training mix. Dotted lines: exact accuracy on held-out puzzles (--eval).
     """
-    records = {_name(run, runs): read_metrics(run) for run in runs}
-    folder = runs[0] if runs[0].is_dir() else runs[0].parent
-    path = atomic_write(output or folder / "plot.svg", draw(records), force or output is None)
-    put(str(path))
+    records = {_name(run, args.runs): read_metrics(run) for run in args.runs}
+    folder = args.runs[0] if args.runs[0].is_dir() else args.runs[0].parent
+    put(str(atomic_write(args.output or folder / "plot.svg", draw(records), args.force or args.output is None)))
 
 
 def read_metrics(run: Path) -> list[Record]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from trmsolve.cli import options as o
-from trmsolve.cli.inputs import Record, piped, records
+from trmsolve.cli.inputs import files_or_stdin, records
 from trmsolve.cli.output import JsonRecords, emit, encoded_for
 from trmsolve.cli.run import ERROR, SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks import get, resolve_task
-from trmsolve.tasks.base import InvalidPuzzle, Task
+from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.tasks.text import describe
 from trmsolve.text_io import printable
@@ -25,38 +26,37 @@ STYLES = ("grid", "json", "jsonl")
 EXAMINED = 5  # records of each file that decide the task
 
 
-@command
-def read(
-    context: typer.Context,
-    files: o.Files = None,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", help="A task's name, or a Python file that defines one.", show_default="by content"),
-    ] = None,
-    style: Annotated[str, typer.Option("--format", help="grid, json or jsonl.")] = "grid",
-    as_json: o.AsJson = False,
-    limit: o.Limit = None,
-) -> int:
+@dataclass(frozen=True)
+class ReadArgs:
+    """Options of trmsolve read."""
+
+    files: list[str] | None = o.FILES()
+    task: str | None = o.option(
+        None, None, "A task's name, or a Python file that defines one.", show_default="by content"
+    )
+    style: str = o.option("grid", o.OUTPUT, "grid, json or jsonl.", "--format")
+    as_json: bool = o.AS_JSON()
+    limit: int | None = o.LIMIT()
+
+
+@command(ReadArgs)
+def read(args: ReadArgs, context: typer.Context) -> int:
     """Show how an input is understood: its format, size and grid, and what was left out.
 
     Exit code: 0 everything was read, 2 some records are no puzzles.
     """
-    names = files or (["-"] if piped() else [])
-    if not names:
+    files = files_or_stdin(args.files)
+    if not files:
         echo_err(context.get_help())
         return ERROR
-    style = "json" if as_json else style
+    style = "json" if args.as_json else args.style
     if style not in STYLES:
         raise TrmsolveError(f"unknown format '{style}'", did_you_mean(style, STYLES))
-    the_task = resolve_task(task or _task_of(names))
-    output = JsonRecords(sys.stdout, style) if style != "grid" else None
-    try:
-        if isinstance(the_task, Demonstrates):
-            return _read_few_shot(the_task, names, output)
-        return _read_puzzles(the_task, names, limit, output)
-    finally:
-        if output is not None:
-            output.close()
+    task = resolve_task(args.task or _task_of(files))
+    with JsonRecords(sys.stdout, style) as output:
+        if isinstance(task, Demonstrates):
+            return _read_few_shot(task, files, output)
+        return _read_puzzles(task, files, args.limit, output)
 
 
 def _task_of(files: list[str]) -> str:
@@ -70,11 +70,11 @@ def _task_of(files: list[str]) -> str:
     return max(TASKS, key=lambda name: shares[name])
 
 
-def _read_puzzles(task: Task, files: Sequence[str], limit: int | None, output: JsonRecords | None) -> int:
+def _read_puzzles(task: Task, files: Sequence[str], limit: int | None, output: JsonRecords) -> int:
     num_invalid = 0
     for record in records(task, files, limit):
         num_invalid += isinstance(record, InvalidPuzzle)
-        if output is not None:
+        if output.style != "grid":
             output.add(_fields(task, record))
         elif isinstance(record, InvalidPuzzle):
             echo_err(f"{record.source}: {record.message}")
@@ -83,7 +83,7 @@ def _read_puzzles(task: Task, files: Sequence[str], limit: int | None, output: J
     return ERROR if num_invalid else SOLVED
 
 
-def _fields(task: Task, record: Record) -> dict[str, Any]:
+def _fields(task: Task, record: Puzzle | InvalidPuzzle) -> dict[str, Any]:
     """A puzzle as JSON."""
     fields: dict[str, Any] = {"task": task.name, "source": record.source}
     if isinstance(record, InvalidPuzzle):
@@ -108,13 +108,13 @@ def _text(task: Task, record: Any, ascii_only: bool = False) -> str:
     return "".join(mark if mark.isprintable() or mark == "\n" else describe(mark) for mark in text)
 
 
-def _read_few_shot(task: Demonstrates, files: Sequence[str], output: JsonRecords | None) -> int:
+def _read_few_shot(task: Demonstrates, files: Sequence[str], output: JsonRecords) -> int:
     """One record for each file, with the sizes of all grids."""
     num_invalid = num_tasks = 0
     for content in task.describe_files(files):
         num_invalid += len(content["errors"])
         num_tasks += len(content["tasks"])
-        if output is not None:
+        if output.style != "grid":
             output.add({"task": task.name} | content)
             continue
         lines = [f"{content['source']}: {task.name}, {content['format']}"]

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from typer.core import TyperGroup
+
 WIDTH = 100  # columns
 TITLE = """# Command line
 
@@ -34,8 +36,9 @@ def _contexts(name: str, command: Any, parent: Any = None) -> Iterator[Any]:
         name, [], parent, resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH, color=False
     )
     yield context
-    for subname, subcommand in getattr(command, "commands", {}).items():
-        yield from _contexts(subname, subcommand, context)
+    if isinstance(command, TyperGroup):
+        for subname in command.list_commands(context):
+            yield from _contexts(subname, command.get_command(context, subname), context)
 
 
 def _help(context: Any) -> str:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import zip_longest
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from trmsolve.cli.output import JSON_STYLES, JsonRecords, emit, encoded_for
+from trmsolve.cli.complete import JSON_STYLES
+from trmsolve.cli.output import JsonRecords, beside, emit, encoded_for
 from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED
 from trmsolve.inference.few_shot import FewShotResult, RankedAnswer
 from trmsolve.inference.options import Result
 from trmsolve.render import blocks
-from trmsolve.render.caption import duration, percent
+from trmsolve.render.caption import count, duration, percent
 from trmsolve.render.console import console_for, encodable, glyphs_for, has_color, is_terminal
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import FewShotTask, solves
 from trmsolve.text_io import printable
+
+if TYPE_CHECKING:
+    from trmsolve.api import Model
 
 MAX_LINES = 64  # lines of a failed grid that a message shows
 ATTEMPT_GAP = 3  # columns between two attempts
@@ -28,24 +31,29 @@ ATTEMPT_GAP = 3  # columns between two attempts
 class Report:
     """Writes results in one style; without one, in the style of the input, or as grids on a terminal.
 
-    color: of grids on a terminal. model_fields: of JSON records, to be set once a model is loaded.
+    color: of grids on a terminal. model_fields: of JSON records; None until a model is loaded.
     """
 
     def __init__(self, task: Task, style: str | None, stream: TextIO, color: str = "auto") -> None:
         self.task, self.stream = task, stream
         self.model_fields: dict[str, str | None] = dict.fromkeys(("checkpoint", "checkpoint_sha256", "device"))
         self.style = "grid" if style is None and stream.isatty() else style
-        self.records = JsonRecords(stream, style) if style is not None and style in JSON_STYLES else None
+        self.records = JsonRecords(stream, style)
         self.console = console_for(stream, color) if is_terminal(stream) else None
         self.input_style = ""  # of the last puzzle
         self.needs_header, self.num_grids = True, 0
         self.num_records, self.is_numbered = 0, False  # is_numbered: grids on a terminal have their number above them
         self.deferred: list[Result] = []  # invalid records before the first valid puzzle, which decides the style
 
+    def describe_model(self, model: Model) -> None:
+        """Set the fields of JSON records that describe the model."""
+        checkpoint, device = model.checkpoint, str(model.device_spec.device)
+        self.model_fields = {"checkpoint": checkpoint.name, "checkpoint_sha256": checkpoint.sha256, "device": device}
+
     def add(self, result: Result | FewShotResult) -> None:
         """Write one result."""
         self.num_records += 1
-        if self.records is not None:
+        if self.style in JSON_STYLES:
             record = self._task_record(result) if isinstance(result, FewShotResult) else self._record(result)
             self.records.add(record)
         elif isinstance(result, FewShotResult):
@@ -53,17 +61,17 @@ class Report:
         else:
             self._write_answer(result)
 
-    def close(self) -> None:
-        """End the output."""
-        if self.records is not None:
-            self.records.close()
-
     # -- JSON -----------------------------------------------------------------------------------------------------
     def _record(self, result: Result) -> dict[str, Any]:
         """The JSON record of a puzzle: one flat object."""
         puzzle = result.puzzle
         answer = result.prediction.answer if result.answered and result.prediction is not None else None
         note = "" if isinstance(puzzle, InvalidPuzzle) else self.task.ambiguity_reason(puzzle.question)
+        uniqueness: dict[str, Any] = {}
+        if result.unique is not None:  # with --check-unique
+            second = result.second_solution
+            line = None if second is None else self.task.format_line(second.answer)
+            uniqueness = {"unique": result.unique, "second_solution": line}
         return {
             "task": self.task.name,
             "source": puzzle.source,
@@ -80,17 +88,7 @@ class Report:
             **({"note": note} if note else {}),
             **self.model_fields,
             "error": result.error or failure_reason(self.task, result) or None,
-            **self._uniqueness_fields(result),
-        }
-
-    def _uniqueness_fields(self, result: Result) -> dict[str, Any]:
-        """With --check-unique: whether the solution is the only one, and a second one."""
-        if result.unique is None:
-            return {}
-        second = result.second_solution
-        return {
-            "unique": result.unique,
-            "second_solution": None if second is None else self.task.format_line(second.answer),
+            **uniqueness,
         }
 
     def _task_record(self, result: FewShotResult) -> dict[str, Any]:
@@ -202,27 +200,12 @@ class Report:
             lines[0][0].stylize("bold")
             return lines
 
-        for arrange in (_beside, _below):
+        for arrange in (lambda columns: beside(columns, ATTEMPT_GAP), _below):
             for scale in blocks.scales(glyphs, color):
                 lines = arrange(columns(scale))
                 if max(line.cell_len for line in lines) <= console.width:
                     return lines
         return lines
-
-
-def _beside(columns: Sequence[Sequence[Text]]) -> list[Text]:
-    """Columns of lines from left to right, aligned at the top."""
-    widths = [max(line.cell_len for line in column) for column in columns]
-    lines = []
-    for row in zip_longest(*columns):
-        line, end = Text(no_wrap=True), 0
-        for width, cell in zip(widths, row, strict=True):
-            if cell is not None:
-                line.pad_right(end - line.cell_len)
-                line.append_text(cell)
-            end += width + ATTEMPT_GAP
-        lines.append(line)
-    return lines
 
 
 def _below(columns: Sequence[Sequence[Text]]) -> list[Text]:
@@ -363,8 +346,3 @@ class Summary:
         if self.invalid:
             parts.append(f"{self.invalid} failed or not readable")
         return f"{', '.join(parts)}; {duration(seconds)}"
-
-
-def count(number: int, noun: str) -> str:
-    """1 task, 2 tasks."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

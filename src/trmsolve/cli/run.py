@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import inspect
 import os
 import signal
 import sys
@@ -11,10 +11,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trmsolve.cli.options import parameters
 from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.sharding import sharded_map
@@ -28,62 +30,39 @@ REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so t
 status_prefix = ""  # clears the line of progress (output.status_line) before a message
 MAX_LINE = 4000  # characters of a line of a message
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 
 class Terminated(BaseException):
     """SIGTERM or SIGHUP has arrived. A BaseException, so that terminals, files and JSON arrays are closed."""
 
 
-def command(function: Command) -> Command:
-    """Decorator: run the function as a command that always ends with an exit code. It returns the code, None for 0.
+def command(*groups: type, distributed: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Decorator: make a command of a function. It always ends with an exit code: what the function returns, None for 0.
 
-    Under torchrun only the main process runs it, unless it is `distributed`.
+    groups: dataclasses of options (options.py). The function takes an instance of each and, if it has a parameter of
+    that name, the context. Under torchrun all processes run a `distributed` command, the main one any other.
     """
 
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> None:
-        info = get_dist_info()
-        if info is not None and function not in _distributed:
-            if not info.is_main:
-                raise typer.Exit(SOLVED)
-            echo_err(f"this command uses one process; {info.world_size - 1} of {info.world_size} stay idle")
-        signals = {signal.SIGTERM: _terminate}
-        if hasattr(signal, "SIGHUP"):
-            signals[signal.SIGHUP] = _terminate
-        with handling(signals), _reset_logging():
-            raise typer.Exit(_exit_code(function, args, kwargs))
-
-    return run  # type: ignore[return-value]
-
-
-def distributed(function: Command) -> Command:
-    """Mark a command that all processes of torchrun run together. Write it below @command.
-
-    An error that occurs in all of them is reported by one process per machine.
-    """
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except TrmsolveError as error:
+    def decorate(function: Callable[..., int | None]) -> Callable[..., None]:
+        def run(context: typer.Context, **values: Any) -> None:
+            instances = [group(**{field.name: values[field.name] for field in fields(group)}) for group in groups]
+            named = {"context": context} if "context" in inspect.signature(function).parameters else {}
             info = get_dist_info()
-            if info is None or info.local_rank == 0:
-                raise
-            from trmsolve.distributed import is_collective
+            if info is not None and not distributed:
+                if not info.is_main:
+                    raise typer.Exit(SOLVED)
+                echo_err(f"this command uses one process; {info.world_size - 1} of {info.world_size} stay idle")
+            signals = {getattr(signal, name): _terminate for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)}
+            with handling(signals), _reset_logging():
+                raise typer.Exit(_exit_code(lambda: function(*instances, **named)))
 
-            if not is_collective(error):
-                raise
-            with suppress(Terminated, KeyboardInterrupt):
-                time.sleep(REPORT_DELAY)
-            return ERROR
+        context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        options = [context, *parameters(groups)]
+        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        run.__doc__ = function.__doc__
+        return run
 
-    _distributed.add(run)
-    return run  # type: ignore[return-value]
-
-
-_distributed: set[Callable[..., Any]] = set()
+    return decorate
 
 
 @contextmanager
@@ -129,9 +108,9 @@ def _terminate(*_: Any) -> None:
     raise Terminated
 
 
-def _exit_code(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def _exit_code(function: Callable[[], int | None]) -> int:
     try:
-        code = function(*args, **kwargs) or SOLVED
+        code = function() or SOLVED
         sys.stdout.flush()
         return code
     except typer.Exit as done:
@@ -146,12 +125,26 @@ def _exit_code(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         echo_err("terminated")
         return TERMINATED
     except Exception as error:
+        if _is_reported_elsewhere(error):
+            with suppress(Terminated, KeyboardInterrupt):
+                time.sleep(REPORT_DELAY)
+            return ERROR
         if os.environ.get("TRMSOLVE_DEBUG"):
             traceback.print_exc()
         echo_err(_message(error))
         if isinstance(error, OSError):
             _abandon_stdout()
         return ERROR
+
+
+def _is_reported_elsewhere(error: Exception) -> bool:
+    """Whether this error occurs in all processes of torchrun, and another one of this machine reports it."""
+    info = get_dist_info()
+    if info is None or info.local_rank == 0 or not isinstance(error, TrmsolveError):
+        return False
+    from trmsolve.distributed import is_collective
+
+    return is_collective(error)
 
 
 def _message(error: Exception) -> str:

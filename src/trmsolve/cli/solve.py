@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trmsolve.cli.few_shot import few_shot_results
-from trmsolve.cli.inputs import is_seekable, peek, records, with_deadline, with_notes
-from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given, with_options
-from trmsolve.cli.output import check_style, destination, model_fields
-from trmsolve.cli.pictures import PictureFiles, frames, show
-from trmsolve.cli.progress import LineShare, file_progress
+from trmsolve.cli.inputs import is_seekable, peek, prompted_files, records, task_for, with_deadline, with_notes
+from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given
+from trmsolve.cli.output import LineShare, check_style, delayed_status, destination, file_progress
+from trmsolve.cli.pictures import PictureFiles, show
 from trmsolve.cli.report import Report, Summary, message
 from trmsolve.cli.run import (
     ERROR,
@@ -33,7 +32,6 @@ from trmsolve.cli.run import (
     Terminated,
     alarm,
     command,
-    distributed,
     echo_err,
     log_verbosely,
     own_device,
@@ -41,13 +39,12 @@ from trmsolve.cli.run import (
     require_single_process,
     shard,
 )
-from trmsolve.cli.task_option import task_for
-from trmsolve.cli.typed_input import stdin_files
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.inference.options import Result
+from trmsolve.inference.few_shot import AdaptOptions
+from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.render.console import is_terminal
-from trmsolve.tasks import get
+from trmsolve.tasks import BUNDLED, get
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
@@ -96,29 +93,30 @@ EXAMPLES = {
 }
 
 
-# -- the commands -------------------------------------------------------------------------------------------------
-def solve_command(name: str, task: Task | None = None) -> Callable[..., int]:
+def task_command(name: str) -> Callable[..., None]:
     """The command of a task, or with name "solve" the one for any task.
 
-    Its options are those of the task's capability; of all capabilities where the task is not loaded yet.
+    Its options are those of the task's capability; of all capabilities where the task is not known yet.
     """
+    task = get(name) if name in BUNDLED else None
+    few_shot = isinstance(task, Demonstrates)
+    groups: list[type] = [RunArgs]
+    groups += [TaskArgs] if name == "solve" else []
+    groups += [SearchArgs] if not few_shot else []
+    groups += [SubmitArgs] if few_shot or task is None else []
 
-    def run(context: typer.Context, args: RunArgs, *groups: Any) -> int:
-        given = {type(group): group for group in groups}
-        chosen = task or (task_for(given[TaskArgs].task, args.checkpoint) if name == "solve" else get(name))
+    def run(args: RunArgs, *others: Any, context: typer.Context) -> int:
+        by_group = {type(group): group for group in others}
+        chosen = task or (task_for(by_group[TaskArgs].task, args.checkpoint) if name == "solve" else get(name))
         unsupported = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
-        if unsupported in given:
+        if unsupported in by_group:
             reject_given(context, [field.name for field in fields(unsupported)], chosen.name)
+        search, adapt = by_group.get(SearchArgs, SearchArgs()), by_group.get(SubmitArgs, SubmitArgs())
         with process_group() as group:
-            return solve(
-                chosen, context, args, given.get(SearchArgs, SearchArgs()), given.get(SubmitArgs, SubmitArgs()), group
-            )
+            return solve(chosen, context, args, search, adapt, group)
 
-    few_shot, unknown = isinstance(task, Demonstrates), task is None
-    applies = {TaskArgs: name == "solve", SearchArgs: unknown or not few_shot, SubmitArgs: unknown or few_shot}
     run.__doc__ = f"{HELP.get(name, f'Solve {name} puzzles and check every answer.')}\n\n    {EXIT_CODES}\n    "
-    groups = [RunArgs, *(group for group, has_effect in applies.items() if has_effect)]
-    return command(distributed(with_options(*groups)(run)))
+    return command(*groups, distributed=True)(run)
 
 
 @dataclass(frozen=True)
@@ -127,49 +125,65 @@ class Job:
 
     task: Task
     args: RunArgs
+    search: SearchArgs  # unused by few-shot tasks
+    adapt: SubmitArgs  # used by few-shot tasks only
     files: Sequence[str]
     pictures: PictureFiles
     deadline: float | None  # on time.monotonic()
     group: ProcessGroup | None
     summary: Summary
-    search: SearchArgs  # unused by few-shot tasks
-    adapt: SubmitArgs  # used by few-shot tasks only
 
-    def load(self, report: Report) -> Model:
-        """The model, described in the report's JSON records and, with -v, on stderr."""
-        import torch  # noqa: F401 - not under the alarm: an exception from within its C++ initialisation would abort
+    @property
+    def few_shot(self) -> bool:
+        """Whether the task is solved by test-time training."""
+        return isinstance(self.task, Demonstrates)
 
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            raise DeadlineExceeded
-        with alarm(self.deadline):
-            model = load_model(self.task, self.args, self.group)
-        report.model_fields = model_fields(model)
-        if self.args.verbose:
-            log_verbosely(model)
+    @property
+    def options(self) -> SolveOptions | AdaptOptions:
+        """The settings of the solver, or of test-time training."""
+        options = self.adapt.adapt_options if self.few_shot else self.search.solve_options
+        return options(self.args.max_steps, self.args.seed)
+
+    def load(self, report: Report | None = None) -> Model:
+        """The model; in the main process until the deadline, described in the report and, with -v, on stderr."""
+        deadline = None if report is None else self.deadline
+        with delayed_status("loading the model", report is not None and not self.args.quiet):
+            import torch  # noqa: F401 - not under the alarm: an exception from its C++ initialisation would abort
+
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineExceeded
+            with alarm(deadline):
+                from trmsolve.api import load
+
+                args = self.args
+                model = load(args.checkpoint, task=self.task, device=own_device(args.device), dtype=args.dtype)
+                if self.group is not None:
+                    self.group.assert_equal(checkpoint=model.checkpoint.sha256)
+        if report is not None:
+            report.describe_model(model)
+            if self.args.verbose:
+                log_verbosely(model)
         return model
 
-    def sharded(self, model: Model, items: Iterable[Any]) -> Iterator[Any]:
-        """The results of items that are shared among processes; call it in all of them."""
-        assert self.group is not None
-        if isinstance(self.task, Demonstrates):
-            options = self.adapt.adapt_options(self.args.max_steps, self.args.seed)
-            window = options.tasks_per_batch
-            return shard(
-                self.group, lambda part, due: model.adapt(part, options, deadline=due), items, self.deadline, window
-            )
-        settings = self.search.solve_options(self.args.max_steps, self.args.seed)
+    def results(self, model: Model, items: Iterable[Any]) -> Iterator[Any]:
+        """The results of items, in order. Where several processes share them, it is called in all."""
+        options, solve = self.options, model.adapt if self.few_shot else model.solve
+        if self.group is None:
+            return solve(items, options, deadline=self.deadline)  # type: ignore[arg-type]
+        window = options.tasks_per_batch if isinstance(options, AdaptOptions) else 64
         return shard(
             self.group,
-            lambda part, due: model.solve(part, settings, deadline=due),
+            lambda part, due: solve(part, options, deadline=due),  # type: ignore[arg-type]
             items,
             self.deadline,
-            as_available=True,
+            window,
+            as_available=not self.few_shot,
         )
 
     def is_watched(self, single: bool) -> bool:
         """Whether every step is shown or drawn. single: the input holds one record only."""
         if self.pictures and not single:
-            name = "task" if isinstance(self.task, Demonstrates) else "puzzle"
+            name = "task" if self.few_shot else "puzzle"
             raise TrmsolveError(
                 f"a picture shows one {name}, but the input has more", "add --limit 1, or name one file"
             )
@@ -184,11 +198,10 @@ class Job:
             return self.args.show_steps
         return single and not self.args.quiet and is_terminal(sys.stderr)
 
-    def watch(self, drawn_frames: Iterator[Any], single: bool) -> Any:
+    def watch(self, frames: Iterator[Any], single: bool) -> Any:
         """Show frames, and write the pictures; returns the result that ends them."""
-        keep = bool(self.pictures)
         visible, stay = self.is_visible(single), self.args.show_steps is True
-        kept, result = show(drawn_frames, self.args.color.value, self.args.pace, visible, keep, stay)
+        kept, result = show(frames, self.args.color.value, self.args.pace, visible, bool(self.pictures), stay)
         if self.pictures:
             self.pictures.write(kept)
         return result
@@ -200,22 +213,20 @@ def solve(
     args: RunArgs,
     search: SearchArgs,
     adapt: SubmitArgs,
-    group: ProcessGroup | None = None,
+    group: ProcessGroup | None,
 ) -> int:
     """Solve the puzzles of the files, or of stdin; returns the exit code.
 
-    adapt holds the options of few-shot tasks, search those of all others. A run that is interrupted or out of time
-    writes the results so far.
+    A run that is interrupted or out of time writes the results so far.
     """
-    few_shot = isinstance(task, Demonstrates)
     style = "json" if args.as_json else args.style
     pictures = PictureFiles(args.svg, args.gif, args.html, args.force, args.trace)
-    summary = Summary(few_shot)
     deadline = None if args.timeout is None else time.monotonic() + args.timeout
-    files = stdin_files(args.files or [], task, args.quiet)
-    job = Job(task, args, files, pictures, deadline, group, summary, search, adapt)
+    files = prompted_files(args.files, task, args.quiet)
+    summary = Summary(isinstance(task, Demonstrates))
+    job = Job(task, args, search, adapt, files, pictures, deadline, group, summary)
     if group is not None and not group.is_main:
-        for _ in job.sharded(load_model(task, args, group), ()):
+        for _ in job.results(job.load(), ()):
             pass
         return SOLVED
     if not files:
@@ -224,27 +235,31 @@ def solve(
     check_style(style, task.styles)
     pictures.check()
     outputs = {"-o": args.output, "--svg": args.svg, "--gif": args.gif, "--html": args.html, "--trace": args.trace}
-    if few_shot:
-        adapt.adapt_options(args.max_steps, args.seed)  # raises now, not after the tasks have been read
+    if job.few_shot:
+        _ = job.options  # raises now, not after the tasks have been read
         if adapt.submission is not None:
             check_writable(adapt.submission, args.force)
         outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
     check_distinct(outputs)
     with destination(args.output, args.force) as stream:
         report = Report(task, style, stream, args.color.value)
-        results: Generator[Any, None, None] = few_shot_results(job, report) if few_shot else _results(job, report)
+        results: Generator[Any, None, None] = (few_shot_results if job.few_shot else search_results)(job, report)
         try:
             lines = LineShare(files)
-            with closing(results), file_progress(args.output, "puzzles", args.limit, args.quiet) as progress:
+            with (
+                report.records,
+                closing(results),
+                file_progress(args.output, "puzzles", args.limit, args.quiet) as progress,
+            ):
                 for result in results:
                     summary.add(result)
                     report.add(result)
-                    if not few_shot:  # few-shot tasks show their own progress
+                    if not job.few_shot:  # few-shot tasks show their own progress
                         progress.add(partial(lines.at, result.puzzle.source))
                     if (result.error or not args.quiet) and (text := message(task, result, search.check_unique)):
                         echo_err(text)
         except DeadlineExceeded as exceeded:
-            summary.records += 0 if few_shot else exceeded.in_progress
+            summary.records += 0 if job.few_shot else exceeded.in_progress
             echo_err(summary.stopped(f"out of time after {args.timeout:g} s"))
             return TIMED_OUT
         except (KeyboardInterrupt, Terminated) as stop:
@@ -253,21 +268,42 @@ def solve(
             cause, code = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
             echo_err(summary.stopped(cause))
             return code
-        finally:
-            report.close()
     if summary.records != 1 and not args.quiet:
         echo_err(str(summary))
     return summary.exit_code
 
 
-def load_model(task: Task, args: RunArgs, group: ProcessGroup | None) -> Model:
-    """The model of a task; all processes must have the same checkpoint."""
-    from trmsolve.api import load
+def search_results(job: Job, report: Report) -> Generator[Result, None, None]:
+    """The result of each puzzle, in order, by search."""
+    args = job.args
+    source = records(job.task, job.files, args.limit)
+    if not args.quiet:
+        source = with_notes(job.task, source)
+    seekable, single = is_seekable(job.files), False
+    if not seekable and (job.pictures or args.show_steps):
+        source = with_deadline(source, job.deadline)
+    if job.pictures or seekable:  # elsewhere, looking ahead means waiting
+        first, source = peek(source)
+        single = len(first) == 1
+        if single and isinstance(first[0], InvalidPuzzle) and job.group is None:  # needs no model
+            yield Result(first[0], error=first[0].message)
+            return
+    report.is_numbered = not single
+    watched = job.is_watched(single)
+    model = job.load(report)
+    if not watched:
+        yield from job.results(model, source)
+        return
+    from trmsolve.render.steps import frames
 
-    model = load(args.checkpoint, task=task, device=own_device(args.device), dtype=args.dtype)
-    if group is not None:
-        group.assert_equal(checkpoint=model.checkpoint.sha256)
-    return model
+    options = job.search.solve_options(args.max_steps, args.seed)
+    for record in source:
+        if isinstance(record, Puzzle):
+            events = model.watch(record, options, deadline=job.deadline)
+            max_steps = options.max_steps or model.task.max_steps(record.question)
+            yield job.watch(frames(model.task, events, record, max_steps), single)
+        else:
+            yield Result(record, error=record.message)
 
 
 def check_distinct(paths: dict[str, Path | None]) -> None:
@@ -279,37 +315,3 @@ def check_distinct(paths: dict[str, Path | None]) -> None:
         other = seen.setdefault(path.resolve(), option)
         if other != option:
             raise TrmsolveError(f"{other} and {option} name the same file: {path}", f"give {option} another file")
-
-
-# -- puzzles: search ----------------------------------------------------------------------------------------------
-def _results(job: Job, report: Report) -> Generator[Result, None, None]:
-    """The result of each puzzle, in order."""
-    args, group = job.args, job.group
-    source = records(job.task, job.files, args.limit)
-    if not args.quiet:
-        source = with_notes(job.task, source)
-    seekable, single = is_seekable(job.files), False
-    if not seekable and (job.pictures or args.show_steps):
-        source = with_deadline(source, job.deadline)
-    if job.pictures or seekable:  # elsewhere, looking ahead means waiting
-        first, source = peek(source)
-        single = len(first) == 1
-        if single and isinstance(first[0], InvalidPuzzle) and group is None:  # needs no model
-            yield Result(first[0], error=first[0].message)
-            return
-    report.is_numbered = not single
-    watched = job.is_watched(single)
-    model = job.load(report)
-    options = job.search.solve_options(args.max_steps, args.seed)
-    if group is not None:
-        yield from job.sharded(model, source)
-    elif not watched:
-        yield from model.solve(source, options, deadline=job.deadline)
-    else:
-        for record in source:
-            if isinstance(record, Puzzle):
-                events = model.watch(record, options, deadline=job.deadline)
-                max_steps = options.max_steps or model.task.max_steps(record.question)
-                yield job.watch(frames(model.task, events, record, max_steps), single)
-            else:
-                yield Result(record, error=record.message)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from trmsolve.render.caption import duration, shorten
+from trmsolve.render.caption import count, duration, shorten
 from trmsolve.text_io import printable
 
 LISTED = ("solved", "solved_without_restarts")  # shares that figures() prints first
@@ -98,8 +98,8 @@ def few_shot_figures(report: dict[str, Any]) -> str:
         rows.append((label, interval(report[key], "pass_at_2") if report[key]["tasks"] else "no task"))
     for bin_ in report["calibration"]:
         label = f"confidence {100 * bin_['low']:.0f} to {100 * bin_['high']:.0f} %"
-        tests = f"{bin_['tests']} test{'s' * (bin_['tests'] != 1)}"
-        rows.append((label, f"{100 * bin_['right']:.1f} % of {tests} right, {100 * bin_['predicted']:.1f} % predicted"))
+        right, predicted = 100 * bin_["right"], 100 * bin_["predicted"]
+        rows.append((label, f"{right:.1f} % of {count(bin_['tests'], 'test')} right, {predicted:.1f} % predicted"))
     options = report["options"]
     memory = f"{report['memory_bytes'] / 1e6:,.0f} MB" if report["memory_bytes"] else "unknown"
     rows += [
@@ -114,65 +114,63 @@ def few_shot_figures(report: dict[str, Any]) -> str:
 def _pass_rates(group: dict[str, Any]) -> str:
     if not group["tasks"]:
         return "no task"
-    tasks = f"{group['tasks']} task{'s' * (group['tasks'] != 1)}"
+    tasks = count(group["tasks"], "task")
     return f"pass@1 {_percent(group, 'pass_at_1')}, pass@2 {_percent(group, 'pass_at_2')} of {tasks}"
 
 
-class TaskTable:
-    """A table with a row for each few-shot task, printed row by row."""
+class _RowTable:
+    """A table that is printed row by row: measuring the next one may take hours."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.width = max(4, *(min(len(name), LONGEST_TASK_NAME) for name in names))
-
-    def head(self) -> str:
-        """The line above the rows."""
-        return self._line("task", TASK_COLUMNS)
-
-    def row(self, values: dict[str, Any]) -> str:
-        """The row of a task, from few_shot_report.row()."""
-        name = shorten(values["name"], self.width)
-        if values["error"]:
-            return f"{name:<{self.width}}  {values['error']}"
-        shares = [f"{100 * values[key]:.0f} %" for key in ("pass_at_1", "pass_at_2", "confidence")]
-        return self._line(name, (*shares, f"{values['steps']}", f"{values['seconds']:.1f}"))
-
-    def _line(self, name: str, values: Sequence[str]) -> str:
-        cells = (f"{value:>{len(head)}}" for value, head in zip(values, TASK_COLUMNS, strict=True))
-        return "  ".join((f"{name:<{self.width}}", *cells))
-
-
-class Comparison:
-    """A table with a row for each checkpoint, printed row by row: measuring the next one may take hours."""
-
-    def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
-        """single_pass: reports contain one. refusing: some checkpoint does not support some puzzle."""
-        self.columns = [("parameters", lambda r: f"{r['parameters']:,}")]
-        if single_pass:
-            self.columns += [(f"exact@{k}", _share(f"exact_at_{k}")) for k in (16, 64)]
-        self.columns += [
-            ("solved", _share("solved")),
-            ("FLOP/puzzle", lambda r: in_thousands(r["flops_per_puzzle"])),
-            ("puzzles/s", lambda r: f"{r['puzzles_per_second']:.1f}"),
-        ]
-        if single_pass:
-            self.columns.append(("halting@16", _share("halting_right_at_16")))
-        if refusing:
-            self.columns.append(("refused", lambda r: f"{r['refused']}"))
-        self.widths = [max(len(head), 7) for head, _ in self.columns]
-        self.names = labels(names, WIDTH - sum(self.widths) - 2 * len(self.widths))
-        self.name_width = max(LEAST_NAME, *map(len, self.names))
+    def __init__(self, heading: str, name_width: int, columns: Sequence[str], widths: Sequence[int]) -> None:
+        self.heading, self.name_width, self.columns, self.widths = heading, name_width, columns, widths
 
     def head(self) -> str:
         """The line above the rows."""
-        return self._line("checkpoint", [head for head, _ in self.columns])
-
-    def row(self, index: int, report: dict[str, Any]) -> str:
-        """The row of checkpoint number `index`, from 0."""
-        return self._line(self.names[index], [text(report) for _, text in self.columns])
+        return self._line(self.heading, self.columns)
 
     def _line(self, name: str, values: Sequence[str]) -> str:
         cells = (f"{value:>{width}}" for value, width in zip(values, self.widths, strict=True))
         return "  ".join((f"{name:<{self.name_width}}", *cells))
+
+
+class TaskTable(_RowTable):
+    """A row for each few-shot task."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        width = max(4, *(min(len(name), LONGEST_TASK_NAME) for name in names))
+        super().__init__("task", width, TASK_COLUMNS, [len(column) for column in TASK_COLUMNS])
+
+    def row(self, values: dict[str, Any]) -> str:
+        """The row of a task, from few_shot_report.row()."""
+        name = shorten(values["name"], self.name_width)
+        if values["error"]:
+            return f"{name:<{self.name_width}}  {values['error']}"
+        shares = [f"{100 * values[key]:.0f} %" for key in ("pass_at_1", "pass_at_2", "confidence")]
+        return self._line(name, (*shares, f"{values['steps']}", f"{values['seconds']:.1f}"))
+
+
+class Comparison(_RowTable):
+    """A row for each checkpoint."""
+
+    def __init__(self, names: Sequence[str], single_pass: bool, refusing: bool) -> None:
+        """single_pass: reports contain one. refusing: some checkpoint does not support some puzzle."""
+        self.values: dict[str, Callable[[dict[str, Any]], str]] = {"parameters": lambda r: f"{r['parameters']:,}"}
+        if single_pass:
+            self.values |= {f"exact@{k}": _share(f"exact_at_{k}") for k in (16, 64)}
+        self.values["solved"] = _share("solved")
+        self.values["FLOP/puzzle"] = lambda r: in_thousands(r["flops_per_puzzle"])
+        self.values["puzzles/s"] = lambda r: f"{r['puzzles_per_second']:.1f}"
+        if single_pass:
+            self.values["halting@16"] = _share("halting_right_at_16")
+        if refusing:
+            self.values["refused"] = lambda r: f"{r['refused']}"
+        widths = [max(len(column), 7) for column in self.values]
+        self.names = labels(names, WIDTH - sum(widths) - 2 * len(widths))
+        super().__init__("checkpoint", max(LEAST_NAME, *map(len, self.names)), list(self.values), widths)
+
+    def row(self, index: int, report: dict[str, Any]) -> str:
+        """The row of checkpoint number `index`, from 0."""
+        return self._line(self.names[index], [text(report) for text in self.values.values()])
 
 
 def column_notes(report: dict[str, Any]) -> str:
@@ -187,7 +185,7 @@ def column_notes(report: dict[str, Any]) -> str:
     return "\n".join([*notes, "puzzles of unsupported sizes count as unsolved; --json adds 95 % intervals"])
 
 
-def _share(key: str) -> Any:
+def _share(key: str) -> Callable[[dict[str, Any]], str]:
     return lambda report: f"{100 * report[key]:.1f} %"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli.run import ERROR, INTERRUPTED, SOLVED, TERMINATED, Terminated, echo_err, handling
-from trmsolve.cli.train_panel import TrainPanel
 from trmsolve.errors import TrmsolveError
+from trmsolve.render.train_panel import TrainPanel
 from trmsolve.tasks import BUNDLED, origin
 from trmsolve.text_io import shell_quote
 from trmsolve.training.recipe import Recipe
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from trmsolve.api import Model
     from trmsolve.checkpoint import Header
+    from trmsolve.cli.train import TrainArgs
     from trmsolve.distributed import ProcessGroup
     from trmsolve.tasks.base import Puzzle, Task, TrainingData
     from trmsolve.training.trainer import Trainer
@@ -37,32 +38,29 @@ FINAL_EVALUATION = 600.0  # seconds that the last evaluation of a run without mi
 SINGLE_PASS_STEPS = (16, 32)  # supervision steps of an evaluation
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainJob:
     """All that a run needs, as the command line gave it and checked it."""
 
+    args: TrainArgs
     recipe: Recipe
     task: Task
     data: TrainingData
     held_out: dict[str, list[Puzzle]]
     run: Path
     output: Path
-    command: list[str]
-    source: str | None = None  # --from
     start: Model | None = None  # the model of --from
-    device: str = "cpu"
-    threads: int | None = None
-    compile: bool | None = None
-    profile: Path | None = None
-    force: bool = False
-    tensorboard: bool = False
-    save_seconds: float = 180.0
-    evaluation_seconds: float = 600.0
 
     @property
     def own_checkpoint(self) -> Path:
         """The checkpoint in the run folder, written at every save."""
         return self.run / f"{self.recipe.task}.safetensors"
+
+    def export(self, trainer: Trainer, path: Path, metrics: dict[str, Any] | None = None) -> None:
+        """Write the averaged weights as a checkpoint."""
+        from trmsolve.training.provenance import export_checkpoint
+
+        export_checkpoint(trainer, self.recipe.task, path, metrics, self.task.settings)
 
 
 class StopRequests:
@@ -153,7 +151,7 @@ class Evaluation:
         from trmsolve.inference.held_out import measure_single_pass, solver_for
 
         self.panel.set_phase("evaluating")
-        allowed = time.monotonic() + EVALUATION_SHARE * self.job.evaluation_seconds
+        allowed = time.monotonic() + EVALUATION_SHARE * 60 * self.job.args.eval_minutes
         deadline, puzzles = min(allowed, self.deadline(0.5)), self.puzzles
         try:
             with self.stop.abortable():
@@ -197,13 +195,14 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
     from trmsolve.device import resolve_device
     from trmsolve.distributed import ProcessGroup, local_device
     from trmsolve.training.compile import compile_pays
-    from trmsolve.training.provenance import export_checkpoint
+    from trmsolve.training.profile import Profile
     from trmsolve.training.run_dir import RunDir
     from trmsolve.training.trainer import Trainer
 
-    if job.threads:
-        torch.set_num_threads(job.threads)
-    spec = resolve_device(local_device(job.device))
+    args = job.args
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    spec = resolve_device(local_device(args.device))
     config = job.recipe.train
     model_config, weights = job.recipe.config_for(job.data), None
     if job.start is not None:
@@ -220,11 +219,11 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         stop.handled(),
         ProcessGroup.joined(spec.device) as group,
         folder if group.is_main else nullcontext(),
-        _tensorboard(job, panel) if job.tensorboard and group.is_main else nullcontext(panel) as reporter,
+        _tensorboard(job.run, panel) if args.tensorboard and group.is_main else nullcontext(panel) as reporter,
     ):
         group.assert_equal(data=job.data.describe())
         _check_memory(job, model_config, spec, group)
-        compiles = compile_pays(config.minutes, spec.device) if job.compile is None else job.compile
+        compiles = compile_pays(config.minutes, spec.device) if args.compile is None else args.compile
         trainer = Trainer(
             config,
             model_config,
@@ -236,7 +235,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             device=spec.device,
             group=group,
         )
-        trainer.add_session(job.command, job.data.describe(), job.source)
+        trainer.add_session(sys.argv[1:], job.data.describe(), args.source)
         title = f"training {job.recipe.task} in {job.run}"
         panel.begin(
             title, config, trainer.ema.model.config, trainer.seconds, folder.read_log() if group.is_main else ()
@@ -244,7 +243,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         if trainer.step and group.is_main:
             panel.message(f"resuming from step {trainer.step} of {folder.path}")
             if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
-                export_checkpoint(trainer, job.recipe.task, job.own_checkpoint, settings=job.task.settings)
+                job.export(trainer, job.own_checkpoint)
         panel.set_phase("compiling" if compiles else "training")
         stop.may_abort = group.world_size == 1
         evaluation = Evaluation(job, panel, stop, spec.dtype) if job.held_out else None
@@ -255,13 +254,13 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
 
         outcome = trainer.run(
             reporter,
-            save_every=job.save_seconds,
+            save_every=60 * args.save_minutes,
             evaluate=evaluation,
-            evaluate_every=job.evaluation_seconds,
+            evaluate_every=60 * args.eval_minutes,
             stop=stop,
             on_step=on_step,
-            on_save=lambda: _export(trainer, job),
-            profile=_profile(job, panel) if job.profile and group.is_main else None,
+            on_save=lambda: job.export(trainer, job.own_checkpoint),
+            profile=Profile(args.profile, args.force, panel.message) if args.profile and group.is_main else None,
             startup_seconds=time.monotonic() - panel.began,
         )
         signals = group.broadcast(stop.signals[:1])
@@ -271,7 +270,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             if evaluation is not None and not metrics and not stop():
                 metrics = evaluation.final(trainer.ema.model)
             for path in {job.own_checkpoint, job.output}:
-                export_checkpoint(trainer, job.recipe.task, path, metrics, job.task.settings)
+                job.export(trainer, path, metrics)
             signals = signals or stop.signals[:1]
         panel.finish(outcome)
     if group.is_main:
@@ -298,12 +297,6 @@ def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, qui
         name = job.recipe.task
         command = name if name in BUNDLED else f"solve --task {shell_quote(origin(name))}"
         echo_err(f"use it: trmsolve {command} FILE --checkpoint {shell_quote(path)}")
-
-
-def _export(trainer: Trainer, job: TrainJob) -> None:
-    from trmsolve.training.provenance import export_checkpoint
-
-    export_checkpoint(trainer, job.recipe.task, job.own_checkpoint, settings=job.task.settings)
 
 
 def _read_checkpoint(path: Path, steps: int) -> Header | None:
@@ -335,22 +328,6 @@ def _check_memory(job: TrainJob, model_config: Any, spec: Any, group: ProcessGro
     check_batch_size(estimate, job.recipe.train, group.world_size, available)
 
 
-def _profile(job: TrainJob, panel: TrainPanel) -> Any:
-    from trmsolve.training.profile import Profile
-
-    assert job.profile is not None
-    return Profile(job.profile, job.force, panel.message)
-
-
-def check_threads(threads: int | None) -> None:
-    """Raise TrmsolveError for more threads than the process has cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads is not None and threads > cores:
-        raise TrmsolveError(
-            f"--threads {threads}: this machine has {cores} core{'s' * (cores > 1)}", f"--threads {cores} at most"
-        )
-
-
 @contextmanager
 def logged_to(panel: TrainPanel) -> Iterator[None]:
     """Show warnings of the library (puzzles that are left out) above the panel."""
@@ -368,14 +345,14 @@ def logged_to(panel: TrainPanel) -> Iterator[None]:
 
 
 @contextmanager
-def _tensorboard(job: TrainJob, panel: TrainPanel) -> Iterator[TrainPanel]:
+def _tensorboard(run: Path, panel: TrainPanel) -> Iterator[TrainPanel]:
     """The panel, whose metrics are also written for TensorBoard, in RUN/tensorboard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(job.run / "tensorboard")) as writer:
+    with SummaryWriter(str(run / "tensorboard")) as writer:
 
-        class Both:
-            """A reporter that writes events and passes everything on."""
+        class Reporter:
+            """Writes events, and passes everything on."""
 
             def update(self, metrics: dict[str, Any]) -> None:
                 self._write("train", metrics)
@@ -396,4 +373,4 @@ def _tensorboard(job: TrainJob, panel: TrainPanel) -> Iterator[TrainPanel]:
 
             message = staticmethod(panel.message)
 
-        yield Both()  # type: ignore[misc]
+        yield Reporter()  # type: ignore[misc]

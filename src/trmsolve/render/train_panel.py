@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -17,6 +15,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from trmsolve.render.caption import duration
+from trmsolve.render.console import UNICODE, encodable, glyphs_for, is_live
 from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.metrics import FORMATS, describe_metric
@@ -27,7 +27,7 @@ RECENT_STEPS = 30  # over which the speed is measured
 WIDTH = 88
 HEAD = ("step", "seconds")  # of every line of metrics
 CURVE_POINTS = 2048  # of a curve, before neighbours are averaged
-UNICODE_LEVELS, ASCII_LEVELS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
+ASCII_LEVELS = "_.-=+*%#"
 
 
 class Curve:
@@ -50,7 +50,7 @@ class Curve:
             self._stride *= 2
 
 
-def sparkline(values: Sequence[float], width: int, levels: str = UNICODE_LEVELS) -> str:
+def sparkline(values: Sequence[float], width: int, levels: str = UNICODE.spark) -> str:
     """Values as at most `width` characters, each the mean of its part, from the lowest level to the highest."""
     width = min(width, len(values))
     bounds = [len(values) * k // width for k in range(width + 1)] if width > 0 else []
@@ -58,24 +58,6 @@ def sparkline(values: Sequence[float], width: int, levels: str = UNICODE_LEVELS)
     low, high = min(means, default=0.0), max(means, default=0.0)
     scale = (len(levels) - 1) / (high - low) if high > low else 0.0
     return "".join(levels[round((mean - low) * scale)] for mean in means)
-
-
-def duration(seconds: float) -> str:
-    """42 s, 3:05 min, 2:03:05 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
-
-
-def console_for_training(color: str, stream: Any = None) -> Console:
-    """A console on stderr. color: auto (colours on a terminal, without NO_COLOR), always or never."""
-    stream = sys.stderr if stream is None else stream
-    is_terminal = bool(getattr(stream, "isatty", lambda: False)())
-    plain = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
-    system: Any = None if color == "never" else "standard" if color == "always" else "auto"
-    return Console(file=stream, force_terminal=is_terminal, color_system=system, no_color=plain, highlight=False)
 
 
 class TrainPanel:
@@ -98,7 +80,8 @@ class TrainPanel:
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS + 1)  # (monotonic seconds, step)
         self._live: Live | None = None
         self._last_line = -LINE_SECONDS
-        self._levels = ASCII_LEVELS if _lacks_unicode(console) else UNICODE_LEVELS
+        self._glyphs = glyphs_for(console)
+        self._levels = self._glyphs.spark or ASCII_LEVELS
 
     def __enter__(self) -> TrainPanel:
         return self
@@ -107,7 +90,7 @@ class TrainPanel:
         """Show the panel, on a terminal."""
         if self._live is not None or self.quiet or self.silent:
             return
-        if self.console.is_terminal and not self.console.is_dumb_terminal:
+        if is_live(self.console):
             self._live = Live(
                 console=self.console,
                 get_renderable=self.render,
@@ -182,7 +165,7 @@ class TrainPanel:
     def message(self, text: str) -> None:
         """Print a sentence that stays on the screen, above the panel."""
         if not self.silent:
-            self._print(text)
+            self.console.print(Text(self._safe(text, limit=2000)), soft_wrap=True)
 
     def finish(self, outcome: str) -> None:
         """The run has ended."""
@@ -287,27 +270,14 @@ class TrainPanel:
             return Text("no end set: Ctrl-C saves and stops", style="dim")
         length = max(1, width - 8)
         full = int(share * length)
-        glyphs = "#-" if self._levels == ASCII_LEVELS else "█░"
         percent = f"{int(1000 * share) / 10:6.1f} %"  # rounded down: 100 % means the end
-        return Text.assemble((glyphs[0] * full, "green"), (glyphs[1] * (length - full), "dim"), percent)
+        bar, rest = self._glyphs.full * full, self._glyphs.empty * (length - full)
+        return Text.assemble((bar, "green"), (rest, "dim"), percent)
 
     def _print_progress(self, text: str) -> None:
-        if not self.quiet and not self.silent:
-            self._print(text)
-
-    def _print(self, text: str) -> None:
-        self.console.print(Text(self._safe(text, limit=2000)), soft_wrap=True)
+        if not self.quiet:
+            self.message(text)
 
     def _safe(self, text: str, limit: int = 500) -> str:
-        encoding = self.console.encoding or "ascii"
-        return "\n".join(
-            printable(line, limit).encode(encoding, "replace").decode(encoding) for line in text.split("\n")
-        )
-
-
-def _lacks_unicode(console: Console) -> bool:
-    try:
-        (UNICODE_LEVELS + "█░╭╮").encode(console.encoding)
-        return False
-    except (UnicodeEncodeError, LookupError):
-        return True
+        lines = (printable(line, limit) for line in text.split("\n"))
+        return encodable("\n".join(lines), self.console.encoding or "ascii")

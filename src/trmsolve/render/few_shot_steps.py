@@ -1,4 +1,4 @@
-"""From the events of test-time training to frames: the demonstrations, the grid being refined, then the attempts."""
+"""Turn the events of test-time training into frames: the demonstrations, the grid being refined, then the attempts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trmsolve.cli.pictures import timed
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
 from trmsolve.render.caption import count, duration, percent
 from trmsolve.render.frame import Frame, Stat, StatusText
+from trmsolve.render.steps import timed
 from trmsolve.tasks.arc.picture import (
     CHANGED,
     MAT,
