@@ -363,7 +363,7 @@ def test_torch_waits_until_it_is_needed(tmp_path):
 
 
 def test_no_input_at_all(cli, monkeypatch):
-    monkeypatch.setattr("trmsolve.cli.solve.stdin_files", lambda *_: [])  # stdin is closed
+    monkeypatch.setattr("trmsolve.cli.solve.prompted_files", lambda *_: [])  # stdin is closed
     done = cli("arc")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve arc" in done.stderr
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tasks.arc.examples import grid, task
-from trmsolve.cli.arc_pictures import frames
 from trmsolve.cli.pictures import MAX_INITIAL_FRAMES, PictureFiles, show
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
+from trmsolve.render.few_shot_frames import frames
 from trmsolve.tasks.base import Prediction
 
 OPTIONS = AdaptOptions(max_steps=4)
@@ -214,5 +214,5 @@ def test_files_hold_all_of_the_refinement_and_little_of_adapting(tmp_path):
 def test_nothing_here_needs_torch():
     import subprocess
 
-    code = "import sys, trmsolve.cli.arc_pictures, trmsolve.cli.pictures; sys.exit('torch' in sys.modules)"
+    code = "import sys, trmsolve.render.few_shot_frames, trmsolve.cli.pictures; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from trmsolve.cli import output, progress, run
-from trmsolve.cli.progress import LineShare, Progress, file_progress
+from trmsolve.cli import output, run
+from trmsolve.cli.output import LineShare, Progress, file_progress
 
 from .conftest import EASY, PATIENCE, SMALL
 from .test_process import Terminal
@@ -34,7 +34,7 @@ def test_the_share_of_files_is_that_of_their_lines(tmp_path):
 
 
 def test_nothing_is_shown_in_pipes(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.0)
+    monkeypatch.setattr(output, "DELAY", 0.0)
     (tmp_path / "in.txt").write_text(f"{EASY}\n{SMALL}\n")
     done = cli("sudoku", tmp_path / "in.txt", "-o", tmp_path / "out.txt")
     assert done.exit_code == 0 and "/s, " not in done.stderr and "\r" not in done.stderr
@@ -43,8 +43,8 @@ def test_nothing_is_shown_in_pipes(cli, tmp_path, monkeypatch):
 
 
 def test_messages_do_not_stand_behind_the_line_of_progress(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "DELAY", 0.0)
-    monkeypatch.setattr(progress, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr(output, "DELAY", 0.0)
+    monkeypatch.setattr(output, "REDRAW_SECONDS", 0.0)
     monkeypatch.setattr(output, "is_terminal", lambda stream: True)
     with file_progress(tmp_path / "out", "puzzles", 3) as shown:
         shown.add()
@@ -58,8 +58,8 @@ def test_messages_do_not_stand_behind_the_line_of_progress(tmp_path, monkeypatch
 
 SLOW = """
 import sys
-from trmsolve.cli import progress
-progress.DELAY = progress.REDRAW_SECONDS = 0.0
+from trmsolve.cli import output
+output.DELAY = output.REDRAW_SECONDS = 0.0
 from trmsolve.cli import main
 sys.argv = ["trmsolve", *sys.argv[1:]]
 main()

@@ -250,7 +250,7 @@ def test_timeout_keeps_stdout_whole(cli, tmp_path):
 
 
 def test_no_input_at_all(cli, monkeypatch):
-    monkeypatch.setattr("trmsolve.cli.solve.stdin_files", lambda *_: [])  # stdin is closed
+    monkeypatch.setattr("trmsolve.cli.solve.prompted_files", lambda *_: [])  # stdin is closed
     done = cli("sudoku")
     assert done.exit_code == 2 and done.stdout == "" and "Usage: trmsolve sudoku" in done.stderr
 

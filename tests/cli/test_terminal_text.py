@@ -22,7 +22,7 @@ WRITERS = {  # the files that may write to a terminal, and why that is safe
     "render/terminal.py",  # frames, whose texts render/caption.py makes printable
     "render/notebook.py",  # through printable
     "cli/reference.py",  # the help texts
-    "cli/train_panel.py",  # through printable
+    "render/train_panel.py",  # through printable
     "distributed.py",  # the watchdog's last message
 }
 OF_OTHERS = {"cli/checkpoints.py", "cli/doctor.py", "cli/train.py", "cli/train_run.py"}  # print(printable(...))

@@ -18,6 +18,9 @@ from .conftest import EASY
     [
         (["sudko"], "Did you mean 'sudoku'?"),
         (["checkpoints", "lst"], "Did you mean 'list'?"),
+        (["checkpoints", "show"], "Did you mean 'info'?"),
+        (["download"], "No such command 'download'"),
+        (["generate", "6x6"], "trmsolve generate sudoku --size 6x6"),
         (["sudoku", "--formt", "line"], "--format"),
         (["sudoku", "--format", "jsn"], "did you mean 'json'?"),
         (["sudoku", "--device", "gpu"], "cpu"),
@@ -26,7 +29,7 @@ from .conftest import EASY
         (["sudoku", "--checkpoint", "sudok"], "did you mean 'sudoku'?"),
         (["sudoku", "--checkpoint", "no/such.safetensors"], "checkpoints list"),
         (["generate", "sudko"], "did you mean 'sudoku'?"),
-        (["generate", "sudoku", "--size", "5x5"], "4, 6, 9, 16"),
+        (["generate", "sudoku", "--size", "5x5"], "4, 6, 8, 9, 12, 16"),
         (["generate", "sudoku", "--size", "9x6"], "for example 9x9"),
         (["generate", "sudoku", "--extra", "100"], "extra"),
         (["generate", "sudoku", "--format", "gird"], "did you mean 'grid'?"),

@@ -67,7 +67,7 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
             is_new = record.name not in stored
             task_events = events if is_new else iter([stored[record.name]])
             if watched:
-                from trmsolve.render.few_shot_steps import frames
+                from trmsolve.render.few_shot_frames import frames
 
                 result = job.watch(frames(task_events, record, options), single)
             else:

@@ -12,11 +12,7 @@ from typing import TypeVar
 from trmsolve.cli import options as o
 from trmsolve.cli.run import SOLVED, command
 from trmsolve.render.console import is_terminal
-<<<<<<< HEAD
-from trmsolve.render.frame import Frame, frames, timed
-=======
 from trmsolve.render.frame import Frame
->>>>>>> 86116b4 (Options of commands as fields of dataclasses; commands are imported when they are run; one module for input)
 from trmsolve.text_io import atomic_write, check_writable
 
 PACE = 0.4  # seconds per step of a replay

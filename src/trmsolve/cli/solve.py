@@ -294,7 +294,7 @@ def search_results(job: Job, report: Report) -> Generator[Result, None, None]:
     if not watched:
         yield from job.results(model, source)
         return
-    from trmsolve.render.steps import frames
+    from trmsolve.render.frame import frames
 
     options = job.search.solve_options(args.max_steps, args.seed)
     for record in source:

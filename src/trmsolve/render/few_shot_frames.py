@@ -8,8 +8,7 @@ import numpy as np
 
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
 from trmsolve.render.caption import count, duration, percent
-from trmsolve.render.frame import Frame, Stat, StatusText
-from trmsolve.render.steps import timed
+from trmsolve.render.frame import Frame, Stat, StatusText, timed
 from trmsolve.tasks.arc.picture import (
     CHANGED,
     MAT,
