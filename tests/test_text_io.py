@@ -1,20 +1,31 @@
-"""Opening inputs: endings, encodings, limits, streaming, and a clear word for everything that cannot be opened."""
+"""Reading inputs (endings, encodings, limits, streaming) and writing files atomically, with clear errors."""
 
 from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trmsolve.containers import is_container
 from trmsolve.errors import InputError, TrmsolveError
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.sudoku.read import read
-from trmsolve.text_io import LINE_LIMIT, atomic_write, check_writable, open_lines, source_name, split_lines
+from trmsolve.text_io import (
+    LINE_LIMIT,
+    atomic_write,
+    atomic_writer,
+    check_writable,
+    open_lines,
+    source_name,
+    split_lines,
+)
 
 FUZZ = int(os.environ.get("TRMSOLVE_FUZZ", "1000"))
 P4 = "1..4..1.2..3.4.."
@@ -187,12 +198,26 @@ def test_fuzz_bytes(raw):
         for record in read(open_lines("-", limit=100), "-"):
             assert isinstance(record, (Puzzle, InvalidPuzzle)) and record.source.startswith("stdin")
     except InputError as error:
-        assert error.source == "stdin" and (b"\0" in raw or not raw or raw[:1] in b"\xff\xfe")
+        assert error.source == "stdin"
+        assert b"\0" in raw or not raw or raw[:1] in b"\xff\xfe" or is_container(raw)
     finally:
         sys.stdin = before
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
+def test_a_failing_block_keeps_the_old_file_and_a_finished_one_replaces_it(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_writer(path, force=True) as stream:
+        stream.write("new")
+        raise RuntimeError
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with atomic_writer(path, force=True) as stream:
+        stream.write("new\n")
+        assert path.read_text() == "old"
+    assert path.read_bytes() == b"new\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
 def test_a_replaced_file_keeps_its_mode_and_owner(tmp_path):
     path = tmp_path / "a.txt"
@@ -216,3 +241,58 @@ def test_a_disk_is_never_written_to(tmp_path, monkeypatch):
         atomic_write(path, "x", force=True)
     with pytest.raises(TrmsolveError, match="it is a block device"):
         check_writable(path, force=True)
+
+
+def test_write_keeps_what_is_there_unless_forced(tmp_path):
+    path = tmp_path / "a.svg"
+    atomic_write(path, "one\n")
+    with pytest.raises(TrmsolveError, match="already exists") as error:
+        atomic_write(path, "two\n")
+    assert "--force" in error.value.hint and path.read_bytes() == b"one\n"
+    atomic_write(path, b"two\n", force=True)
+    assert path.read_bytes() == b"two\n" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_write_leaves_nothing_behind_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "a.svg"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trmsolve.text_io.os.fsync", full)
+    with pytest.raises(TrmsolveError, match="No space left"):
+        atomic_write(path, "new", force=True)
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
+
+
+@pytest.mark.parametrize("name", [".", "missing/a.svg", "file/a.svg", "x" * 5000])
+def test_write_says_what_is_wrong(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    for write in (lambda path: atomic_write(path, ""), check_writable):
+        with pytest.raises(TrmsolveError, match="cannot write"):
+            write(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
+def test_write_respects_umask_links_and_devices(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    old = os.umask(0o027)
+    try:
+        atomic_write(target, "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    link.symlink_to(target)
+    atomic_write(link, "y", force=True)
+    assert link.is_symlink() and target.read_text() == "y"
+    atomic_write(os.devnull, "gone")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
+def test_write_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(TrmsolveError, match="permission denied"):
+        atomic_write(tmp_path / "a", "x")
+    tmp_path.chmod(0o700)

@@ -188,28 +188,17 @@ def _stdin() -> BinaryIO:
 
 
 def atomic_write(path: str | Path, data: str | bytes | Iterable[bytes | memoryview], force: bool = False) -> Path:
-    """Write `data` (text as UTF-8 with "\\n", or bytes piece by piece) to `path`; returns the path really written.
+    """Write `data` (text as UTF-8 with "\n", or bytes piece by piece) to `path`; returns the path really written.
 
     The bytes go to a temporary name in the same folder (a rename is only atomic within one file system), reach the
     disk, and are renamed into place. An existing file is kept unless `force`; a symbolic link stays a link and its
     target is replaced; a device or a pipe (/dev/null, a FIFO) is simply written to.
     Raises TrmsolveError for errors that the user can correct.
     """
-    name = str(path)
-    target = Path(os.path.realpath(path))
     text = data.encode("utf-8") if isinstance(data, str) else data
-    pieces = [text] if isinstance(text, bytes) else text
-    try:
-        check_writable(path, force)
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
-                file.writelines(pieces)
-        else:
-            with _replacing(target, name) as file:
-                file.writelines(pieces)
-    except OSError as error:
-        raise _unwritable(name, error) from error
-    return target
+    with _replacement(path, force) as file, _naming(path):
+        file.writelines([text] if isinstance(text, bytes) else text)
+    return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager
@@ -218,14 +207,7 @@ def atomic_writer(path: str | Path, force: bool = False) -> Iterator[TextIO]:
 
     The text is not kept in memory. If the block raises, `path` is unchanged.
     """
-    target = Path(os.path.realpath(path))
-    special = target.exists() and not target.is_file()
-    check_writable(path, force)
-    with contextlib.ExitStack() as stack:
-        try:
-            binary = stack.enter_context(_closing(target.open("wb")) if special else _replacing(target, str(path)))
-        except OSError as error:
-            raise _unwritable(str(path), error) from error
+    with _replacement(path, force) as binary:
         text = _Text(binary, str(path))
         yield text
         text.flush()
@@ -240,16 +222,21 @@ class _Text(io.TextIOWrapper):
         self.called = called
 
     def write(self, text: str) -> int:
-        try:
+        with _naming(self.called):
             return super().write(text)
-        except OSError as error:
-            raise _unwritable(self.called, error) from error
 
     def flush(self) -> None:
-        try:
+        with _naming(self.called):
             super().flush()
-        except OSError as error:
-            raise _unwritable(self.called, error) from error
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """OSErrors of the block as TrmsolveErrors that name the file as the user did."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def check_writable(path: str | Path, force: bool = False) -> None:
@@ -268,38 +255,57 @@ def check_writable(path: str | Path, force: bool = False) -> None:
             raise TrmsolveError(f"cannot write {path}: it is a block device (a disk)", "name a file")
         special = target.exists() and not target.is_file()  # a pipe, /dev/null: written to as it is
         if not special and not os.access(target.parent, os.W_OK):  # the temporary file is in the same folder
-            raise _unwritable(str(path), PermissionError())
+            raise _unwritable(path, PermissionError())
     except OSError as error:  # a folder we may not look into, a name longer than the file system allows
         raise TrmsolveError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _unwritable(name: str, error: OSError) -> TrmsolveError:
+def _unwritable(path: str | Path, error: OSError) -> TrmsolveError:
     if isinstance(error, PermissionError):
-        return TrmsolveError(f"cannot write {name}: permission denied", "choose another file or folder")
-    return TrmsolveError(f"cannot write {name}: {error.strerror or error}")
+        return TrmsolveError(f"cannot write {path}: permission denied", "choose another file or folder")
+    return TrmsolveError(f"cannot write {path}: {error.strerror or error}")
 
 
 @contextlib.contextmanager
-def _replacing(target: Path, called: str) -> Iterator[BinaryIO]:
-    """A file under a temporary name that replaces the target when the block ends without an exception."""
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
-    # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o666)
-    try:
-        with _closing(os.fdopen(descriptor, "wb")) as file:
-            _copy_mode(target, temporary)
+def _replacement(path: str | Path, force: bool) -> Iterator[BinaryIO]:
+    """A binary stream whose content replaces the file; for a device or a pipe, the stream to it."""
+    check_writable(path, force)
+    target = Path(os.path.realpath(path))
+    is_special = target.exists() and not target.is_file()
+    with contextlib.nullcontext(target) if is_special else replacing(path) as written:
+        with _naming(path):
+            file = written.open("wb")
+        try:
             yield file
-            try:
-                file.flush()
+        except BaseException:
+            with contextlib.suppress(OSError):  # flushing again fails again
+                file.close()
+            raise
+        with _naming(path):
+            file.close()
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A new empty file, under a temporary name, that replaces `path` when the block ends without an exception.
+
+    It reaches the disk before it is renamed. Raises TrmsolveError if that fails; exceptions of the block pass through.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        with _naming(path):
+            # O_EXCL and 0o666 rather than tempfile, whose files only their owner can read, whatever the umask says.
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        _copy_mode(target, temporary)
+        yield temporary
+        with _naming(path):
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            except OSError as error:
-                raise _unwritable(called, error) from error
-        temporary.replace(target)
-    except BaseException:
+            temporary.replace(target)
+    finally:
         with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
 
 
@@ -314,18 +320,6 @@ def _copy_mode(target: Path, temporary: Path) -> None:
             os.chown(temporary, status.st_uid, status.st_gid)
     with contextlib.suppress(OSError):
         temporary.chmod(stat.S_IMODE(status.st_mode))
-
-
-@contextlib.contextmanager
-def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file, closed at the end; after an exception, errors of closing it are suppressed."""
-    try:
-        yield file
-    except BaseException:
-        with contextlib.suppress(OSError):
-            file.close()
-        raise
-    file.close()
 
 
 def _sync_folder(folder: Path) -> None:

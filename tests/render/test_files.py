@@ -2,25 +2,19 @@
 
 import dataclasses
 import json
-import os
 import re
-import stat
-import sys
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from trmsolve.errors import TrmsolveError
 from trmsolve.render import gif, theme
 from trmsolve.render.drawing import CELL
 from trmsolve.render.frame import Stat, StatusText
 from trmsolve.render.gif import save_gif
 from trmsolve.render.html import html
 from trmsolve.render.svg import svg
-from trmsolve.text_io import atomic_write, check_writable
 
 from .fake import refinement, solution
 
@@ -177,59 +171,3 @@ def test_roles_differ_without_colour():
     assert len({role.mark for role in theme.ROLES.values() if role.word}) == len(looks)  # where nothing but text is
     shapes = [(r.bold, r.italic, r.underline, r.corner) for r in theme.ROLES.values() if r.word]
     assert len(set(shapes)) == len(shapes)
-
-
-# -- writing ------------------------------------------------------------------------------------------------------
-def test_write_keeps_what_is_there_unless_forced(tmp_path):
-    path = tmp_path / "a.svg"
-    atomic_write(path, "one\n")
-    with pytest.raises(TrmsolveError, match="already exists") as error:
-        atomic_write(path, "two\n")
-    assert "--force" in error.value.hint and path.read_bytes() == b"one\n"
-    atomic_write(path, b"two\n", force=True)
-    assert path.read_bytes() == b"two\n" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
-
-
-def test_write_leaves_nothing_behind_when_it_fails(tmp_path, monkeypatch):
-    path = tmp_path / "a.svg"
-    path.write_text("old")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("trmsolve.text_io.os.fsync", full)
-    with pytest.raises(TrmsolveError, match="No space left"):
-        atomic_write(path, "new", force=True)
-    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
-
-
-@pytest.mark.parametrize("name", [".", "missing/a.svg", "file/a.svg", "x" * 5000])
-def test_write_says_what_is_wrong(tmp_path, name):
-    (tmp_path / "file").write_text("")
-    for write in (lambda path: atomic_write(path, ""), check_writable):
-        with pytest.raises(TrmsolveError, match="cannot write"):
-            write(tmp_path / name)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
-def test_write_respects_umask_links_and_devices(tmp_path):
-    target, link = tmp_path / "target", tmp_path / "link"
-    old = os.umask(0o027)
-    try:
-        atomic_write(target, "x")
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    link.symlink_to(target)
-    atomic_write(link, "y", force=True)
-    assert link.is_symlink() and target.read_text() == "y"
-    atomic_write(os.devnull, "gone")
-    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
-
-
-@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
-def test_write_without_permission(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(TrmsolveError, match="permission denied"):
-        atomic_write(tmp_path / "a", "x")
-    tmp_path.chmod(0o700)

@@ -18,12 +18,10 @@ bounds, and the configuration against the shapes of the tensors, so that no mode
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from trmsolve.checkpoint.version_1 import map_model, map_tensor_name
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
-from trmsolve.text_io import printable
+from trmsolve.text_io import printable, replacing
 
 if TYPE_CHECKING:
     import torch
@@ -106,26 +104,19 @@ def save(
     The dicts must be JSON-able; NaN and infinity become null. Equal content gives equal bytes. Raises TrmsolveError if
     the file cannot be written.
     """
-    from safetensors import SafetensorError  # here and below: reading a header must not wait for these imports
+    from safetensors import SafetensorError  # here and below: reading a header must not wait for torch
     from safetensors.torch import save_file
 
-    path = Path(os.path.realpath(path))
     header = {"format_version": FORMAT_VERSION, "task": task, "model": model}
     header |= {"provenance": provenance, "metrics": metrics} | ({"settings": settings} if settings else {})
     metadata = {METADATA_KEY: json.dumps(_without_nan(header), allow_nan=False)}
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(_separate(tensors), temporary, metadata)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            save_file(_separate(tensors), temporary, metadata)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TrmsolveError(f"cannot write {path}: {reason}", "choose another folder") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Text formatting for all views and commands: percentages, durations, user text, line breaks."""
+"""Text formatting for all views and commands: percentages, durations, counts, line breaks."""
 
 from __future__ import annotations
 
@@ -43,11 +43,6 @@ def wrapped(parts: Iterable[str], length: int, dot: str = "·") -> list[str]:
         else:
             lines.append([part])
     return [shorten(joined(line, dot), length) for line in lines]
-
-
-def printable(text: str) -> str:
-    """User text with "?" for control characters, because a file name may contain escape codes."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def shorten(text: str, length: int) -> str:

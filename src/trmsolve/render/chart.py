@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import pygal
 from pygal.style import Style
 
-from trmsolve.render.caption import printable, shorten
+from trmsolve.render.caption import shorten
 from trmsolve.render.theme import FONT, LIGHT
+from trmsolve.text_io import printable
 
 # Okabe and Ito's colours (jfly.uni-koeln.de/color), distinct to colour-blind readers; yellow is too faint for lines.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from trmsolve.inference.options import Result, StepEvent
-from trmsolve.render.caption import count, duration, joined, percent, printable, wrapped
+from trmsolve.render.caption import count, duration, joined, percent, wrapped
 from trmsolve.tasks.base import Picture, Prediction, Puzzle, Task
+from trmsolve.text_io import printable
 
 Event = TypeVar("Event")
 

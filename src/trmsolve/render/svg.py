@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 
-from trmsolve.render.caption import printable
 from trmsolve.render.drawing import CELL, CENTERED, OUTLINE, SIZES, SYMBOL, Layout, Span, draw
 from trmsolve.render.frame import Frame
 from trmsolve.render.theme import DARK, FONT, LIGHT, SOLID_ROLES, PageColors, Role, class_colors, role_table
 from trmsolve.tasks.base import Picture
+from trmsolve.text_io import printable
 
 SIDE, LEAST_CELL = 640, 4  # pixels of a solid picture's longer side, and least pixels of its cells
+MAX_TEXT = 10_000  # characters of one text
 STROKED = ("thin", "thick", "frame")  # classes of lines and outlines
 
 
@@ -111,5 +112,5 @@ def _colors(page: PageColors, table: dict[str, Role]) -> str:
 
 
 def _text(text: str) -> str:
-    """User text inside an element. XML has no form for most control characters: they become "?"."""
-    return escape(printable(text))
+    """User text inside an element. XML has no form for most control characters, so they are escaped."""
+    return escape(printable(text, MAX_TEXT))
