@@ -1,4 +1,4 @@
-"""The device and dtype that are chosen, on machines that torch only pretends to be."""
+"""The choice of device and dtype, on simulated machines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ H200, V100 = ("NVIDIA H200", (9, 0)), ("Tesla V100", (7, 0))
         ({"mps": True}, "mps", "mps", torch.float32, "mps as requested"),
     ],
 )
-def test_choices(machine, here, request_, chosen, dtype, reason):
+def test_automatic_choice_of_device_and_dtype(machine, here, request_, chosen, dtype, reason):
     machine(**here)
     choice = device.resolve_device(request_)
     assert (str(choice.device), choice.dtype) == (chosen, dtype)
@@ -63,21 +63,21 @@ def test_choices(machine, here, request_, chosen, dtype, reason):
         ("cpu", "float16", "unknown dtype 'float16'", "auto, float32, bfloat16"),
     ],
 )
-def test_what_is_not_there(machine, request_, dtype, message, hint):
+def test_missing_repositories_files_and_revisions_are_named(machine, request_, dtype, message, hint):
     machine()
     with pytest.raises(TrmsolveError, match=message) as error:
         device.resolve_device(request_, dtype)
     assert hint in error.value.hint
 
 
-def test_an_index_beyond_the_last_device(machine):
+def test_a_device_index_beyond_the_last_is_refused(machine):
     machine(gpus=[H200])
     with pytest.raises(TrmsolveError, match="no device cuda:3") as error:
         device.resolve_device("cuda:3")
     assert error.value.hint == "use cuda:0"
 
 
-def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):
+def test_a_requested_dtype_is_used_and_a_slow_one_is_named(machine):
     machine()
     slow = device.resolve_device("cpu", "bfloat16")
     assert slow.dtype == torch.bfloat16 and "slow here" in slow.reason
@@ -85,13 +85,13 @@ def test_the_dtype_asked_for_is_taken_and_its_price_told(machine):
     assert device.resolve_device("auto", "float32").dtype == torch.float32
 
 
-def test_this_machine_computes_on_what_is_chosen():
+def test_this_machine_computes_on_the_chosen_device():
     choice = device.resolve_device()
     x = torch.ones(4, 4, device=choice.device, dtype=choice.dtype)
     assert float((x @ x).sum()) == 64
 
 
-def test_only_what_lies_on_the_host_is_pinned_on_its_way_to_a_gpu():
+def test_only_host_tensors_are_pinned_for_a_gpu():
     """Pinning anything else is an error there; so states that are on the GPU already must not be."""
 
     class Stand:
@@ -117,7 +117,7 @@ def test_only_what_lies_on_the_host_is_pinned_on_its_way_to_a_gpu():
     assert asked("cpu", "cpu") == [("cpu", False)]
 
 
-def test_the_device_of_a_model_becomes_the_threads_own(monkeypatch):
+def test_set_device_sets_the_current_device_of_the_thread(monkeypatch):
     """Numberless ones are refused by torch, and mean the current one anyway."""
     chosen = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)

@@ -1,4 +1,4 @@
-"""The doctor tells what is well and what is not, and never falls ill itself."""
+"""The checks of `trmsolve doctor`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_a_self_test_there_is_none(bundled):
     assert "self-test" not in checks()
 
 
-def test_everything_not_well_has_a_hint(bundled, monkeypatch):
+def test_every_failed_check_has_a_hint(bundled, monkeypatch):
     (bundled / "sudoku.safetensors").write_bytes(b"broken")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 0.5)
@@ -97,7 +97,7 @@ def test_a_self_test_that_raises_is_a_failure_and_no_traceback(bundled, error):
     assert found.status == "fail" and str(error.args[0]) in found.value and found.hint
 
 
-def test_a_check_that_breaks_spoils_only_itself(bundled, monkeypatch):
+def test_an_exception_in_a_check_does_not_end_the_report(bundled, monkeypatch):
     def broken():
         raise RuntimeError("driver mismatch")
 
@@ -107,7 +107,7 @@ def test_a_check_that_breaks_spoils_only_itself(bundled, monkeypatch):
     assert "terminal" in found
 
 
-def test_a_cache_that_cannot_be_written_is_told(bundled, monkeypatch, tmp_path):
+def test_an_unwritable_cache_is_a_warning(bundled, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TRMSOLVE_CACHE", str(tmp_path / "file" / "below"))
     cache = checks()["cache"]

@@ -55,14 +55,14 @@ class Stdin:
         (b"\n", [""]),
     ],
 )
-def test_lines(tmp_path, raw, expected):
+def test_line_endings_and_numbers(tmp_path, raw, expected):
     (tmp_path / "f").write_bytes(raw)
     assert texts(tmp_path / "f") == expected
     assert [line.number for line in open_lines(tmp_path / "f")] == list(range(1, len(expected) + 1))
 
 
 @given(st.binary(max_size=60).map(lambda raw: raw.replace(b"x", b"\r\n")), st.integers(1, 7), st.integers(1, 9))
-def test_chunks_do_not_matter(raw, size, limit):
+def test_lines_do_not_depend_on_chunks(raw, size, limit):
     chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
     whole = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     whole = whole[:-1] if whole[-1] == b"" else whole
@@ -78,7 +78,7 @@ def test_chunks_do_not_matter(raw, size, limit):
         ("1234".encode("utf-16"), "is UTF-16 text, expected UTF-8"),
     ],
 )
-def test_no_text_at_all(tmp_path, raw, message):
+def test_empty_and_binary_input_is_refused(tmp_path, raw, message):
     (tmp_path / "f").write_bytes(raw)
     with pytest.raises(InputError) as caught:
         texts(tmp_path / "f")
@@ -95,7 +95,7 @@ def test_missing_file_names_its_neighbour(tmp_path):
     assert "does not exist" in caught.value.hint
 
 
-def test_a_nul_among_many_lines_is_a_matter_of_its_line(tmp_path):
+def test_a_single_nul_affects_only_its_line(tmp_path):
     path = tmp_path / "in"
     path.write_bytes(b"1" * 20 + b"\0" + b"1" * 60 + b"\n" + b"2" * 81 + b"\n")
     first, second = open_lines(path)
@@ -103,7 +103,7 @@ def test_a_nul_among_many_lines_is_a_matter_of_its_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "x" * 5000, "a\0b"])
-def test_impossible_names(tmp_path, name):
+def test_invalid_file_names_are_errors(tmp_path, name):
     with pytest.raises(InputError):
         open_lines(f"{tmp_path}/{name}")
 
@@ -166,7 +166,7 @@ def test_stdin_is_read_line_by_line(monkeypatch):
         guard.cancel()
 
 
-def test_a_huge_line_is_cut_and_its_neighbours_live(tmp_path):
+def test_a_huge_line_is_cut_and_affects_no_other(tmp_path):
     (tmp_path / "f").write_bytes(P4.encode() + b"\n" + b"1" * 10_000_000 + b"\n" + P4[:-1].encode() + b"1\n")
     lines = list(open_lines(tmp_path / "f"))
     assert [len(line.text) for line in lines] == [16, LINE_LIMIT + 1, 16]
@@ -175,7 +175,7 @@ def test_a_huge_line_is_cut_and_its_neighbours_live(tmp_path):
     assert isinstance(huge, InvalidPuzzle) and huge.source == "f:2" and "more than 1,048,576" in huge.message
 
 
-def test_an_undecodable_line_spoils_only_itself(tmp_path):
+def test_an_undecodable_line_affects_no_other(tmp_path):
     (tmp_path / "f").write_bytes(
         P4.encode() + b"\n" + P4[:3].encode() + b"\xe4" + P4[4:].encode() + b"\n" + P4.encode()
     )
@@ -243,7 +243,7 @@ def test_a_disk_is_never_written_to(tmp_path, monkeypatch):
         check_writable(path, force=True)
 
 
-def test_write_keeps_what_is_there_unless_forced(tmp_path):
+def test_write_keeps_an_existing_file_unless_forced(tmp_path):
     path = tmp_path / "a.svg"
     atomic_write(path, "one\n")
     with pytest.raises(TrmsolveError, match="already exists") as error:
@@ -253,7 +253,7 @@ def test_write_keeps_what_is_there_unless_forced(tmp_path):
     assert path.read_bytes() == b"two\n" and [p.name for p in tmp_path.iterdir()] == ["a.svg"]
 
 
-def test_write_leaves_nothing_behind_when_it_fails(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_temporary_file(tmp_path, monkeypatch):
     path = tmp_path / "a.svg"
     path.write_text("old")
 
@@ -267,7 +267,7 @@ def test_write_leaves_nothing_behind_when_it_fails(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [".", "missing/a.svg", "file/a.svg", "x" * 5000])
-def test_write_says_what_is_wrong(tmp_path, name):
+def test_write_names_the_error(tmp_path, name):
     (tmp_path / "file").write_text("")
     for write in (lambda path: atomic_write(path, ""), check_writable):
         with pytest.raises(TrmsolveError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""Threads: chosen by measured rates, on a clock that the tests move."""
+"""The choice of the number of threads by measured rates, with a fake clock."""
 
 import os
 import subprocess
@@ -31,21 +31,21 @@ def test_candidates_are_all_one_less_and_halves(most, numbers):
     assert candidates(most) == numbers
 
 
-def test_a_quiet_machine_keeps_all_threads_and_compares_ever_more_rarely():
+def test_an_idle_machine_keeps_all_threads_and_compares_less_and_less_often():
     machine = Machine({1: 0.020, 2: 0.012})
     machine.run(10_000)
     assert machine.tuner.threads == 2
     assert machine.used[-5_000:].count(1) < 50
 
 
-def test_beside_a_busy_neighbour_fewer_threads_are_used_from_the_first_blocks_on():
+def test_next_to_a_busy_process_fewer_threads_are_used_early():
     machine = Machine({1: 0.020, 2: 0.200})
     machine.run(100)
     assert machine.tuner.threads == 1
     assert machine.used.count(2) < 20
 
 
-def test_a_neighbour_that_comes_and_goes_is_noticed():
+def test_the_number_of_threads_follows_a_changing_load():
     machine = Machine({1: 0.020, 2: 0.012})
     machine.run(2_000)
     machine.seconds = {1: 0.020, 2: 0.200}
@@ -56,7 +56,7 @@ def test_a_neighbour_that_comes_and_goes_is_noticed():
     assert machine.tuner.threads == 2
 
 
-def test_the_number_of_threads_is_the_callers_again_after_every_step():
+def test_the_number_of_threads_is_restored_after_every_step():
     machine = Machine({1: 0.020, 2: 0.200})
     machine.run(100)
     assert machine.used[-1] == 1 and machine.threads == 2
@@ -71,7 +71,7 @@ def test_an_error_in_a_step_restores_the_number_of_threads():
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, "0"), ({"GOMP_SPINCOUNT": "7"}, "7")])
-def test_waiting_passively_is_settled_before_torch_is_loaded_and_never_against_the_user(given, expected):
+def test_wait_passively_respects_the_environment_and_a_loaded_torch(given, expected):
     code = "from trmsolve.threads import wait_passively as w; w(); import os; print(os.environ['GOMP_SPINCOUNT'])"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))} | given
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

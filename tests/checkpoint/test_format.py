@@ -1,4 +1,4 @@
-"""The checkpoint file and lookup one: what is written is read, what is broken is named, never a traceback."""
+"""The checkpoint format and the lookup of checkpoints: round trips, damaged files, error messages."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def file(tmp_path):
 # -- the file -----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_saved_is_read_back(file):
+def test_save_and_read_round_trip(file):
     header = checkpoints.read_header(file)
     assert (header.task, header.model, header.provenance, header.metrics) == ("sudoku", MODEL, PROVENANCE, METRICS)
     assert header.parameters == num_parameters(TRM(CONFIG))
@@ -90,7 +90,7 @@ ATTENTIVE = {"mixer": "attention", "vocab_size": 6, "cells": 9, "hidden_size": 1
     ],
     ids=["ours", "trm", "hrm"],
 )
-def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_them(tmp_path, config):
+def test_parameters_exclude_buffers_and_the_puzzle_table(tmp_path, config):
     """Not its buffers: the start of y and z, and the embeddings of single puzzles."""
     model = TRM(config)
     checkpoints.save(tmp_path / "x.safetensors", model.state_dict(), "sudoku", config.to_dict(), {}, {})
@@ -99,7 +99,7 @@ def test_what_is_counted_are_the_models_parameters_and_the_table_is_told_beside_
     assert header.puzzle_table == ((3, 16) if config.num_puzzles else ())
 
 
-def test_safetensors_itself_reads_our_files_and_we_read_its(file, tmp_path):
+def test_files_are_interchangeable_with_those_of_safetensors(file, tmp_path):
     assert load_file(file).keys() == tensors().keys()
     again = tmp_path / "theirs.safetensors"
     header = {"format_version": 2, "task": "maze", "model": MODEL, "provenance": {}, "metrics": {}}
@@ -108,7 +108,7 @@ def test_safetensors_itself_reads_our_files_and_we_read_its(file, tmp_path):
     assert checkpoints.read_header(again).task == "maze"
 
 
-def test_the_same_content_has_the_same_digest_in_every_process(file, tmp_path):
+def test_the_digest_is_equal_in_every_process(file, tmp_path):
     code = (
         "import sys; sys.path[:0] = ['tests']; import checkpoint.test_format as t; from pathlib import Path;"
         "from trmsolve import checkpoint as checkpoints; print(checkpoints.sha256_of(t.write(Path(sys.argv[1]))))"
@@ -118,13 +118,13 @@ def test_the_same_content_has_the_same_digest_in_every_process(file, tmp_path):
     assert found.stdout.strip() == checkpoints.sha256_of(file)
 
 
-def test_the_digest_follows_the_file(file):
+def test_the_digest_changes_with_the_file(file):
     before = checkpoints.sha256_of(file)
     write(file, task="maze")
     assert checkpoints.sha256_of(file) != before
 
 
-def test_what_is_loaded_stays_when_the_file_is_written_over(file):
+def test_loaded_weights_do_not_change_when_the_file_is_overwritten(file):
     loaded = checkpoints.load_tensors(file)
     file.write_bytes(b"\1" * file.stat().st_size)  # where it is; a mapped file would be changed too
     for name, tensor in tensors().items():
@@ -132,7 +132,7 @@ def test_what_is_loaded_stays_when_the_file_is_written_over(file):
 
 
 @pytest.mark.parametrize("mapped", [0, checkpoints.format.MAPPED])
-def test_weights_of_another_version_are_refused(file, monkeypatch, mapped):
+def test_weights_with_another_digest_are_refused(file, monkeypatch, mapped):
     monkeypatch.setattr(checkpoints.format, "MAPPED", mapped)
     found = checkpoints.find(str(file), None)
     assert checkpoints.load_tensors(file, found.sha256).keys() == found.header.tensors.keys()
@@ -142,7 +142,7 @@ def test_weights_of_another_version_are_refused(file, monkeypatch, mapped):
         checkpoints.load_tensors(file, found.sha256)
 
 
-def test_a_failing_save_leaves_the_old_file_and_no_litter(file, monkeypatch):
+def test_a_failed_save_keeps_the_old_file_and_leaves_no_temporary_one(file, monkeypatch):
     before = file.read_bytes()
 
     def broken(descriptor):
@@ -155,7 +155,7 @@ def test_a_failing_save_leaves_the_old_file_and_no_litter(file, monkeypatch):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_saving_where_nothing_can_be_is_told(file):
+def test_saving_below_a_file_is_an_error(file):
     with pytest.raises(TrmsolveError, match="cannot write"):
         write(file / "below.safetensors")
 
@@ -196,7 +196,7 @@ def broken_files(tmp_path):
     yield tmp_path, "is a folder"
 
 
-def test_broken_files_are_named(tmp_path):
+def test_damaged_and_foreign_files_are_named(tmp_path):
     for path, message in broken_files(tmp_path):
         for read in (checkpoints.read_header, checkpoints.load_tensors):
             with pytest.raises(TrmsolveError, match=message) as error:
@@ -212,7 +212,7 @@ def test_a_pickle_points_to_import(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TrmsolveError, match="not a regular file"):
         checkpoints.read_header(tmp_path / "pipe")
@@ -233,7 +233,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         ("metrics", "nine", "no readable 'metrics'"),
     ],
 )
-def test_metadata_that_cannot_be_is_named(file, key, value, message):
+def test_invalid_metadata_is_named(file, key, value, message):
     def change(header):
         fields = json.loads(header["__metadata__"]["trmsolve"])
         fields.pop(key)
@@ -257,7 +257,7 @@ def test_metadata_that_cannot_be_is_named(file, key, value, message):
         ({"trmsolve": "7"}, "no readable 'trmsolve'"),
     ],
 )
-def test_metadata_of_others_and_damaged_metadata_are_named(file, metadata, message):
+def test_foreign_and_damaged_metadata_are_named(file, metadata, message):
     with_header(file, lambda header: header.update(__metadata__=metadata))
     with pytest.raises(TrmsolveError, match=message) as error:
         checkpoints.read_header(file)
@@ -286,7 +286,7 @@ def test_a_header_that_does_not_describe_the_tensors_is_refused(file, entry):
         header["y_init"] = header["y_init"] | entry if isinstance(entry, dict) and len(entry) < 2 else entry
 
     with_header(file, change)
-    with pytest.raises(TrmsolveError, match="truncated or damaged: its .* bytes do not fit its header") as error:
+    with pytest.raises(TrmsolveError, match=r"truncated or damaged: its .* bytes do not fit its header") as error:
         checkpoints.read_header(file)
     assert len(error.value.message) < 1000 and "fetch it again" in error.value.hint
 
@@ -342,7 +342,7 @@ def with_model(path, **changes):
         ({"\ud800\x1b[2J": 1}, r"model.\\ud800\\x1b\[2J: unknown setting"),
     ],
 )
-def test_a_configuration_that_is_not_valid_or_not_that_of_the_tensors_is_refused(file, changes, message):
+def test_a_configuration_that_is_invalid_or_contradicts_the_tensors_is_refused(file, changes, message):
     """Before anything is built, and by `checkpoints list` too."""
     with_model(file, **changes)
     with pytest.raises(TrmsolveError, match=message) as error:
@@ -352,7 +352,7 @@ def test_a_configuration_that_is_not_valid_or_not_that_of_the_tensors_is_refused
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("name", ["layers.0.down.weight", "embed.weight", "q_head.weight"])
-def test_weights_that_are_no_numbers_are_refused_by_name(file, name, value):
+def test_nan_and_infinite_weights_are_refused_by_name(file, name, value):
     state = tensors()
     state[name] = state[name].clone()
     state[name][0, 1] = value
@@ -361,7 +361,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(file, name, value):
         checkpoints.load_tensors(file)
 
 
-def test_numbers_that_json_does_not_have_are_saved_and_read_as_null(file):
+def test_nan_and_infinity_are_saved_as_null(file):
     checkpoints.save(file, tensors(), "sudoku", MODEL, {"loss": float("nan")}, {"dev": {"solved": float("inf")}})
     header = checkpoints.read_header(file)
     assert header.provenance == {"loss": None} and header.metrics == {"dev": {"solved": None}}
@@ -423,7 +423,7 @@ def fuzz(file, trials):
 
 
 @pytest.mark.parametrize("trials", [600, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_no_mutated_header_gives_anything_but_a_clear_error(file, trials):
+def test_fuzzed_headers_raise_only_trmsolve_errors(file, trials):
     refused = fuzz(file, trials)
     assert trials / 2 < refused < trials
 
@@ -434,7 +434,7 @@ FORMAT_1 = Path(__file__).parent / "format_1"  # written by version 0.1, with th
 
 
 @pytest.mark.parametrize("name", ["units", "grid", "color", "mlp", "attention"])
-def test_a_file_of_version_01_gives_the_outputs_that_version_01_gave(name):
+def test_files_of_format_1_give_the_outputs_of_version_0_1(name):
     path, expected = FORMAT_1 / f"{name}.safetensors", np.load(FORMAT_1 / f"{name}.npz")
     header = checkpoints.read_header(path)
     assert header.format_version == 1 and header.task == str(expected["task"])
@@ -450,7 +450,7 @@ def test_a_file_of_version_01_gives_the_outputs_that_version_01_gave(name):
     np.testing.assert_allclose(halt.numpy(), expected["halt"], atol=2e-5)
 
 
-def test_saved_anew_in_format_2_it_is_the_same_to_the_last_bit(tmp_path):
+def test_format_1_saved_as_format_2_is_bit_equal(tmp_path):
     for path in sorted(FORMAT_1.glob("*.safetensors")):
         old, weights = checkpoints.read_header(path), checkpoints.load_tensors(path)
         anew = tmp_path / path.name
@@ -462,13 +462,13 @@ def test_saved_anew_in_format_2_it_is_the_same_to_the_last_bit(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sudoku", "maze", "arc"])
-def test_the_bundled_checkpoints_are_of_format_2_and_say_where_they_come_from(name):
+def test_bundled_checkpoints_have_format_2_and_provenance(name):
     header = checkpoints.read_header(checkpoints.bundled_dir() / f"{name}.safetensors")
     assert header.format_version == 2 and header.task == name
     assert header.provenance["sessions"] and header.provenance["commit"] and header.headline
 
 
-def test_no_damage_gives_anything_but_a_clear_error(tmp_path):
+def test_damaged_files_raise_only_trmsolve_errors(tmp_path):
     data = write(tmp_path / "good.safetensors").read_bytes()
     path = tmp_path / "damaged.safetensors"
     end = 8 + int.from_bytes(data[:8], "little")
@@ -531,7 +531,7 @@ def test_another_task_is_refused(shelf):
 
 
 @pytest.mark.parametrize(("config", "hint"), [(CONFIG, "run `trmsolve arc`"), (official(**ATTENTIVE), "refine")])
-def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, config, hint):
+def test_the_hint_for_an_arc_checkpoint_depends_on_whether_it_can_adapt(tmp_path, config, hint):
     checkpoints.save(tmp_path / "a.safetensors", TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     with pytest.raises(TrmsolveError, match="is an arc checkpoint, expected sudoku") as error:
         checkpoints.find(str(tmp_path / "a.safetensors"), "sudoku")
@@ -551,13 +551,13 @@ def test_an_arc_checkpoint_is_sent_to_arc_unless_it_cannot_adapt(tmp_path, confi
         (None, "no checkpoint given", "checkpoints list"),
     ],
 )
-def test_what_is_not_found_says_what_there_is(shelf, spec, message, hint):
+def test_an_unknown_checkpoint_lists_the_known_ones(shelf, spec, message, hint):
     with pytest.raises(TrmsolveError, match=message) as error:
         checkpoints.find(spec, None)
     assert re.search(hint, error.value.hint)
 
 
-def test_an_empty_shelf_says_how_to_get_one(monkeypatch, tmp_path):
+def test_without_any_checkpoint_the_hint_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.setattr(lookup, "bundled_dir", lambda: tmp_path / "none")
     assert checkpoints.available() == []
     with pytest.raises(TrmsolveError) as error:
@@ -565,7 +565,7 @@ def test_an_empty_shelf_says_how_to_get_one(monkeypatch, tmp_path):
     assert "none is installed" in error.value.hint and "trmsolve train" in error.value.hint
 
 
-def test_the_list_shows_everything_broken_ones_too(shelf):
+def test_the_list_includes_unreadable_files(shelf):
     rows = [(row.name, row.where, row.task, row.parameters > 0, row.headline) for row in checkpoints.available()]
     assert rows == [
         ("sudoku", "bundled", "sudoku", True, "99.3 % of 300 extreme_dev"),
@@ -576,7 +576,7 @@ def test_the_list_shows_everything_broken_ones_too(shelf):
     assert next(row for row in checkpoints.available() if row.name == "broken").problem
 
 
-def test_no_file_in_the_cache_breaks_the_list_and_control_characters_stay_off_the_terminal(shelf, alone):
+def test_odd_files_in_the_cache_are_listed_with_control_characters_escaped(shelf, alone):
     cache = alone / "cache" / "checkpoints"
     metrics = [
         {"dev": {"solved": 10**400}},
@@ -599,7 +599,7 @@ def test_no_file_in_the_cache_breaks_the_list_and_control_characters_stay_off_th
     assert len(json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)) == len(checkpoints.available()) == 11
 
 
-def test_pulled_files_of_one_name_go_by_their_addresses(shelf):
+def test_pulled_files_of_equal_name_are_named_by_their_addresses(shelf):
     write(checkpoints.Address.parse("hf://other/repo/big.safetensors@v2").path)
     names = [row.name for row in checkpoints.available()]
     assert "hf://owner/repo/big.safetensors" in names and "hf://other/repo/big.safetensors@v2" in names
@@ -616,7 +616,7 @@ def test_pulled_files_of_one_name_go_by_their_addresses(shelf):
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="other platforms have other places")
-def test_the_cache_is_where_the_environment_says(monkeypatch, environment, expected):
+def test_the_cache_folder_follows_the_environment(monkeypatch, environment, expected):
     for name in ("TRMSOLVE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name)
     for name, value in environment.items():

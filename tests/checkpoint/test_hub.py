@@ -1,4 +1,4 @@
-"""Pulling from a Hub on the loopback: what arrives, what breaks, what is said about it."""
+"""Pulling from a Hub on the loopback interface: files, failures, error messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def leftovers():
     return [path.name for path in checkpoints.cache_dir().rglob("*") if path.suffix in (".incomplete", ".previous")]
 
 
-def test_pull_puts_the_file_into_our_cache(hub, alone):
+def test_pull_stores_the_file_in_the_cache(hub, alone):
     path = checkpoints.pull(SPEC)
     assert path.read_bytes() == DATA
     assert path == alone / "cache/checkpoints/hub/owner/repo/main/models/sudoku.safetensors"
@@ -49,7 +49,7 @@ def test_a_second_pull_downloads_nothing(hub):
     assert [request.split()[0] for request in hub.requests] == ["HEAD"]
 
 
-def test_a_small_file_kept_in_git_is_checked_by_its_blob_digest(hub):
+def test_a_small_file_is_checked_by_its_git_blob_digest(hub):
     hub.lfs = False
     assert checkpoints.pull(SPEC).read_bytes() == DATA
     hub.requests.clear()
@@ -69,24 +69,24 @@ def test_a_damaged_cached_file_is_fetched_again(hub):
     assert checkpoints.pull(SPEC).read_bytes() == DATA
 
 
-def test_a_broken_connection_is_taken_up_where_it_stopped(hub):
+def test_a_broken_download_is_resumed(hub):
     hub.break_after = [131_072, 65_536]
     assert checkpoints.pull(SPEC).read_bytes() == DATA
     assert [get.partition(" bytes=")[2] for get in hub.gets()] == ["", "131072-", "196608-"]
 
 
-def test_an_overloaded_server_is_asked_again(hub):
+def test_an_overloaded_server_is_retried(hub):
     hub.status = [429, 0]
     assert checkpoints.pull(SPEC).read_bytes() == DATA
     assert len(hub.gets()) == 2
 
 
-def test_a_server_without_ranges_is_survived(hub):
+def test_a_download_without_range_requests(hub):
     hub.break_after, hub.ranges = [100_000], False
     assert checkpoints.pull(SPEC).read_bytes() == DATA
 
 
-def test_a_connection_that_never_works_ends_with_a_message_and_the_old_file_stays(hub):
+def test_a_connection_that_always_fails_is_an_error_and_keeps_the_old_file(hub):
     checkpoints.pull(SPEC)
     hub.repos["owner/repo"]["models/sudoku.safetensors"] = DATA[::-1]
     hub.break_after = [65_536] + [0] * 50
@@ -99,7 +99,7 @@ def test_a_connection_that_never_works_ends_with_a_message_and_the_old_file_stay
 
 
 @pytest.mark.parametrize("length", [0, 1000])
-def test_a_body_shorter_than_announced_is_not_kept_even_without_a_length(hub, length):
+def test_a_truncated_body_is_not_kept(hub, length):
     """A server that closes the connection in place of saying how long the body is."""
     hub.without_length, hub.break_after = True, [length] * 50
     with pytest.raises(TrmsolveError, match=r"damaged|cannot get"):
@@ -107,7 +107,7 @@ def test_a_body_shorter_than_announced_is_not_kept_even_without_a_length(hub, le
     assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 
 
-def test_a_server_that_gives_no_digest_is_believed_only_with_one_of_the_user(hub):
+def test_without_a_digest_of_the_server_the_user_must_give_one(hub):
     hub.etag = "weak-or-missing"
     with pytest.raises(TrmsolveError, match="has no digest") as error:
         checkpoints.pull(SPEC)
@@ -115,21 +115,21 @@ def test_a_server_that_gives_no_digest_is_believed_only_with_one_of_the_user(hub
     assert checkpoints.pull(SPEC, sha256=SHA).read_bytes() == DATA
 
 
-def test_bytes_that_are_not_what_the_hub_announced_are_removed(hub):
+def test_a_file_that_does_not_match_the_hubs_digest_is_removed(hub):
     hub.etag = "a" * 64
     with pytest.raises(TrmsolveError, match="damaged"):
         checkpoints.pull(SPEC)
     assert not checkpoints.Address.parse(SPEC).path.exists() and leftovers() == []
 
 
-def test_a_file_with_another_digest_than_asked_for_is_removed(hub):
+def test_a_file_that_does_not_match_the_users_digest_is_removed(hub):
     with pytest.raises(TrmsolveError, match=f"has sha256 {SHA}, expected {'b' * 64}; removed"):
         checkpoints.pull(SPEC, sha256="b" * 64)
     assert not checkpoints.Address.parse(SPEC).path.exists()
     assert checkpoints.pull(SPEC, sha256=f"sha256:{SHA.upper()}").exists()
 
 
-def test_offline_takes_the_cached_file_and_makes_no_request(hub, monkeypatch):
+def test_offline_uses_the_cached_file_without_a_request(hub, monkeypatch):
     checkpoints.pull(SPEC)
     hub.requests.clear()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -137,14 +137,14 @@ def test_offline_takes_the_cached_file_and_makes_no_request(hub, monkeypatch):
     assert hub.requests == []
 
 
-def test_offline_without_a_cached_file_says_so(hub, monkeypatch):
+def test_offline_without_a_cached_file_is_an_error(hub, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(TrmsolveError, match="not in the cache, and HF_HUB_OFFLINE"):
         checkpoints.pull(SPEC)
     assert hub.requests == []
 
 
-def test_without_a_network_a_cached_file_will_do(hub, monkeypatch):
+def test_without_a_network_the_cached_file_is_used(hub, monkeypatch):
     checkpoints.pull(SPEC)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert checkpoints.pull(SPEC).read_bytes() == DATA
@@ -152,7 +152,7 @@ def test_without_a_network_a_cached_file_will_do(hub, monkeypatch):
         checkpoints.pull("hf://owner/other/x")
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch):
+def test_a_server_that_does_not_answer_times_out(monkeypatch):
     monkeypatch.setattr(checkpoints.hub, "TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -177,47 +177,47 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
         ("sudoku", "not the address"),
     ],
 )
-def test_what_is_not_there(hub, spec, message):
+def test_missing_repositories_files_and_revisions_are_named(hub, spec, message):
     with pytest.raises(TrmsolveError, match=message) as error:
         checkpoints.pull(spec)
     assert error.value.hint
 
 
-def test_a_gated_repository_says_how_to_get_in(hub):
+def test_a_gated_repository_names_the_page_and_the_login(hub):
     hub.gated.add("owner/repo")
     with pytest.raises(TrmsolveError, match="owner/repo is gated") as error:
         checkpoints.pull(SPEC)
     assert "hf auth login" in error.value.hint
 
 
-def test_the_token_goes_to_the_hub_but_not_to_its_storage(hub, monkeypatch):
+def test_the_token_is_sent_to_the_hub_only(hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     checkpoints.pull(SPEC)
     assert hub.tokens[0] == "Bearer hf_secret"
     assert hub.requests[-1].startswith("GET /storage") and hub.tokens[-1] == ""
 
 
-def test_a_wrong_sha256_argument_is_told_before_any_request(hub):
+def test_an_invalid_sha256_is_refused_before_any_request(hub):
     with pytest.raises(TrmsolveError, match="not a sha256"):
         checkpoints.pull(SPEC, sha256="1234")
     assert hub.requests == []
 
 
-def test_an_unwritable_cache_is_told(hub, monkeypatch, tmp_path):
+def test_an_unwritable_cache_is_an_error(hub, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TRMSOLVE_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(TrmsolveError, match="cannot write to"):
         checkpoints.pull(SPEC)
 
 
-def test_a_full_disk_is_told_before_the_download(hub, monkeypatch):
+def test_a_full_disk_is_an_error_before_the_download(hub, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
     with pytest.raises(TrmsolveError, match="not enough disk space"):
         checkpoints.pull(SPEC)
     assert hub.gets() == []
 
 
-def test_a_disk_that_fills_up_meanwhile_leaves_nothing(hub, monkeypatch):
+def test_a_disk_that_fills_up_leaves_no_file(hub, monkeypatch):
     import huggingface_hub.file_download as file_download
 
     def full(*args, **kwargs):
@@ -240,12 +240,12 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(hub, monkeypatch):
         ("https://huggingface.co/owner/repo/resolve/main/models/sudoku.safetensors", SPEC),
     ],
 )
-def test_addresses_survive_the_way_through_the_cache(spec, same):
+def test_addresses_round_trip_through_cache_paths(spec, same):
     address = checkpoints.Address.parse(spec)
     assert str(address) == same
     assert checkpoints.Address.of(address.path) == address
 
 
-def test_the_store_imports_neither_torch_nor_huggingface_hub():
+def test_lookup_imports_neither_torch_nor_huggingface_hub():
     code = "import sys, trmsolve.checkpoint; print({'torch', 'huggingface_hub', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

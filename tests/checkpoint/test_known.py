@@ -72,7 +72,7 @@ def test_the_table_fits_100_columns_and_says_that_nothing_is_verified():
         assert entry.address in done.stdout
 
 
-def test_quiet_is_quiet_and_json_is_complete():
+def test_quiet_prints_only_the_table_and_json_is_complete():
     quiet = run("list", "--known", "-q")
     assert quiet.stderr == "" and quiet.stdout == run("list", "--known").stdout
     listed = json.loads(run("list", "--known", "--json").stdout)
@@ -113,7 +113,7 @@ def hub(monkeypatch):
     ("name", "task", "cycles"),
     [("alphaxiv-maze", "maze", (3, 4)), ("alphaxiv-sudoku-mlp", "sudoku", (3, 6)), ("hrm-sudoku", "sudoku", (2, 2))],
 )
-def test_a_name_is_fetched_and_what_its_file_does_not_say_filled_in(hub, tmp_path, name, task, cycles):
+def test_importing_a_name_fetches_it_and_fills_in_missing_settings(hub, tmp_path, name, task, cycles):
     done = run("import", name, "-o", tmp_path / "x.safetensors")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "x.safetensors") and f"defaults of {name}" in done.stderr
@@ -122,12 +122,12 @@ def test_a_name_is_fetched_and_what_its_file_does_not_say_filled_in(hub, tmp_pat
     assert header.provenance["imported_from"] == by_name(name).address
 
 
-def test_a_name_can_be_fetched_alone(hub):
+def test_a_name_can_be_pulled_without_import(hub):
     done = run("pull", "alphaxiv-maze")
     assert done.exit_code == 0 and Path(done.stdout.strip()).name == "maze_hard_step_32550"
 
 
-def test_flags_go_before_the_yaml_and_the_yaml_before_what_is_known(hub, tmp_path):
+def test_options_override_the_settings_file_which_overrides_known_values(hub, tmp_path):
     entry = by_name("alphaxiv-maze")
     settings = yaml.safe_dump({"arch": {"H_cycles": 2, "L_cycles": 1, "num_heads": 4, "puzzle_emb_ndim": 16}})
     hub.repos[entry.repository]["all_config.yaml"] = settings.encode()
@@ -137,12 +137,12 @@ def test_flags_go_before_the_yaml_and_the_yaml_before_what_is_known(hub, tmp_pat
     assert (by_flags.T, by_flags.n, by_flags.num_heads) == (1, 1, 2)
 
 
-def test_the_address_of_a_published_file_is_as_good_as_its_name(hub, tmp_path):
+def test_an_address_gets_the_known_values_of_its_name(hub, tmp_path):
     made = import_checkpoint(by_name("alphaxiv-maze").address, tmp_path / "x.safetensors")
     assert (made.config.T, made.config.n) == (3, 4)
 
 
-def test_a_file_of_that_name_goes_first(hub, tmp_path, monkeypatch):
+def test_a_local_file_takes_precedence_over_a_published_name(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("alphaxiv-maze").write_bytes(weights("mlp", 11, 81, hidden_size=8))
     made = import_checkpoint("alphaxiv-maze", tmp_path / "x.safetensors", ImportOptions(cycles=(1, 1)))
@@ -150,18 +150,18 @@ def test_a_file_of_that_name_goes_first(hub, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("entry", [entry for entry in known() if entry.refused], ids=lambda entry: entry.name)
-def test_what_cannot_be_imported_is_refused_with_the_reason_and_not_fetched(hub, tmp_path, entry):
+def test_an_unsupported_checkpoint_is_refused_before_it_is_fetched(hub, tmp_path, entry):
     done = run("import", entry.name, "-o", tmp_path / "x.safetensors")
     assert done.exit_code == 2 and f"{entry.name} cannot be imported: {entry.refused}" in done.stderr
     assert hub.requests == [] and list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_name_gets_the_nearest_one(tmp_path):
+def test_an_unknown_name_suggests_the_nearest_one(tmp_path):
     done = run("import", "alphaxiv-mase", "-o", tmp_path / "x.safetensors")
     assert done.exit_code == 2 and "did you mean 'alphaxiv-maze'?" in done.stderr
 
 
-def test_solving_with_a_name_that_has_to_be_imported_first_says_so():
+def test_solving_with_a_published_name_says_how_to_import_it():
     with pytest.raises(TrmsolveError, match="published checkpoint that must be imported first") as raised:
         checkpoints.find("alphaxiv-maze", "maze")
     assert raised.value.hint == by_name("alphaxiv-maze").import_
@@ -173,7 +173,7 @@ def test_solving_with_a_name_that_has_to_be_imported_first_says_so():
 
 
 @ENTRIES
-def test_the_page_says_of_every_checkpoint_what_the_list_says(entry):
+def test_the_page_agrees_with_the_list(entry):
     page = DOCS.read_text("utf-8")
     rows = [line for line in page.splitlines() if line.startswith(f"| `{entry.name}`")]
     assert len(rows) == 1, f"one row for {entry.name} in {DOCS.name}"
@@ -182,7 +182,7 @@ def test_the_page_says_of_every_checkpoint_what_the_list_says(entry):
     assert (entry.import_ or entry.pull) in page
 
 
-def test_the_page_has_no_checkpoint_that_the_list_has_not():
+def test_every_checkpoint_of_the_page_is_in_the_list():
     named = re.findall(r"^\| `([a-z0-9-]+)` \|", DOCS.read_text("utf-8"), re.MULTILINE)
     assert named == [entry.name for entry in known()]
 
@@ -198,7 +198,7 @@ def test_the_page_names_every_tensor(config):
         assert our_name(published_name(name)) == name
 
 
-def test_every_command_on_the_page_is_one():
+def test_every_command_on_the_page_exists():
     """Every option exists: what runs long or needs the network is at least understood."""
     page = DOCS.read_text("utf-8")
     lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]

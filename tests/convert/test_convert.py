@@ -153,7 +153,7 @@ SETTINGS = {"H_cycles": 3, "L_cycles": 6, "hidden_size": 8, "L_layers": 2, "mlp_
 SETTINGS |= {"expansion": 4, "pos_encodings": "none", "puzzle_emb_ndim": 8, "puzzle_emb_len": 16, "name": "x.trm@TRM"}
 
 
-def test_the_yaml_says_what_the_tensors_do_not(tmp_path, state):
+def test_settings_complete_what_tensors_do_not_determine(tmp_path, state):
     torch.save(state, tmp_path / "step_1")
     (tmp_path / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS}))
     made = import_checkpoint(str(tmp_path), tmp_path / "out.safetensors")
@@ -173,7 +173,7 @@ def test_the_yaml_says_what_the_tensors_do_not(tmp_path, state):
         ({"pos_encodings": "learned"}, "pos_encodings learned, found none"),
     ],
 )
-def test_a_yaml_that_contradicts_the_tensors_is_refused(tmp_path, state, change, message):
+def test_settings_that_contradict_the_tensors_are_refused(tmp_path, state, change, message):
     refused(tmp_path, state, message, settings=SETTINGS | change)
 
 
@@ -184,16 +184,16 @@ def test_a_yaml_that_contradicts_the_tensors_is_refused(tmp_path, state, change,
         ({"puzzle_emb_len": 97}, "a prefix of 97 tokens leaves no cells in a sequence of 97"),
     ],
 )
-def test_a_yaml_that_makes_no_sense_is_refused(tmp_path, state, change, message):
+def test_invalid_settings_are_refused(tmp_path, state, change, message):
     refused(tmp_path, state, message, ImportOptions(), SETTINGS | change)
 
 
-def test_a_layer_number_out_of_all_proportion_is_no_reason_to_build_so_many(tmp_path, state):
+def test_a_huge_layer_number_builds_no_layers(tmp_path, state):
     far = {name.replace("layers.1.", "layers.999999999."): tensor for name, tensor in state.items()}
     refused(tmp_path, far, "4 tensors unknown: L_level.layers.999999999")
 
 
-def test_the_vocabulary_must_be_a_known_tasks(tmp_path, state):
+def test_a_vocabulary_of_no_known_task_is_refused(tmp_path, state):
     names = ("lm_head.weight", "embed_tokens.embedding_weight")
     refused(
         tmp_path,
@@ -202,7 +202,7 @@ def test_the_vocabulary_must_be_a_known_tasks(tmp_path, state):
     )
 
 
-def test_missing_unknown_and_misshapen_tensors_are_named_ten_at_most(tmp_path, state):
+def test_at_most_ten_missing_unknown_or_misshapen_tensors_are_named(tmp_path, state):
     lacking = without(state, "q_head.bias", "L_init")
     refused(tmp_path, lacking, r"2 tensors missing: (q_head.bias, L_init|L_init, q_head.bias)")
     more = {f"L_level.layers.0.extra{i}.weight": torch.zeros(1) for i in range(12)}
@@ -218,17 +218,17 @@ def test_missing_unknown_and_misshapen_tensors_are_named_ten_at_most(tmp_path, s
         (ImportOptions(task="maze", cycles=(1, 1)), "not a checkpoint for maze: this network has 11 token ids"),
     ],
 )
-def test_what_the_user_has_to_say_is_asked_for(tmp_path, state, asked, message):
+def test_undetermined_values_are_required_as_options(tmp_path, state, asked, message):
     refused(tmp_path, state, message, asked)
 
 
-def test_heads_cannot_be_guessed(tmp_path):
+def test_the_number_of_heads_is_not_guessed(tmp_path):
     model = TRM(official("attention", 6, 900, hidden_size=16, num_heads=2))
     bare = {published_name(n): t for n, t in model.state_dict().items()}
     refused(tmp_path, bare, "the number of attention heads", ImportOptions("maze", (1, 1), prefix=16))
 
 
-def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, capsys):
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, capsys):
     refused(tmp_path, {"lm_head.weight": Code()}, "has more than weights: loading it would run .*print")
     assert "run" not in capsys.readouterr().out
 
@@ -250,7 +250,7 @@ def test_other_files_are_refused(tmp_path, holds, message):
     refused(tmp_path, holds, message)
 
 
-def test_two_networks_in_one_file_are_not_chosen_between(tmp_path, state):
+def test_two_networks_in_one_file_are_refused(tmp_path, state):
     refused(tmp_path, {"a": state, "b": dict(state)}, "2 networks in this file: 'a.', 'b.'")
 
 
@@ -263,7 +263,7 @@ def test_a_folder_must_hold_one_file_of_weights(tmp_path):
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors")
 
 
-def test_an_existing_file_is_kept_and_nothing_is_read_for_it(tmp_path):
+def test_an_existing_output_is_kept_and_nothing_is_read(tmp_path):
     (tmp_path / "out.safetensors").write_text("mine")
     with pytest.raises(TrmsolveError, match="already exists"):
         import_checkpoint(str(tmp_path / "nowhere"), tmp_path / "out.safetensors")
@@ -280,7 +280,7 @@ def test_our_own_checkpoint_needs_no_import(tmp_path, state):
 # -- more that goes wrong -----------------------------------------------------------------------------------------
 
 
-def test_everything_that_every_network_has_is_named_at_once_when_it_is_missing(tmp_path, state):
+def test_all_missing_tensors_of_every_network_are_named_at_once(tmp_path, state):
     lacking = {name: tensor for name, tensor in state.items() if "layers.0.mlp." not in name and "q_head" not in name}
     parts = ("down_proj", "gate_up_proj")
     named = [f"L_level.layers.0.mlp.{part}.weight" for part in parts] + ["q_head.weight", "q_head.bias"]
@@ -303,14 +303,14 @@ def test_a_network_without_initial_states_is_refused_with_the_reason(tmp_path):
         (lambda t: t.to("meta"), "meta"),
     ],
 )
-def test_tensors_that_are_no_plain_numbers_are_named(tmp_path, state, change, message):
+def test_sparse_and_integer_tensors_are_named(tmp_path, state, change, message):
     strange = state | {"lm_head.weight": change(state["lm_head.weight"])}
     refused(tmp_path, strange, rf"1 tensor of another kind: lm_head.weight \(.*{message}")
 
 
 @pytest.mark.parametrize("table", [torch.zeros(8), torch.zeros(0, 8)])
 @pytest.mark.parametrize("drop", [False, True])
-def test_a_table_that_is_none_is_refused_whether_kept_or_not(tmp_path, state, table, drop):
+def test_an_invalid_puzzle_table_is_refused_whether_kept_or_dropped(tmp_path, state, table, drop):
     torch.save(state | {"puzzle_emb.weights": table}, tmp_path / "step_1")
     with pytest.raises(TrmsolveError, match=r"puzzle_emb.weights is .*, expected a matrix"):
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES, drop_embeddings=drop)
@@ -330,12 +330,12 @@ def test_a_table_that_is_none_is_refused_whether_kept_or_not(tmp_path, state, ta
         ),
     ],
 )
-def test_a_strange_yaml_is_refused_with_a_message(tmp_path, state, yaml_text, message):
+def test_unreadable_settings_files_are_errors(tmp_path, state, yaml_text, message):
     (tmp_path / "all_config.yaml").write_text(yaml_text)
     refused(tmp_path, state, message, ImportOptions())
 
 
-def test_positions_that_trmsolve_does_not_know_are_not_taken_for_none(tmp_path):
+def test_unknown_position_encodings_are_refused(tmp_path):
     model = TRM(official("attention", 6, 900, hidden_size=16, num_heads=2))
     settings = {"H_cycles": 3, "L_cycles": 4, "num_heads": 2, "puzzle_emb_ndim": 16, "pos_encodings": "rope2d"}
     state = {published_name(name): tensor for name, tensor in model.state_dict().items()}
@@ -343,7 +343,7 @@ def test_positions_that_trmsolve_does_not_know_are_not_taken_for_none(tmp_path):
     refused(tmp_path, state, "pos_encodings rope2d, expected rope, learned or none", options, settings)
 
 
-def test_what_else_a_yaml_holds_does_no_harm(tmp_path, state):
+def test_other_entries_of_a_settings_file_are_ignored(tmp_path, state):
     """A date, bytes, a list, 1e-5 (a text to YAML 1.1), and a yaml that speaks of no architecture at all."""
     torch.save(state, tmp_path / "step_1")
     text = "arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, mlp_t: true, rms_norm_eps: 1e-5, loss: {loss_type: s},"
@@ -359,7 +359,7 @@ def test_what_else_a_yaml_holds_does_no_harm(tmp_path, state):
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path, state, form):
+def test_damaged_weights_raise_only_trmsolve_errors(tmp_path, state, form):
     path, output = tmp_path / "step_1", tmp_path / "out.safetensors"
     if form == "safetensors":
         save_file(state, path)
@@ -391,7 +391,7 @@ def test_no_truncation_and_no_damage_gives_anything_but_a_clear_message(tmp_path
         ("<!doctype html>", "truncated or no file of weights$"),
     ],
 )
-def test_what_came_in_place_of_the_weights_is_told(tmp_path, text, message):
+def test_files_that_are_no_weights_are_named(tmp_path, text, message):
     (tmp_path / "step_1").write_text(text)
     with pytest.raises(TrmsolveError) as raised:
         import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", CYCLES)
@@ -401,12 +401,12 @@ def test_what_came_in_place_of_the_weights_is_told(tmp_path, text, message):
 # -- room ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, state, monkeypatch):
+def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path, state, monkeypatch):
     monkeypatch.setattr(convert.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     refused(tmp_path, state, r"out.safetensors needs 1.2 MB, but the disk has 1.0")
 
 
-def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, state, monkeypatch):
+def test_a_disk_that_fills_up_leaves_no_file(tmp_path, state, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -430,7 +430,7 @@ def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path, state, name, s
     refused(tmp_path, state | {name: torch.zeros(1, 1).expand(shape)}, "of memory|of another shape|is outside of")
 
 
-def test_the_memory_that_is_left_is_known_here():
+def test_available_memory_is_known_on_this_machine():
     left = read.available_memory()
     assert left is None or 1e6 < left < 1e15
 
@@ -446,7 +446,7 @@ def test_the_mean_of_a_long_table_is_exact(dtype):
 
 
 @pytest.mark.parametrize("name", FIXTURES)
-def test_a_checkpoint_counts_what_training_changes(shared, tmp_path, name):
+def test_imported_parameters_exclude_buffers(shared, tmp_path, name):
     folder = shared / "data" / "official_format" / name
     made = import_checkpoint(str(folder), tmp_path / "out.safetensors", task_of(name))
     header = checkpoints.read_header(made.path)
@@ -476,14 +476,14 @@ def hub(data, monkeypatch):
         yield hub
 
 
-def test_an_address_brings_the_file_and_the_yaml_beside_it(hub, tmp_path):
+def test_an_address_fetches_the_weights_and_their_settings(hub, tmp_path):
     made = import_checkpoint(SPEC, tmp_path / "x.safetensors")
     assert (made.config.T, made.config.n) == (3, 6) and made.settings.endswith("all_config.yaml")
     assert {get.split("/repo/")[1] for get in hub.gets()} == {"runs/step_100", "runs/all_config.yaml"}
     assert checkpoints.read_header(made.path).provenance["imported_from"] == SPEC
 
 
-def test_what_has_been_fetched_is_not_asked_for_again_even_offline(hub, tmp_path, monkeypatch):
+def test_cached_files_are_not_requested_again(hub, tmp_path, monkeypatch):
     import_checkpoint(SPEC, tmp_path / "x.safetensors")
     hub.requests.clear()
     import_checkpoint(SPEC, tmp_path / "y.safetensors")
@@ -493,7 +493,7 @@ def test_what_has_been_fetched_is_not_asked_for_again_even_offline(hub, tmp_path
     assert len({checkpoints.sha256_of(tmp_path / f"{name}.safetensors") for name in "xyz"}) == 1
 
 
-def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
+def test_without_a_settings_file_options_are_needed(hub, tmp_path, monkeypatch):
     bare = SPEC.replace("runs", "bare")
     with pytest.raises(TrmsolveError, match="the number of recursions") as raised:
         import_checkpoint(bare, tmp_path / "x.safetensors")
@@ -511,13 +511,13 @@ def test_without_a_yaml_the_user_says_what_it_would(hub, tmp_path, monkeypatch):
         ("hf://owner/repo", "not the address of a file"),
     ],
 )
-def test_what_the_hub_does_not_have_is_told(hub, tmp_path, spec, message):
+def test_files_missing_on_the_hub_are_named(hub, tmp_path, spec, message):
     with pytest.raises(TrmsolveError, match=message) as raised:
         import_checkpoint(spec, tmp_path / "x.safetensors", CYCLES)
     assert raised.value.hint and not list(tmp_path.iterdir())
 
 
-def test_a_mistake_of_the_user_is_told_before_gigabytes_are_fetched(hub, tmp_path):
+def test_invalid_options_are_refused_before_the_download(hub, tmp_path):
     with pytest.raises(TrmsolveError, match="unknown task 'sudoko'") as raised:
         ImportOptions(task="sudoko")
     assert "did you mean 'sudoku'" in raised.value.hint
@@ -526,7 +526,7 @@ def test_a_mistake_of_the_user_is_told_before_gigabytes_are_fetched(hub, tmp_pat
     assert hub.requests == []
 
 
-def test_offline_without_the_file_says_so(hub, tmp_path, monkeypatch):
+def test_offline_without_a_cached_file_is_an_error(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(TrmsolveError, match="not in the cache, and HF_HUB_OFFLINE"):
         import_checkpoint(SPEC, tmp_path / "x.safetensors")

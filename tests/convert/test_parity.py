@@ -57,7 +57,7 @@ def test_every_step_gives_the_numbers_of_the_original_code(shared, name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_path_that_trains_gives_the_same_numbers_and_its_gradient_goes_as_far_as_published(shared, name):
+def test_training_gives_equal_outputs_and_the_published_gradient_depth(shared, name):
     state, expected = original(shared / "data" / "official_format" / name)
     config = SMALL[name]
     model = TRM(config)
@@ -76,7 +76,7 @@ def test_the_path_that_trains_gives_the_same_numbers_and_its_gradient_goes_as_fa
     )
 
 
-def test_hrm_keeps_the_gradient_of_the_last_thought_and_answer_only():
+def test_hrm_keeps_the_gradient_of_the_last_z_and_y_update_only():
     """With one thought the gradient reaches the z before it; a second thought in between cuts that off."""
     torch.manual_seed(0)
     config = official("attention", 11, 9, hidden_size=16, num_heads=2, **HRM | {"T": 1})
@@ -92,7 +92,7 @@ def test_hrm_keeps_the_gradient_of_the_last_thought_and_answer_only():
     assert reaches_z(1) and not reaches_z(2)
 
 
-def test_bfloat16_follows_float32_while_few_layers_have_rounded(shared):
+def test_bfloat16_is_close_to_float32_in_the_first_steps(shared):
     """Over a whole step these random weights amplify any rounding beyond recognition: so one thought, one answer."""
     state, expected = original(shared / "data" / "official_format" / "trm_att_maze_small")
     seen = {}
@@ -106,7 +106,7 @@ def test_bfloat16_follows_float32_while_few_layers_have_rounded(shared):
     assert not torch.equal(*seen.values())
 
 
-def test_learned_positions_tell_places_apart():
+def test_learned_positions_distinguish_cells():
     torch.manual_seed(0)
     config = official("attention", 6, 9, hidden_size=16, num_heads=2, T=1, n=1)
     cells = np.full((1, 9), 2)
@@ -118,7 +118,7 @@ def test_learned_positions_tell_places_apart():
     assert spread["none"] < 1e-5 < 1e-2 < min(spread["learned"], spread["rope"])
 
 
-def test_each_puzzles_own_embedding_reaches_its_answer_alone():
+def test_a_puzzle_embedding_affects_only_its_own_answer():
     torch.manual_seed(0)
     model = TRM(official("attention", 6, 9, hidden_size=16, num_heads=2, num_puzzles=3, T=1, n=1)).eval()
     model.embed.puzzle_table.normal_()
@@ -140,12 +140,12 @@ def test_each_puzzles_own_embedding_reaches_its_answer_alone():
         (np.zeros((1, 81)), None, r"found float64 \(1 x 81\), expected integers with 2 axes"),
     ],
 )
-def test_what_cannot_be_refined_is_refused_before_the_first_step(tokens, ids, message):
+def test_invalid_inputs_are_refused_before_the_first_step(tokens, ids, message):
     model = TRM(official("mlp", 11, 81, hidden_size=16, n=1))
     with pytest.raises(TrmsolveError, match=message):
         refine(model, torch.float32, tokens, ids, 1)
 
 
-def test_no_steps_are_refused_and_not_silence():
+def test_zero_steps_are_refused():
     with pytest.raises(TrmsolveError, match="steps: found 0, expected at least 1"):
         refine(TRM(official("mlp", 11, 81, hidden_size=16, n=1)), torch.float32, np.zeros((1, 81), int), None, 0)

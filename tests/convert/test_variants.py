@@ -85,7 +85,7 @@ def nano_trm():
     return model, {"state_dict": named, "hyper_parameters": NANO_SETTINGS, "epoch": 3}
 
 
-def test_a_file_of_nano_trm_says_everything_itself_and_gives_its_numbers(folder):
+def test_a_nano_trm_file_needs_no_settings_and_gives_its_outputs(folder):
     model, tree = nano_trm()
     result = imported(saved(folder, tree, "last.ckpt"), ImportOptions())
     assert result.task == "sudoku" and "token ids of nano-trm" in str(result) and "hyper_parameters" in result.settings
@@ -100,7 +100,7 @@ def test_a_file_of_nano_trm_says_everything_itself_and_gives_its_numbers(folder)
     assert not weights(result)["q_head.weight"][1].any()
 
 
-def test_the_command_gives_it_blanks_and_digits_by_nano_trms_ids(folder):
+def test_solving_uses_nano_trms_token_ids(folder):
     _, tree = nano_trm()
     task = trmsolve.load(imported(saved(folder, tree), ImportOptions()).path, device="cpu").task
     question = np.zeros((9, 9), np.uint8)
@@ -112,14 +112,14 @@ def test_the_command_gives_it_blanks_and_digits_by_nano_trms_ids(folder):
     assert answer.reshape(-1)[2] == 1 and answer[0, 1] == 9
 
 
-def test_published_names_with_twelve_ids_and_81_cells_are_the_same_sudoku(folder):
+def test_twelve_token_ids_and_81_cells_are_sudoku_under_published_names_too(folder):
     _, tree = nano_trm()
     renamed = {split(name)[1]: tensor for name, tensor in tree["state_dict"].items()}
     result = imported(saved(folder, renamed))
     assert result.task == "sudoku" and result.config.token_shift == 1 and "nano-trm" in str(result)
 
 
-def test_the_peers_own_network_gives_the_peers_numbers(shared, tmp_path):
+def test_a_network_of_nano_trm_gives_its_outputs(shared, tmp_path):
     """Random weights amplify rounding: exact arithmetic (fp64) is as far from the peer's fp32 in the later steps."""
     cases = shared / "cases" / "checkpoints"
     peer = {name: np.load(cases / f"{name}.npz") for name in ("nanoR_sudoku", "off_wideemb", "trelis_slim")}
@@ -172,7 +172,7 @@ AVERAGES = {
 
 
 @pytest.mark.parametrize("form", AVERAGES)
-def test_the_averaged_or_the_other_weights_can_be_chosen(folder, form):
+def test_averaged_or_plain_weights_can_be_chosen(folder, form):
     averaged, plain = two(network()[1])
     saved(folder, AVERAGES[form](averaged, plain))
     for choice, expected in ((None, averaged), (True, averaged), (False, plain)):
@@ -189,7 +189,7 @@ def test_a_choice_that_the_file_does_not_have_is_refused(folder):
     assert "averaged weights only" in refusal(folder, ImportOptions(cycles=(1, 1), averaged=False))
 
 
-def test_averaged_weights_without_names_are_not_passed_over_in_silence(folder):
+def test_averaged_weights_without_names_are_an_error(folder):
     _, state = network()
     saved(folder, {"model": state, "ema": {"shadow_params": list(state.values())}})
     assert "have no names (ema.shadow_params.)" in refusal(folder)
@@ -199,7 +199,7 @@ def test_averaged_weights_without_names_are_not_passed_over_in_silence(folder):
 # -- what must be said --------------------------------------------------------------------------------------------
 
 
-def test_a_prefix_that_nobody_stated_is_asked_for(folder):
+def test_an_unknown_prefix_is_required_as_an_option(folder):
     _, state = network("attention", 12, 900, hidden_size=16, num_heads=2, num_puzzles=6, prefix_len=1)
     saved(folder, state)
     message = refusal(folder, ImportOptions(cycles=(3, 4), heads=2))
@@ -217,7 +217,7 @@ def test_a_prefix_that_nobody_stated_is_asked_for(folder):
         ("mlp", 12, 49, {"prefix_len": 0, "num_puzzles": 0}, "12 token ids and 49 cells"),
     ],
 )
-def test_a_task_that_the_token_ids_do_not_tell_is_asked_for(folder, mixer, ids, cells, more, message):
+def test_an_ambiguous_task_is_required_as_an_option(folder, mixer, ids, cells, more, message):
     _, state = network(mixer, ids, cells, **{"hidden_size": 16, "num_heads": 2} | more)
     assert message in refusal(
         saved(folder, state), ImportOptions(cycles=(1, 1), heads=2, prefix=more.get("prefix_len", 16))
@@ -225,7 +225,7 @@ def test_a_task_that_the_token_ids_do_not_tell_is_asked_for(folder, mixer, ids, 
 
 
 @pytest.mark.parametrize(("path", "task"), [("data/maze-30x30-hard-1k", "maze"), ("data/x", None)])
-def test_the_data_paths_of_the_settings_say_the_task(folder, path, task):
+def test_the_task_is_inferred_from_data_paths(folder, path, task):
     _, state = network("attention", 6, 900, hidden_size=16, num_heads=2)
     saved(folder, state)
     (folder / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS, "data_paths": [path]}))
@@ -239,7 +239,7 @@ def test_the_data_paths_of_the_settings_say_the_task(folder, path, task):
 
 
 @pytest.mark.parametrize("width", [5, 16, 24, 40])
-def test_a_puzzle_embedding_wider_or_narrower_than_the_model_fills_tokens_with_zeros_at_the_end(folder, width):
+def test_puzzle_embeddings_are_padded_to_whole_tokens(folder, width):
     """As the published code pads it: what was trained with zeros in the padding is the same network."""
     tokens = -(-width // 16)
     model, state = network("attention", 11, 81, hidden_size=16, num_heads=2, puzzle_tokens=tokens, num_puzzles=3)
@@ -268,7 +268,7 @@ def packed(config, cells, ids):
     return pack([Encoded(row, SequenceEdges(len(row)), none, none, none) for row in rows])
 
 
-def test_shards_are_put_together_by_their_index(folder):
+def test_shards_are_joined_by_their_index(folder):
     _, state = network()
     names = sorted(state)
     shards = {"model-00001-of-00002.safetensors": names[:4], "model-00002-of-00002.safetensors": names[4:]}
@@ -300,20 +300,20 @@ def test_a_compressed_zip_is_decompressed_and_not_mapped(folder):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_refused_by_their_names(folder, value):
+def test_nan_weights_are_refused_by_name(folder, value):
     _, state = network()
     state["L_level.layers.1.mlp.down_proj.weight"][3, 2] = value
     assert "1 tensor with NaN or infinite weights: L_level.layers.1.mlp.down_proj" in refusal(saved(folder, state))
 
 
-def test_layers_that_were_compiled_one_by_one_have_their_names(folder):
+def test_wrappers_of_single_layers_are_removed_from_names(folder):
     _, state = network()
     compiled = {name.replace(".mlp", "._orig_mod.mlp"): tensor for name, tensor in state.items()}
     assert compiled.keys() != state.keys()
     assert imported(saved(folder, {f"m._orig_mod.{n}": t for n, t in compiled.items()})).config.num_layers == 2
 
 
-def test_archives_and_programs_are_called_what_they_are(folder):
+def test_archives_and_programs_are_named(folder):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), folder / "step_1")
     assert "TorchScript program" in refusal(folder)
     with tarfile.open(folder / "step_1", "w") as archive:
@@ -352,7 +352,7 @@ def test_settings_are_found_in_every_usual_file(folder, name, content):
     assert result.settings == str(folder / name)
 
 
-def test_an_interpolation_that_leads_nowhere_says_nothing(folder):
+def test_an_unresolved_interpolation_is_ignored(folder):
     assert "H_cycles" not in {k for k, v in settings_of({"H_cycles": "${oc.env:X}", "L_cycles": 2}).items() if v}
     assert settings_of({"H_cycles": "${.L_cycles}", "L_cycles": "${.H_cycles}"}) == {"H_cycles": None, "L_cycles": None}
     _, state = network()
@@ -360,7 +360,7 @@ def test_an_interpolation_that_leads_nowhere_says_nothing(folder):
     assert "the number of recursions T and n is unknown" in refusal(saved(folder, state), ImportOptions())
 
 
-def test_settings_inside_and_beside_that_differ_are_not_chosen_between(folder):
+def test_contradicting_settings_files_are_refused(folder):
     _, tree = nano_trm()
     saved(folder, tree)
     (folder / "config.json").write_text(json.dumps({"H_cycles": 3, "L_cycles": 3}))
@@ -369,7 +369,7 @@ def test_settings_inside_and_beside_that_differ_are_not_chosen_between(folder):
     assert imported(folder, ImportOptions(), settings_file=folder / "right.json").config.T == 2
 
 
-def test_a_bomb_of_a_yaml_takes_neither_memory_nor_time(tmp_path):
+def test_a_yaml_bomb_needs_little_memory_and_time(tmp_path):
     text = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
     (tmp_path / "x.yaml").write_text(f"{text}arch: {{H_cycles: 1, L_cycles: 2, name: *a11, data_paths: *a11}}\n")
     settings = read_settings(tmp_path / "x.yaml")
@@ -411,7 +411,7 @@ EXTRAS = {
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_harmless_extras_are_stood_in_for(folder, extra, legacy):
+def test_harmless_classes_in_pickles_are_replaced(folder, extra, legacy):
     _, state = network()
     tree = {"state_dict": state, "extra": EXTRAS[extra], "callbacks": {"c": {"dirpath": EXTRAS[extra]}}}
     torch.save(tree, folder / "step_1", _use_new_zipfile_serialization=not legacy)
@@ -431,7 +431,7 @@ def test_harmless_extras_are_stood_in_for(folder, extra, legacy):
         lambda values: {"arch": Node(_content=values)},
     ],
 )
-def test_settings_inside_such_objects_are_read(folder, wrap):
+def test_settings_inside_replaced_objects_are_read(folder, wrap):
     _, tree = nano_trm()
     hyper_parameters = wrap(NANO_SETTINGS)
     if not isinstance(hyper_parameters, dict):
@@ -464,7 +464,7 @@ class Runs:
         Runs(np.save, "ran.npy", 1),
     ],
 )
-def test_nothing_in_a_pickle_runs_whether_it_is_refused_or_stood_in_for(folder, monkeypatch, call):
+def test_no_code_of_a_pickle_runs(folder, monkeypatch, call):
     monkeypatch.chdir(folder.parent)
     _, state = network()
     saved(folder, {"state_dict": state, "extra": call})
@@ -476,7 +476,7 @@ def test_nothing_in_a_pickle_runs_whether_it_is_refused_or_stood_in_for(folder, 
     assert set(folder.parent.rglob("*")) - before <= {folder.parent / "out.safetensors"}
 
 
-def test_dicts_that_contain_themselves_or_share_their_parts_end(folder):
+def test_recursive_and_shared_dicts_terminate(folder):
     _, state = network()
     tree = {"state_dict": state, "self": {}, "wide": {"a": 1}}
     tree["self"]["self"] = tree["self"]

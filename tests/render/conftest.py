@@ -1,4 +1,4 @@
-"""No setting of the machine that runs the tests may change what they see."""
+"""Settings of the machine must not affect the tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A made-up refinement: frames as the solver would send them, without a model."""
+"""A synthetic refinement: frames as the solver would give them, without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up refinements of mazes: a path that grows from the goal, with stray cells that come and go."""
+"""Synthetic refinements of mazes: a path that grows from the goal, with stray cells."""
 
 from __future__ import annotations
 

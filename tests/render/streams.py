@@ -1,4 +1,4 @@
-"""Streams that pretend: a terminal of a given encoding, a Windows pipe."""
+"""Fake streams: a terminal of a given encoding, a Windows pipe."""
 
 from __future__ import annotations
 

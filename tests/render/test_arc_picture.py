@@ -15,7 +15,7 @@ from rich.style import Style
 from tasks.arc.examples import grid, task
 from trmsolve.render import blocks, theme
 from trmsolve.render.console import ASCII
-from trmsolve.render.drawing import MARGIN, OUTLINE, TITLE
+from trmsolve.render.drawing import MARGIN, TITLE
 from trmsolve.render.frame import Frame
 from trmsolve.render.gif import cell_size, save_gif
 from trmsolve.render.html import html
@@ -25,8 +25,9 @@ from trmsolve.render.svg import svg
 from trmsolve.tasks.arc.picture import above, beside, grid_picture, task_picture
 from trmsolve.tasks.base import Picture
 
+from .painted import painted, roles_by_cell
+
 COLORS = grid("01234", "56789")
-SQUARE = re.compile(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)z")
 
 
 def rows(shown: Picture) -> list[str]:
@@ -44,36 +45,15 @@ def frame(shown: Picture, step: int = 1) -> Frame:
 SHOWN = task_picture(task(), [[grid("09", "00"), grid("567")], [grid("876")]])
 
 
-def painted(root: ElementTree.Element, size: int) -> dict[tuple[int, int], str]:
-    """The role of every cell (row, column) that a path covers; a cell is covered once."""
-    painted_cells: dict[tuple[int, int], str] = {}
-    for path in root.iter():
-        role = (path.get("class") or "").split()[0:1]
-        for x, y, width, high, back in (map(float, m) for m in SQUARE.findall(path.get("d") or "")):
-            assert width == back
-            if "tile" in path.get("class").split():
-                assert high == width == pytest.approx((1 - 2 * OUTLINE) * size)
-                x, y, width = x - OUTLINE * size, y - OUTLINE * size, size
-            for i in range(round(width / size)):
-                at = (round(y / size), round(x / size) + i)
-                assert at not in painted_cells and (x / size) % 1 == pytest.approx(0, abs=1e-6)
-                painted_cells[at] = role[0].removesuffix("-ground")
-    return painted_cells
-
-
-def as_dict(shown: Picture) -> dict[tuple[int, int], str]:
-    return {(r, c): cell.role for r, row in enumerate(shown.cells) for c, cell in enumerate(row)}
-
-
 @pytest.mark.parametrize("shown", [SHOWN, grid_picture(COLORS)], ids=["task", "grid"])
 def test_svg_and_html_cover_every_cell_with_its_colour(shown):
     root = ElementTree.fromstring(svg(frame(shown)))
-    assert painted(root, svg_cell_size(shown)) == as_dict(shown)
+    assert painted(root, svg_cell_size(shown)) == roles_by_cell(shown)
     drawing = re.search(r'<svg id="grid".*?</svg>', html([frame(shown)]), re.S)[0]
-    assert painted(ElementTree.fromstring(drawing), 10) == as_dict(shown)
+    assert painted(ElementTree.fromstring(drawing), 10) == roles_by_cell(shown)
 
 
-def test_html_tells_more_than_ten_layers_apart():
+def test_html_encodes_more_than_ten_roles():
     frames = [frame(task_picture(task(), attempt_sizes=[(2, 3)] * 2), 0), frame(SHOWN)]
     text = html(frames)
     layers = [path[0] for path in re.findall(r'<path class="(\w+)-ground( tile)?"', text)]
@@ -89,26 +69,26 @@ def test_gif_shows_every_cell_in_its_colour(tmp_path):
     size = cell_size(SHOWN)
     left = (image.width - len(SHOWN.cells[0]) * size) // 2
     assert left >= MARGIN
-    for (r, c), role in as_dict(SHOWN).items():
+    for (r, c), role in roles_by_cell(SHOWN).items():
         pixel = image.getpixel((left + c * size + size // 2, TITLE + r * size + size // 2))
         assert "#{:02x}{:02x}{:02x}".format(*pixel) == theme.SOLID_ROLES[role].light.fill, (r, c, role)
 
 
-def scene_lines(shown: Picture, width: int = 120, height: int = 50, **console) -> list:
-    scene = PuzzlePanel(Console(width=width, height=height, force_terminal=True, **console))
-    scene.add(frame(shown))
-    return scene.lines(width, height)
+def panel_lines(shown: Picture, width: int = 120, height: int = 50, **console) -> list:
+    panel = PuzzlePanel(Console(width=width, height=height, force_terminal=True, **console))
+    panel.add(frame(shown))
+    return panel.lines(width, height)
 
 
 def test_without_colour_a_terminal_shows_digits():
-    lines = [line.plain for line in scene_lines(SHOWN, no_color=True)]
+    lines = [line.plain for line in panel_lines(SHOWN, no_color=True)]
     inside = [re.search("│(.*?)│", line)[1] for line in lines if "│" in line]
     assert inside == rows(SHOWN)
 
 
 def test_with_colour_a_terminal_shows_the_colours():
     """Half blocks: the upper half of a character is one row, the lower half the next."""
-    lines = scene_lines(SHOWN, height=20, color_system="truecolor")[1:]
+    lines = panel_lines(SHOWN, height=20, color_system="truecolor")[1:]
     height, width = len(SHOWN.cells), len(SHOWN.cells[0])
     seen = [["" for _ in range(width + 2)] for _ in range(2 * len(lines))]
     for i, line in enumerate(lines):
@@ -131,10 +111,10 @@ def test_an_old_windows_pipe_with_colours_shows_digits_on_their_colours():
                 assert style.color and style.bgcolor and style.color != style.bgcolor
 
 
-def test_the_largest_task_there_can_be_is_scene_lines():
+def test_the_largest_arc_task_fits_a_window_and_a_file():
     large = np.arange(900, dtype=np.uint8).reshape(30, 30) % 10
     shown = grid_picture(above([beside([large, large]) for _ in range(4)]))
-    assert len(scene_lines(shown, 80, 24)) <= 24
+    assert len(panel_lines(shown, 80, 24)) <= 24
     assert len(svg(frame(shown))) < 400_000
 
 
@@ -148,7 +128,7 @@ LABELS = ["demonstrations", "test", "attempt 1", "test", "attempt 1"]
     ids=["two columns a cell", "half blocks", "no colour"],
 )
 def test_a_terminal_shows_the_labels(height, options):
-    lines = scene_lines(LABELLED, height=height, **options)
+    lines = panel_lines(LABELLED, height=height, **options)
     found = re.findall("|".join(set(LABELS)), "\n".join(line.plain for line in lines))
     assert sorted(found) == sorted(LABELS)
 
@@ -157,7 +137,7 @@ def test_files_show_the_labels(tmp_path):
     root = ElementTree.fromstring(svg(frame(LABELLED)))
     texts = [it for it in root.iter("{http://www.w3.org/2000/svg}text") if it.get("class") == "label mat"]
     assert sorted(it.text for it in texts) == sorted(LABELS)
-    assert painted(root, svg_cell_size(LABELLED)) == as_dict(LABELLED)
+    assert painted(root, svg_cell_size(LABELLED)) == roles_by_cell(LABELLED)
     page = html([frame(SHOWN, 0), frame(LABELLED)])
     first, second = json.loads(re.search(r'id="frames">(.*?)</script>', page, re.S)[1])
     assert "labels" not in first and sorted(label[2] for label in second["labels"]) == sorted(LABELS)

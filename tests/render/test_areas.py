@@ -1,4 +1,4 @@
-"""Solid pictures as files: every cell in its colour, small files, colours that can be told apart."""
+"""Solid pictures as files: the colour of every cell, file sizes, distinct colours."""
 
 import itertools
 import json
@@ -13,36 +13,24 @@ from rich.color import Color, ColorSystem
 from trmsolve.render import theme
 from trmsolve.render.drawing import MARGIN, TITLE
 from trmsolve.render.gif import cell_size, save_gif
-from trmsolve.render.html import html
+from trmsolve.render.html import PIXELS, html
+from trmsolve.render.svg import cell_size as svg_cell_size
 from trmsolve.render.svg import svg
 
 from .mazes import growth, maze
+from .painted import painted, roles_by_cell
 from .test_files import SVG, Page, contrast
-
-RECTANGLE = re.compile(r"M(\d+) (\d+)h(\d+)v(\d+)h-(\d+)z")
 
 
 def roles(frame):
     return [[cell.role for cell in row] for row in frame.picture.cells]
 
 
-def painted(root, rows, columns):
-    """Which path's area covers each cell: a grid of roles, "" where there is none; fails where two do."""
-    grid = [["" for _ in range(columns)] for _ in range(rows)]
-    for path in root.iter():
-        for x, y, width, height, back in (map(int, m) for m in RECTANGLE.findall(path.get("d") or "")):
-            assert width == back and width % height == x % height == y % height == 0
-            for c in range(x // height, (x + width) // height):
-                assert not grid[y // height][c]
-                grid[y // height][c] = path.get("class").removesuffix("-ground")
-    return grid
-
-
 @pytest.mark.parametrize(("height", "width"), [(3, 3), (30, 30), (15, 40), (101, 30)])
 def test_svg_covers_every_cell_with_its_role(height, width):
     frame = growth(maze(height, width))[-2]
     root = ElementTree.fromstring(svg(frame))
-    assert painted(root, height, width) == roles(frame)
+    assert painted(root, svg_cell_size(frame.picture)) == roles_by_cell(frame.picture)
     letters = [it for it in root.iter(f"{SVG}text") if it.get("class").startswith("cell ")]
     assert sorted(it.text for it in letters) == ["G", "S"]
     assert set(root.itertext()) >= {"start", "goal"}
@@ -54,7 +42,7 @@ def test_files_stay_small(tmp_path):
     assert len(html(growth(maze(61, 61), steps=60))) < 1_500_000
 
 
-def test_gif_shows_every_cell_in_its_very_colour(tmp_path):
+def test_gif_keeps_the_exact_colour_of_every_cell(tmp_path):
     frames = growth(maze(15, 20), steps=4)
     image = Image.open(save_gif(frames, tmp_path / "a.gif"))
     size = cell_size(frames[0].picture)
@@ -68,12 +56,12 @@ def test_gif_shows_every_cell_in_its_very_colour(tmp_path):
                 assert "#{:02x}{:02x}{:02x}".format(*corner) == colour, (k, r, c, role)
 
 
-def test_html_holds_every_step_in_a_character_per_cell():
+def test_html_stores_one_character_per_cell_and_step():
     frames = growth(maze(12, 17))
     text = html(frames)
     page = Page(text)
     drawing = re.search(r'<svg id="grid".*?</svg>', text, re.S)[0]
-    assert painted(ElementTree.fromstring(drawing), 12, 17) == roles(frames[-1])  # there without scripts
+    assert painted(ElementTree.fromstring(drawing), PIXELS) == roles_by_cell(frames[-1].picture)  # without scripts
     layers = [path.get("class").removesuffix("-ground") for path in ElementTree.fromstring(drawing).iter("path")]
     data = json.loads(page.scripts[0])
     for record, frame in zip(data, frames, strict=True):
@@ -106,7 +94,7 @@ TILES = [name for name, role in theme.ARC.items() if role.tile]
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize("names", [list(theme.MAZE), TILES], ids=["maze", "arc"])
-def test_any_two_areas_can_be_told_apart(page, sight, names):
+def test_fills_are_distinct_for_every_kind_of_colour_vision(page, sight, names):
     """2 is a just noticeable difference between large fields; `former` is meant to be faint."""
     fills = {name: theme.page_colors(name, page, theme.SOLID_ROLES).fill for name in names}
     for a, b in itertools.combinations(fills, 2):
@@ -115,7 +103,7 @@ def test_any_two_areas_can_be_told_apart(page, sight, names):
 
 
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
-def test_what_must_be_seen_is_seen(page):
+def test_contrast_meets_wcag_aa(page):
     """WCAG AA: 4.5 for letters, 3 for the shapes that carry the meaning."""
     look = {name: theme.page_colors(name, page, theme.MAZE) for name in theme.MAZE}
     assert sum(role.letter for role in theme.MAZE.values()) == 2
@@ -125,14 +113,14 @@ def test_what_must_be_seen_is_seen(page):
         assert contrast(look[name].fill, look["floor"].fill) >= 2.99, name
 
 
-def test_areas_differ_in_a_terminal():
+def test_maze_roles_differ_in_a_terminal():
     named = [role.color for role in theme.MAZE.values() if role.color]
     assert len(set(named)) == len(named)
     marks = [role.mark for role in theme.MAZE.values() if role.word and role.color]
     assert len(set(marks)) == len(marks) and " " not in marks
 
 
-def test_arc_has_ten_colours_that_are_the_same_on_every_page():
+def test_the_ten_arc_colours_are_equal_on_light_and_dark_pages():
     assert [f"arc{colour}" for colour in range(10)] == TILES
     assert all(theme.ARC[name].light == theme.ARC[name].dark for name in TILES)
     for name in TILES:
@@ -144,12 +132,12 @@ USUAL = ["#000000", "#0074d9", "#ff4136", "#2ecc40", "#ffdc00", "#aaaaaa", "#f01
 
 
 @pytest.mark.parametrize("colour", range(10))
-def test_each_of_arcs_colours_is_nearest_to_the_one_it_is_known_by(colour):
+def test_each_arc_colour_is_nearest_to_its_usual_one(colour):
     own = lab(theme.ARC[f"arc{colour}"].light.fill, "full")
     assert int(np.argmin([np.linalg.norm(own - lab(usual, "full")) for usual in USUAL])) == colour
 
 
 @pytest.mark.parametrize("system", [ColorSystem.STANDARD, ColorSystem.EIGHT_BIT], ids=["16 colours", "256 colours"])
-def test_arcs_colours_and_what_is_around_them_differ_in_a_terminal_of_few_colours(system):
+def test_arc_colours_stay_distinct_in_16_and_256_colours(system):
     shown = {Color.parse(theme.ARC[name].color).downgrade(system).number for name in (*TILES, "mat")}
     assert len(shown) == 11

@@ -1,4 +1,4 @@
-"""The chart of checkpoints: read back from the SVG, as a reader would measure it."""
+"""The chart of checkpoints, measured in the SVG."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -44,7 +44,7 @@ def test_steps_lie_on_a_logarithmic_axis_and_shares_on_a_linear_one():
     assert set(map(str, STEPS)) <= ticks and {"0 %", "100 %"} <= ticks
 
 
-def test_spots_lie_where_predicted_and_right_meet_and_their_area_is_their_number():
+def test_calibration_dots_are_placed_by_probability_and_sized_by_count():
     (few, many) = dots(panels(chart("h", 16, [curves()]))[1])
     corner = dots(panels(chart("h", 16, [curves(spots=[Spot(0, 0, 1), Spot(1, 1, 1)])]))[1])
     (left, bottom, _), (right, top, _) = corner
@@ -54,14 +54,14 @@ def test_spots_lie_where_predicted_and_right_meet_and_their_area_is_their_number
 
 
 @pytest.mark.parametrize("exact", [None, RISING])
-def test_exact_match_is_dotted_and_only_there_where_answers_are_given(exact):
+def test_exact_match_is_a_dotted_line_only_with_known_answers(exact):
     text = chart("h", 16, [curves(exact=exact)])
     assert ("dotted: exact match" in text) == (exact is not None)
     dashed = re.findall(r"#chart-accuracy \.series\.serie-\d+\{[^}]*stroke-dasharray:", text)
     assert len(dashed) == (exact is not None) and len(lines(panels(text)[0])) == 1 + len(dashed)
 
 
-def test_every_checkpoint_has_its_line_colour_and_row():
+def test_every_checkpoint_has_a_line_a_colour_and_a_legend_row():
     several = [curves(f"model {i}", error=i / 100) for i in range(len(COLOURS))]
     text = chart("h", 16, several)
     accuracy, trust = panels(text)
@@ -75,14 +75,14 @@ def test_every_checkpoint_has_its_line_colour_and_row():
             assert re.search(rule, text).group().lower().count(colour) >= 1
 
 
-def test_nothing_is_loaded_nothing_runs_and_the_same_figures_give_the_same_bytes():
+def test_the_chart_is_deterministic_and_has_no_scripts_or_links():
     text = chart("h", 16, [curves(exact=RISING)])
     assert text == chart("h", 16, [curves(exact=RISING)])
     assert set(re.findall(r"https?://[^\"' )]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "<script" not in text and "@import" not in text and "url(" not in text and "<!--" not in text
 
 
-def test_names_are_escaped_and_never_cut_off():
+def test_names_are_escaped_and_shortened_to_fit():
     wicked = "<script>&\x1b" + "W" * 300
     text = chart(wicked, 16, [curves(wicked), curves("sudoku")])
     root = ElementTree.fromstring(text)
@@ -98,7 +98,7 @@ def test_without_halting_probabilities_there_is_no_calibration_error():
     assert "calibration not measured" in text and "calibration error" not in text
 
 
-def test_colours_are_told_apart_by_the_colour_blind():
+def test_line_colours_are_distinct_to_the_colour_blind():
     """Viénot, Brettel and Mollon's projections (1999) for missing long and middle cones, in linear RGB."""
     protan = ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0))
     deutan = ((0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0))

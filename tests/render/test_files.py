@@ -28,7 +28,7 @@ def letters(side):
 
 # -- SVG ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("side", [4, 6, 9, 16])
-def test_svg_holds_every_digit_in_its_place(side):
+def test_svg_has_every_digit_in_its_cell(side):
     root = ElementTree.fromstring(svg(refinement(side)[-1]))
     grid = [["" for _ in range(side)] for _ in range(side)]
     for text in root.iter(f"{SVG}text"):
@@ -37,7 +37,7 @@ def test_svg_holds_every_digit_in_its_place(side):
     assert grid == letters(side)
 
 
-def test_svg_says_how_it_ended_and_loads_nothing():
+def test_svg_states_the_outcome_and_loads_nothing():
     text = svg(refinement(9, solved=False)[-1])
     root = ElementTree.fromstring(text)
     said = [element.text for element in root.iter(f"{SVG}text")]
@@ -56,7 +56,7 @@ def test_svg_escapes_names():
 
 
 # -- GIF ----------------------------------------------------------------------------------------------------------
-def test_gif_has_every_frame_and_holds_the_last(tmp_path):
+def test_gif_has_every_frame_and_shows_the_last_one_longer(tmp_path):
     path = save_gif(refinement(9, steps=8), tmp_path / "run.gif")
     image = Image.open(path)
     durations = []
@@ -69,7 +69,7 @@ def test_gif_has_every_frame_and_holds_the_last(tmp_path):
     assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
 
 
-def test_gif_of_a_long_run_is_thinned_and_hastened(tmp_path):
+def test_gif_of_a_long_run_has_fewer_and_shorter_frames(tmp_path):
     frames = refinement(4, steps=300)
     few = gif.thinned(frames)
     assert len(few) == gif.MAX_FRAMES and few[0] is frames[0] and few[-1] is frames[-1]
@@ -112,7 +112,7 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize("side", [4, 9, 16])
-def test_html_holds_every_step(side):
+def test_html_has_the_data_of_every_step(side):
     frames = refinement(side)
     text = html(frames)
     page = Page(text)
@@ -155,7 +155,7 @@ def contrast(a, b):
 
 
 @pytest.mark.parametrize("page", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
-def test_every_role_is_readable(page):
+def test_text_contrast_of_every_role(page):
     for name, role in theme.ROLES.items():
         colours = theme.page_colors(name, page)
         grounds = [colours.fill or page.paper] + [page.shade] * role.shaded

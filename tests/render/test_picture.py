@@ -22,7 +22,7 @@ def test_boxes(side, shape):
     assert picture(np.zeros((side, side), np.uint8), None).box == shape
 
 
-def test_the_bare_question_has_only_givens_and_blanks():
+def test_a_question_has_only_givens_and_blanks():
     question = solution(4)
     question[0, 1] = 0
     shown = picture(question, None)
@@ -31,7 +31,7 @@ def test_the_bare_question_has_only_givens_and_blanks():
 
 
 @pytest.mark.parametrize("side", [4, 6, 9, 16])
-def test_a_right_answer_has_no_conflict(side):
+def test_a_correct_answer_has_no_conflict(side):
     answer = solution(side)
     question = np.where(np.eye(side, dtype=bool), answer, 0)
     shown = picture(question, guess(answer))
@@ -39,7 +39,7 @@ def test_a_right_answer_has_no_conflict(side):
     assert [row[0].text for row in shown.cells] == ["123456789ABCDEFG"[d - 1] for d in answer[:, 0]]
 
 
-def test_an_answer_that_contradicts_a_given_is_the_one_at_fault():
+def test_an_answer_that_conflicts_with_a_given_is_marked():
     question = np.zeros((4, 4), np.uint8)
     question[0, 0] = 1
     wrong = solution(4)
@@ -49,7 +49,7 @@ def test_an_answer_that_contradicts_a_given_is_the_one_at_fault():
     assert shown.cells[0][3].role == "conflict"
 
 
-def test_givens_that_contradict_each_other_are_both_at_fault():
+def test_conflicting_givens_are_both_marked():
     question = np.zeros((6, 6), np.uint8)
     question[0, 0] = question[1, 2] = 5  # the same 2 x 3 box, no common row or column
     shown = roles(picture(question, None))

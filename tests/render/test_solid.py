@@ -58,7 +58,7 @@ def test_half_blocks_show_every_cell_in_its_colour(height, width):
         assert rows[height + 2] == ["dim"] * (width + 2)
 
 
-def test_30_by_30_fits_80_by_24_with_its_facts():
+def test_a_30x30_maze_fits_80x24_with_all_its_text():
     text = "\n".join(line.plain for line in scene(growth(maze(30, 30))[:4]).lines(80, 23))
     for words in (
         "maze maze.txt:1",
@@ -74,7 +74,7 @@ def test_30_by_30_fits_80_by_24_with_its_facts():
     assert "…" not in text and "rows" not in text
 
 
-def test_a_large_window_draws_squares_of_two_columns_with_letters():
+def test_a_large_window_draws_two_columns_per_cell_with_letters():
     lines = [line.plain for line in scene(growth(maze(30, 30))).lines(120, 39)]
     grid = [line[1:61] for line in lines[2:32]]
     assert "".join(grid).count("S ") == "".join(grid).count("G ") == 1
@@ -137,7 +137,7 @@ def open_field(height, width, path, before=()):
     return picture(question, guess(path), guess(before))
 
 
-def test_the_window_shows_what_changed_and_says_where_it_is():
+def test_the_viewport_shows_changed_cells_and_names_its_rows_and_columns():
     drawn = scene([Frame(open_field(101, 101, [(70, 88)]), "maze", "m.txt:1", 1)])
     lines = drawn.lines(80, 23)
     said = re.search(r"rows (\d+)-(\d+) of 101, columns (\d+)-(\d+) of 101", lines[0].plain)
@@ -147,7 +147,7 @@ def test_the_window_shows_what_changed_and_says_where_it_is():
     assert [c for c, it in enumerate(colour) if it == "cyan"] == [89 - left]
 
 
-def test_the_window_stays_until_most_changes_are_outside():
+def test_the_viewport_stays_until_most_changes_are_outside():
     window = Viewport()
     first = window.follow(open_field(101, 101, [(50, 50)]), 20, 40)
     assert first[0][0] <= 50 < first[0][1] and first[1][0] <= 50 < first[1][1]
@@ -159,7 +159,7 @@ def test_the_window_stays_until_most_changes_are_outside():
     assert window.follow(open_field(101, 101, [], before=[(99, 99)]), 20, 40) == ((82, 101), (61, 101))
 
 
-def test_the_window_begins_at_the_start_and_survives_a_resize():
+def test_the_viewport_begins_at_the_start_and_follows_a_resize():
     window = Viewport()
     assert window.follow(open_field(61, 61, []), 20, 30) == ((0, 20), (0, 30))
     window.follow(open_field(61, 61, [(59, 60)]), 20, 30)
@@ -168,7 +168,7 @@ def test_the_window_begins_at_the_start_and_survives_a_resize():
     assert window.follow(open_field(61, 61, []), 7, 3)[1] == (0, 3)
 
 
-def test_the_window_always_lies_inside():
+def test_the_viewport_is_always_inside_the_picture():
     random = np.random.default_rng(0)
     for height, width in ((61, 61), (5, 200), (200, 5), (101, 30)):
         window = Viewport()

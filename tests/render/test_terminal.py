@@ -1,4 +1,4 @@
-"""The live view: what is left on the screen, what is never sent, what happens when something goes wrong."""
+"""The live view: what stays on the screen, escape codes, encodings, errors."""
 
 import contextlib
 import dataclasses
@@ -59,7 +59,7 @@ def test_fits_every_window(side, width, height, monkeypatch):
         assert any("not solved" in line.plain for line in lines)
 
 
-def test_80_by_24_says_everything():
+def test_80x24_shows_all_text():
     for side in (4, 9, 16):
         frame = dataclasses.replace(refinement(side)[4], status=status(4, 7, 0.4, restart=1))
         scene = PuzzlePanel(LiveView(Stream(terminal=True)).console)
@@ -70,7 +70,7 @@ def test_80_by_24_says_everything():
         assert "…" not in text
 
 
-def test_a_tiny_window_still_says_how_it_ended():
+def test_a_tiny_window_still_states_the_outcome():
     scene = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     scene.add(refinement(16)[-1])
     lines = [line.plain for line in scene.lines(34, 8)]
@@ -120,14 +120,14 @@ def test_a_dumb_terminal_is_treated_like_a_pipe(monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "cp437", "utf-8", "utf-16-le"])
 @pytest.mark.parametrize("terminal", [True, False])
-def test_every_encoding_can_take_it(encoding, terminal):
+def test_output_is_encodable_in_every_encoding(encoding, terminal):
     frames = [dataclasses.replace(frame, source="日本/ä.txt:1") for frame in refinement(9, solved=False)]
     text = shown(frames, encoding=encoding, terminal=terminal).text
     assert ("┌" in text) == (encoding in ("cp437", "utf-8", "utf-16-le"))
     assert ("+---" in text) == (encoding in ("cp1252", "ascii", "latin-1"))
 
 
-def test_control_characters_in_names_do_nothing():
+def test_control_characters_in_names_are_escaped():
     frames = [dataclasses.replace(f, source="\x1b[2J\rx:1", status=StatusText("\x1b]0;hm\x07")) for f in refinement(4)]
     for terminal in (True, False):
         text = shown(frames, terminal=terminal).text
@@ -135,7 +135,7 @@ def test_control_characters_in_names_do_nothing():
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_the_cursor_comes_back(error):
+def test_the_cursor_is_restored_after_an_exception(error):
     stream = Stream(terminal=True)
     with contextlib.suppress(error), LiveView(stream) as view:
         view.show(refinement(9)[2])
@@ -145,7 +145,7 @@ def test_the_cursor_comes_back(error):
     assert view.console._live_stack == []
 
 
-def test_a_frame_that_cannot_be_drawn_gives_the_cursor_back():
+def test_the_cursor_is_restored_after_an_error_in_drawing():
     stream = Stream(terminal=True)
     broken = dataclasses.replace(refinement(4)[1], picture=None)
     with pytest.raises(AttributeError), LiveView(stream) as view:
@@ -176,7 +176,7 @@ def test_the_answer_can_follow_the_last_frame_on_the_same_terminal():
     assert "solved at step 6" in first and "solved at step 6" in second
 
 
-def test_redraws_are_not_more_than_the_eye_sees(monkeypatch):
+def test_redraws_are_limited_in_rate(monkeypatch):
     clock = iter(i * 0.001 for i in range(10_000))
     monkeypatch.setattr("trmsolve.render.terminal.time.monotonic", lambda: next(clock))
     stream = shown(refinement(4, steps=200), terminal=True)

@@ -1,4 +1,4 @@
-"""A refinement that is kept in a file comes back as it was; anything else is refused with its line."""
+"""Traces round-trip; other files are refused with file and line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rounded(frames):
     ],
     ids=["sudoku", "unsolved", "maze", "arc"],
 )
-def test_a_trace_comes_back_as_it_was(frames, tmp_path):
+def test_a_trace_round_trips(frames, tmp_path):
     back = load_trace(save_trace(frames, tmp_path / "a.jsonl"))
     assert rounded(back) == rounded(frames)
     for before, after in zip(frames, back, strict=True):
@@ -86,7 +86,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_frame_is_named_by_its_line(name, tmp_path):
+def test_an_invalid_frame_is_an_error_with_its_line(name, tmp_path):
     change, message = BROKEN[name]
     path = tmp_path / "bad.jsonl"
     path.write_text(lines_of(tmp_path, change))
@@ -108,7 +108,7 @@ def test_a_broken_frame_is_named_by_its_line(name, tmp_path):
         (b'{"trmsolve_trace": 2}\n[]', ":2: expected an object"),
     ],
 )
-def test_what_is_no_trace_is_refused(content, message, tmp_path):
+def test_other_files_are_refused(content, message, tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
     with pytest.raises(TrmsolveError) as error:

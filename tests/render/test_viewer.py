@@ -1,4 +1,4 @@
-"""The keys of the live view: pausing, stepping through what was recorded, pencil marks, shades, and the end."""
+"""The keys of the live view: pause, steps, pace, pencil marks, shades, end."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_space_pauses_until_the_next_space():
     assert steps[-1] == 6
 
 
-def test_arrows_step_back_and_forth_through_what_was_recorded_and_then_fetch_the_next_step():
+def test_arrows_step_through_recorded_frames_and_then_fetch_the_next_one():
     keys = [None, None, None, "left", "left", "right", "right", "right", " "]
     _, text, steps, _ = watch(refinement(9), *keys)
     assert steps[:9] == [0, 1, 2, 3, 2, 1, 2, 3, 4]
@@ -76,7 +76,7 @@ def test_home_and_end_go_to_the_first_and_the_newest_step_and_space_replays_from
     assert watch(refinement(9), None, None, "home", "end", " ")[2][:5] == [0, 1, 2, 0, 2]
 
 
-def test_a_paused_step_shows_its_own_figures():
+def test_a_recorded_step_shows_its_own_text():
     panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     for frame in refinement(9):
         panel.add(frame)
@@ -105,7 +105,7 @@ def test_q_ends_the_view_of_this_puzzle_and_removes_an_unfinished_drawing():
     assert "b:2" in stream.plain and "solved at step 6" in stream.plain
 
 
-def test_an_explicit_view_stays_until_a_key_ends_it():
+def test_with_stay_the_view_waits_for_a_key():
     for key in ("q", "enter"):
         _, _, steps, keyboard = watch(refinement(4), *[None] * 6, "left", "right", key, stay=True)
         assert keyboard.waits == 3 and steps[-3:] == [6, 5, 6]
@@ -126,7 +126,7 @@ def test_candidates_are_those_that_no_given_excludes():
     assert shown.cells[1][1].candidates == "4" and shown.cells[3][3].candidates == "134"
 
 
-def test_pencil_marks_stand_in_cells_without_a_confident_answer():
+def test_cells_without_a_confident_answer_show_pencil_marks():
     question = solution(4)
     question[0, 1] = question[0, 2] = question[1, 2] = 0
     confidence = np.ones((4, 4), np.float32)
@@ -162,7 +162,7 @@ def test_the_depth_of_the_search_and_an_answer_without_rules_are_named():
 
 
 @pytest.mark.parametrize("color", ["always", "never"])
-def test_shades_tell_confidence_with_and_without_colour(color):
+def test_shades_show_confidence_with_and_without_colour(color):
     question, confidence = np.zeros((4, 4), np.uint8), np.ones((4, 4), np.float32)
     confidence[0, 1], confidence[0, 2] = 0.6, 0.05
     panel = PuzzlePanel(LiveView(Stream(terminal=True), color).console)
@@ -176,7 +176,7 @@ def test_shades_tell_confidence_with_and_without_colour(color):
         assert [style.partition(" on ")[2] for style in styles[:3]] == ["", "color(236)", "color(90)"]
 
 
-def test_a_maze_as_wide_as_the_window_takes_its_width():
+def test_a_maze_as_wide_as_the_window_uses_its_full_width():
     """Beside the text only 52 columns were shown; below it all 61 fit."""
     panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     panel.add(growth(maze(61, 61))[0])
@@ -218,7 +218,7 @@ def test_no_keyboard_without_a_terminal():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, RuntimeError])
-def test_a_pseudo_terminal_gives_its_keys_and_is_restored(monkeypatch, error):
+def test_keys_are_read_from_a_pseudo_terminal_which_is_restored(monkeypatch, error):
     import termios
 
     ours, theirs = os.openpty()
@@ -241,7 +241,7 @@ def test_a_pseudo_terminal_gives_its_keys_and_is_restored(monkeypatch, error):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
-def test_in_the_background_the_terminal_is_left_alone(monkeypatch):
+def test_a_background_process_does_not_change_the_terminal(monkeypatch):
     ours, theirs = os.openpty()
     monkeypatch.setattr("trmsolve.render.console.os.tcgetpgrp", lambda fd: os.getpgrp() + 1)
     with os.fdopen(theirs) as terminal, Keyboard(terminal) as keyboard:

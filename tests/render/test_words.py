@@ -1,4 +1,4 @@
-"""Frames that bring their own words: every view says them, and a puzzle's words stay away."""
+"""The text of a frame in every view."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def text(lines) -> str:
 
 
 # -- what is said ---------------------------------------------------------------------------------------------------
-def test_one_line_says_everything():
+def test_a_sentence_has_all_text_of_a_frame():
     said = frame().sentence()
     assert said == (
         "adapting everything · budget 40 % · unsure 7 cells · loss 0.125 · error too much · time 3 s of 9 s"
@@ -57,7 +57,7 @@ def test_one_line_says_everything():
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (140, 40), (200, 60), (36, 24)])
-def test_a_terminal_says_it_beside_the_picture_or_below(width, height):
+def test_a_terminal_shows_the_text_beside_or_below_the_picture(width, height):
     said = text(scene(frame()).lines(width, height - 1))
     for part in ("adapting everything", "budget", "40 %", "unsure", "7 cells", "0.125", "too much", "3 s of 9 s"):
         assert part in said, part
@@ -76,7 +76,7 @@ def test_fits_every_window(size, window, color, encoding):
 
 
 @pytest.mark.parametrize(("solved", "tone"), [(True, "good"), (False, "bad"), (None, "")])
-def test_how_it_ended_is_coloured_where_somebody_can_tell(solved, tone, tmp_path):
+def test_the_outcome_is_coloured_if_it_is_known(solved, tone, tmp_path):
     last = frame(state="over and out", solved=solved, done=True)
     assert last.outcome == tone and frame(solved=solved).outcome == ""
     verdict = next(it for it in ElementTree.fromstring(svg(last)).iter(f"{SVG}text") if it.text == "over and out")
@@ -89,7 +89,7 @@ def test_how_it_ended_is_coloured_where_somebody_can_tell(solved, tone, tmp_path
     )
 
 
-def test_svg_says_it_in_as_many_lines_as_it_takes():
+def test_svg_wraps_long_text():
     many = [Stat(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
     short, long = (ElementTree.fromstring(svg(frame(facts))) for facts in (FACTS[:1], many))
     said = [it.text for it in long.iter(f"{SVG}text")]
@@ -99,7 +99,7 @@ def test_svg_says_it_in_as_many_lines_as_it_takes():
     assert not any(word in line for line in said for word in PUZZLING)
 
 
-def test_html_says_it_and_shows_how_much_is_left():
+def test_html_has_the_text_and_the_history_of_what_remains():
     frames = [frame(unsure=n, step=k) for k, n in enumerate((0, 9, 4, 1))]
     page = html(frames)
     records = json.loads(re.search(r'id="frames">(.*?)</script>', page, re.S)[1])
@@ -109,14 +109,14 @@ def test_html_says_it_and_shows_how_much_is_left():
     assert "Broken rules at each step" in html(refinement(4))
 
 
-def test_gifs_of_changing_words_are_of_one_size(tmp_path):
+def test_frames_of_a_gif_have_one_size(tmp_path):
     many = [Stat(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
     image = Image.open(save_gif([frame(FACTS[:1]), frame(many), frame()], tmp_path / "a.gif"))
     alone = Image.open(save_gif([frame(FACTS[:1])], tmp_path / "b.gif"))
     assert image.n_frames == 3 and image.height > alone.height and image.width == alone.width
 
 
-def test_user_text_cannot_steer_the_terminal_or_the_page():
+def test_control_characters_and_markup_in_text_are_escaped():
     nasty = frame([Stat("error", "\x1b[2J</script>")], state="\x1b]0;hm\x07<b>")
     for said in (text(scene(nasty).lines(80, 23)), svg(nasty), html([nasty])):
         assert "\x1b" not in said and "\x07" not in said
@@ -128,7 +128,7 @@ def test_user_text_cannot_steer_the_terminal_or_the_page():
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
-def test_a_window_too_small_for_the_whole_shows_what_is_closer():
+def test_a_small_window_shows_a_closer_zoom_level():
     whole, near, nearest = area(60, 100, "arc1"), area(20, 70, "arc2"), area(12, 30, "arc3")
     it = frame(picture=whole, zoom_levels=(near, nearest))
 
@@ -142,7 +142,7 @@ def test_a_window_too_small_for_the_whole_shows_what_is_closer():
     assert seen(20, 8) == ["arc3"]  # a part of it
 
 
-def test_the_window_follows_what_was_redrawn():
+def test_the_viewport_follows_changed_cells():
     cells = [[Cell("0", "arc0") for _ in range(100)] for _ in range(100)]
     cells[80][90] = Cell("*", "redrawn")
     title = scene(frame(picture=Picture(cells, solid=True)), color="always").lines(80, 23)[0].plain
@@ -150,7 +150,7 @@ def test_the_window_follows_what_was_redrawn():
     assert top <= 81 <= bottom and left <= 91 <= right
 
 
-def test_a_gif_keeps_a_colour_that_few_cells_of_one_frame_have(tmp_path):
+def test_a_gif_keeps_rare_colours(tmp_path):
     # Told apart by their words: equal frames would become one.
     frames = [
         frame([Stat("test", str(k))], picture=area(30, 30, other="arc9" if k == 5 else "arc0")) for k in range(12)
@@ -161,7 +161,7 @@ def test_a_gif_keeps_a_colour_that_few_cells_of_one_frame_have(tmp_path):
     assert tuple(bytes.fromhex(theme.ARC["arc9"].light.fill[1:])) in colours
 
 
-def test_the_legend_goes_with_the_map_of_a_refinement():
+def test_the_last_frame_has_no_legend_of_the_change_map():
     busy = frame(picture=area(6, 10, other="redrawn"))
     assert "changed" in text(scene(busy).lines(80, 23)) and "changed" in svg(busy)
     last = frame(state="over", done=True)
