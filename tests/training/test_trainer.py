@@ -676,7 +676,6 @@ def test_arc_without_data_says_what_is_missing():
     ("command", "message"),
     [
         (("generate", "arc"), "the task has no generator\n  tasks with one: sudoku, maze"),
-        (("bench", "--task", "arc"), "trmsolve eval arc FILE"),
         (("generate", "acr"), "did you mean 'arc'"),
     ],
 )

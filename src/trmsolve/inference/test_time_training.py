@@ -152,7 +152,7 @@ class TestTimeTrainer:
             if self.held_out and progress >= plan.holdout_release:
                 self._release_holdout()
             with tuner().step(len(self.carry.tokens)) if self.device.type == "cpu" else nullcontext():
-                self._train_step(progress)
+                self.train(progress)
             if self.held_out and self.step % plan.check_every == 0 and self._has_time_for_check():
                 self.checks.append(self._check_holdout())
                 if self.checks[-1] >= plan.found_accuracy:
@@ -171,8 +171,8 @@ class TestTimeTrainer:
             self.tasks, phase, self.step, self.seconds, self.progress, self.loss, accuracy, holdout_accuracy
         )
 
-    def _train_step(self, progress: float) -> None:
-        """One optimizer step at this progress."""
+    def train(self, progress: float) -> None:
+        """One optimizer step with the rates and the parameters of this progress."""
         plan, began, num_tokens = self.schedule, time.monotonic(), len(self.carry.tokens)
         remaining = (self.end - progress) / (self.end * (1 - plan.stable_frac))
         rate = min(1.0, (self.step + 1) / 10) * max(plan.lr_floor, min(1.0, remaining))

@@ -49,11 +49,14 @@ def inverse_rms(h: Tensor) -> Tensor:
     return norm.clamp_(min=1e-6).reciprocal_().mul_(h.shape[-1] ** 0.5)
 
 
+def formula_only() -> bool:
+    """Whether to compute formulas as written: for torch.compile, and in reference_mode()."""
+    return torch.compiler.is_compiling() or _reference.get()
+
+
 def inference_path(h: Tensor, weight: Tensor) -> bool:
     """Whether a layer may work in place: no autograd, no compiler, and weights in the dtype of the states."""
-    if torch.compiler.is_compiling() or torch.is_grad_enabled():
-        return False
-    return h.dtype == weight.dtype and not _reference.get()
+    return h.dtype == weight.dtype and not torch.is_grad_enabled() and not formula_only()
 
 
 def gated_update(h: Tensor, mixed: Tensor, down: nn.Linear) -> Tensor:

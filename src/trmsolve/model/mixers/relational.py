@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.layers import gated_update, inverse_rms
+from trmsolve.model.layers import formula_only, gated_update, inverse_rms
 from trmsolve.model.mixers.base import Mixer, RoundUp, no_nnz, no_units
 from trmsolve.model.mixers.grid import neighbor_table, pack_neighbors
 from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, sum_segments
@@ -82,7 +82,7 @@ class RelationalLayer(nn.Module):
         self.down = nn.Linear(config.intermediate_size, size, bias=False)
 
     def forward(self, h: Tensor, edges: PackedRelations) -> Tensor:
-        if not torch.compiler.is_compiling():
+        if not formula_only():
             weights = (linear.weight for linear in (self.neighbors, self.down, *self.relations))
             return FusedLayer.apply(h, edges, *weights)
         means = edges.group_means(h).split(edges.num_groups)
