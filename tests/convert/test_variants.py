@@ -19,7 +19,7 @@ from trmsolve import checkpoint as checkpoints
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
 from trmsolve.convert.names import published_name, split
-from trmsolve.convert.read import read_tree
+from trmsolve.convert.read import load_nested_tensors
 from trmsolve.convert.settings import read_settings, settings_of
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.sequence_model import official, refine
@@ -416,7 +416,7 @@ def test_harmless_classes_in_pickles_are_replaced(folder, extra, legacy):
     tree = {"state_dict": state, "extra": EXTRAS[extra], "callbacks": {"c": {"dirpath": EXTRAS[extra]}}}
     torch.save(tree, folder / "step_1", _use_new_zipfile_serialization=not legacy)
     assert torch.equal(weights(imported(folder))["embed.weight"], state["embed_tokens.embedding_weight"])
-    assert type(read_tree(folder / "step_1")["extra"]).__module__ in (
+    assert type(load_nested_tensors(folder / "step_1")["extra"]).__module__ in (
         "builtins",
         "trmsolve.convert.read",
         "collections",

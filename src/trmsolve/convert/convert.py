@@ -73,7 +73,7 @@ def import_checkpoint(
     quiet: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> Imported:
-    """Convert `source` (see find_source) to `output`, a .safetensors file for `trmsolve.load`.
+    """Convert `source` (see resolve_source) to `output`, a .safetensors file for `trmsolve.load`.
 
     drop_embeddings: replace the table of puzzle embeddings by their mean, as its only row. `output` is written
     atomically. Raises TrmsolveError for an invalid source, for an existing output unless `force`, and if there is not
@@ -81,7 +81,7 @@ def import_checkpoint(
     report: called with a short message before each slow part.
     """
     check_writable(output, force)
-    files = find_source(source, settings_file, quiet)
+    files = resolve_source(source, settings_file, quiet)
     report(f"reading {files.name} ({files.weights.stat().st_size / 1e6:,.1f} MB)")
     network = read_network(files.weights, options.averaged)
     inside = {} if files.explicit else settings_of(dict(network.settings))
@@ -139,7 +139,7 @@ def _mean(table: Tensor) -> Tensor:
 # -- the source ---------------------------------------------------------------------------------------------------
 
 
-def find_source(spec: str, settings_file: Path | None = None, quiet: bool = False) -> Source:
+def resolve_source(spec: str, settings_file: Path | None = None, quiet: bool = False) -> Source:
     """The source of `trmsolve checkpoints import`; files on the Hub are pulled into the cache.
 
     A file or folder takes precedence over a published checkpoint of the same name. settings_file: use it instead of the

@@ -56,7 +56,7 @@ def read_network(path: Path, averaged: bool | None = None) -> Network:
     Buffers, which are not averaged, are taken from the plain weights. Tensors of an uncompressed zip file are mapped.
     Raises TrmsolveError if the file is truncated, needs code to load, or does not have exactly one matching network.
     """
-    tree = read_tree(path)
+    tree = load_nested_tensors(path)
     networks, unnamed = _find_networks(tree)
     kinds = {kind: [n for n in networks if n.averaged is kind] for kind in (True, False)}
     if not networks:
@@ -79,7 +79,7 @@ def read_network(path: Path, averaged: bool | None = None) -> Network:
     return chosen
 
 
-def read_tree(path: Path) -> Mapping[Any, Any]:
+def load_nested_tensors(path: Path) -> Mapping[Any, Any]:
     """The content of a file as nested dicts of tensors; no code in it is executed."""
     try:
         with path.open("rb") as file:
@@ -95,7 +95,11 @@ def read_tree(path: Path) -> Mapping[Any, Any]:
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         raise TrmsolveError(f"{path} is compressed, not weights", _UNZIP)
     if path.name.endswith(INDEX):
-        return {name: tensor for shard in shards(path) for name, tensor in read_tree(path.with_name(shard)).items()}
+        return {
+            name: tensor
+            for shard in shards(path)
+            for name, tensor in load_nested_tensors(path.with_name(shard)).items()
+        }
     tree = _safetensors(path) if start[8:9] == b"{" else _pickle(path, start.startswith(b"PK"))
     if not isinstance(tree, Mapping):
         raise TrmsolveError(f"{path}: found a {type(tree).__name__}, expected a state dict")

@@ -43,32 +43,29 @@ class Role:
     tile: bool = False  # solid pictures: every cell has an outline, so that cells can be counted
 
 
+def _role(word: str, color: str, plain: str, mark: str, light: str, dark: str, **flags: bool) -> Role:
+    """A row of a table. light, dark: ink and fill."""
+    return Role(word, color, plain, mark, Colors(*light.split()), Colors(*dark.split()), **flags)
+
+
 ROLES: dict[str, Role] = {
-    "given": Role("given", "bold", "bold", "'", Colors("#1f2328", "#eef0f3"), Colors("#f0f3f6", "#21272f"), bold=True),
-    "answer": Role("settled", "green", "", " ", Colors("#12653a"), Colors("#57d39a"), shaded=True),
-    "changed": Role(
-        "changed",
-        "bold bright_white on blue",
-        "reverse",
-        "*",
-        Colors("#0b4fc4", "#d6e6ff"),
-        Colors("#a5cdff", "#173d73"),
-        underline=True,
+    "given": _role("given", "bold", "bold", "'", "#1f2328 #eef0f3", "#f0f3f6 #21272f", bold=True),
+    "answer": _role("settled", "green", "", " ", "#12653a", "#57d39a", shaded=True),
+    "changed": _role(
+        "changed", "bold bright_white on blue", "reverse", "*", "#0b4fc4 #d6e6ff", "#a5cdff #173d73", underline=True
     ),
-    "unsure": Role(
-        "unsure", "italic magenta", "dim italic", "?", Colors("#6b35b8"), Colors("#c9a8ff"), italic=True, shaded=True
-    ),
-    "conflict": Role(
+    "unsure": _role("unsure", "italic magenta", "dim italic", "?", "#6b35b8", "#c9a8ff", italic=True, shaded=True),
+    "conflict": _role(  # a corner and not a line through the symbol: a struck 6 reads as an 8
         "conflict",
         "bold underline red",
         "bold underline",
         "!",
-        Colors("#b3141d", "#ffdcdc"),
-        Colors("#ff9c99", "#551c20"),
+        "#b3141d #ffdcdc",
+        "#ff9c99 #551c20",
         bold=True,
-        corner=True,  # not a line through the symbol: a struck 6 reads as an 8
+        corner=True,
     ),
-    "blank": Role("", "dim", "dim", " ", Colors("#6a737d"), Colors("#8b949e")),
+    "blank": _role("", "dim", "dim", " ", "#6a737d", "#8b949e"),
 }
 
 # Solid pictures. `color` is the area's colour on a terminal: a name, INK, or "" for the terminal's own background.
@@ -76,31 +73,20 @@ ROLES: dict[str, Role] = {
 INK = "dim"  # the terminal's own text colour, dimmed: no named grey is visible on every background
 
 MAZE: dict[str, Role] = {
-    "wall": Role("", INK, "dim", " ", Colors("#ffffff", "#485060"), Colors("#ffffff", "#5d6874")),
-    "floor": Role("", "", "", " ", Colors("#1f2328", "#ffffff"), Colors("#f0f3f6", "#12181f")),
-    "start": Role(
-        "start",
-        "yellow",
-        "bold",
-        "S",
-        Colors("#1f2328", "#f0b008"),
-        Colors("#1f2328", "#f0b429"),
-        bold=True,
-        letter=True,
-    ),
-    "goal": Role(
-        "goal", "red", "bold", "G", Colors("#ffffff", "#d03030"), Colors("#ffffff", "#d6363c"), bold=True, letter=True
-    ),
-    "path": Role("path", "blue", "bold", "o", Colors("#ffffff", "#1860c8"), Colors("#0f1419", "#2f7bea")),
-    "changed": Role("new", "cyan", "reverse", "*", Colors("#1f2328", "#88d0f8"), Colors("#0f1419", "#b4e6ff")),
-    "unsure": Role("unsure", "magenta", "italic", "?", Colors("#1f2328", "#b080e0"), Colors("#0f1419", "#bb92ee")),
-    "former": Role("former", "", "", " ", Colors("#1f2328", "#e0e8f0"), Colors("#f0f3f6", "#27303b")),
+    "wall": _role("", INK, "dim", " ", "#ffffff #485060", "#ffffff #5d6874"),
+    "floor": _role("", "", "", " ", "#1f2328 #ffffff", "#f0f3f6 #12181f"),
+    "start": _role("start", "yellow", "bold", "S", "#1f2328 #f0b008", "#1f2328 #f0b429", bold=True, letter=True),
+    "goal": _role("goal", "red", "bold", "G", "#ffffff #d03030", "#ffffff #d6363c", bold=True, letter=True),
+    "path": _role("path", "blue", "bold", "o", "#ffffff #1860c8", "#0f1419 #2f7bea"),
+    "changed": _role("new", "cyan", "reverse", "*", "#1f2328 #88d0f8", "#0f1419 #b4e6ff"),
+    "unsure": _role("unsure", "magenta", "italic", "?", "#1f2328 #b080e0", "#0f1419 #bb92ee"),
+    "former": _role("former", "", "", " ", "#1f2328 #e0e8f0", "#f0f3f6 #27303b"),
 }
 
 
 def _tile(fill: str, ink: str, terminal: str = "") -> Role:
     """A colour that is part of the question, so the same on every page. terminal: what terminals get instead."""
-    return Role("", terminal or fill, "none", " ", Colors(ink, fill), Colors(ink, fill), tile=True)
+    return _role("", terminal or fill, "none", " ", f"{ink} {fill}", f"{ink} {fill}", tile=True)
 
 
 # ARC's ten usual colours, shifted just enough that no two look alike to the colour-blind or on a terminal of sixteen
@@ -116,12 +102,12 @@ ARC: dict[str, Role] = {
     "arc7": _tile("#f89818", "#000000", "#f08800"),
     "arc8": _tile("#80d8f8", "#000000"),
     "arc9": _tile("#800820", "#ffffff"),
-    "mat": Role("", "#404858", "none", " ", Colors("#1f2328", "#ffffff"), Colors("#f0f3f6", "#12181f")),
-    "rule": Role("", "#8890a0", "dim", " ", Colors("#ffffff", "#98a0b0"), Colors("#ffffff", "#58626e")),
+    "mat": _role("", "#404858", "none", " ", "#1f2328 #ffffff", "#f0f3f6 #12181f"),
+    "rule": _role("", "#8890a0", "dim", " ", "#ffffff #98a0b0", "#ffffff #58626e"),
     # The change map beside a grid that is being refined; none of these resembles one of the ten.
-    "settled": Role("", "#282e38", "dim", " ", Colors("#1f2328", "#e0e0f0"), Colors("#f0f3f6", "#2b3440")),
-    "doubted": Role("unsure", "magenta", "italic", "?", Colors("#1f2328", "#b890e8"), Colors("#0f1419", "#9a6fd8")),
-    "redrawn": Role("changed", "bright_white", "bold", "*", Colors("#ffffff", "#301860"), Colors("#0f1419", "#f0f3f6")),
+    "settled": _role("", "#282e38", "dim", " ", "#1f2328 #e0e0f0", "#f0f3f6 #2b3440"),
+    "doubted": _role("unsure", "magenta", "italic", "?", "#1f2328 #b890e8", "#0f1419 #9a6fd8"),
+    "redrawn": _role("changed", "bright_white", "bold", "*", "#ffffff #301860", "#0f1419 #f0f3f6"),
 }
 SOLID_ROLES = MAZE | ARC
 OUTSIDE = "wall"  # the role of the edge around a picture
