@@ -20,12 +20,12 @@ from trmsolve.render.theme import (
     FONT,
     LIGHT,
     ROLES,
-    PageColors,
     Role,
+    class_colors,
     confidence_shade,
     legend_cell,
     legend_roles,
-    page_colors,
+    role_styles,
     role_table,
 )
 from trmsolve.tasks.base import Cell
@@ -107,7 +107,7 @@ def _table(frame: Frame) -> str:
     for r, row in enumerate(frame.picture.cells):
         cells = "".join(
             f'<td class="{cell.role}{_edges(frame, r, c)}" title="{escape(_label(cell, r, c))}"'
-            f' style="--shade:{confidence_shade(cell):.2f}">{escape(cell.text)}</td>'
+            f' style="--doubt:{confidence_shade(cell):.2f}">{escape(cell.text)}</td>'
             for c, cell in enumerate(row)
         )
         rows.append(f"<tr>{cells}</tr>")
@@ -133,7 +133,7 @@ def _svg(frame: Frame, layers: list[str]) -> str:
 def _legend(roles: set[str], table: dict[str, Role]) -> str:
     cells = [legend_cell(name, table) for name in legend_roles(roles, table)]
     return "".join(
-        f'<li><span class="sample {cell.role}" style="--shade:{confidence_shade(cell, table):.2f}" aria-hidden="true">'
+        f'<li><span class="sample {cell.role}" style="--doubt:{confidence_shade(cell, table):.2f}" aria-hidden="true">'
         f"{cell.text or '&nbsp;'}</span>{table[cell.role].word}</li>"
         for cell in cells
     )
@@ -143,25 +143,15 @@ def _css(frame: Frame) -> str:
     rows, columns, table = len(frame.picture.cells), len(frame.picture.cells[0]), role_table(frame.picture)
     accent = "changed-ground" if frame.picture.solid else "changed"
     sizes = f"--side:{max(rows, columns)};--rows:{rows};--columns:{columns};--accent:var(--{accent})"
-    rules = [
-        f":root{{--font:{FONT};{sizes};{_variables(LIGHT, table)}}}",
-        f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK, table)}}}}}",
-    ]
+    light, dark = (
+        ";".join(f"--{name}:{color}" for name, color in class_colors(page, table).items()) for page in (LIGHT, DARK)
+    )
+    rules = [f":root{{--font:{FONT};{sizes};{light}}}", f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"]
     for name, role in table.items():
-        styles = [f"color:var(--{name})", f"--ground:var(--{name}-ground)"]
-        styles += ["font-weight:700"] * role.bold + ["font-style:italic"] * role.italic
-        styles += ["text-decoration:underline", "text-underline-offset:.15em"] * role.underline
-        styles += ["background-image:linear-gradient(45deg,transparent 82%,currentColor 82.5%)"] * role.corner
+        ground = f"var(--{name}-ground)" if role.light.fill else "var(--paper)"
+        corner = "background-image:linear-gradient(45deg,transparent 82%,currentColor 82.5%)"
+        styles = [f"color:var(--{name})", f"--ground:{ground}", *role_styles(role), *[corner] * role.corner]
         rules.append(f".{name}{{{';'.join(styles)}}}")
         if frame.picture.solid:
-            rules.append(f".{name}-ground{{fill:var(--{name}-ground)}}")
+            rules.append(f".{name}-ground{{fill:{ground}}}")
     return "\n".join(rules)
-
-
-def _variables(page: PageColors, table: dict[str, Role]) -> str:
-    names = ("paper", "ink", "faint", "thin", "thick", "shade", "good", "bad", "track")
-    pairs = [f"--{'doubt' if name == 'shade' else name}:{getattr(page, name)}" for name in names]
-    for name in table:
-        colors = page_colors(name, page, table)
-        pairs += [f"--{name}:{colors.ink}", f"--{name}-ground:{colors.fill or page.paper}"]
-    return ";".join(pairs)

@@ -11,7 +11,17 @@ from html import escape
 
 from trmsolve.render.drawing import CELL, CENTERED, OUTLINE, SIZES, SYMBOL, Layout, Span, draw
 from trmsolve.render.frame import Frame
-from trmsolve.render.theme import DARK, FONT, LIGHT, SOLID_ROLES, PageColors, Role, class_colors, role_table
+from trmsolve.render.theme import (
+    DARK,
+    FONT,
+    LIGHT,
+    SOLID_ROLES,
+    PageColors,
+    Role,
+    class_colors,
+    role_styles,
+    role_table,
+)
 from trmsolve.tasks.base import Picture
 from trmsolve.text_io import printable
 
@@ -99,10 +109,7 @@ def _css(table: dict[str, Role]) -> str:
         ".heading,.verdict{font-weight:600}.thin,.thick,.frame{fill:none}",
         ".thin,.frame{stroke-width:1}.thick{stroke-width:2.2;stroke-linecap:square}",
     ]
-    for name, role in table.items():
-        styles = ["font-weight:700"] * role.bold + ["font-style:italic"] * role.italic
-        styles += ["text-decoration:underline"] * role.underline
-        rules += [f".{name}{{{';'.join(styles)}}}"] if styles else []
+    rules += [f".{name}{{{';'.join(styles)}}}" for name, role in table.items() if (styles := role_styles(role))]
     return "".join([*rules, _colors(LIGHT, table), f"@media (prefers-color-scheme:dark){{{_colors(DARK, table)}}}"])
 
 

@@ -171,6 +171,12 @@ def page_colors(name: str, page: PageColors, table: dict[str, Role] = ROLES) -> 
     return table[name].dark if page is DARK else table[name].light
 
 
+def role_styles(role: Role) -> list[str]:
+    """The CSS of a role besides its colours."""
+    styles = ["font-weight:700"] * role.bold + ["font-style:italic"] * role.italic
+    return styles + ["text-decoration:underline"] * role.underline
+
+
 def legend_cell(name: str, table: dict[str, Role] = ROLES) -> Cell:
     """The cell that represents a role in a legend."""
     role = table[name]
