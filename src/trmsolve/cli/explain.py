@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from trmsolve.cli import options as o
-from trmsolve.cli.explain_arc import arc_pages
-from trmsolve.cli.explain_page import GAP, Page, drawing
 from trmsolve.cli.output import beside
 from trmsolve.cli.run import command
+from trmsolve.inference.few_shot import AdaptEvent, FewShotResult
 from trmsolve.inference.options import Result
 from trmsolve.render.caption import percent
 from trmsolve.render.console import console_for, glyphs_for, is_terminal
-from trmsolve.tasks.base import Augments, Prediction, Puzzle, Task
+from trmsolve.render.frame import Frame
+from trmsolve.render.panel import PuzzlePanel
+from trmsolve.tasks.base import Augments, Line, Prediction, Puzzle, Task
+from trmsolve.tasks.few_shot import FewShotTask, Pair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 WIDTH = 78  # columns of the text
+INDENT, GAP = "  ", 4  # columns before drawings, and between two of them
 BAR = 20  # columns of a bar for a probability
 MAX_STEPS = 12  # supervision steps that the tour shows at most
 
@@ -70,6 +74,21 @@ class ExplainArgs:
     color: o.Color = o.COLOR()
 
 
+class Page:
+    """One screen of the tour: a title, and paragraphs or drawings."""
+
+    def __init__(self, title: str, *parts: str | list[Text]) -> None:
+        self.title, self.parts = title, parts
+
+    def lines(self, number: int, width: int) -> list[Text]:
+        """The page in at most `width` columns, as far as its drawings allow."""
+        lines = [Text(f"{number}. {self.title}", "bold")]
+        for part in self.parts:
+            paragraph = [Text(line) for line in textwrap.wrap(part, width)] if isinstance(part, str) else part
+            lines += [Text(), *paragraph]
+        return lines
+
+
 @command(ExplainArgs)
 def explain(args: ExplainArgs) -> None:
     """Show how a Tiny Recursive Model works: x, y and z, the loops n and T, halting and restarts.
@@ -84,7 +103,7 @@ def explain(args: ExplainArgs) -> None:
     console.width = min(console.width, WIDTH)
     topic = args.topic.value
     model = load(task=topic)
-    pages = arc_pages(model, console, args.steps) if topic == "arc" else _puzzle_pages(model, console, topic)
+    pages = _arc_pages(model, console, args.steps) if topic == "arc" else _puzzle_pages(model, console, topic)
     waits = args.wait and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     for number, page in enumerate(pages, 1):
         for line in page.lines(number, console.width):
@@ -115,12 +134,10 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     parameters = f"{num_parameters(network):,}"
     yield Page(
         f"A puzzle, and a network of {parameters} parameters",
-        (
-            drawing(task, console, question),
-            f"This is the puzzle. The network has {layers} layers and knows no rules: it has learnt from examples what "
-            f"an answer looks like. A large language model has a million times as many parameters. What makes up for "
-            "it is recursion: the same small network runs again and again, each time on its own last answer.",
-        ),
+        _drawing(task, console, question),
+        f"This is the puzzle. The network has {layers} layers and knows no rules: it has learnt from examples what "
+        f"an answer looks like. A large language model has a million times as many parameters. What makes up for "
+        "it is recursion: the same small network runs again and again, each time on its own last answer.",
     )
     device, dtype = model.device_spec.device, model.device_spec.dtype
     tokens, batch = pack([encoded])
@@ -130,17 +147,15 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         y, z = network.init_state(len(tokens), dtype)
         yield Page(
             "Three tensors: x the question, y the answer, z the thoughts",
-            (
-                f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
-                f"{config.hidden_size} numbers (the hidden size D):",
-                [
-                    _shape("x", x, "the question; never changes"),
-                    _shape("y", y, "the answer so far"),
-                    _shape("z", z, "a latent state: intermediate results"),
-                ],
-                "y and z begin equal for all tokens: at first the network has no opinion.",
-                f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",
-            ),
+            f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
+            f"{config.hidden_size} numbers (the hidden size D):",
+            [
+                _shape("x", x, "the question; never changes"),
+                _shape("y", y, "the answer so far"),
+                _shape("z", z, "a latent state: intermediate results"),
+            ],
+            "y and z begin equal for all tokens: at first the network has no opinion.",
+            f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",
         )
         rows = []
         for k in range(1, n + 1):
@@ -150,42 +165,36 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         rows.append(Text(f"  y <- f(y + z)       then once:            y changes by {_change(before, y)}"))
         yield Page(
             f"The inner loop: n = {n} updates of z, then one of y",
-            (
-                "f is the network. First it thinks: it updates z from the question, the answer so far, and z itself. "
-                "Then it answers: it updates y from z. These are the numbers of this puzzle (mean absolute change):",
-                rows,
-                "This is one latent recursion. The same f updates z and y; only the sum it is given tells it what to "
-                "do. With x: think. Without x: answer.",
-            ),
+            "f is the network. First it thinks: it updates z from the question, the answer so far, and z itself. "
+            "Then it answers: it updates y from z. These are the numbers of this puzzle (mean absolute change):",
+            rows,
+            "This is one latent recursion. The same f updates z and y; only the sum it is given tells it what to "
+            "do. With x: think. Without x: answer.",
         )
     calls = T * (n + 1)
     yield Page(
         f"The outer loop: T = {T}, a supervision step",
-        (
-            f"A supervision step consists of T = {T} latent recursion{'s' if T > 1 else ''}. So f runs T (n + 1) = "
-            f"{calls} times in a step, which makes it {calls * layers} layers deep. In training only the last "
-            "recursion has a gradient, and the loss is taken after every supervision step: that is why each "
-            "step learns to improve whatever answer it finds.",
-            f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. {config.N_sup} steps of "
-            f"{calls * layers} layers: {config.N_sup * calls * layers:,} layers in all, of {layers} that exist.",
-        ),
+        f"A supervision step consists of T = {T} latent recursion{'s' if T > 1 else ''}. So f runs T (n + 1) = "
+        f"{calls} times in a step, which makes it {calls * layers} layers deep. In training only the last "
+        "recursion has a gradient, and the loss is taken after every supervision step: that is why each "
+        "step learns to improve whatever answer it finds.",
+        f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. {config.N_sup} steps of "
+        f"{calls * layers} layers: {config.N_sup * calls * layers:,} layers in all, of {layers} that exist.",
     )
     yield from _halting(model, console, question)
     yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
     yield Page(
         "Where to go from here",
-        (
-            [
-                Text(f"  {text}")
-                for text in (
-                    f"{f'trmsolve {name} FILE --show-steps':<42}watch it; space pauses, ? helps",
-                    f"{f'trmsolve {name} FILE --restarts 0':<42}the network alone, without search",
-                    f"{f'trmsolve train --task {name} --minutes 30':<42}train a network of your own",
-                    f"{'docs/how-it-works.md':<42}all of this in more detail",
-                    f"{'arXiv 2510.04871':<42}the paper",
-                )
-            ],
-        ),
+        [
+            Text(f"  {text}")
+            for text in (
+                f"{f'trmsolve {name} FILE --show-steps':<42}watch it; space pauses, ? helps",
+                f"{f'trmsolve {name} FILE --restarts 0':<42}the network alone, without search",
+                f"{f'trmsolve train --task {name} --minutes 30':<42}train a network of your own",
+                f"{'docs/how-it-works.md':<42}all of this in more detail",
+                f"{'arXiv 2510.04871':<42}the paper",
+            )
+        ],
     )
 
 
@@ -204,24 +213,20 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
         full = round(event.halt_prob * BAR)
         bar = glyphs.full * full + glyphs.empty * (BAR - full)
         rows.append(Text(f"  {event.step:4}  {changed:>13}  {broken:>12}  {bar} {percent(event.halt_prob)}"))
-        drawings.append(drawing(task, console, question, event.prediction, previous))
+        drawings.append(_drawing(task, console, question, event.prediction, previous))
         previous = event.prediction
     yield Page(
         "Halting: when to stop",
-        (
-            "After each step a head reads y and predicts whether the whole answer is right. A run may stop as soon as "
-            "it is sure, so easy puzzles cost less. trmsolve does not trust it alone: where rules can check an answer, "
-            "they decide.",
-            rows,
-        ),
+        "After each step a head reads y and predicts whether the whole answer is right. A run may stop as soon as "
+        "it is sure, so easy puzzles cost less. trmsolve does not trust it alone: where rules can check an answer, "
+        "they decide.",
+        rows,
     )
     yield Page(
         "The answer after the first step, and after the last",
-        (
-            beside([drawings[0], drawings[-1]], GAP),
-            "The first answer is a quick guess, cell by cell. Each further step looks at the whole answer so far and "
-            "mends what contradicts it.",
-        ),
+        beside([drawings[0], drawings[-1]], GAP),
+        "The first answer is a quick guess, cell by cell. Each further step looks at the whole answer so far and "
+        "mends what contradicts it.",
     )
 
 
@@ -242,14 +247,12 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
         rows.append(Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {description or 'plain recursion'}"))
     yield Page(
         "Restarts: when the network stays unsure",
-        (
-            "This one is known for being hard. The plain recursion does not settle:",
-            rows,
-            "So the solver branches: it takes a cell in which two digits seem about equally likely, assumes each in "
-            "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
-            "its parent. The network's own probabilities say which branch to try first; the rules only reject.",
-            f"The end: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
-        ),
+        "This one is known for being hard. The plain recursion does not settle:",
+        rows,
+        "So the solver branches: it takes a cell in which two digits seem about equally likely, assumes each in "
+        "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
+        "its parent. The network's own probabilities say which branch to try first; the rules only reject.",
+        f"The end: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
     )
 
 
@@ -261,20 +264,85 @@ def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator
     result = model.solve_one(Puzzle(turned), restarts=0)
     yield Page(
         "Restarts: another view of the same maze",
-        (
-            f"If a run does not end well, the solver tries the maze again under a symmetry that the network does not "
-            f"have: {task.augmentation_name(1)}, reflected, start and goal exchanged; up to "
-            f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it errs elsewhere.",
-            drawing(task, console, turned, result.prediction),
-            f"Here: {result.summary}. Breadth-first search checks that no path is shorter. It never supplies one.",
-        ),
+        f"If a run does not end well, the solver tries the maze again under a symmetry that the network does not "
+        f"have: {task.augmentation_name(1)}, reflected, start and goal exchanged; up to "
+        f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it errs elsewhere.",
+        _drawing(task, console, turned, result.prediction),
+        f"Here: {result.summary}. Breadth-first search checks that no path is shorter. It never supplies one.",
     )
 
 
-# -- drawing ------------------------------------------------------------------------------------------------------
-def _question(task: Task, text: str) -> np.ndarray:
-    from trmsolve.tasks.base import Line
+# -- ARC: test-time training ---------------------------------------------------------------------------------------
+def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
+    """The pages about a network that adapts to each task."""
+    from trmsolve.model.trm import num_parameters
 
+    task: Any = model.task
+    grids = [
+        np.array(rows, np.uint8)
+        for rows in (
+            [[0, 0, 6], [6, 0, 6], [0, 6, 0]],
+            [[0, 1, 2, 1], [1, 2, 2, 2], [1, 0, 0, 0]],
+            [[0, 4, 8, 0, 4], [0, 0, 8, 4, 0], [0, 0, 4, 4, 0]],
+            [[0, 9, 0, 0, 1], [3, 0, 0, 3, 0], [0, 0, 0, 0, 0]],
+        )
+    ]
+    *shown, test = (Pair(grid, grid[:, ::-1].copy()) for grid in grids)
+    arc_task = FewShotTask("mirror", "explain", tuple(shown), (test.input,), (test.output,))
+    demonstrations = [_drawing(task, console, grid) for pair in shown for grid in (pair.input, pair.output)]
+    yield Page(
+        "A task: each has a rule of its own, shown by a few pairs",
+        "Three demonstrations: an input, and beside it its output. The rule is not given. Do you see it?",
+        beside(demonstrations[:2], GAP),
+        beside(demonstrations[2:4], GAP),
+        beside(demonstrations[4:], GAP),
+    )
+    encoded = task.augmented_task(arc_task, 1, 0, 0).queries(arc_task.tests)[0].encoded
+    D, relations = model.config.hidden_size, model.config.num_relations
+    yield Page(
+        f"The network: {num_parameters(model.network):,} parameters, and an embedding for each task",
+        f"A token is a cell of a canvas that holds input and output: {len(encoded.x)} tokens for the test input "
+        f"below, so x, y and z are {len(encoded.x)} x {D} numbers each. A cell exchanges messages with the eight "
+        f"cells around it and along {relations} relations: its row, its object, its mirror image, and so on.",
+        _drawing(task, console, test.input),
+        "No weight belongs to a colour. A task has an embedding of its own, "
+        f"{model.config.num_classes} x {D} numbers: for itself and for each colour. A supervision step is "
+        f"T = {model.config.T} latent recursion of n = {model.config.n} "
+        "updates of z and one of y, as in `trmsolve explain sudoku`.",
+    )
+    events = model.adapt([arc_task], steps=steps, budget=None, votes=4, events=True)
+    rows: dict[int, Text] = {0: Text("  optimizer step  phase         loss  right", "bold")}
+    result = None
+    for event in events:
+        if isinstance(event, AdaptEvent) and event.step:
+            figures = f"{event.phase:<10}  {event.loss:6.3f}  {percent(event.accuracy):>5}"
+            rows[event.step] = Text(f"  {event.step:14}  {figures}")
+        elif isinstance(event, FewShotResult):
+            result = event
+    assert result is not None
+    yield Page(
+        f"Test-time training: {steps} steps on the demonstrations",
+        "Solving a task means training on it: a copy of the network learns from the demonstrations, in 8 "
+        "orientations and with permuted colours. First only the task's embedding learns, then all weights.",
+        list(rows.values()),
+        f"{steps} steps are few: `trmsolve arc` takes some hundred, for at most one minute (--budget 60s). One "
+        "demonstration is held out at first; when it is predicted exactly, the rule counts as found.",
+    )
+    attempts = result.ranked[0][:2]
+    votes = " and ".join(str(answer.votes) for answer in attempts)
+    verdict = "One of them is right." if result.solved else "Neither is right yet; try --steps 50."
+    yield Page(
+        "Voting",
+        f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "
+        f"and the grids with the most votes are the two attempts. {verdict}",
+        beside([_drawing(task, console, answer.grid) for answer in attempts], GAP),
+        f"They have {votes} of {result.num_augmentations} votes.",
+        "Next: trmsolve arc TASK.json --show-steps",
+    )
+
+
+# -- pages ----------------------------------------------------------------------------------------------------------
+def _question(task: Task, text: str) -> np.ndarray:
     lines = [Line(number, line) for number, line in enumerate(text.splitlines(), 1)]
     puzzle = next(task.read(lines, "explain"))
     assert isinstance(puzzle, Puzzle)
@@ -288,3 +356,18 @@ def _shape(name: str, tensor: Tensor, meaning: str) -> Text:
 
 def _change(before: Tensor, after: Tensor) -> str:
     return f"{(after - before).abs().float().mean().item():.3f}"
+
+
+def _drawing(
+    task: Task,
+    console: Console,
+    question: np.ndarray,
+    prediction: Prediction | None = None,
+    previous: Prediction | None = None,
+) -> list[Text]:
+    """A grid, with its legend where it is an answer."""
+    panel = PuzzlePanel(console)
+    panel.add(Frame(task.picture(question, prediction, previous), task.name, ""))
+    return [
+        Text(INDENT).append_text(line) for line in (panel.whole() if prediction is not None else panel.whole()[:-1])
+    ]

@@ -11,12 +11,15 @@ import sys
 import traceback
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trmsolve.errors import TrmsolveError, did_you_mean
-from trmsolve.tasks.base import Task
-from trmsolve.tasks.constraints import ConstraintPuzzle
+
+if TYPE_CHECKING:  # late, so that the names of tasks are listed without numpy
+    from importlib.metadata import EntryPoint
+
+    from trmsolve.tasks.base import Task
 
 BUNDLED = ("sudoku", "maze", "arc", "grid")
 GROUP = "trmsolve.tasks"
@@ -28,6 +31,9 @@ _files: dict[str, str] = {}  # the file that each task was loaded from, as the u
 
 def register(task: Task) -> Task:
     """Register a task by its name. Raises TrmsolveError for an object that lacks a part of the core."""
+    from trmsolve.tasks.base import Task
+    from trmsolve.tasks.constraints import ConstraintPuzzle
+
     name = getattr(task, "name", None)
     if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
         raise TrmsolveError(f"{task!r} is not a task", "subclass ConstraintPuzzle or Task, and set its name")
@@ -76,6 +82,8 @@ def get(name: str) -> Task:
 
 @cache
 def _plugins() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -84,6 +92,8 @@ def load_task_file(path: str | Path) -> Task:
 
     Raises TrmsolveError with file, line and reason when the file does not run or defines no task.
     """
+    from trmsolve.tasks.base import Task
+
     path = Path(path)
     spec = importlib.util.spec_from_file_location(f"trmsolve_task_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
