@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from trmsolve.checkpoint import read_header
-from trmsolve.cli.train_run import logged_to
+from trmsolve.cli.run import logged_to
 from trmsolve.render.train_panel import ASCII_LEVELS, Curve, TrainPanel, sparkline
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.metrics import describe_metric
@@ -158,7 +158,7 @@ def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_p
 def test_warnings_of_the_readers_are_shown(clock):
     """Such as the number of training puzzles that are complete already and left out."""
     shown = panel(steps=3)
-    with shown.console.capture() as capture, logged_to(shown):
+    with shown.console.capture() as capture, logged_to(shown.message, logging.WARNING):
         logging.getLogger("trmsolve.tasks.dataset").warning("%s: %d of %d are left out", "d.csv", 2, 5)
     assert capture.get() == "d.csv: 2 of 5 are left out\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -21,9 +22,6 @@ from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.sharding import sharded_map
 from trmsolve.text_io import printable
-
-if TYPE_CHECKING:
-    from trmsolve.api import Model
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
 REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so the main one must report first
@@ -52,7 +50,7 @@ def command(*groups: type, distributed: bool = False) -> Callable[[Callable[...,
                     raise typer.Exit(SOLVED)
                 echo_err(f"this command uses one process; {info.world_size - 1} of {info.world_size} stay idle")
             signals = {getattr(signal, name): _terminate for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)}
-            with handling(signals), _reset_logging():
+            with handling(signals):
                 raise typer.Exit(_exit_code(lambda: function(*instances, **named)))
 
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -172,31 +170,25 @@ def echo_err(text: str) -> None:
         print(status_prefix + visible.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
 
 
-def log_verbosely(model: Model) -> None:
-    """Print the device and the checkpoint, and the library's log records until the command ends."""
-    import logging
-
-    echo_err(f"device: {model.device_spec}\ncheckpoint: {model.checkpoint.path} ({model.checkpoint.sha256[:12]})")
-
-    class StderrHandler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            echo_err(record.getMessage())
-
-    log = logging.getLogger("trmsolve")
-    log.handlers, log.propagate = [StderrHandler()], False
-    log.setLevel(logging.INFO)
-
-
 @contextmanager
-def _reset_logging() -> Iterator[None]:
-    """Undo log_verbosely() at the end: another command may follow in the same process."""
+def logged_to(write: Callable[[str], None], level: int) -> Iterator[None]:
+    """Pass the library's log records of at least this level to a function, inside the block."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            write(record.getMessage())
+
+    log, handler = logging.getLogger("trmsolve"), Handler(level)
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(level)
     try:
         yield
     finally:
-        if (logging := sys.modules.get("logging")) is not None:
-            log = logging.getLogger("trmsolve")
-            log.handlers, log.propagate = [], True
-            log.setLevel(logging.NOTSET)
+        log.removeHandler(handler)
+        log.propagate = before[1]
+        log.setLevel(before[0])
 
 
 # -- several processes (torchrun): the main one reads and writes, all compute ----------------------------------------

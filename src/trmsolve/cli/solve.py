@@ -6,10 +6,11 @@ A task decides by its capabilities how it is solved, and so which options its co
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from trmsolve.cli.run import (
     alarm,
     command,
     echo_err,
-    log_verbosely,
+    logged_to,
     own_device,
     process_group,
     require_single_process,
@@ -161,8 +162,12 @@ class Job:
                     self.group.assert_equal(checkpoint=model.checkpoint.sha256)
         if report is not None:
             report.describe_model(model)
-            if self.args.verbose:
-                log_verbosely(model)
+            logging.getLogger("trmsolve").info(
+                "device: %s\ncheckpoint: %s (%s)",
+                model.device_spec,
+                model.checkpoint.path,
+                model.checkpoint.sha256[:12],
+            )
         return model
 
     def results(self, model: Model, items: Iterable[Any]) -> Iterator[Any]:
@@ -241,7 +246,8 @@ def solve(
             check_writable(adapt.submission, args.force)
         outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
     check_distinct(outputs)
-    with destination(args.output, args.force) as stream:
+    verbose = logged_to(echo_err, logging.INFO) if args.verbose else nullcontext()
+    with verbose, destination(args.output, args.force) as stream:
         report = Report(task, style, stream, args.color.value)
         results: Generator[Any, None, None] = (few_shot_results if job.few_shot else search_results)(job, report)
         try:

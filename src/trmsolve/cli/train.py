@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import local_data, records
 from trmsolve.cli.options import DATA, EVALUATION, MACHINE, MODEL, RECIPE, RUN, TRAINING, option
-from trmsolve.cli.run import SOLVED, command
+from trmsolve.cli.run import SOLVED, command, logged_to
 from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
 from trmsolve.render.caption import count
@@ -182,7 +183,7 @@ def train(args: TrainArgs, model: ModelArgs, optimizer: OptimizerArgs, data: Dat
             if is_main:
                 print(recipe.text(), end="")
             return SOLVED
-        from trmsolve.cli.train_run import TrainJob, logged_to, run_training
+        from trmsolve.cli.train_run import TrainJob, run_training
 
         run = args.run or Path("runs") / ((args.recipe and Path(args.recipe).stem) or recipe.task)
         run_checkpoint = run / f"{recipe.task}.safetensors"
@@ -190,7 +191,7 @@ def train(args: TrainArgs, model: ModelArgs, optimizer: OptimizerArgs, data: Dat
         for path in [output] * (output != run_checkpoint) + [args.profile] * (args.profile is not None):
             if is_main and path is not None:  # other machines write nothing
                 check_writable(path, args.force)
-        with logged_to(panel):
+        with logged_to(panel.message, logging.WARNING):  # puzzles that are left out
             task, draws = recipe.task_for_model, recipe.data()
             if start is not None and task.learns_settings:
                 _check_symbols(task, start)

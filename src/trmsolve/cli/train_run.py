@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -326,22 +325,6 @@ def _check_memory(job: TrainJob, model_config: Any, spec: Any, group: ProcessGro
     bf16 = spec.dtype == torch.bfloat16
     estimate = estimate_memory(job.recipe.train, model_config, job.data.draw, bf16, available)
     check_batch_size(estimate, job.recipe.train, group.world_size, available)
-
-
-@contextmanager
-def logged_to(panel: TrainPanel) -> Iterator[None]:
-    """Show warnings of the library (puzzles that are left out) above the panel."""
-
-    class PanelHandler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            panel.message(record.getMessage())
-
-    logger, handler = logging.getLogger("trmsolve"), PanelHandler(logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 @contextmanager
