@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -198,38 +197,34 @@ def _update(address: Address, sha256: str | None, quiet: bool) -> None:
     if not _is_digest(etag) and not sha256:
         message = f"the server has no digest of {address} to check the file against"
         raise TrmsolveError(message, "give its digest: trmsolve checkpoints pull ADDRESS --sha256 HEX")
-    address.folder.mkdir(parents=True, exist_ok=True)
-    if remote.size and shutil.disk_usage(address.folder).free < remote.size:
+    # Downloads have their own folder, so that the cached file stays until the new one has been checked.
+    folder = cache_dir() / "downloads" / address.page / quote(address.revision, safe="")
+    folder.mkdir(parents=True, exist_ok=True)
+    if remote.size and shutil.disk_usage(folder).free < remote.size:
         raise OSError(0, f"not enough disk space: {remote.size / 1e6:,.1f} MB needed")
     if quiet:
         disable_progress_bars()
-    previous = address.path.with_name(f".{address.path.name}.previous")  # huggingface_hub deletes it in advance
-    if cached(address):
-        address.path.replace(previous)
     try:
-        hf_hub_download(
+        name = hf_hub_download(
             address.repo,
             address.file,
             repo_type=kind,
             revision=remote.commit_hash or address.revision,
-            local_dir=address.folder,
+            local_dir=folder,
             endpoint=endpoint,
             etag_timeout=TIMEOUT,
             library_name="trmsolve",
             library_version=__version__,
         )
-        if _is_digest(etag) and not _is_content(address.path, etag):
-            address.path.unlink()
-            raise TrmsolveError(
-                f"{address} was damaged in the transfer (its digest is not {etag}); removed", _again(address)
-            )
-    except BaseException as error:
-        with suppress(OSError):
-            previous.replace(address.path)
-        if isinstance(error, TrmsolveError) or not isinstance(error, Exception):
-            raise
+    except Exception as error:
         raise _explained(error, address) from None
-    previous.unlink(missing_ok=True)
+    file = Path(name)
+    if _is_digest(etag) and not _is_content(file, etag):
+        file.unlink()
+        message = f"{address} was damaged in the transfer (its digest is not {etag}); removed"
+        raise TrmsolveError(message, _again(address))
+    address.path.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(address.path)
 
 
 def _is_digest(etag: str) -> bool:
