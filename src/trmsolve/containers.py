@@ -9,6 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.errors import InputError
@@ -36,7 +37,7 @@ def unpacked(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The text of a container as UTF-8, piece by piece. Raises InputError for a damaged or a hostile one."""
     iterator = iter(chunks)
     first = next(iterator, b"")
-    whole = _chain(first, iterator)
+    whole = chain([first], iterator)
     if first.startswith(GZIP):
         yield from _checked_again(gunzipped(whole, name), name)
     else:
@@ -47,11 +48,11 @@ def _checked_again(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     """The content of a gzip stream, which may be an array in its turn."""
     first = next(chunks, b"")
     if first.startswith((NUMPY, ZIP)):
-        yield from _array_lines(_chain(first, chunks), name)
+        yield from _array_lines(chain([first], chunks), name)
     elif first.startswith(GZIP):
         raise InputError(name, "is a gzip stream within a gzip stream", "unpack it once: gunzip")
     else:
-        yield from _chain(first, chunks)
+        yield from chain([first], chunks)
 
 
 def gunzipped(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
@@ -96,11 +97,9 @@ def _array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
             raise InputError(name, f"an archive of {keys}", f"expected an array {', '.join(QUESTIONS[:4])}")
         answer = next((key for key in ANSWERS if key in loaded.files), None)
         yield from _array(loaded[question], None if answer is None else loaded[answer], name)
-    except (ValueError, OSError, EOFError, KeyError, MemoryError, zlib.error) as error:
-        raise InputError(name, f"is no array file: {error}", "expected .npy or .npz of numbers or texts") from error
-    except Exception as error:  # zipfile has exceptions of its own
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # of numpy, zipfile and zlib
         raise InputError(name, f"is no array file: {error}", "expected .npy or .npz of numbers or texts") from error
 
 
@@ -123,8 +122,3 @@ def _array(questions: np.ndarray, answers: np.ndarray | None, name: str) -> Iter
 def _plain(value: Any) -> Any:
     plain = value.tolist() if hasattr(value, "tolist") else value
     return plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain
-
-
-def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest

@@ -22,12 +22,14 @@ from trmsolve.threads import tuner
 
 PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
 
+Status = Literal["ok", "warn", "fail"]
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
     value: str
-    status: Literal["ok", "warn", "fail"] = "ok"
+    status: Status = "ok"
     hint: str = ""  # what to do about it; "" when all is well
 
 
@@ -67,9 +69,8 @@ def _processor() -> Iterator[Check]:
     usable, threads = usable_cores(), torch.get_num_threads()
     value = f"{usable:g} usable of {os.cpu_count()}, torch uses {threads} thread{'s' * (threads > 1)}"
     if threads > max(1, usable):
-        yield Check(
-            "cores", value, "warn", f"too many threads slow each other down: set OMP_NUM_THREADS={int(usable) or 1}"
-        )
+        hint = f"too many threads slow each other down: set OMP_NUM_THREADS={int(usable) or 1}"
+        yield Check("cores", value, "warn", hint)
     else:
         yield Check("cores", value)
 
@@ -147,9 +148,8 @@ def _checkpoints() -> Iterator[Check]:
     entries = checkpoint.available()
     for entry in entries:
         if entry.header is None:
-            yield Check(
-                f"checkpoint {entry.name}", entry.problem, "fail" if entry.where == "bundled" else "warn", _REINSTALL
-            )
+            status: Status = "fail" if entry.where == "bundled" else "warn"
+            yield Check(f"checkpoint {entry.name}", entry.problem, status, _REINSTALL)
             continue
         digest = checkpoint.sha256_of(entry.path)
         value = f"{entry.where}, {entry.task}, {entry.parameters:,} parameters, sha256 {digest[:16]}"
@@ -170,9 +170,8 @@ def _terminal() -> Iterator[Check]:
     if encoding.replace("-", "") in ("utf8", "utf16", "cp65001"):
         yield Check("terminal", value)
     else:
-        yield Check(
-            "terminal", value, "warn", "grids are drawn in ASCII; to draw box characters, set PYTHONIOENCODING=utf-8"
-        )
+        hint = "grids are drawn in ASCII; to draw box characters, set PYTHONIOENCODING=utf-8"
+        yield Check("terminal", value, "warn", hint)
 
 
 def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
@@ -181,10 +180,6 @@ def _self_test(solve: Callable[[], tuple[bool, str]]) -> Check:
     except TrmsolveError as error:
         return Check("self-test", error.message, "fail", error.hint)
     except Exception as error:
-        return Check(
-            "self-test",
-            f"{type(error).__name__}: {error}",
-            "fail",
-            "please report it, with the output of TRMSOLVE_DEBUG=1",
-        )
+        hint = "please report it, with the output of TRMSOLVE_DEBUG=1"
+        return Check("self-test", f"{type(error).__name__}: {error}", "fail", hint)
     return Check("self-test", description) if worked else Check("self-test", description, "fail", "please report this")

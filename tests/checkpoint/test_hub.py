@@ -31,8 +31,9 @@ def hub(monkeypatch):
 
 
 def leftovers():
-    """Files of the cache that are no whole checkpoint: parts of downloads, former versions."""
-    return [path.name for path in checkpoints.cache_dir().rglob("*") if path.suffix in (".incomplete", ".previous")]
+    """Files of the cache that are no whole checkpoint: parts of downloads, and what is still in their folder."""
+    cache = checkpoints.cache_dir()
+    return [path.name for path in (*cache.rglob("*.incomplete"), *cache.glob("downloads/**/*.safetensors"))]
 
 
 def test_pull_stores_the_file_in_the_cache(hub, alone):

@@ -88,6 +88,7 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
     hidden = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
     puzzles, puzzle_width = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
     learned = _matrix(shapes, "embed_pos.embedding_weight")[0] if "embed_pos.embedding_weight" in shapes else 0
+    stated_positions = settings.get("pos_encodings", "rope")
     T, n = _cycles(settings, options)
     length = positions or learned  # prefix included; 0 if the tensors do not determine it
     puzzle_tokens = -(-puzzle_width // width)  # per puzzle embedding; the last one is padded with zeros
@@ -118,7 +119,7 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         grad_steps=1 if y_layers else 0,
         intermediate_size=hidden,
         seq_intermediate_size=position_hidden,
-        positions=_positions(settings, bool(learned), mixes),
+        positions="learned" if learned else "rope" if not mixes and stated_positions == "rope" else "none",
         num_heads=8 if mixes else _heads(settings, options, width),
         T=T,
         n=n,
@@ -263,30 +264,16 @@ def _prefix(settings: Mapping[str, Any], options: ImportOptions, needed: int, hi
     return stated or needed
 
 
-def _positions(settings: Mapping[str, Any], learned: bool, mixes: bool) -> str:
-    if learned:
-        return "learned"
-    if mixes or settings.get("pos_encodings", "rope") != "rope":
-        return "none"
-    return "rope"
-
-
 def _contradictions(settings: Mapping[str, Any], config: TRMConfig, puzzle_width: int) -> Iterator[str]:
     """Contradictions between settings and tensors, one message each."""
     mlp, hrm = config.mixer == "mlp", bool(config.num_y_layers)
-    facts: dict[str, tuple[Any, Any]] = {  # value of the tensors, default of the published code
-        "hidden_size": (config.hidden_size, config.hidden_size),
-        "L_layers": (config.num_layers, config.num_layers),
-        "mlp_t": (mlp, False),
-        "puzzle_emb_ndim": (puzzle_width, 0),
-        "rms_norm_eps": (EPS, EPS),
-        "rope_theta": (THETA, THETA),
-    }
-    if hrm:
-        facts["H_layers"] = (config.num_y_layers, config.num_y_layers)
-    for key, (actual, default) in facts.items():
-        stated = settings.get(key)
-        if settings and (stated := default if stated is None else stated) != actual:
+    sizes: dict[str, Any] = {"hidden_size": config.hidden_size, "L_layers": config.num_layers}
+    sizes |= {"H_layers": config.num_y_layers} if hrm else {}
+    sizes |= {"rms_norm_eps": EPS, "rope_theta": THETA}
+    defaults = sizes | {"mlp_t": False, "puzzle_emb_ndim": 0}  # of the published code
+    for key, actual in (sizes | {"mlp_t": mlp, "puzzle_emb_ndim": puzzle_width}).items():
+        stated = defaults[key] if settings.get(key) is None else settings[key]
+        if settings and stated != actual:
             yield f"{key} {printable(stated, 50)}, found {actual}"
     if isinstance(expansion := settings.get("expansion"), int | float):
         size = swiglu_size(config.hidden_size, expansion) if abs(expansion) < 1e6 else "countless"
