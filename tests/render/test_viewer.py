@@ -76,6 +76,15 @@ def test_home_and_end_go_to_the_first_and_the_newest_step_and_space_replays_from
     assert watch(refinement(9), None, None, "home", "end", " ")[2][:5] == [0, 1, 2, 0, 2]
 
 
+def test_halting_probability_and_broken_rules_are_drawn_over_the_steps():
+    panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
+    for frame in refinement(9):
+        panel.add(frame)
+    halting, broken = (line.plain.split()[-1] for line in panel.lines(80, 23) if line.plain[-1:] in "▁█")
+    assert (len(halting), halting[0], halting[-1]) == (6, "▁", "█")
+    assert (len(broken), broken[0], broken[-1]) == (6, "█", "▁") and list(broken) == sorted(broken, reverse=True)
+
+
 def test_a_recorded_step_shows_its_own_text():
     panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     for frame in refinement(9):

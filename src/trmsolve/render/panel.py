@@ -169,15 +169,20 @@ class PuzzlePanel:
     def _beside(self, grid: list[Text], columns: int, text_width: int, height: int) -> list[Text]:
         """Text to the right of the grid; a low grid gets blank lines below, as far as the window allows."""
         name, share = self.frame.meter
-        legend, history = self._legend(text_width), self._history(text_width - LABEL)
+        legend = self._legend(text_width)
         stats = [self._labelled(it.name, self._text(it.value, self._tone(it.good))) for it in self.frame.stats]
         text = [
             self._text(self.frame.state, self._state_style()),
             self._labelled(name, self._bar(share, text_width)),
             *stats,
         ]
-        if history and max(len(grid), STATS) > len(text) + len(legend) + 1:
-            text.insert(3, self._labelled("", self._text(history, "dim")))
+        shown = [it for it in self.frames[: self.index + 1] if it.step][-max(min(text_width - LABEL, MAX_HISTORY), 1) :]
+        remaining = [it.status.remaining for it in shown]
+        halting = [it.meter[1] for it in shown if it.meter[0] == name == "halting"]
+        for position, values, most in ((3, remaining, max(remaining, default=0)), (2, halting, 1.0)):
+            bars = self._bars(values, most)
+            if bars and max(len(grid), STATS) > len(text) + len(legend) + 1:
+                text.insert(position, self._labelled("", self._text(bars, "dim")))
         height = min(height, max(len(grid), len(text) + 1 + len(legend)))
         blank = [Text()] * max(height - len(text) - len(legend), 0)
         if blank or not legend:
@@ -223,15 +228,12 @@ class PuzzlePanel:
         bar = (self.glyphs.full * full, self._tone(True))
         return Text.assemble(bar, (self.glyphs.empty * (length - full), "dim"), number)
 
-    def _history(self, text_width: int) -> str:
-        """What remained after each of the latest steps as a row of bars; "" if bars cannot be drawn."""
-        # The question itself is omitted: it breaks no rules.
-        remaining = [frame.status.remaining for frame in self.frames[: self.index + 1] if frame.step]
-        heights, most = self.glyphs.spark, max(remaining, default=0)
-        if not heights or not most:
+    def _bars(self, values: Sequence[float], most: float) -> str:
+        """Values from 0 to `most` as a row of bars; "" if all are 0, or if bars cannot be drawn."""
+        heights = self.glyphs.spark
+        if not heights or not any(values):
             return ""
-        latest = remaining[-max(min(text_width, MAX_HISTORY), 1) :]
-        return "".join(heights[round(n / most * (len(heights) - 1))] for n in latest)
+        return "".join(heights[round(value / most * (len(heights) - 1))] for value in values)
 
     def _legend(self, width: int | None) -> list[Text]:
         """The roles in their styles, in lines of at most `width` columns; None: in one line."""
