@@ -36,6 +36,8 @@ from trmsolve.tasks.text import describe
 BYTES_PER_CELL = 4000
 ON_A_LINE = "on one line a maze has side*side characters, 9 at least, or its rows joined by /"
 
+_BYTES = bytes(VALUES.get(chr(byte), 255) if chr(byte) not in "01" else 255 for byte in range(256))
+
 Legend = Mapping[str, int]  # which mark means which cell
 
 
@@ -67,7 +69,7 @@ def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
     grid = _grid(rows, legend, warnings)
     if (grid == WALL).all():
         raise MalformedMaze(f"walls only; {EXPECTED}")
-    if not np.isin((START, GOAL), grid).any():
+    if not ((grid == START) | (grid == GOAL)).any():
         _take_openings(grid, warnings)
     _refuse_ends(grid)
     question = _without_path(grid)
@@ -170,6 +172,8 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
 
 def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0) -> np.ndarray:
     """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
+    if legend is None and (plain := _of_common_marks(rows)) is not None:
+        return plain
     known = legend or roles(rows)
     for index, row in enumerate(rows):
         for column, mark in enumerate(row):
@@ -185,6 +189,13 @@ def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[s
     if legend is None and {"0", "1"} <= known.keys() and not any("#" in row or "█" in row for row in rows):
         grid = _numbered(grid, rows, warnings)
     return grid
+
+
+def _of_common_marks(rows: Sequence[Sequence[str]]) -> np.ndarray | None:
+    """The cells of rows of one length whose marks, all of FORMS, need no comparison; None for others."""
+    text = "".join(rows) if all(isinstance(row, str) for row in rows) else ""
+    cells = np.frombuffer(text.encode("ascii", "replace").translate(_BYTES), np.uint8)
+    return cells.reshape(len(rows), -1).copy() if text and cells.max() < 255 else None
 
 
 def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[str]) -> np.ndarray:
@@ -242,6 +253,8 @@ def _refuse_ragged(rows: Sequence[Sequence[str]], width: int) -> None:
 
 def _refuse_ends(grid: np.ndarray) -> None:
     """Raises MalformedMaze unless there is exactly one start and one goal."""
+    if np.count_nonzero(grid == START) == np.count_nonzero(grid == GOAL) == 1:
+        return
     wrong, rows = [], []
     for cell in (START, GOAL):
         cells = [(r, c) for r, c in np.argwhere(grid == cell).tolist()]

@@ -7,7 +7,6 @@ no puzzle becomes an InvalidPuzzle and reading continues behind it. Nothing but 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
@@ -133,7 +132,7 @@ class Reader:
     def placed(self, puzzle: Puzzle, line: Line, style: str, layout: str) -> Puzzle:
         """A puzzle with its source, its style and how it was written."""
         name = layout if not puzzle.layout else f"{layout}: {puzzle.layout}" if layout else puzzle.layout
-        return replace(puzzle, source=f"{self.name}:{line.number}", style=style, layout=name)
+        return Puzzle(puzzle.question, f"{self.name}:{line.number}", style, puzzle.solution, name, puzzle.warnings)
 
     # -- documents ----------------------------------------------------------------------------------------------
     def _collect(self, line: Line) -> Iterator[Record]:

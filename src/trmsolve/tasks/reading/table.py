@@ -44,13 +44,14 @@ class Table(NamedTuple):
 
 def header(text: str) -> Table | None:
     """The table that this line is the header of, or None when it is no header."""
-    if len(text) > 10_000 or not any(name in text.lower() for name in QUESTION):  # nearly every line
+    if len(text) > 10_000 or not any(map(text.lower().__contains__, QUESTION)):  # nearly every line
         return None
     for delimiter in DELIMITERS:
         names = fields(text, delimiter)
+        if not all(re.fullmatch(r"[\w .()-]{0,40}", name.strip()) for name in names):
+            continue
         question, answer = columns(names)
-        plain = all(re.fullmatch(r"[\w .()-]{0,40}", name.strip()) for name in names)
-        if question >= 0 and plain and (len(names) > 1 or names[0].strip().lower().rstrip("s") in QUESTION):
+        if question >= 0 and (len(names) > 1 or names[0].strip().lower().rstrip("s") in QUESTION):
             return Table(delimiter, question, answer, len(names))
     return None
 

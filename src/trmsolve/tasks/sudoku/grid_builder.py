@@ -186,7 +186,7 @@ def _reading(layout: Layout) -> Reading | None:
     cells = tuple(cell for row in layout.cells for cell in row)
     values = cell_values(cells, side)
     if values is not None:
-        return Reading(cells, side, tuple(values), layout.name)
+        return Reading(cells, side, tuple(values.tolist()), layout.name)
     if side != 9 or not all(
         cell and set(cell) <= set("123456789") and list(cell) == sorted(set(cell)) for cell in cells
     ):

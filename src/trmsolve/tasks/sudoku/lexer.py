@@ -127,7 +127,7 @@ def damaged(text: str, whole: list[str]) -> str:
 def _is_grid(text: str) -> bool:
     if len(text) == CANDIDATES:
         return all(mark in (str(place % 9 + 1), ".", "0") for place, mark in enumerate(text))
-    return cell_values(tuple(text), SIDE[len(text)]) is not None
+    return cell_values(text, SIDE[len(text)]) is not None
 
 
 def is_frame(bare: str) -> bool:
@@ -239,7 +239,7 @@ def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
 
 def _blanks_are_spaces(body: str) -> bool:
     """Whether the line has a known length counting its spaces, and they do not just set cells or boxes apart."""
-    if len(body) not in COUNTS or len(body) == 36 or not _SPACED.fullmatch(body):
+    if len(body) not in COUNTS or len(body) in (16, 36) or not _SPACED.fullmatch(body):
         return False
     gaps = {len(gap) for gap in re.findall(" +", body.strip())}
     return len(gaps) > 1 or len({len(token) for token in body.split()}) > 1 or len("".join(body.split())) not in COUNTS

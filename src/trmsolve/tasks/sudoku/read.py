@@ -2,8 +2,8 @@
 
 A record is known by its look, never by a file's name, so one file may mix them:
 
-- a line that holds 81 (16, 36, 64, 144, 256, 625) characters: alone, behind a number, before a rating or a name, in a link, in code;
-  `puzzle|solution`; 729 characters of candidates (.sdm, HoDoKu, sukaku)
+- a line that holds 81 (16, 36, 64, 144, 256, 625) characters: alone, behind a number, before a rating or a name, in a
+  link, in code; `puzzle|solution`; 729 characters of candidates (.sdm, HoDoKu, sukaku)
 - as many lines as the grid has columns, in any regular dress: separators, frames, labels, indentation, blank lines
   between bands or all rows; headings and text around it (.sdk, .ss, Project Euler, markdown, spreadsheets)
 - JSON, literals of programs, YAML, XML, and tables with or without a header (tasks/reading)
@@ -132,16 +132,16 @@ class SudokuReader(Reader):
     def is_whole(self, text: str) -> bool:
         bare = text.strip()
         known = len(bare) in SIDE or len(bare) == CANDIDATES
-        return known and (cell_values(tuple(bare), SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
+        return known and (cell_values(bare, SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
 
     def from_line(self, text: str, within: str = "") -> Puzzle:
         bare = text.strip() if text.strip() else text
         whole, _ = wholes(bare)
         if len(bare) not in SIDE and len(text) not in SIDE and len(whole) == 2 and self._is_answer(*whole):
-            return self._puzzle_of(tuple(whole[0]), whole[1])
-        cells = tuple(bare)
+            return self._puzzle_of(whole[0], whole[1])
+        cells: Sequence[str] = bare
         if len(cells) not in SIDE and len(cells) != CANDIDATES:
-            cells = tuple(text) if len(text) in SIDE else lex(bare).cells or cells
+            cells = text if len(text) in SIDE else lex(bare).cells or cells
         return self._puzzle_of(cells, "", _foreign(cells, within or text))
 
     def from_cells(self, cells: Matrix) -> Puzzle:
@@ -166,7 +166,7 @@ class SudokuReader(Reader):
             return super().from_fields(line, question, answer)
         try:
             is_plain = _PLAIN_LINE.fullmatch(question)
-            puzzle = self._puzzle_of(tuple(question), "") if is_plain else self.from_line(question, line.text)
+            puzzle = self._puzzle_of(question, "") if is_plain else self.from_line(question, line.text)
         except Malformed as error:
             return self.bad(line, str(error))
         solution = _solution(answer.strip(), len(puzzle.question))
@@ -200,7 +200,7 @@ class SudokuReader(Reader):
 
     def _line_puzzle(self, line: Line, text: str, answer: str = "", style: str = "line") -> Record:
         try:
-            puzzle = self._puzzle_of(tuple(text), answer)
+            puzzle = self._puzzle_of(text, answer)
         except Malformed as error:
             return self.bad(line, str(error))
         return self.placed(puzzle, line, style, "row of a table" if style == "csv" else "line")
@@ -218,7 +218,7 @@ class SudokuReader(Reader):
             marks = ["".join(cells[start : start + 9]) for start in range(0, CANDIDATES, 9)]
             return from_candidates([mark.replace(".", "").replace("0", "") for mark in marks])
         side = SIDE.get(len(cells))
-        if foreign and not (side and cell_values(cells, side)):
+        if foreign and (not side or cell_values(cells, side) is None):
             length = "" if side else f" ({len(cells)} characters; {LENGTHS})"
             raise Malformed(f"{foreign}; {expected(side)}{length}")
         if not side:
@@ -418,13 +418,13 @@ def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
                 raise Malformed(message, row)
         marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
         raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
-    grid = np.array(known, dtype=np.uint8).reshape(side, side)
+    grid = known.reshape(side, side).copy()
     if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in known:
-        hexadecimal = np.where(np.array(cells, dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
+        hexadecimal = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
         if not conflicts(hexadecimal):  # 0-F: symbols.py says why
             grid = hexadecimal
     rows, columns = BOX[side]
-    if box_height != rows != columns and (box_height == columns or _is_tall(grid)):
+    if rows != columns and (box_height == columns or (box_height != rows and _is_tall(grid))):
         grid = grid.view(TallGrid)
     if broken := conflicts(grid):
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
@@ -434,7 +434,8 @@ def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
 
 def _is_tall(grid: np.ndarray) -> bool:
     """Whether the digits of a grid break the rules where its boxes are wide, but not where they are tall."""
-    return bool(conflicts(np.asarray(grid)) and not conflicts(grid.view(TallGrid)))
+    rows, columns = BOX[len(grid)]
+    return rows != columns and bool(conflicts(np.asarray(grid))) and not conflicts(grid.view(TallGrid))
 
 
 def _answered(puzzle: Puzzle, answer: np.ndarray | None) -> Puzzle:
@@ -466,10 +467,8 @@ def from_candidates(cells: Sequence[str]) -> Puzzle:
 
 
 def _solution(text: str, side: int) -> np.ndarray | None:
-    values = [value(mark) for mark in text]
-    if not side or len(values) != side * side or not all(digit and digit <= side for digit in values):
-        return None
-    return np.array(values, dtype=np.uint8).reshape(side, side)
+    values = cell_values(text, side) if side and len(text) == side * side else None
+    return values.reshape(side, side).copy() if values is not None and values.all() else None
 
 
 def _continues(question: str, other: str) -> bool:

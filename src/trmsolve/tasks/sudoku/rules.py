@@ -17,6 +17,7 @@ from trmsolve.tasks.sudoku.symbols import digits, symbol
 BOX = {4: (2, 2), 6: (2, 3), 8: (2, 4), 9: (3, 3), 12: (3, 4), 16: (4, 4), 25: (5, 5)}  # side: (rows, columns) of a box
 SIDE = {side * side: side for side in BOX}  # cells of the grid: side
 
+_BITS = np.append(0, 1 << np.arange(max(BOX)))  # int64: one bit for each digit, none for a blank
 TIMES = {2: "twice", 3: "three times", 4: "four times"}
 
 
@@ -46,11 +47,12 @@ def conflicts(question: np.ndarray) -> list[Violation]:
     """Every digit that a unit of the grid (side, side) holds more than once; blanks never conflict."""
     side = len(question)
     cells = units(box_shape(question))  # (3 side, side)
-    values = np.sort(np.asarray(question).reshape(-1)[cells], axis=1)
-    duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
-    if not duplicate.any():  # nearly always
-        return []
     flat = np.asarray(question).reshape(-1)
+    bits = _BITS.take(flat, mode="clip")[cells]  # a sum of different powers of two is their union
+    if (bits.sum(1) == np.bitwise_or.reduce(bits, 1)).all():  # nearly always
+        return []
+    values = np.sort(flat[cells], axis=1)
+    duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
     violations = []
     for unit in np.flatnonzero(duplicate.any(axis=1)):
         for digit in np.unique(values[unit, 1:][duplicate[unit]]):

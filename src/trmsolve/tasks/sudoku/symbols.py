@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 DIGITS = "123456789ABCDEFGHIJKLMNOP"
 BLANKS = frozenset((".", "0", "_", "*", "-", "·", " ", ""))  # "": an empty field between separators
 
 _VALUES = dict.fromkeys(BLANKS, 0) | {str(number): number for number in range(1, len(DIGITS) + 1)}
 _VALUES |= {form: value for value, digit in enumerate(DIGITS, 1) for form in (digit, digit.lower())}
+_BYTES = bytes(_VALUES.get(chr(byte), 255) for byte in range(256))  # the digit of each ASCII character, 255 for none
 _KNOWN_ALONE = {form: value for form, value in _VALUES.items() if value <= 16}  # later letters are those of words, too
 
 WORDS = frozenset(("-1", "null", "none", "nan", "n/a", "na", "nil", "~", "empty"))  # blanks between separators
@@ -50,11 +53,15 @@ def cell_value(text: str) -> int | None:
     return _VALUES.get(number[1]) if number else None
 
 
-def cell_values(cells: Sequence[str], side: int) -> list[int] | None:
-    """The digits of all cells of a grid, 0 for a blank; None where a cell is no digit of a grid of that side.
+def cell_values(cells: Sequence[str], side: int) -> np.ndarray | None:
+    """The digits of all cells, uint8 (cells,), 0 for a blank; None where one is no digit of a grid of that side.
 
     A rare mark is a blank only where it is the only one. Letters count from A where a grid has no other digits.
     """
+    if isinstance(cells, str) and cells.isascii():  # nearly always
+        digits = np.frombuffer(cells.encode().translate(_BYTES), np.uint8)
+        if digits.max(initial=0) <= side:
+            return digits
     marks = set(cells)
     values = {mark: cell_value(mark) for mark in marks}
     rare = marks & RARE
@@ -66,7 +73,7 @@ def cell_values(cells: Sequence[str], side: int) -> list[int] | None:
         if few or not all(len(mark) == 1 and "A" <= mark.upper() <= chr(64 + side) for mark in letters):
             return None
         values |= {mark: ord(mark.upper()) - 64 for mark in letters}
-    return [values[mark] or 0 for mark in cells]
+    return np.array([values[mark] or 0 for mark in cells], np.uint8)
 
 
 def digits(side: int) -> str:
