@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from trmsolve import load
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
 
@@ -40,4 +42,18 @@ def test_fewer_givens_than_any_grid_with_one_solution_has_are_named():
     assert TASK.ambiguity_reason(question) == ""
     question[rows[16:], columns[16:]] = 0
     assert TASK.ambiguity_reason(question).startswith("with 16 givens it has several solutions or none")
-    assert TASK.ambiguity_reason(QUESTION) == ""  # the bound is one of 9x9
+    assert TASK.ambiguity_reason(QUESTION) == ""
+    two_kinds = np.where(QUESTION > 2, 0, QUESTION)
+    assert "several solutions or none" in TASK.ambiguity_reason(two_kinds)
+
+
+@pytest.mark.parametrize("text", ["." * 81, "." * 40 + "5" + "." * 40, "." * 36, "." * 16])
+def test_a_grid_with_many_solutions_gets_one_within_few_steps(text):
+    (result,) = load("sudoku", device="cpu").solve([text])
+    assert result.solved and result.steps <= 60
+
+
+def test_a_hard_puzzle_is_proved_to_have_one_solution():
+    hard = "....41..2.1..329.....9......2.4..5.95......8..9.3.5..1.321....4...........6.7...."
+    (result,) = load("sudoku", device="cpu").solve([hard], check_unique=True)
+    assert result.solved and result.unique and result.steps < 1000

@@ -193,9 +193,11 @@ def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[s
 
 def _of_common_marks(rows: Sequence[Sequence[str]]) -> np.ndarray | None:
     """The cells of rows of one length whose marks, all of FORMS, need no comparison; None for others."""
-    text = "".join(rows) if all(isinstance(row, str) for row in rows) else ""
+    text = "".join(row for row in rows if isinstance(row, str))
+    if len(text) != sum(map(len, rows)):  # some rows are lists of cell texts
+        return None
     cells = np.frombuffer(text.encode("ascii", "replace").translate(_BYTES), np.uint8)
-    return cells.reshape(len(rows), -1).copy() if text and cells.max() < 255 else None
+    return cells.reshape(len(rows), -1).copy() if len(cells) and cells.max() < 255 else None
 
 
 def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[str]) -> np.ndarray:

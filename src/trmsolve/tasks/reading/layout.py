@@ -115,14 +115,11 @@ def _fields(fields: Matrix, name: str) -> Iterator[tuple[Matrix, str]]:
 
 
 def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
-    indent = min((len(row) - len(row.lstrip()) for row in rows if "|" in row), default=0)
-    if any(row[indent] != "|" for row in rows if "|" in row):
-        indent = 0  # no frame, so that spaces may be cells
-    parts = [row[indent:].rstrip().split("|") if "|" in row else [row] for row in rows]
+    parts = [row.rstrip().split("|") if "|" in row else [row] for row in rows]
     barred = [row for row in parts if len(row) > 1]
-    framed = all(row[0] == "" for row in barred)  # otherwise an empty first part may be a cell
-    left = [1] if framed and not indent else [0, 1] if framed or all(row[0].isspace() for row in barred) else [0]
-    right = [1] if framed and not indent else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
+    framed = all(row[0] == "" for row in barred)  # otherwise spaces before the first bar are a cell or indentation
+    left = [1] if framed else [0, 1] if all(row[0].strip() == "" for row in barred) else [0]
+    right = [1] if framed else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
     for first in left:
         for last in right:
             segments = [

@@ -20,7 +20,7 @@ from trmsolve.tasks.sudoku.write import CSV_HEADER, format_grid, format_line, wr
 if TYPE_CHECKING:
     from trmsolve.tasks.sequence import SequenceFormat
 
-MIN_GIVENS = 17  # of a 9x9 grid with one solution
+MIN_GIVENS = {4: 4, 6: 8, 8: 14, 9: 17}  # of grids with one solution, by side (9: arXiv 1201.0749)
 
 
 class Sudoku(ConstraintPuzzle):
@@ -79,11 +79,15 @@ class Sudoku(ConstraintPuzzle):
         return broken[0].message if broken else "the givens leave some cell or unit without a digit"
 
     def ambiguity_reason(self, question: np.ndarray) -> str:
-        """A message for 9x9 grids with fewer givens than a unique solution needs (arXiv 1201.0749)."""
-        givens = int((question > 0).sum())
-        if question.shape != (9, 9) or givens >= MIN_GIVENS:
-            return ""
-        return f"with {givens} givens it has several solutions or none: a unique solution needs at least {MIN_GIVENS}"
+        """A message for fewer givens, or fewer different ones, than a unique solution needs."""
+        side, givens = len(question), int((question > 0).sum())
+        needed = MIN_GIVENS.get(side, 0)
+        if givens < needed:
+            return f"with {givens} givens it has several solutions or none: a unique solution needs at least {needed}"
+        kinds = len(np.unique(question[question > 0]))
+        if kinds < side - 1:  # two digits that are not given can be exchanged in any solution
+            return f"with {kinds} different digits it has several solutions or none: a unique one needs {side - 1}"
+        return ""
 
     def difficulty_group(self, question: np.ndarray) -> str:
         """The size, such as 9x9."""
