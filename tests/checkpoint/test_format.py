@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
@@ -108,14 +109,12 @@ def test_files_are_interchangeable_with_those_of_safetensors(file, tmp_path):
     assert checkpoints.read_header(again).task == "maze"
 
 
-def test_the_digest_is_equal_in_every_process(file, tmp_path):
-    code = (
-        "import sys; sys.path[:0] = ['tests']; import checkpoint.test_format as t; from pathlib import Path;"
-        "from trmsolve import checkpoint as checkpoints; print(checkpoints.sha256_of(t.write(Path(sys.argv[1]))))"
-    )
-    run = [sys.executable, "-c", code, str(tmp_path / "other.safetensors")]
-    found = subprocess.run(run, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert found.stdout.strip() == checkpoints.sha256_of(file)
+def test_equal_content_has_an_equal_digest(file, tmp_path):
+    """safetensors orders the entries of the metadata anew in every call; ours has one."""
+    digests = {checkpoints.sha256_of(write(tmp_path / f"{i}.safetensors")) for i in range(8)}
+    assert digests == {checkpoints.sha256_of(file)}
+    with safe_open(file, "pt") as opened:
+        assert list(opened.metadata()) == ["trmsolve"]
 
 
 def test_the_digest_changes_with_the_file(file):
@@ -468,13 +467,14 @@ def test_bundled_checkpoints_have_format_2_and_provenance(name):
     assert header.provenance["sessions"] and header.provenance["commit"] and header.headline
 
 
-def test_damaged_files_raise_only_trmsolve_errors(tmp_path):
+@pytest.mark.parametrize("trials", [300, pytest.param(3000, marks=pytest.mark.slow)])
+def test_damaged_files_raise_only_trmsolve_errors(tmp_path, trials):
     data = write(tmp_path / "good.safetensors").read_bytes()
     path = tmp_path / "damaged.safetensors"
     end = 8 + int.from_bytes(data[:8], "little")
     rng = random.Random(0)
-    told = 0
-    for trial in range(3000):
+    refused = 0
+    for trial in range(trials):
         damaged = bytearray(data)
         if trial % 3 == 0:
             del damaged[rng.randrange(len(data)) :]
@@ -490,8 +490,8 @@ def test_damaged_files_raise_only_trmsolve_errors(tmp_path):
             checkpoints.load_tensors(path)
             assert header.headline is not None and header.parameters >= 0
         except TrmsolveError:
-            told += 1
-    assert told > 2000
+            refused += 1
+    assert refused > 2 * trials / 3
 
 
 # -- lookup ------------------------------------------------------------------------------------------------------
