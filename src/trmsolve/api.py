@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trmsolve.api_types import options_with, require, require_iterable
-from trmsolve.checkpoint import Found, available, find, load_tensors
+from trmsolve.checkpoint import CheckpointFile, available, find, load_tensors
 from trmsolve.device import DeviceSpec, resolve_device, set_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
@@ -49,7 +49,7 @@ MAX_SLIDER_STEPS = 200  # steps of a watched puzzle that its result keeps for th
 class Model:
     """A checkpoint, ready to solve. Made by `load`."""
 
-    def __init__(self, checkpoint: Found, device_spec: DeviceSpec, task: Task | None = None) -> None:
+    def __init__(self, checkpoint: CheckpointFile, device_spec: DeviceSpec, task: Task | None = None) -> None:
         self.checkpoint, self.device_spec, self._task = checkpoint, device_spec, task
         set_device(device_spec.device)
         config = TRMConfig.from_dict(checkpoint.header.model)
@@ -233,7 +233,7 @@ def load(
     return Model(find(spec, task), resolve_device(device, dtype))
 
 
-def _find_for(spec: str | None, task: Task) -> Found:
+def _find_for(spec: str | None, task: Task) -> CheckpointFile:
     """The checkpoint for a task: one of the task, or of the task that it `serves`."""
     if spec is not None and task.serves and (found := find(spec, None)).header.task == task.serves:
         return found

@@ -57,18 +57,20 @@ def _checked_again(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
 
 def gunzipped(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The content of a gzip stream of one member or several. Raises InputError when it is damaged or grows too much."""
-    decoder, taken, given = zlib.decompressobj(wbits=31), 0, 0
+    decoder, bytes_in, bytes_out = zlib.decompressobj(wbits=31), 0, 0
     try:
         for chunk in chunks:
-            taken += len(chunk)
+            bytes_in += len(chunk)
             while chunk:
                 if decoder.eof:
                     decoder = zlib.decompressobj(wbits=31)
                 piece = decoder.decompress(chunk, PIECE)
                 chunk = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-                given += len(piece)
-                if given > min(EXPANDED_LIMIT, FREE_EXPANSION + EXPANSION_LIMIT * taken):
-                    raise InputError(name, f"expands from {taken:,} to more than {given:,} bytes", "unpack it yourself")
+                bytes_out += len(piece)
+                if bytes_out > min(EXPANDED_LIMIT, FREE_EXPANSION + EXPANSION_LIMIT * bytes_in):
+                    raise InputError(
+                        name, f"expands from {bytes_in:,} to more than {bytes_out:,} bytes", "unpack it yourself"
+                    )
                 if piece:
                     yield piece
     except zlib.error as error:

@@ -6,12 +6,12 @@ starts quickly.
 
 from trmsolve.checkpoint.format import FORMAT_VERSION, Header, load_tensors, read_header, save, sha256_of
 from trmsolve.checkpoint.hub import Address, cache_dir, cached, pull
-from trmsolve.checkpoint.lookup import Found, Listing, available, bundled_dir, find
+from trmsolve.checkpoint.lookup import CheckpointFile, Listing, available, bundled_dir, find
 
 __all__ = [
     "FORMAT_VERSION",
     "Address",
-    "Found",
+    "CheckpointFile",
     "Header",
     "Listing",
     "available",

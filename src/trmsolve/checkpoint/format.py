@@ -322,10 +322,10 @@ def _check_model(path: Path, model: dict[str, Any], tensors: Tensors) -> None:
         if layers != set(map(str, range(expected))):
             raise TrmsolveError(f"{path}: model.num_{stack} is {expected}, the tensors have {len(layers)}", _AGAIN)
     for name, shape in expected_shapes(config).items():
-        found = tensors.get(name, ("", None))[1]
-        if found != shape:
-            found_text = "missing" if found is None else f"of shape {list(found)}"
-            raise TrmsolveError(f"{path}: tensor {name} is {found_text}, expected {list(shape)} by model.*", _AGAIN)
+        actual = tensors.get(name, ("", None))[1]
+        if actual != shape:
+            problem = "missing" if actual is None else f"of shape {list(actual)}"
+            raise TrmsolveError(f"{path}: tensor {name} is {problem}, expected {list(shape)} by model.*", _AGAIN)
 
 
 def expected_shapes(config: TRMConfig) -> dict[str, tuple[int, ...]]:

@@ -20,7 +20,7 @@ _MORE = "get more: trmsolve checkpoints pull hf://OWNER/REPO/FILE, or train: trm
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CheckpointFile:
     """One checkpoint file that is readable and for the expected task."""
 
     path: Path
@@ -65,7 +65,7 @@ def bundled_dir() -> Path:
     return _PACKAGE / "bundled"
 
 
-def find(spec: str | None, task: str | None) -> Found:
+def find(spec: str | None, task: str | None) -> CheckpointFile:
     """The checkpoint of `--checkpoint spec`; spec None: the bundled one of the task.
 
     A name means a bundled or cached checkpoint; a spec with a path separator or the suffix .safetensors a file;
@@ -78,13 +78,13 @@ def find(spec: str | None, task: str | None) -> Found:
         spec = task
     if Address.looks_like(spec):
         address = Address.parse(spec)
-        return _found(cached(address) or pull(spec), str(address), task)
+        return _checkpoint_file(cached(address) or pull(spec), str(address), task)
     if _looks_like_file(spec):
-        return _found(Path(spec).expanduser(), spec, task)
+        return _checkpoint_file(Path(spec).expanduser(), spec, task)
     if path := _names().get(spec):
-        return _found(path, spec, task)
+        return _checkpoint_file(path, spec, task)
     if Path(spec).is_file():
-        return _found(Path(spec), spec, task)
+        return _checkpoint_file(Path(spec), spec, task)
     raise _unknown(spec)
 
 
@@ -94,10 +94,10 @@ def available() -> list[Listing]:
     return sorted(entries, key=lambda entry: (entry.where != "bundled", entry.name))
 
 
-def _found(path: Path, name: str, task: str | None) -> Found:
+def _checkpoint_file(path: Path, name: str, task: str | None) -> CheckpointFile:
     header = read_header(path)
     header.require_task(task)
-    checkpoint = Found(path=path, name=name, sha256=sha256_of(path), header=header)
+    checkpoint = CheckpointFile(path=path, name=name, sha256=sha256_of(path), header=header)
     if read_header(path) != header:
         raise replaced(path)
     return checkpoint
