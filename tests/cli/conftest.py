@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,59 @@ TWICE = EASY[:8] + "1" + EASY[9:]  # row 1 holds 1 twice, columns 1 and 9
 SMALL = "4..3....1....2.4"
 HIDDEN = "1...4.....3...41"  # no solution, though every open cell and unit has something left
 OBVIOUS = "123....4........"  # no solution: row 1, column 4 has nothing left
+
+
+class Terminal:
+    """A terminal of 100 x 40; what is written to it can be waited for."""
+
+    def __init__(self) -> None:
+        import fcntl
+        import struct
+        import termios
+
+        self.ours, self.theirs = os.openpty()
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.text = ""
+        self.more = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        try:
+            while data := os.read(self.ours, 65536):
+                with self.more:
+                    self.text += data.decode(errors="replace")
+                    self.more.notify_all()
+        except OSError:  # the other end has closed
+            pass
+
+    def wait_for(self, text: str) -> None:
+        with self.more:
+            assert self.more.wait_for(lambda: text in self.text, PATIENCE), self.text
+
+    def close(self) -> str:
+        """Everything that was written."""
+        os.close(self.theirs)
+        self.reader.join(PATIENCE)
+        os.close(self.ours)
+        return self.text
+
+
+@pytest.fixture(scope="session")
+def tiny_arc_checkpoint(tmp_path_factory):
+    """An untrained ARC network, as small as possible."""
+    import torch
+
+    from trmsolve.checkpoint import save
+    from trmsolve.model.config import TRMConfig
+    from trmsolve.model.trm import TRM
+    from trmsolve.tasks.arc import TASK
+
+    torch.manual_seed(1)
+    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
+    return path
 
 
 @pytest.fixture

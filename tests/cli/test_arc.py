@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -22,36 +20,19 @@ from trmsolve.inference.few_shot import AdaptEvent, FewShotResult, RankedAnswer,
 from trmsolve.tasks.arc import TASK
 from trmsolve.tasks.base import InvalidPuzzle, Prediction
 
-from .conftest import PATIENCE
-
 RECORD = ["task", "source", "name", "tests", "solved", "verified", "demonstrations_reproduced", "left_out", "steps"]
 RECORD += ["votes", "seconds", "memory_bytes", "checkpoint", "checkpoint_sha256", "device", "error"]
 QUICK = ("--steps", 2, "--votes", 2, "--max-steps", 2, "--device", "cpu")
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    import torch
-
-    from trmsolve.checkpoint import save
-    from trmsolve.model.config import TRMConfig
-    from trmsolve.model.trm import TRM
-
-    torch.manual_seed(1)
-    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
-    return path
-
-
 @pytest.fixture
-def arc(cli, checkpoint):
+def arc(cli, tiny_arc_checkpoint):
     """Calls `trmsolve arc`, quickly: what is as small as this only loses by being shared among threads."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield lambda *args, **how: cli("arc", "--checkpoint", checkpoint, *QUICK, *args, **how)
+    yield lambda *args, **how: cli("arc", "--checkpoint", tiny_arc_checkpoint, *QUICK, *args, **how)
     torch.set_num_threads(threads)
 
 
@@ -330,8 +311,8 @@ def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
         (["--resume", "no/such.jsonl", *map(str, QUICK)], "does not exist"),
     ],
 )
-def test_wrong_usage(cli, checkpoint, args, said):
-    done = cli("arc", "-", "--checkpoint", checkpoint, *args, stdin=tasks.text())
+def test_wrong_usage(cli, tiny_arc_checkpoint, args, said):
+    done = cli("arc", "-", "--checkpoint", tiny_arc_checkpoint, *args, stdin=tasks.text())
     assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
 
 
@@ -350,16 +331,6 @@ def test_a_file_that_cannot_be_read_spoils_only_itself(arc, folder, tmp_path):
     assert done.exit_code == 2 and [record["name"] for record in records] == [None, "a", None, "c"]
     assert "no such file" in records[0]["error"] and "empty" in records[2]["error"]
     assert records[0]["source"] == str(tmp_path / "no.json") and records[1]["tests"] and records[3]["tests"]
-
-
-def test_torch_waits_until_it_is_needed(tmp_path):
-    path = tmp_path / "bad.json"
-    path.write_text("{}")
-    code = "import sys; from typer.testing import CliRunner; from trmsolve.cli import app; "
-    code += "print([CliRunner().invoke(app, ['arc', arg]).exit_code for arg in sys.argv[1:]], 'torch' in sys.modules)"
-    command = [sys.executable, "-c", code, "--help", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout == "[0, 2] False\n"
 
 
 def test_no_input_at_all(cli, monkeypatch):

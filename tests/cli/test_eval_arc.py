@@ -18,20 +18,6 @@ from trmsolve.tasks.base import InvalidPuzzle
 from trmsolve.tasks.few_shot import FewShotTask, Grid
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    """A network that has learnt nothing, as small as can be."""
-    from trmsolve.checkpoint import save
-    from trmsolve.model.config import TRMConfig
-    from trmsolve.model.trm import TRM
-    from trmsolve.tasks.arc import TASK
-
-    config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 16, "intermediate_size": 16, "num_puzzles": 1})
-    path = tmp_path_factory.mktemp("arc") / "tiny.safetensors"
-    save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
-    return path
-
-
 def flip(grid: Grid) -> Grid:
     """The rule of the task that all tasks here are copies of."""
     return grid[:, ::-1].copy()
@@ -83,13 +69,13 @@ def solver(monkeypatch):
 
 
 @pytest.fixture
-def run(cli, checkpoint, tmp_path):
+def run(cli, tiny_arc_checkpoint, tmp_path):
     """Calls `trmsolve eval arc` on tasks of these names, or on what else is given."""
 
     def call(*args: object, names: str = "first_a second_b never_c never_d", answers: bool = True):
         path = tmp_path / "tasks.json"
         path.write_text(json.dumps(tasks(names, answers)))
-        return cli("eval", "arc", path, "--checkpoint", checkpoint, *args)
+        return cli("eval", "arc", path, "--checkpoint", tiny_arc_checkpoint, *args)
 
     return call
 
@@ -107,14 +93,14 @@ def test_the_report(run, solver):
     assert "\x1b" not in done.stdout + done.stderr and "\r" not in done.stderr
 
 
-def test_json_holds_options_totals_and_every_task(run, solver, checkpoint):
+def test_json_holds_options_totals_and_every_task(run, solver, tiny_arc_checkpoint):
     report = json.loads(run("--json", "--steps", 9, "--votes", 4, "--seed", 3, "--max-steps", 5).stdout)
     assert source_histogram(report) == [0.25, 0.5, 0.5] and report["tests"] == 8
     assert report["options"] == {
         "budget": None, "steps": 9, "votes": 4, "max_steps": 5, "tasks_per_batch": 1, "seed": 3
     }  # fmt: skip
     assert solver.options == [AdaptOptions(**report["options"])]
-    assert report["checkpoint"] == str(checkpoint) and len(report["checkpoint_sha256"]) == 64
+    assert report["checkpoint"] == str(tiny_arc_checkpoint) and len(report["checkpoint_sha256"]) == 64
     assert [(row["name"], row["pass_at_2"]) for row in report["by_task"]] == [
         ("first_a", 1.0), ("second_b", 1.0), ("never_c", 0.0), ("never_d", 0.0)
     ]  # fmt: skip
@@ -190,9 +176,9 @@ def test_a_task_that_fails_spoils_only_itself(run, solver):
     assert "66.67 %" in done.stdout and "failed, unsolved" in done.stdout
 
 
-def test_a_record_that_is_no_task_is_left_out(cli, solver, checkpoint):
+def test_a_record_that_is_no_task_is_left_out(cli, solver, tiny_arc_checkpoint):
     text = json.dumps({"first_a": value(), "odd": {"train": [], "test": []}})
-    done = cli("eval", "arc", "-", "--checkpoint", checkpoint, "--json", stdin=text)
+    done = cli("eval", "arc", "-", "--checkpoint", tiny_arc_checkpoint, "--json", stdin=text)
     assert done.exit_code == 2 and "stdin:odd: train: found no pairs" in done.stderr
     assert json.loads(done.stdout)["tasks"] == 1
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-
-import pytest
 
 import trmsolve
-
-from .conftest import COMMAND
-from .test_process import Terminal
 
 
 def test_the_tour_of_a_sudoku_shows_the_shapes_and_the_steps_of_the_network(cli):
@@ -43,19 +36,9 @@ def test_an_unknown_topic_is_refused(cli):
     assert cli("explain", "chess").exit_code == 2
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
-def test_on_a_terminal_a_page_waits_for_enter_and_q_ends():
-    terminal = Terminal()
-    process = subprocess.Popen([*COMMAND, "explain"], stdin=terminal.theirs, stdout=terminal.theirs)
-    try:
-        terminal.wait_for("Enter continues")
-        assert "2. Three tensors" not in terminal.text
-        os.write(terminal.ours, b"\n")
-        terminal.wait_for("2. Three tensors")
-        os.write(terminal.ours, b"q\n")
-        assert process.wait(300) == 0
-    finally:
-        process.kill()
-        process.wait()
-        text = terminal.close()
-    assert "3. The inner loop" not in text
+def test_on_a_terminal_a_page_waits_for_enter_and_q_ends(cli, monkeypatch):
+    monkeypatch.setattr("trmsolve.cli.explain.is_terminal", lambda stream: True)
+    text = cli("explain", stdin="\nq\n").stdout
+    assert text.count("Enter continues") == 2
+    assert "2. Three tensors" in text and "3. The inner loop" not in text
+    assert "Enter continues" not in cli("explain", "arc", "--steps", 1, "--no-wait").stdout

@@ -1,4 +1,4 @@
-"""trmsolve generate maze, and options that belong to another task."""
+"""trmsolve generate: what is generated can be read back; options that belong to another task are refused."""
 
 from __future__ import annotations
 
@@ -14,6 +14,38 @@ from trmsolve.tasks.maze.cells import START
 from trmsolve.tasks.maze.generate import generate
 
 
+# -- Sudoku ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", ["4x4", "6", "9x9"])
+@pytest.mark.parametrize("style", ["grid", "line", "csv"])
+def test_generated_puzzles_can_be_read_back(cli, size, style):
+    done = cli("generate", "sudoku", "--size", size, "-n", 3, "--seed", 5, "--format", style)
+    assert done.exit_code == 0 and done.stderr == ""
+    lines = [Line(number, text) for number, text in enumerate(done.stdout.splitlines(), 1)]
+    puzzles = list(get("sudoku").read(lines, "x"))
+    assert [len(puzzle.question) for puzzle in puzzles] == [int(size[0])] * 3
+    again = cli("generate", "sudoku", "--size", size, "-n", 3, "--seed", 5, "--json")
+    lines = [get("sudoku").format_line(puzzle.question) for puzzle in puzzles]
+    assert [record["puzzle"] for record in json.loads(again.stdout)] == lines
+
+
+def test_generated_records(cli, tmp_path):
+    path = tmp_path / "p.jsonl"
+    options = ("--size", "4x4", "-n", 2, "--format", "jsonl", "-o", path)
+    assert cli("generate", "sudoku", *options).stdout == ""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["index"] for record in records] == [0, 1]
+    assert set(records[0]) == {"puzzle", "answer", "branches", "givens", "seed", "index"}
+    assert cli("generate", "sudoku", *options).exit_code == 2
+    extra = json.loads(cli("generate", "sudoku", "--size", "4x4", "--extra", 2, "--json").stdout)
+    assert extra[0]["givens"] == records[0]["givens"] + 2
+
+
+def test_generated_16x16(cli):
+    done = cli("generate", "sudoku", "--size", "16x16", "--no-minimal")
+    assert len(done.stdout.strip()) == 256
+
+
+# -- mazes -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", ["9x13", "12", "4x4"])
 @pytest.mark.parametrize("style", ["grid", "line", "csv"])
 def test_generated_mazes_can_be_read_back(cli, size, style):

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 from trmsolve.cli.run import alarm
 from trmsolve.errors import DeadlineExceeded
 
-from .conftest import COMMAND, EASY, EASY_ANSWER, EXAMPLES, PATIENCE, SMALL, TWICE
+from .conftest import COMMAND, EASY, EASY_ANSWER, EXAMPLES, PATIENCE, SMALL, TWICE, Terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")
 
@@ -26,47 +25,12 @@ import sys
 from typer.testing import CliRunner
 from trmsolve.cli import app
 for line in sys.stdin:
-    done = CliRunner().invoke(app, line.split())
-    assert done.exit_code == 0, (line, done.output)
+    expected, *arguments = line.split()
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == int(expected), (line, done.output)
     heavy = {"torch", "huggingface_hub", "PIL"} & set(sys.modules)
     assert not heavy, (line, heavy)
 """
-
-
-class Terminal:
-    """A terminal of 100 x 40; what is written to it can be waited for."""
-
-    def __init__(self) -> None:
-        import fcntl
-        import struct
-        import termios
-
-        self.ours, self.theirs = os.openpty()
-        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-        self.text = ""
-        self.more = threading.Condition()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        try:
-            while data := os.read(self.ours, 65536):
-                with self.more:
-                    self.text += data.decode(errors="replace")
-                    self.more.notify_all()
-        except OSError:  # the other end has closed
-            pass
-
-    def wait_for(self, text: str) -> None:
-        with self.more:
-            assert self.more.wait_for(lambda: text in self.text, PATIENCE), self.text
-
-    def close(self) -> str:
-        """Everything that was written."""
-        os.close(self.theirs)
-        self.reader.join(PATIENCE)
-        os.close(self.ours)
-        return self.text
 
 
 def send(process: subprocess.Popen, text: str) -> None:
@@ -80,12 +44,23 @@ def ended(process: subprocess.Popen) -> tuple[int, str, str]:
     return code, process.stdout.read().decode(), process.stderr.read().decode()
 
 
-def test_light_commands_import_nothing_heavy():
+def test_light_commands_import_nothing_heavy(tmp_path):
+    (tmp_path / "bad.json").write_text("{}")
     commands = ["--version", "--help", "checkpoints list", "checkpoints info sudoku", "generate sudoku --size 4x4"]
-    names = ("sudoku", "arc", "train", "eval", "generate", "bench", "doctor", "checkpoints")
-    commands += [f"{name} --help" for name in names]
-    done = subprocess.run([sys.executable, "-c", LIGHT], input="\n".join(commands), text=True, timeout=PATIENCE)
+    names = ("sudoku", "arc", "train", "eval", "generate", "bench", "doctor", "checkpoints", "explain", "replay")
+    lines = [f"0 {command}" for command in (*commands, *(f"{name} --help" for name in names))]
+    lines.append(f"2 arc {tmp_path / 'bad.json'}")  # a malformed task needs no model
+    done = subprocess.run([sys.executable, "-c", LIGHT], input="\n".join(lines), text=True, timeout=PATIENCE)
     assert done.returncode == 0
+
+
+def test_a_command_imports_no_other_command():
+    program = "import sys; from typer.testing import CliRunner; from trmsolve.cli import app; "
+    program += "CliRunner().invoke(app, ['sudoku', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+    modules = set(done.stdout.split())
+    others = ("train", "evaluate", "bench", "explain", "generate", "plot", "checkpoints", "read", "doctor")
+    assert "trmsolve.cli.solve" in modules and not {f"trmsolve.cli.{name}" for name in others} & modules
 
 
 def test_the_first_answer_comes_before_the_input_ends(start):
@@ -155,15 +130,6 @@ def test_an_interrupt_while_commands_are_imported(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def test_a_bare_terminal_asks_for_a_puzzle_and_ctrl_d_ends_it(start):
-    terminal = Terminal()
-    process = start("sudoku", stdin=terminal.theirs)
-    os.write(terminal.ours, b"\x04")
-    code, text, err = ended(process)
-    terminal.close()
-    assert (code, text) == (2, "") and "paste a Sudoku, end with Ctrl-D" in err and "holds no puzzle" in err
-
-
 def test_live_view(start):
     terminal = Terminal()
     process = start("sudoku", EXAMPLES / "easy.txt", "--format", "line", stderr=terminal.theirs, env={"TERM": "xterm"})
@@ -201,22 +167,6 @@ def test_completion():
     program = "import sys; sys.argv[0] = 'trmsolve'; from trmsolve.cli import main; main()"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60)
     assert found.stdout.split() == ["sudoku"]
-
-
-def test_interrupted_training_can_go_on(start, tmp_path):
-    options = ["train", "--task", "sudoku", "--batch-size", 4, "--width", 16, "--no-compile", "--data", "generate:4x4"]
-    process = start(*options, "--run", tmp_path / "run", "--save-minutes", 0, "--minutes", 60)
-    for line in process.stderr:
-        if b"step" in line:  # the first line of progress
-            break
-    process.send_signal(signal.SIGINT)
-    code, text, said = ended(process)
-    assert (code, text) == (130, "")
-    assert "interrupted at step" in said and "resume with the same command" in said
-    step = int(re.search(r"interrupted at step (\d+)", said)[1])
-    again = start(*options, "--run", tmp_path / "run", "--steps", step + 1)
-    code, _, said = ended(again)
-    assert code == 0 and f"resuming from step {step}" in said
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")

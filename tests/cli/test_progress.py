@@ -12,8 +12,7 @@ import pytest
 from trmsolve.cli import output, run
 from trmsolve.cli.output import LineShare, Progress, file_progress
 
-from .conftest import EASY, PATIENCE, SMALL
-from .test_process import Terminal
+from .conftest import EASY, PATIENCE, SMALL, Terminal
 
 
 def test_the_line_has_number_rate_share_and_time_left():
@@ -67,15 +66,25 @@ main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
-@pytest.mark.parametrize("redirected", [True, False])
-def test_on_a_terminal_a_stream_to_a_file_shows_its_share(tmp_path, redirected):
+def test_on_a_terminal_a_stream_to_a_file_shows_its_share(tmp_path):
     (tmp_path / "in.txt").write_text(f"{SMALL}\n" * 40)
-    out, terminal = tmp_path / "out.txt", Terminal()
+    terminal = Terminal()
     arguments = [sys.executable, "-c", SLOW, "sudoku", str(tmp_path / "in.txt"), "--format", "line"]
-    arguments += [] if redirected else ["-o", str(out)]
-    with (out if redirected else tmp_path / "stdout").open("w") as stdout:
+    with (tmp_path / "out.txt").open("w") as stdout:
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=terminal.theirs)
         assert process.wait(PATIENCE) == 0
     text = terminal.close()
     assert re.search(r"40 puzzles, [\d,.]+/s, 98%, ", text) and "40 of 40 solved and verified" in text
-    assert len(out.read_text().splitlines()) == 40
+    assert "\r\x1b[Kloading the model\r\x1b[K" in text  # with a delay of 0 seconds
+
+
+def test_a_model_that_loads_quickly_is_not_announced(monkeypatch, capsys):
+    monkeypatch.setattr(output, "is_terminal", lambda stream: True)
+    with output.delayed_status("loading the model"):
+        pass
+    assert "loading" not in capsys.readouterr().err
+    monkeypatch.setattr(output, "is_terminal", lambda stream: False)
+    monkeypatch.setattr(output, "DELAY", 0.0)
+    with output.delayed_status("loading the model"):
+        pass
+    assert capsys.readouterr().err == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -14,126 +13,17 @@ import types
 from xml.dom import minidom
 
 import pytest
-from rich.console import Console
 
 from trmsolve.checkpoint import read_header
 from trmsolve.cli.run import logged_to
-from trmsolve.render.train_panel import ASCII_LEVELS, Curve, TrainPanel, sparkline
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.metrics import describe_metric
 
-from .conftest import PATIENCE
+from .conftest import PATIENCE, TWICE
 
 TINY = ("train", "--task", "sudoku", "--batch-size", 4, "--width", 16, "--no-compile", "--data", "generate:4x4")
-MODEL = types.SimpleNamespace(T=1, n=2)
-METRICS = {"step": 50, "loss": 0.5, "exact_accuracy": 0.25, "puzzles_per_second": 12.0, "steps_per_second": 3.0}
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still until it is set: clock[0] = seconds."""
-    now = [0.0]
-    monkeypatch.setattr("trmsolve.render.train_panel.time.monotonic", lambda: now[0])
-    return now
-
-
-def panel(encoding: str = "utf-8", height: int = 30, **settings) -> TrainPanel:
-    """A panel of a run on a terminal 100 wide."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=stream, force_terminal=True, width=100, height=height, color_system=None)
-    shown = TrainPanel(console, 0.0)
-    shown.begin("training sudoku", TrainConfig(**settings), MODEL, 0.0, [])
-    return shown
-
-
-def screen(shown: TrainPanel) -> str:
-    with shown.console.capture() as capture:
-        shown.console.print(shown.render())
-    return capture.get()
 
 
 # -- what it shows ------------------------------------------------------------------------------------------------
-def test_the_panel_shows_phase_clock_speed_curves_rate_and_what_was_saved(clock):
-    shown = panel(minutes=10)
-    shown.set_phase("compiling")
-    clock[0] = 2.0
-    assert "compiling" in screen(shown) and "2.0 s of 10 min 00 s, 9 min 58 s left" in screen(shown)
-    for step in range(1, 51):
-        clock[0] = 10.0 + step / 2
-        shown.step(step, clock[0], 2.0 / step)
-    shown.update(METRICS)
-    shown.saved("runs/s", 50)
-    shown.evaluated({"step": 50, "seconds": 35.0, "puzzles": 40, "exact_at_16": 0.4, "exact_at_32": 0.5})
-    text = screen(shown)
-    assert "training" in text and "35.0 s of 10 min 00 s, 9 min 25 s left" in text and "5.8 %" in text
-    assert "50, 2 steps/s, 12 puzzles/s" in text
-    assert re.search(r"loss +0\.0400 +█▇?[▁▂▃▄▅▆▇]+▁", text) and re.search(r"exact +25\.0%", text)
-    assert "at step 50: exact after 32 steps 50.00%, puzzles 40" in text and "runs/s at step 50" in text
-    assert re.search(r"learning rate +1\.02e-02", text)
-
-
-def test_only_the_end_is_100_percent(clock):
-    shown = panel(steps=3000)
-    shown.step(2999, 1.0, 0.5)
-    assert " 99.9 %" in screen(shown)
-    shown.step(3000, 1.0, 0.5)
-    shown.finish("finished")
-    assert "100.0 %" in screen(shown) and "finished" in screen(shown) and "left" not in screen(shown)
-    shown = panel(minutes=1)
-    clock[0] = 59.99
-    assert " 99.9 %" in screen(shown)
-
-
-def test_the_time_left_of_a_number_of_steps_knows_that_later_steps_are_deeper(clock):
-    plain = panel(steps=100)
-    deeper = panel(steps=100, depth_curriculum=((0.5, 1, 1),))  # then T 1 and n 2: 3 network calls in place of 2
-    for step in range(1, 11):
-        clock[0] = float(step)
-        plain.step(step, clock[0], 1.0)
-        deeper.step(step, clock[0], 1.0)
-    assert plain.seconds_left == pytest.approx(90)
-    assert deeper.seconds_left == pytest.approx(40 + 50 * 3 / 2, rel=0.02)
-    clock[0] = 12.0
-    assert plain.seconds_left == pytest.approx(88)
-
-
-def test_a_low_window_gets_two_lines_and_an_old_one_ascii(clock):
-    shown = panel(encoding="ascii", steps=10)
-    shown.step(5, 1.0, 0.5)
-    shown.message("über")
-    assert screen(shown).isascii() and "#" in screen(shown)
-    low = panel(height=6, steps=10)
-    low.step(5, 1.0, 0.5)
-    assert screen(low).count("\n") == 2 and "step 5" in screen(low)
-
-
-def test_sparklines_and_curves_are_bounded():
-    assert sparkline([], 10) == "" and sparkline([1.0], 10) == "▁"
-    assert sparkline([0, 1, 2, 3], 4, ASCII_LEVELS) == "_-+#" or len(sparkline([0, 1, 2, 3], 4)) == 4
-    assert sparkline([0.0] * 50 + [1.0] * 50, 2) == "▁█"
-    curve = Curve()
-    for k in range(100_000):
-        curve.add(float(k))
-    assert len(curve.values) < 2048 and curve.values == sorted(curve.values)
-    assert curve.values[-1] == pytest.approx(100_000, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("seconds", 0.4, "seconds 0.4"),
-        ("exact_at_16", 0.4, "exact after 16 steps 40.00%"),
-        ("exact_accuracy", 0.4, "exact 40.00%"),
-        ("puzzles", 1, "puzzles 1"),
-        ("mean_steps", 0.5, "steps per puzzle 0.50"),
-        ("something_new", 0.5, "something new 0.5"),
-        ("loss_at_16", 0.5, "loss at 16 0.5"),
-    ],
-)
-def test_only_shares_are_percentages(name, value, expected):
-    assert describe_metric(name, value) == expected
-
-
 def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_path):
     held = tmp_path / "held.csv"
     held.write_text(cli("generate", "sudoku", "--size", "4x4", "-n", 4, "--format", "csv").stdout)
@@ -155,12 +45,15 @@ def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_p
     assert len(quiet.splitlines()) == 2 and "resuming" in quiet and "finished at step 5" in quiet
 
 
-def test_warnings_of_the_readers_are_shown(clock):
+def test_warnings_of_the_library_are_shown():
     """Such as the number of training puzzles that are complete already and left out."""
-    shown = panel(steps=3)
-    with shown.console.capture() as capture, logged_to(shown.message, logging.WARNING):
-        logging.getLogger("trmsolve.tasks.dataset").warning("%s: %d of %d are left out", "d.csv", 2, 5)
-    assert capture.get() == "d.csv: 2 of 5 are left out\n"
+    messages = []
+    logger = logging.getLogger("trmsolve.tasks.dataset")
+    with logged_to(messages.append, logging.WARNING):
+        logger.warning("%s: %d of %d are left out", "d.csv", 2, 5)
+        logger.info("not shown")
+    logger.warning("not shown")
+    assert messages == ["d.csv: 2 of 5 are left out"]
 
 
 # -- what it refuses ----------------------------------------------------------------------------------------------
@@ -230,6 +123,59 @@ def test_the_checkpoint_is_as_new_as_the_state(cli, tmp_path, monkeypatch):
     assert read_header(own).provenance["steps"] == read_header(output).provenance["steps"] == 6
 
 
+# -- runs ---------------------------------------------------------------------------------------------------------
+def test_train_and_go_on(cli, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "mine.safetensors"
+    done = cli(*TINY, "--run", run, "--steps", 3)
+    assert done.exit_code == 0 and done.stdout == "" and "finished at step 3" in done.stderr
+    done = cli(*TINY, "--run", run, "--steps", 6, "-o", out)
+    assert done.exit_code == 0 and "resuming from step 3" in done.stderr and "finished at step 6" in done.stderr
+    info = json.loads(cli("checkpoints", "info", out, "--json").stdout)
+    assert info["model"]["hidden_size"] == 16 and info["provenance"]["steps"] == 6
+    assert cli(*TINY, "--run", run, "--steps", 6, "-o", out).exit_code == 2  # would overwrite
+    other = cli(*TINY, "--width", 8, "--run", run, "--steps", 9)
+    assert other.exit_code == 2 and "another model" in other.stderr
+    solved = cli("sudoku", "-", "--checkpoint", out, "--max-steps", 1, "--restarts", 0, stdin="4..3....1....2.4")
+    assert solved.exit_code in (0, 1)
+    fine = cli(*TINY, "--from", out, "--run", tmp_path / "b", "--steps", 1)
+    assert fine.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such file"),
+        (f"question,answer\n{TWICE},\n", "row 1 holds 1 twice"),
+        ("4..3....1....2.4\n", "the answer is missing"),
+        ("question,answer\n4..3....1....2.4,1111111111111111\n", "the answer is wrong"),
+    ],
+)
+def test_bad_training_data(cli, tmp_path, content, said):
+    path = tmp_path / "d.csv"
+    if content:
+        path.write_text(content)
+    done = cli("train", "--task", "sudoku", "--data", path, "--run", tmp_path / "run", "--steps", 1)
+    assert done.exit_code == 2 and said in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("spec", ["generate:nonsense", "generate:5x5", "generate:9x9=much", "no.npz"])
+def test_bad_data_specs(cli, tmp_path, spec):
+    done = cli("train", "--task", "sudoku", "--data", spec, "--run", tmp_path / "run", "--steps", 1)
+    assert done.exit_code == 2 and done.stderr.startswith("error: ")
+
+
+def test_a_run_folder_belongs_to_one_process(cli, tmp_path):
+    from trmsolve.training.run_dir import RunDir
+
+    with RunDir(tmp_path / "run"):
+        done = cli(*TINY, "--run", tmp_path / "run", "--steps", 1)
+    assert done.exit_code == 2 and "another process is training here" in done.stderr
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"nonsense")
+    done = cli(*TINY, "--run", tmp_path / "run", "--steps", 1)
+    assert done.exit_code == 2 and "not a training state" in done.stderr
+
+
 # -- stopping -----------------------------------------------------------------------------------------------------
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_signal_is_acknowledged_and_asks_to_stop_and_a_second_one_insists():
@@ -253,17 +199,18 @@ def test_a_signal_is_acknowledged_and_asks_to_stop_and_a_second_one_insists():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_terminated_run_says_so_at_once_and_saves(start, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_acknowledges_the_signal_and_saves(start, tmp_path, number, code):
     process = start(*TINY, "--run", tmp_path / "run", "--minutes", 60)
     for line in process.stderr:
-        if b"loss" in line:
+        if b"loss" in line:  # the first line of progress
             break
-    process.send_signal(signal.SIGTERM)
-    _, text = process.communicate(timeout=PATIENCE)
-    said = text.decode()
-    assert process.returncode == 143, said
-    assert "stopping after this step; once more to stop without saving" in said
-    step = int(re.search(r"interrupted at step (\d+)", said)[1])
+    process.send_signal(number)
+    stdout, stderr = (stream.decode() for stream in process.communicate(timeout=PATIENCE))
+    assert (process.returncode, stdout) == (code, ""), stderr
+    assert "stopping after this step; once more to stop without saving" in stderr
+    assert "resume with the same command" in stderr
+    step = int(re.search(r"interrupted at step (\d+)", stderr)[1])
     assert read_header(tmp_path / "run" / "sudoku.safetensors").provenance["steps"] == step
 
 
@@ -281,12 +228,14 @@ def job_of(puzzles: int, **settings):
 
 
 @pytest.mark.parametrize(("minutes", "seconds", "expected"), [(1, 30, 38), (1, 60, 8), (1, 80, 0), (100, 6000, 298)])
-def test_an_evaluation_ends_with_the_minutes_of_the_run(clock, minutes, seconds, expected):
+def test_an_evaluation_ends_with_the_minutes_of_the_run(monkeypatch, minutes, seconds, expected):
+    import time
+
     from trmsolve.cli.train_run import Evaluation
 
-    clock[0] = seconds
-    evaluation = Evaluation(job_of(1, minutes=minutes), panel(minutes=minutes), None, None)
-    assert evaluation.deadline() - seconds == pytest.approx(expected)
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    evaluation = Evaluation(job_of(1, minutes=minutes), types.SimpleNamespace(seconds=seconds), None, None)
+    assert evaluation.deadline() - 5.0 == pytest.approx(expected)
 
 
 def test_an_evaluation_without_time_measures_nothing_and_one_with_some_whole_batches(monkeypatch):

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from trmsolve.cli import app
 
-from .conftest import COMMAND, EXAMPLES, SMALL
-from .test_process import Terminal
+from .conftest import COMMAND, EXAMPLES, SMALL, Terminal
 
 MAZES = EXAMPLES.parent / "maze"
 ARC = EXAMPLES.parent / "arc"
@@ -104,6 +103,14 @@ def test_values_are_completed(typed):
     done = CliRunner().invoke(app, [], prog_name="trmsolve", env=environment)
     assert COMPLETIONS[typed] <= set(done.stdout.split())
     assert len(done.stdout.split()) < 12
+
+
+def test_no_puzzle_at_the_prompt_is_an_error(cli, monkeypatch):
+    monkeypatch.setattr("trmsolve.cli.inputs._stdin", lambda: "terminal")
+    done = cli("sudoku", stdin="")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "paste a Sudoku, end with Ctrl-D" in done.stderr and "is empty" in done.stderr
+    assert "paste" not in cli("sudoku", "-q", stdin="").stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
