@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from trmsolve import tasks
 from trmsolve.cli import app
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
@@ -77,6 +78,13 @@ def tiny_arc_checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save(path, TRM(config).state_dict(), "arc", config.to_dict(), {}, {})
     return path
+
+
+@pytest.fixture(autouse=True)
+def separate_registry(monkeypatch):
+    """Tasks that a test loads from files are unknown to the next one."""
+    monkeypatch.setattr(tasks, "_registered", {})
+    monkeypatch.setattr(tasks, "_files", {})
 
 
 @pytest.fixture

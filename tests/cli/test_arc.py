@@ -104,7 +104,7 @@ def test_json_and_its_seed(arc, tmp_path):
     assert other["tests"] != record["tests"]
 
 
-def test_solutions_tell_what_is_solved(arc, tmp_path):
+def test_solutions_decide_what_is_solved(arc, tmp_path):
     challenges, solutions = tmp_path / "my_challenges.json", tmp_path / "answers.json"
     challenges.write_text(json.dumps({"flip": tasks.value(answers=False), "same": tasks.value(answers=False)}))
     unknown = [json.loads(line) for line in arc(challenges, "--format", "jsonl").stdout.splitlines()]
@@ -151,33 +151,33 @@ def test_tasks_in_one_batch(arc, folder):
     assert len(json.loads(arc(folder, "--json", "--limit", 1).stdout)) == 1
 
 
-def test_kept_results_are_not_made_again(arc, folder, tmp_path, monkeypatch):
+def test_stored_results_are_not_computed_again(arc, folder, tmp_path, monkeypatch):
     from trmsolve.api import Model
 
-    asked = []
+    batch_sizes = []
     adapt = Model.adapt
     monkeypatch.setattr(
-        Model, "adapt", lambda self, due, *a, **how: asked.append(len(due)) or adapt(self, due, *a, **how)
+        Model, "adapt", lambda self, due, *a, **how: batch_sizes.append(len(due)) or adapt(self, due, *a, **how)
     )
-    kept, kaggle = tmp_path / "kept.jsonl", tmp_path / "s.json"
+    stored, kaggle = tmp_path / "results.jsonl", tmp_path / "s.json"
     (folder / "d.json").write_text(tasks.text(test=[{"input": [[1, 2, 3, 4]]}]))
-    first = arc(folder / "a.json", "--json", "--resume", kept)
-    whole = arc(folder, "--json", "--resume", kept, "--submission", kaggle)
-    assert asked == [1, 1]  # a is kept, b is bad, and c is a without its answers
+    first = arc(folder / "a.json", "--json", "--resume", stored)
+    whole = arc(folder, "--json", "--resume", stored, "--submission", kaggle)
+    assert batch_sizes == [1, 1]  # a is stored, b is bad, and c is a without its answers
     a, bad, c, d = json.loads(whole.stdout)
     assert json.loads(first.stdout)[0]["tests"] == a["tests"] == c["tests"] and bad["error"] and d["tests"]
     assert a["solved"] is False and c["solved"] is None
-    assert f"2 of 3 tasks found in {kept}; not solved again" in whole.stderr
+    assert f"2 of 3 tasks found in {stored}; not solved again" in whole.stderr
     assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "b", "c", "d"]
-    assert arc(folder, "--resume", kept, "--submission", kaggle, "--force").stdout and asked == [1, 1, 0]
-    arc(folder / "a.json", "--resume", kept, "--seed", 2)
-    assert asked[-1] == 1
+    assert arc(folder, "--resume", stored, "--submission", kaggle, "--force").stdout and batch_sizes == [1, 1, 0]
+    arc(folder / "a.json", "--resume", stored, "--seed", 2)
+    assert batch_sizes[-1] == 1
     (tmp_path / "no.jsonl").write_text("something else\n")
     refused = arc(folder, "--resume", tmp_path / "no.jsonl")
     assert refused.exit_code == 2 and "not a stored result" in refused.stderr
 
 
-def test_what_is_interrupted_delivers_what_is_done(arc, folder, tmp_path, monkeypatch):
+def test_an_interrupted_run_writes_the_results_so_far(arc, folder, tmp_path, monkeypatch):
     from trmsolve.api import Model
 
     adapt = Model.adapt
@@ -222,7 +222,7 @@ def test_pictures_and_steps(arc, folder, tmp_path):
 
 
 def test_outputs_that_would_overwrite_each_other(arc, folder, tmp_path):
-    """-o y --resume y: the answers would replace the kept results, even when both exist and --force is given."""
+    """-o y --resume y: the answers would replace the stored results, even when both exist and --force is given."""
     path = tmp_path / "y"
     for options in (
         ("-o", path, "--resume", path),
@@ -233,7 +233,7 @@ def test_outputs_that_would_overwrite_each_other(arc, folder, tmp_path):
         assert done.exit_code == 2 and f"name the same file: {path}" in done.stderr and not path.exists()
 
 
-def test_a_submission_that_cannot_be_written_is_known_before_any_work(arc, folder, monkeypatch):
+def test_a_submission_that_cannot_be_written_is_refused_before_any_work(arc, folder, monkeypatch):
     from trmsolve.api import Model
 
     monkeypatch.setattr(Model, "adapt", lambda *args, **kwargs: pytest.fail("work was begun"))
@@ -263,21 +263,21 @@ def test_solutions_that_do_not_fit_do_not_stop_the_answers(arc, tmp_path):
     assert "expected 2, one for each test input" in done.stderr
 
 
-def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder, tmp_path):
-    kept = tmp_path / "kept.jsonl"
-    arc(folder / "a.json", "--resume", kept)
-    kept.write_bytes(kept.read_bytes()[:-100])  # killed while writing
-    done = arc(folder / "a.json", "--resume", kept)
+def test_damaged_lines_of_stored_results_are_counted_and_solved_again(arc, folder, tmp_path):
+    stored = tmp_path / "results.jsonl"
+    arc(folder / "a.json", "--resume", stored)
+    stored.write_bytes(stored.read_bytes()[:-100])  # killed while writing
+    done = arc(folder / "a.json", "--resume", stored)
     assert (
-        f"{kept}: 1 damaged line ignored; their tasks are solved again" in done.stderr and "new task a" in done.stderr
+        f"{stored}: 1 damaged line ignored; their tasks are solved again" in done.stderr and "new task a" in done.stderr
     )
-    again = arc(folder / "a.json", "--resume", kept)
-    assert "damaged line" not in again.stderr and f"1 of 1 task found in {kept}" in again.stderr
+    again = arc(folder / "a.json", "--resume", stored)
+    assert "damaged line" not in again.stderr and f"1 of 1 task found in {stored}" in again.stderr
 
 
 # -- bad input --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "it is empty"),
         ("{}", "holds no task"),
@@ -289,15 +289,15 @@ def test_damaged_lines_of_kept_results_are_counted_and_solved_again(arc, folder,
         (tasks.text(test=[{"input": [[1] * 101]}]), "101 cells, expected 1 to 100"),
     ],
 )
-def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
+def test_malformed_tasks_need_no_checkpoint(cli, text, expected):
     done = cli("arc", "-", "--json", "--checkpoint", "nothing", stdin=text)
-    assert done.exit_code == 2 and said in done.stderr and "stdin" in done.stderr
+    assert done.exit_code == 2 and expected in done.stderr and "stdin" in done.stderr
     records = json.loads(done.stdout)
-    assert not records or said in records[0]["error"]
+    assert not records or expected in records[0]["error"]
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["--budget", "soon"], "--budget soon: expected a time\n  for example 60, 60s, 1.5m or 1h"),
         (["--budget", "0s"], "--budget 0s: expected a time"),
@@ -311,9 +311,9 @@ def test_what_is_no_task_needs_no_checkpoint(cli, text, said):
         (["--resume", "no/such.jsonl", *map(str, QUICK)], "does not exist"),
     ],
 )
-def test_wrong_usage(cli, tiny_arc_checkpoint, args, said):
+def test_wrong_usage(cli, tiny_arc_checkpoint, args, expected):
     done = cli("arc", "-", "--checkpoint", tiny_arc_checkpoint, *args, stdin=tasks.text())
-    assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
+    assert done.exit_code == 2 and expected in done.stderr and done.stdout == ""
 
 
 def test_files_and_folders_that_are_not_there(cli, tmp_path):
@@ -340,11 +340,11 @@ def test_no_input_at_all(cli, monkeypatch):
 
 
 # -- on a terminal, and in words --------------------------------------------------------------------------------
-def lines_on_terminal(monkeypatch, found: FewShotResult, columns: int, color: str) -> list[str]:
+def lines_on_terminal(monkeypatch, outcome: FewShotResult, columns: int, color: str) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
-    Report(TASK, None, terminal, color).add(found)
+    Report(TASK, None, terminal, color).add(outcome)
     return terminal.getvalue().splitlines()
 
 
@@ -375,7 +375,7 @@ def test_a_pipe_of_windows_takes_every_name():
 
 
 @pytest.mark.parametrize(
-    ("found", "said", "code"),
+    ("outcome", "expected", "code"),
     [
         (result(solved_by=2), "solved: test 1 with attempt 2, test 2 with attempt 2", 0),
         (result(), "not solved: 0 of 2 tests solved", 1),
@@ -387,21 +387,21 @@ def test_a_pipe_of_windows_takes_every_name():
         (result(tasks.task(answers=False), reproduced=0.5), "under 50 % of their augmentations: probably wrong", 1),
     ],
 )
-def test_what_is_said_of_a_task(found, said, code):
-    text = message(TASK, replace(found, memory=412_000_000))
-    assert text.startswith("flip: ") and said in text
+def test_the_message_about_a_few_shot_task(outcome, expected, code):
+    text = message(TASK, replace(outcome, memory=412_000_000))
+    assert text.startswith("flip: ") and expected in text
     assert text.endswith("(120 steps, 58.1 s, peak memory 412 MB)")
     summary = Summary(few_shot=True)
-    summary.add(found)
+    summary.add(outcome)
     assert summary.exit_code == code
     summary.add(FewShotResult(InvalidPuzzle("x.json", "no"), error="no"))
     assert summary.exit_code == 2 and "1 failed or not readable" in str(summary)
 
 
-def test_the_tally_tells_apart_what_can_be_known():
+def test_the_summary_counts_tasks_with_and_without_answers():
     summary = Summary(few_shot=True)
-    for found in (result(solved_by=1), result(), result(tasks.task(answers=False))):
-        summary.add(found)
+    for outcome in (result(solved_by=1), result(), result(tasks.task(answers=False))):
+        summary.add(outcome)
     assert summary.exit_code == 1
     assert str(summary).startswith(
         "1 of 2 tasks solved (pass@2), 1 of 1 task without answers reproduced their demonstrations;"
@@ -412,19 +412,19 @@ def test_the_tally_tells_apart_what_can_be_known():
     ("budget", "steps", "seconds"),
     [(None, None, 60), (None, 7, None), ("60", 7, 60), ("90s", None, 90), ("1.5m", None, 90), (" 1 H", None, 3600)],
 )
-def test_budgets(budget, steps, seconds):
+def test_budgets_are_parsed(budget, steps, seconds):
     options = AdaptArgs(budget=budget, steps=steps, votes=3).adapt_options(None, 0)
     assert (options.budget, options.steps, options.votes) == (seconds, steps, 3)
 
 
 @pytest.mark.parametrize("budget", ["", "-1", "1d", "1e9", "nan", "1 2", "٣", "0", "1.2.3", "9" * 400])
-def test_no_budgets(budget):
+def test_invalid_budgets_are_refused(budget):
     with pytest.raises(TrmsolveError, match="expected a time"):
         AdaptArgs(budget=budget).adapt_options(None, 0)
 
 
 @pytest.mark.parametrize(
-    ("number", "options", "said"),
+    ("number", "options", "expected"),
     [
         (
             1,
@@ -448,11 +448,11 @@ def test_no_budgets(budget):
         ),
     ],
 )
-def test_what_is_announced(number, options, said):
-    assert announcement([tasks.task()] * number, options) == said
+def test_the_announcement_states_tasks_time_and_votes(number, options, expected):
+    assert announcement([tasks.task()] * number, options) == expected
 
 
-def test_what_goes_on():
+def test_the_line_of_progress_of_adapting_and_refining():
     one = tasks.task()
     adapting = AdaptEvent((one,), "embedding", 40, 15.0, 0.25, 0.1234, 0.5, 0.25)
     assert progress_text(adapting) == "flip: embedding, step 40, loss 0.12, right 50 %, held out 25 %, 45 s left"

@@ -1,4 +1,4 @@
-"""trmsolve eval arc: which tasks are measured, what is reported, what is kept, and what is refused before it starts.
+"""trmsolve eval arc: which tasks are measured, what is reported, what is stored, and what is refused before it starts.
 
 AdaptEvent itself is tested elsewhere; here a solver whose answers are known takes its place, but for one test.
 """
@@ -40,7 +40,7 @@ class Scripted:
     """Answers in place of the solver: right at once, with the second attempt, or not at all, by the task's name."""
 
     def __init__(self) -> None:
-        self.asked: list[FewShotTask] = []
+        self.received: list[FewShotTask] = []
         self.options: list[AdaptOptions] = []
         self.before: Callable[[FewShotTask], None] = lambda task: None
 
@@ -49,7 +49,7 @@ class Scripted:
         for task in tasks:
             assert isinstance(task, FewShotTask) and not isinstance(task, InvalidPuzzle)
             self.before(task)
-            self.asked.append(task)
+            self.received.append(task)
             if task.name.startswith("failing"):
                 yield FewShotResult(task, error="no room for it")
                 continue
@@ -58,7 +58,7 @@ class Scripted:
 
     @property
     def names(self) -> list[str]:
-        return [task.name for task in self.asked]
+        return [task.name for task in self.received]
 
 
 @pytest.fixture
@@ -116,11 +116,11 @@ def test_a_row_for_each_task(run, solver):
 
 def test_the_solver_never_sees_an_answer(run, solver):
     assert run().exit_code == 0
-    assert len(solver.asked) == 4 and all(task.answers is None for task in solver.asked)
+    assert len(solver.received) == 4 and all(task.answers is None for task in solver.received)
 
 
 @pytest.mark.parametrize(
-    ("options", "names", "words"),
+    ("options", "names", "description"),
     [
         (["--every", 2], "0 2 4 6 8", "of 10: one of every 2"),
         (["--limit", 3], "0 1 2", "of 10: the first 3"),
@@ -130,11 +130,11 @@ def test_the_solver_never_sees_an_answer(run, solver):
         (["--every", 2, "--limit", 4, "--shard", "1/2"], "0 4", "shard 1 of 2"),
     ],
 )
-def test_subsets(run, solver, options, names, words):
+def test_subsets(run, solver, options, names, description):
     done = run("--json", *options, names=" ".join(f"first_{i}" for i in range(10)))
     assert solver.names == [f"first_{i}" for i in names.split()]
     report = json.loads(done.stdout)
-    assert words in report["subset"] and words in done.stderr and report["of"] == 10
+    assert description in report["subset"] and description in done.stderr and report["of"] == 10
 
 
 def test_shards_are_all_there_is(run, solver):
@@ -143,29 +143,29 @@ def test_shards_are_all_there_is(run, solver):
     assert sorted(solver.names) == [f"first_{i}" for i in range(7)]
 
 
-def test_kept_results_are_not_made_again(run, solver, tmp_path):
-    kept = tmp_path / "kept.jsonl"
-    whole = json.loads(run("--json", "--resume", kept, "--limit", 2).stdout)
-    done = run("--json", "--resume", kept)
+def test_stored_results_are_not_computed_again(run, solver, tmp_path):
+    stored = tmp_path / "results.jsonl"
+    whole = json.loads(run("--json", "--resume", stored, "--limit", 2).stdout)
+    done = run("--json", "--resume", stored)
     assert solver.names == ["first_a", "second_b", "never_c", "never_d"]
     assert "adapting to 2 tasks, 2 more are stored" in done.stderr
     assert whole["tasks"] == 2 and json.loads(done.stdout)["tasks"] == 4
-    run("--resume", kept, "--votes", 3)
+    run("--resume", stored, "--votes", 3)
     assert len(solver.names) == 8, "other options, other results"
 
 
-def test_interrupted_it_reports_what_is_done_and_goes_on_later(run, solver, tmp_path):
+def test_an_interrupted_evaluation_reports_and_resumes(run, solver, tmp_path):
     def interrupt(task: FewShotTask) -> None:
         if task.name == "second_c":
             raise KeyboardInterrupt
 
-    names, kept = "first_a never_b second_c", tmp_path / "kept.jsonl"
+    names, stored = "first_a never_b second_c", tmp_path / "results.jsonl"
     solver.before = interrupt
-    done = run("--resume", kept, names=names)
+    done = run("--resume", stored, names=names)
     assert done.exit_code == 130 and "interrupted" in done.stderr
     assert "2   (stopped, 1 not measured)" in done.stdout and "50.00 %" in done.stdout
     solver.before = lambda task: None
-    report = json.loads(run("--resume", kept, "--json", names=names).stdout)
+    report = json.loads(run("--resume", stored, "--json", names=names).stdout)
     assert solver.names == [row["name"] for row in report["by_task"]] == names.split()
     assert source_histogram(report)[1] == pytest.approx(2 / 3)
 
@@ -183,7 +183,7 @@ def test_a_record_that_is_no_task_is_left_out(cli, solver, tiny_arc_checkpoint):
     assert json.loads(done.stdout)["tasks"] == 1
 
 
-def test_solutions_of_their_own(run, solver, tmp_path):
+def test_solutions_from_a_file(run, solver, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"first_a": [pair["output"] for pair in value()["test"]]}))
     done = run("--solutions", path, "--json", names="first_a", answers=False)
@@ -191,7 +191,7 @@ def test_solutions_of_their_own(run, solver, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "expected"),
     [
         (["--restarts", 3], "--restarts has no effect on arc"),
         (["--no-single-pass"], "--single-pass has no effect on arc"),
@@ -202,26 +202,28 @@ def test_solutions_of_their_own(run, solver, tmp_path):
         (["--shard", "9/9"], "no task to measure"),
         (["--budget", "soon"], "--budget soon"),
         (["--solutions", "none.json"], "none.json"),
-        (["--resume", Path("none", "kept.jsonl")], "the folder none does not exist"),
+        (["--resume", Path("none", "results.jsonl")], "the folder none does not exist"),
     ],
 )
-def test_refused_before_anything_is_run(run, solver, options, complaint):
+def test_invalid_options_are_refused_before_any_work(run, solver, options, expected):
     done = run(*options)
-    assert done.exit_code == 2 and complaint in done.stderr and done.stdout == ""
-    assert solver.asked == []
+    assert done.exit_code == 2 and expected in done.stderr and done.stdout == ""
+    assert solver.received == []
 
 
 def test_tasks_without_answers_are_refused(run, solver):
     done = run(answers=False)
     assert done.exit_code == 2 and "tasks.json:first_a: no answers" in done.stderr and "4 of 4" in done.stderr
-    assert "--solutions" in done.stderr and solver.asked == []
+    assert "--solutions" in done.stderr and solver.received == []
 
 
-def test_a_file_of_something_else_is_not_written_to(run, solver, tmp_path):
+def test_a_foreign_file_is_not_written_to(run, solver, tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("precious")
     done = run("--resume", path)
-    assert done.exit_code == 2 and "mine.txt" in done.stderr and path.read_text() == "precious" and solver.asked == []
+    assert (
+        done.exit_code == 2 and "mine.txt" in done.stderr and path.read_text() == "precious" and solver.received == []
+    )
 
 
 @pytest.mark.parametrize("option", [["--budget", "60s"], ["--votes", 4], ["--tasks"], ["--every", 2]])
@@ -234,13 +236,13 @@ def test_a_checkpoint_of_another_task(cli, solver, tmp_path):
     path = tmp_path / "first_a.json"
     path.write_text(json.dumps(value()))
     done = cli("eval", "arc", path, "--checkpoint", "sudoku")
-    assert done.exit_code == 2 and "sudoku" in done.stderr and solver.asked == []
+    assert done.exit_code == 2 and "sudoku" in done.stderr and solver.received == []
 
 
-def test_with_the_solver_itself(run, tmp_path):
-    kept = tmp_path / "kept.jsonl"
-    options = ["--steps", 1, "--votes", 2, "--max-steps", 1, "--json", "--dtype", "float32", "--resume", kept]
+def test_an_evaluation_with_the_real_solver(run, tmp_path):
+    stored = tmp_path / "results.jsonl"
+    options = ["--steps", 1, "--votes", 2, "--max-steps", 1, "--json", "--dtype", "float32", "--resume", stored]
     report, again = (json.loads(run(*options, names="flip").stdout) for _ in range(2))
     assert report["steps"] == 1 and report["tests"] == 2 and report["memory_bytes"] > 0
     assert report["by_task"][0]["views"] == 2
-    assert again == report, "what is kept is what was measured"
+    assert again == report, "what is stored is what was measured"

@@ -94,7 +94,7 @@ def test_the_default_size_is_21_by_21(cli):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["maze", "--size", "2x9"], "3..255"),
         (["maze", "--size", "300"], "3..255"),
@@ -112,7 +112,7 @@ def test_the_default_size_is_21_by_21(cli):
         (["sudoku", "--size", "6x9"], "the numbers of rows and columns must be equal"),
     ],
 )
-def test_wrong_usage(cli, args, said):
+def test_wrong_usage(cli, args, expected):
     done = cli("generate", *args)
     assert done.exit_code == 2 and done.stdout == ""
-    assert said in done.stderr
+    assert expected in done.stderr

@@ -60,7 +60,7 @@ def test_eval_and_few_shot_tasks_take_such_files_too(cli, hub):
         ("hf://datasets/puzzles", "is not the address of a file"),
     ],
 )
-def test_what_is_not_there_is_refused(cli, hub, address, expected):
+def test_missing_files_of_the_hub_are_refused(cli, hub, address, expected):
     done = cli("sudoku", address)
     assert done.exit_code == 2 and expected in done.stderr and "Traceback" not in done.stderr
 

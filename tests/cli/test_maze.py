@@ -118,7 +118,7 @@ def test_a_goal_beside_the_start_needs_no_cell_between(cli, text):
 
 
 @needs_checkpoint
-def test_what_is_generated_can_be_solved(cli):
+def test_generated_mazes_can_be_solved(cli):
     options = ("--size", "7x10", "-n", 3, "--seed", 4, "--min-path", 4)
     for style in ("grid", "line", "csv"):
         made = cli("generate", "maze", *options, "--format", style).stdout
@@ -218,7 +218,7 @@ def test_one_bad_maze_spoils_only_itself(cli, text, source, printed):
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "expected"),
     [
         (TWO_STARTS, ":2", "two starts, r2c2 and r2c4"),
         (BEND.replace("G", " "), ":1", "no goal; expected one S (or A) and one G (or E, B)"),
@@ -232,14 +232,14 @@ def test_one_bad_maze_spoils_only_itself(cli, text, source, printed):
         ("\n \n", "", "holds no puzzle"),
     ],
 )
-def test_what_is_no_maze(cli, tmp_path, text, line, said):
+def test_malformed_mazes_are_refused(cli, tmp_path, text, line, expected):
     path = tmp_path / "m.txt"
     path.write_text(text, encoding="utf-8")
     done = cli("maze", path)
     assert done.exit_code == 2 and done.stdout == ""
-    assert f"{path}{line}: " in done.stderr and said in done.stderr and "\x1b" not in done.stderr
+    assert f"{path}{line}: " in done.stderr and expected in done.stderr and "\x1b" not in done.stderr
     (record,) = json.loads(cli("maze", path, "--json").stdout)
-    assert said in record["error"] and record["answer"] is None and record["source"] == f"{path}{line}"
+    assert expected in record["error"] and record["answer"] is None and record["source"] == f"{path}{line}"
 
 
 @pytest.mark.parametrize("width", [1000, 1_000_000, 2_000_000])
@@ -303,7 +303,7 @@ def test_a_table_of_mazes_that_cannot_be_made_has_no_header(cli):
     assert done.exit_code == 2 and done.stdout == "" and "the longest path had" in done.stderr
 
 
-def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
+def test_train_resume_and_solve_with_the_result(cli, tmp_path):
     tiny = ("train", "--task", "maze", "--batch-size", 4, "--width", 8, "--no-compile", "--data", "generate:5-7")
     run, out = tmp_path / "run", tmp_path / "mine.safetensors"
     done = cli(*tiny, "--run", run, "--steps", 3, "--off-path", 0.5)
@@ -323,7 +323,7 @@ def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["--task", "maze", "--easier", 0.5], "--hint-prob: not for --task maze"),
         (["--task", "maze", "--easier-most", 0.5, "--wrong", 0], "--hint-max, --unsolvable-prob: not for --task maze"),
@@ -332,18 +332,18 @@ def test_train_go_on_and_solve_with_the_result(cli, tmp_path):
         (["--task", "maze", "--data", "none.csv"], "none.csv: no such file"),
     ],
 )
-def test_training_that_cannot_be(cli, tmp_path, args, said):
+def test_options_that_do_not_fit_the_task_are_refused(cli, tmp_path, args, expected):
     done = cli("train", *args, "--run", tmp_path / "run", "--steps", 1)
-    assert done.exit_code == 2 and done.stdout == "" and said in done.stderr
+    assert done.exit_code == 2 and done.stdout == "" and expected in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [(TWO_STARTS, "two starts"), (NO_WAY, "no path leads from S to G\n  remove it: training needs mazes with a path")],
 )
-def test_bad_training_mazes(cli, tmp_path, content, said):
+def test_bad_training_mazes(cli, tmp_path, content, expected):
     path = tmp_path / "m.txt"
     path.write_text(f"{BEND}\n\n{content}\n")
     done = cli("train", "--task", "maze", "--data", path, "--run", tmp_path / "run", "--steps", 1)
-    assert done.exit_code == 2 and f"error: {path}:" in done.stderr and said in done.stderr
+    assert done.exit_code == 2 and f"error: {path}:" in done.stderr and expected in done.stderr

@@ -17,13 +17,6 @@ LATIN, X_SUDOKU = FOLDER / "latin_square.py", FOLDER / "x_sudoku.py"
 QUICK = ("--hidden-size", 16, "--n", 1, "--batch-size", 16, "--no-compile", "--quiet", "--seed", 0)
 
 
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch):
-    """Tasks that a test loads are unknown to the next one."""
-    monkeypatch.setattr(tasks, "_registered", {})
-    monkeypatch.setattr(tasks, "_files", {})
-
-
 @pytest.fixture
 def puzzles(cli, tmp_path):
     """20 Latin squares with their answers."""
@@ -59,7 +52,7 @@ def test_a_task_file_is_trained_and_solves(cli, puzzles, checkpoint, tmp_path):
     assert all(path.stat().st_size > 500 for path in pictures)
 
 
-def test_a_task_file_is_measured(cli, puzzles, checkpoint):
+def test_a_task_file_is_evaluated(cli, puzzles, checkpoint):
     done = cli("eval", LATIN, puzzles, "--checkpoint", checkpoint, "--limit", 5, "--no-single-pass", "--json")
     report = json.loads(done.stdout)
     assert (done.exit_code, report["task"], report["puzzles"], report["solved"]) == (0, "latin_square", 5, 1.0)
@@ -147,7 +140,7 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
     assert done.exit_code == 2 and "'x' in row 2, column 2; expected cells out of 01ab" in done.stderr
 
 
-def test_the_task_grid_says_what_it_needs(cli):
+def test_the_task_grid_needs_data_or_a_checkpoint(cli):
     for arguments in (("solve", "--task", "grid", "-"), ("eval", "grid", "-")):
         done = cli(*arguments, stdin="01/10\n")
         assert done.exit_code == 2 and "takes its settings from a trained checkpoint" in done.stderr

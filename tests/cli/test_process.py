@@ -71,9 +71,9 @@ def test_the_first_answer_comes_before_the_input_ends(start):
     send(process, f"{SMALL}\n")
     assert json.loads(process.stdout.readline())["verified"]
     process.send_signal(signal.SIGTERM)
-    code, rest, said = ended(process)
+    code, rest, stderr = ended(process)
     assert (code, rest) == (143, "")
-    assert "terminated" in said and "Traceback" not in said and "Fatal" not in said
+    assert "terminated" in stderr and "Traceback" not in stderr and "Fatal" not in stderr
 
 
 def test_interrupted_json_is_valid(start):
@@ -83,17 +83,17 @@ def test_interrupted_json_is_valid(start):
     while "\n}" not in seen:
         seen += process.stdout.read1(1).decode()
     process.send_signal(signal.SIGINT)
-    code, rest, said = ended(process)
+    code, rest, stderr = ended(process)
     assert code == 130
     assert len(json.loads(seen + rest)) == 1
-    assert "interrupted" in said and "Traceback" not in said and "Fatal" not in said
+    assert "interrupted" in stderr and "Traceback" not in stderr and "Fatal" not in stderr
 
 
 def test_timeout_also_while_waiting_for_input(start):
     process = start("sudoku", "-", "--json", "--timeout", 0.5)
-    code, text, said = ended(process)
+    code, text, stderr = ended(process)
     assert (code, json.loads(text)) == (124, [])
-    assert "out of time" in said and "Fatal" not in said
+    assert "out of time" in stderr and "Fatal" not in stderr
 
 
 def test_a_reader_that_goes_away_is_no_failure():

@@ -33,7 +33,7 @@ def test_a_trace_is_drawn_into_files_and_never_over_one(cli, tmp_path):
     assert again.exit_code == 2 and "already exists" in again.stderr and "--force" in again.stderr
 
 
-def test_what_is_no_trace_is_refused(cli, tmp_path):
+def test_a_file_that_is_no_trace_is_refused(cli, tmp_path):
     (tmp_path / "a.txt").write_text("hello\n")
     done = cli("replay", tmp_path / "a.txt")
     assert done.exit_code == 2 and "a.txt:1: not JSON" in done.stderr and "--trace" in done.stderr

@@ -73,7 +73,7 @@ def test_examples(cli, name):
     assert done.stderr == ""
 
 
-def test_16x16_is_answered_or_honestly_not(cli):
+def test_an_answer_to_16x16_is_verified_or_withheld(cli):
     done = cli("sudoku", EXAMPLES / "16x16.txt", *SHORT, "--json")
     (record,) = json.loads(done.stdout)
     assert done.exit_code == (0 if record["verified"] else 1)
@@ -95,7 +95,7 @@ def test_json_record(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "expected"),
     [
         (TWICE, "row 1 holds 1 twice, columns 1 and 9"),
         (EASY[:80], "80 characters"),
@@ -104,15 +104,15 @@ def test_json_record(cli, tmp_path):
         ("\ufffd" + EASY[1:], "UTF-8"),
     ],
 )
-def test_one_bad_puzzle_spoils_only_itself(cli, bad, said):
+def test_one_bad_puzzle_spoils_only_itself(cli, bad, expected):
     done = cli("sudoku", "-", "--format", "line", stdin=f"{EASY}\n{bad}\n{OTHER}\n")
     assert done.stdout.splitlines() == [EASY_ANSWER, "", OTHER_ANSWER]
     assert done.exit_code == 2
-    assert "stdin:2" in done.stderr and said in done.stderr and "1 not readable" in done.stderr
+    assert "stdin:2" in done.stderr and expected in done.stderr and "1 not readable" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "empty"),
         (b"hello world\n", "no puzzle"),
@@ -124,14 +124,14 @@ def test_one_bad_puzzle_spoils_only_itself(cli, bad, said):
     ],
 )
 @pytest.mark.parametrize("style", ["line", "json"])
-def test_files_without_a_puzzle(cli, tmp_path, content, said, style):
+def test_files_without_a_puzzle(cli, tmp_path, content, expected, style):
     path = tmp_path / "in"
     path.mkdir() if content is None else path.write_bytes(content)
     done = cli("sudoku", path, "--format", style)
     assert done.exit_code == 2
-    assert said in done.stderr and str(path) in done.stderr
+    assert expected in done.stderr and str(path) in done.stderr
     if style == "json":
-        assert said in json.loads(done.stdout)[0]["error"]
+        assert expected in json.loads(done.stdout)[0]["error"]
     else:
         assert done.stdout.strip() == ""
 
@@ -219,7 +219,7 @@ def test_pictures(cli, tmp_path):
     assert more.exit_code == 2 and "--limit 1" in more.stderr
 
 
-# -- what is said on the way ------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------
 def test_show_steps_in_a_pipe(cli):
     done = cli("sudoku", "-", "--show-steps", stdin=f"{EASY}\n{OTHER}\n")
     assert done.exit_code == 0
@@ -234,9 +234,9 @@ def test_quiet_and_verbose(cli):
     assert done.stdout == f"{EASY_ANSWER}\n"
 
 
-def test_what_verbose_begins_ends_with_the_command(cli):
-    aloud = cli("sudoku", "-", "-v", "--device", "cpu", stdin=EASY)
-    assert "steps: " in aloud.stderr and "steps: " not in cli("sudoku", "-", "--device", "cpu", stdin=EASY).stderr
+def test_verbose_logging_ends_with_the_command(cli):
+    verbose = cli("sudoku", "-", "-v", "--device", "cpu", stdin=EASY)
+    assert "steps: " in verbose.stderr and "steps: " not in cli("sudoku", "-", "--device", "cpu", stdin=EASY).stderr
     assert logging.getLogger("trmsolve").handlers == []
 
 

@@ -6,13 +6,12 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 
-from .conftest import COMMAND, EASY, EXAMPLES, HIDDEN, PATIENCE, SMALL, TWICE
+from .conftest import EASY, EXAMPLES, HIDDEN, PATIENCE, SMALL, TWICE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="torch for Windows comes without libuv, which torchrun wants")
 
@@ -33,8 +32,8 @@ def without_times(text: str) -> str:
     return TIMES.sub("", text)
 
 
-def said(text: str) -> str:
-    """What the command said itself: torchrun's log, and its traceback for every exit code but 0, left out."""
+def own_stderr(text: str) -> str:
+    """The messages of the command itself: torchrun's log, and its traceback for every exit code but 0, left out."""
     lines = text.split("Traceback")[0].splitlines()
     return without_times("\n".join(line for line in lines if not re.match(r"[IWE]\d{4} ", line)))
 
@@ -50,41 +49,17 @@ def two():
     return call
 
 
-def ranks(*args: object) -> list[subprocess.CompletedProcess]:
-    """The same without torchrun, which only starts them: each with what it says and its own exit code."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
-    where |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    command = [*COMMAND, *map(str, args)]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = [
-        subprocess.Popen(command, **pipes, env={**ONE_THREAD, **where, "RANK": rank, "LOCAL_RANK": rank})
-        for rank in ("0", "1")
-    ]
-    try:
-        return [subprocess.CompletedProcess(command, *_ended(process)) for process in running]
-    finally:
-        for process in running:
-            process.kill()
-
-
-def _ended(process: subprocess.Popen) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=PATIENCE)
-    return process.returncode, out, err
-
-
 def test_a_stream_with_bad_puzzles(cli, two):
     options = ("sudoku", "-", "--format", "jsonl", "--restarts", 4, "--device", "cpu")
     one, shared = cli(*options, stdin=puzzles()), two(*options, stdin=puzzles())
     assert one.exit_code == 2 and shared.returncode == 1  # torchrun makes 1 of every failure, and names ours
     assert re.search(r"exitcode +: 2 ", shared.stderr)
     assert without_times(shared.stdout) == without_times(one.stdout)
-    assert said(shared.stderr) == without_times(one.stderr).rstrip("\n")
+    assert own_stderr(shared.stderr) == without_times(one.stderr).rstrip("\n")
     assert len(one.stdout.splitlines()) == len(puzzles().splitlines())
 
 
-def test_measuring(cli, two, tmp_path):
+def test_eval_reports_the_same(cli, two, tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("".join((EXAMPLES / "stream.csv").read_text().splitlines(True)[:6]) + "x,y\n")
     options = (
@@ -104,10 +79,10 @@ def test_measuring(cli, two, tmp_path):
     one, shared = cli(*options), two(*options)
     assert one.exit_code == 2 and json.loads(one.stdout)["puzzles"] >= 4
     assert without_times(shared.stdout) == without_times(one.stdout)
-    assert said(shared.stderr) == one.stderr.rstrip("\n")
+    assert own_stderr(shared.stderr) == one.stderr.rstrip("\n")
 
 
-def test_one_process_that_is_killed_is_the_end_of_all():
+def test_a_killed_process_ends_all():
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     program = [*TORCHRUN, "sudoku", "-", "--format", "line"]
     with subprocess.Popen(program, **pipes, text=True, env=ONE_THREAD) as process:
@@ -122,7 +97,7 @@ def test_one_process_that_is_killed_is_the_end_of_all():
     assert "SIGKILL" in text and "Exception in thread" not in text  # torchrun names the signal and ends the others
 
 
-def test_what_is_not_shared_out_is_done_once(two):
+def test_a_command_that_is_not_distributed_runs_once(two):
     done = two("generate", "sudoku", "--size", "4x4", "-n", 2)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
-    assert said(done.stderr) == "this command uses one process; 1 of 2 stay idle"
+    assert own_stderr(done.stderr) == "this command uses one process; 1 of 2 stay idle"

@@ -79,7 +79,7 @@ def test_more_threads_than_cores_are_refused(cli, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_tensorboard_is_asked_for_only_where_it_is_installed(cli, tmp_path, monkeypatch):
+def test_tensorboard_must_be_installed_and_receives_metrics(cli, tmp_path, monkeypatch):
     monkeypatch.setattr("trmsolve.cli.train.find_spec", lambda name: None)
     done = cli(*TINY, "--tensorboard", "--steps", 1, "--run", tmp_path / "run")
     assert done.exit_code == 2 and "pip install tensorboard" in done.stderr
@@ -124,7 +124,7 @@ def test_the_checkpoint_is_as_new_as_the_state(cli, tmp_path, monkeypatch):
 
 
 # -- runs ---------------------------------------------------------------------------------------------------------
-def test_train_and_go_on(cli, tmp_path):
+def test_train_and_resume(cli, tmp_path):
     run, out = tmp_path / "run", tmp_path / "mine.safetensors"
     done = cli(*TINY, "--run", run, "--steps", 3)
     assert done.exit_code == 0 and done.stdout == "" and "finished at step 3" in done.stderr
@@ -142,7 +142,7 @@ def test_train_and_go_on(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (None, "no such file"),
         (f"question,answer\n{TWICE},\n", "row 1 holds 1 twice"),
@@ -150,12 +150,12 @@ def test_train_and_go_on(cli, tmp_path):
         ("question,answer\n4..3....1....2.4,1111111111111111\n", "the answer is wrong"),
     ],
 )
-def test_bad_training_data(cli, tmp_path, content, said):
+def test_bad_training_data(cli, tmp_path, content, expected):
     path = tmp_path / "d.csv"
     if content:
         path.write_text(content)
     done = cli("train", "--task", "sudoku", "--data", path, "--run", tmp_path / "run", "--steps", 1)
-    assert done.exit_code == 2 and said in done.stderr
+    assert done.exit_code == 2 and expected in done.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -178,7 +178,7 @@ def test_a_run_folder_belongs_to_one_process(cli, tmp_path):
 
 # -- stopping -----------------------------------------------------------------------------------------------------
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_signal_is_acknowledged_and_asks_to_stop_and_a_second_one_insists():
+def test_a_signal_requests_a_stop_and_a_second_one_aborts():
     from trmsolve.cli.train_run import StopRequests
 
     acknowledged, announced = [], threading.Event()

@@ -46,7 +46,7 @@ def test_a_file_of_that_name_goes_first(cli, tmp_path, monkeypatch):
     ("argument", "expected"),
     [("4" + "." * 79, "80 characters"), ("puzle.txt", "puzle.txt: no such file"), ("x" * 300, "cannot be opened")],
 )
-def test_what_is_neither_a_file_nor_a_puzzle_is_refused(cli, argument, expected):
+def test_an_argument_that_is_neither_a_file_nor_a_puzzle_is_refused(cli, argument, expected):
     done = cli("sudoku", argument)
     assert done.exit_code == 2 and expected in done.stderr
 

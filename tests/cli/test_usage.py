@@ -14,7 +14,7 @@ from .conftest import EASY
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["sudko"], "Did you mean 'sudoku'?"),
         (["checkpoints", "lst"], "Did you mean 'list'?"),
@@ -41,10 +41,10 @@ from .conftest import EASY
         (["checkpoints", "pull", "nonsense"], "hf://"),
     ],
 )
-def test_wrong_usage(cli, args, said):
+def test_wrong_usage(cli, args, expected):
     done = cli(*args, stdin=f"{EASY}\n")
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert expected in done.stderr
     assert done.stdout == ""
 
 
@@ -80,7 +80,7 @@ def test_options_are_grouped_and_examples_stand_at_the_end(cli):
 def test_bad_checkpoints(cli, tmp_path, kind):
     data = (bundled_dir() / "sudoku.safetensors").read_bytes()
     path = tmp_path / "c.safetensors"
-    contents, said = {
+    contents, expected = {
         "truncated": (data[: len(data) // 2], "is truncated"),
         "foreign": (data.replace(b'"trmsolve"', b'"elsewhat"', 1), "not of trmsolve"),
         "newer": (data.replace(rb"\"format_version\": 2", rb"\"format_version\": 9", 1), "newer trmsolve"),
@@ -95,10 +95,10 @@ def test_bad_checkpoints(cli, tmp_path, kind):
     }[kind]
     path.mkdir() if contents is None else path.write_bytes(contents)
     done = cli("sudoku", "-", "--checkpoint", path, stdin=EASY)
-    assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
+    assert done.exit_code == 2 and expected in done.stderr and done.stdout == ""
 
 
-def test_traceback_when_asked_for(monkeypatch):
+def test_debug_prints_the_traceback(monkeypatch):
     from typer.testing import CliRunner
 
     from trmsolve.cli import app
