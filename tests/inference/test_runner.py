@@ -27,7 +27,6 @@ from trmsolve.inference.runner import (
     CudaGraphCapture,
     CudaGraphRunner,
     EagerRunner,
-    StepRunner,
     is_out_of_memory,
     make_runner,
     max_batch_tokens,
@@ -54,7 +53,7 @@ def test_only_the_buckets_used_last_are_kept(monkeypatch):
 
 
 @pytest.mark.parametrize("leaving", ["at once", "one by one"])
-def test_a_shrinking_batch_stays_in_its_bucket_for_a_while(leaving):
+def test_a_shrinking_batch_keeps_its_bucket_until_a_third_is_padding(leaving):
     model, encoded = network("units"), questions("units", 30)[1::3]  # 4x4
     runner, expected = CudaGraphRunner(model, no_capture), step_alone(model, encoded[0], 30)
     batch = ContinuousBatch(model, torch.float32, runner)
@@ -65,14 +64,14 @@ def test_a_shrinking_batch_stays_in_its_bucket_for_a_while(leaving):
         assert running[0].readout.halt_prob == pytest.approx(expected[k][0], abs=TOLERANCE)
         captured.append(len(runner))
         batch.remove(set(batch.running[1:] if leaving == "at once" else batch.running[1:][-1:]))
-    assert captured[runner.REPACK_AFTER - 1] == 1 < captured[-1] <= 4  # from ten puzzles to one
+    assert captured[0] == 1 < captured[-1] <= 6  # from ten puzzles to one
 
 
 # -- memory -------------------------------------------------------------------------------------------------------
 class SmallMemory:
     """A runner with memory for a number of tokens. unreliable: memory also runs out, at times, while states move."""
 
-    def __init__(self, runner: StepRunner, num_tokens: int, unreliable: bool = False) -> None:
+    def __init__(self, runner: EagerRunner, num_tokens: int, unreliable: bool = False) -> None:
         self.runner, self.num_tokens, self.unreliable, self.failures = runner, num_tokens, unreliable, 0
 
     def __getattr__(self, name):

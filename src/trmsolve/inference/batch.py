@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trmsolve.device import to_device
 from trmsolve.errors import TrmsolveError
-from trmsolve.inference.runner import EagerRunner, StepRunner, is_out_of_memory
+from trmsolve.inference.runner import EagerRunner, is_out_of_memory
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.readout import Readout
 from trmsolve.model.trm import TRM
@@ -90,9 +90,11 @@ class ContinuousBatch:
     that are not in the current part are offloaded to host memory.
     """
 
-    def __init__(self, model: TRM, dtype: torch.dtype, runner: StepRunner | None = None, overlap: bool = False) -> None:
+    def __init__(
+        self, model: TRM, dtype: torch.dtype, runner: EagerRunner | None = None, overlap: bool = False
+    ) -> None:
         self.model, self.dtype, self.overlap = model, dtype, overlap
-        self.runner: StepRunner = EagerRunner(model) if runner is None else runner
+        self.runner = EagerRunner(model) if runner is None else runner
         self.running: list[Rollout] = []
         self.num_tokens = 0  # of all running rollouts
         self._packed: list[Rollout] = []  # the rollouts that the runner's batch consists of
@@ -155,7 +157,7 @@ class ContinuousBatch:
         while waiting:
             part = self._next_part(waiting)
             try:
-                if part != self._packed or self.runner.should_repack:
+                if part != self._packed:
                     self._pack(part)
                 self._y, self._z, readout = self.runner.step(self._y, self._z)
                 outputs.append(PendingOutput(part, HostCopy(readout)))

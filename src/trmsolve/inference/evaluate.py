@@ -16,7 +16,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.runner import StepRunner, default_batch_size
+from trmsolve.inference.runner import EagerRunner, default_batch_size
 from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import num_parameters
 from trmsolve.tasks.base import Prediction, Puzzle, Task
@@ -121,7 +121,7 @@ def rollout(
 
 def _rollout_batch(
     solver: Solver,
-    runner: StepRunner,
+    runner: EagerRunner,
     puzzles: Sequence[Puzzle],
     steps: tuple[int, ...],
     on_step: Callable[[int], None],

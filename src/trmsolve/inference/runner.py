@@ -10,7 +10,7 @@ import logging
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,79 +33,49 @@ BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 1024}
 MEMORY_SHARE = 0.5  # of the free memory; the rest is for libraries, caches and other programs
 
 
-class StepRunner(Protocol):
-    """A model and the batch that it steps."""
-
-    asynchronous: bool  # whether the device computes while the host reads the last output
-    max_tokens: int  # tokens beyond which a larger batch is no faster
-    token_limit: int | None  # maximum tokens, once memory has run out
-    model: TRM
-
-    @property
-    def should_repack(self) -> bool:
-        """Whether the current batch would run faster if it were packed again."""
-
-    def pack(self, batch: Sequence[Encoded]) -> int:
-        """Make this the current batch. Returns L, the rows of its states; the last ones may be padding."""
-
-    def step(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Readout]:
-        """One supervision step from y and z, (L, D): the new y and z, and the readout."""
-
-    def free(self) -> None:
-        """Release all memory that can be allocated again."""
-
-
 class EagerRunner:
-    """Every step is a call of the model."""
-
-    should_repack = False
+    """A model and the batch that it steps; every step is a call of the model."""
 
     def __init__(self, model: TRM) -> None:
         self.model, self.device = model, next(model.parameters()).device
-        self.asynchronous = self.device.type == "cuda"
-        self.max_tokens = max_batch_tokens(model)
-        self.token_limit: int | None = None
+        self.asynchronous = self.device.type == "cuda"  # the device computes while the host reads the last output
+        self.max_tokens = max_batch_tokens(model)  # beyond this a larger batch is no faster
+        self.token_limit: int | None = None  # maximum tokens, once memory has run out
 
     def pack(self, batch: Sequence[Encoded]) -> int:
+        """Make this the current batch. Returns L, the rows of its states; the last ones may be padding."""
         tokens, packed = pack(batch, PAD_MULTIPLE)
         self._tokens, self._packed = tokens.to(self.device), packed.to(self.device)
         return len(tokens)
 
     def step(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Readout]:
+        """One supervision step from y and z, (L, D): the new y and z, and the readout."""
         output = self.model(self._tokens, y, z, self._packed)
         return output.y, output.z, read_out(output, self._packed)
 
     def free(self) -> None:
-        pass
+        """Release all memory that can be allocated again."""
 
 
-class CudaGraphRunner:
-    """Every step is a replay of a graph. The most recently used graphs are kept, one per bucket.
-
-    Capturing a step takes longer than replaying one in a bucket that is too large. So a shrinking batch, at the end of
-    a stream, first uses a larger bucket that is already captured; after REPACK_AFTER steps it gets one of its own size.
-    """
+class CudaGraphRunner(EagerRunner):
+    """Every step is a replay of a graph. The most recently used graphs are kept, one per bucket."""
 
     MAX_CAPTURED = 12
-    MAX_WASTE = 1.5  # a bucket is too large for a batch if it has more than this times the batch's tokens
-    REPACK_AFTER = 6
+    MAX_WASTE = 1.5  # a captured bucket serves a batch of at least 1 / MAX_WASTE of its tokens
 
     def __init__(self, model: TRM, capture: Callable[[Step], Step]) -> None:
         """capture: turns a function of fixed tensors into one that replays it (CudaGraphCapture)."""
-        self.model, self.capture = model, capture
-        self.device = next(model.parameters()).device
-        self.asynchronous = self.device.type == "cuda"
-        self.max_tokens = max_batch_tokens(model)
-        self.token_limit: int | None = None
+        super().__init__(model)
+        self.capture = capture
         self._captured: OrderedDict[Bucket, CapturedStep] = OrderedDict()
-        self._current: CapturedStep | None = None
-        self._too_large, self._wasteful_steps = False, 0
 
     def __len__(self) -> int:
         return len(self._captured)
 
     def pack(self, batch: Sequence[Encoded]) -> int:
-        bucket = self._choose_bucket(batch)
+        exact = exact_shape(batch)
+        fitting = [b for b in self._captured if b.fits(exact) and b.tokens <= self.MAX_WASTE * exact.tokens]
+        bucket = min(fitting, key=lambda bucket: bucket.tokens) if fitting else bucket_for(batch)
         tokens, packed = pack(batch, bucket=bucket)
         if bucket in self._captured:
             self._captured[bucket].load(tokens, packed)
@@ -115,34 +85,14 @@ class CudaGraphRunner:
             log.info("capturing a step for %d puzzles of %d tokens in total", bucket.puzzles, bucket.tokens)
             self._captured[bucket] = CapturedStep(self.model, tokens, packed, self.capture)
         self._captured.move_to_end(bucket)
-        self._current = self._captured[bucket]
         return bucket.tokens
 
-    def _choose_bucket(self, batch: Sequence[Encoded]) -> Bucket:
-        """The smallest captured bucket that fits the batch, or a new one."""
-        exact = exact_shape(batch)
-        fitting = [bucket for bucket in self._captured if bucket.fits(exact)]
-        bucket = min(fitting, key=lambda bucket: bucket.tokens, default=None)
-        self._too_large = bucket is not None and bucket.tokens > self.MAX_WASTE * exact.tokens
-        if bucket is None or self.should_repack:
-            self._too_large, bucket = False, bucket_for(batch)
-        if not self._too_large:
-            self._wasteful_steps = 0
-        return bucket
-
-    @property
-    def should_repack(self) -> bool:
-        return self._too_large and self._wasteful_steps >= self.REPACK_AFTER
-
     def step(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Readout]:
-        assert self._current is not None, "pack() comes before step()"
-        self._wasteful_steps += self._too_large
-        return self._current.step(y, z)
+        return next(reversed(self._captured.values())).step(y, z)
 
     def free(self) -> None:
         for bucket in list(self._captured):
             self._drop(bucket)
-        self._current, self._too_large = None, False
 
     def _drop(self, bucket: Bucket) -> None:
         if self.asynchronous:  # the device may still be using its tensors
@@ -246,7 +196,7 @@ class CudaGraphCapture:
         current.wait_stream(self._warm_up_stream)
 
 
-def make_runner(model: TRM) -> StepRunner:
+def make_runner(model: TRM) -> EagerRunner:
     """The fastest runner for the model's device."""
     device = next(model.parameters()).device
     if device.type != "cuda":
@@ -298,7 +248,5 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, RuntimeError) and any(message in str(error) for message in messages):
         return True
-    cause = (
-        error.__cause__ or error.__context__
-    )  # a capture that runs out of memory raises another error, caused by the first
+    cause = error.__cause__ or error.__context__  # a capture that runs out of memory raises another error
     return cause is not None and is_out_of_memory(cause)

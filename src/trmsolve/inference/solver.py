@@ -17,7 +17,7 @@ from trmsolve.inference.batch import ContinuousBatch, Rollout
 from trmsolve.inference.branch_search import BranchSearch
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.prefetch import DeadlineExceeded, Prefetcher
-from trmsolve.inference.runner import StepRunner, default_batch_size, make_runner
+from trmsolve.inference.runner import EagerRunner, default_batch_size, make_runner
 from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy, SingleRun
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
@@ -37,7 +37,7 @@ class Solver:
 
     def __init__(self, task: Task, model: TRM, dtype: torch.dtype) -> None:
         self.task, self.model, self.dtype = task, model.eval(), dtype
-        self._idle_runners: list[StepRunner] = []  # captured steps are kept from one stream to the next
+        self._idle_runners: list[EagerRunner] = []  # captured steps are kept from one stream to the next
 
     def solve(
         self,
@@ -96,7 +96,7 @@ class Solver:
                     raise DeadlineExceeded(admitted - delivered)
 
     @contextmanager
-    def runner(self) -> Iterator[StepRunner]:
+    def runner(self) -> Iterator[EagerRunner]:
         """A runner for the sole use of one batch; its captured steps are kept for the next one."""
         runner = self._idle_runners.pop() if self._idle_runners else make_runner(self.model)
         try:
