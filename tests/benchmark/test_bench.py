@@ -66,7 +66,7 @@ def small() -> Solver:
 # -- the baseline -----------------------------------------------------------------------------------------------
 def test_the_published_way_is_sixteen_steps_of_every_puzzle(solver):
     given = puzzles("stream.csv", 4) + read(STUCK, LATE)
-    expected = single_pass(solver, given, (16,)).accepted.get(16, 0)
+    expected = single_pass(solver, given, (16,)).correct["accepted", 16]
     assert 0 < expected < len(given)  # or this shows nothing
     assert solve_fixed_steps(solver, given) == solve_fixed_steps(solver, given, batch_size=2) == expected
 

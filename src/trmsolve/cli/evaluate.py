@@ -33,7 +33,7 @@ from trmsolve.cli.tables import Comparison, TaskTable, chart_svg, column_notes, 
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import FewShotResult
-from trmsolve.inference.few_shot_report import report, row, score_of
+from trmsolve.inference.metrics import report, row, score_of
 from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.result_store import ResultStore
 from trmsolve.render.caption import count, duration

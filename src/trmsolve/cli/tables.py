@@ -71,7 +71,7 @@ def aligned(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def few_shot_figures(report: dict[str, Any]) -> str:
-    """A report on few-shot tasks (inference/few_shot_report.py, and cli/evaluate.py) as text, one figure per line."""
+    """A report on few-shot tasks (inference/metrics.py, and cli/evaluate.py) as text, one figure per line."""
     unfinished = report["chosen"] - report["tasks"]
     notes = [report["subset"]] * bool(report["subset"]) + [f"stopped, {unfinished} not measured"] * bool(unfinished)
     rows = [("tasks", f"{report['tasks']}" + (f"   ({'; '.join(notes)})" if notes else ""))]
@@ -141,7 +141,7 @@ class TaskTable(_RowTable):
         super().__init__("task", width, TASK_COLUMNS, [len(column) for column in TASK_COLUMNS])
 
     def row(self, values: dict[str, Any]) -> str:
-        """The row of a task, from few_shot_report.row()."""
+        """The row of a task, from metrics.row()."""
         name = shorten(values["name"], self.name_width)
         if values["error"]:
             return f"{name:<{self.name_width}}  {values['error']}"

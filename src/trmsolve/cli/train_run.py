@@ -147,7 +147,7 @@ class Evaluation:
 
     def __call__(self, model: Any) -> dict[str, Any]:
         """Shares of a single pass; empty when there was no time for any puzzle, or the run is to stop."""
-        from trmsolve.inference.held_out import measure_single_pass, solver_for
+        from trmsolve.inference.evaluate import measure_single_pass, solver_for
 
         self.panel.set_phase("evaluating")
         allowed = time.monotonic() + EVALUATION_SHARE * 60 * self.job.args.eval_minutes
@@ -166,7 +166,7 @@ class Evaluation:
 
     def final(self, model: Any) -> dict[str, Any]:
         """Measures of the finished checkpoint, with restarts."""
-        from trmsolve.inference.held_out import measure_held_out
+        from trmsolve.inference.evaluate import measure_held_out
 
         self.panel.set_phase("measuring")
         try:

@@ -1,31 +1,51 @@
-"""Evaluate a model: solving with restarts, the single pass of a fixed number of steps, and calibration."""
+"""Evaluate a model: solving with restarts, and the single pass of a fixed number of steps."""
 
 from __future__ import annotations
 
-import math
-import re
+import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
+import torch
 
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.flops import step_flops
+from trmsolve.inference.metrics import (
+    calibration,
+    calibration_error,
+    details,
+    equals_solution,
+    judged,
+    summary,
+    wilson_interval,
+)
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.runner import EagerRunner, default_batch_size
 from trmsolve.inference.solver import Solver
-from trmsolve.model.trm import num_parameters
-from trmsolve.tasks.base import Prediction, Puzzle, Task
+from trmsolve.model.trm import TRM, num_parameters
+from trmsolve.tasks.base import Augments, Puzzle, Task
 
 CURVE = (1, 2, 4, 8, 16, 32, 64)  # steps at which accuracy is shown as a curve
 HALTING_AT = 16  # steps after which the halting head is evaluated, as many as published models are trained for
+MAX_AUGMENTATIONS = 16  # of a model in training: restarts by augmentation, each as expensive as the first run
+BATCH_SIZE = 32  # of its single pass at most: at the deadline, only full batches count
 
 
 # -- the single pass ----------------------------------------------------------------------------------------------
+TRIALS = {  # what a rate is a share of
+    "accepted": "puzzles",  # the rules accept the answer
+    "exact": "puzzles",  # the answer equals the known solution; accepted, if none is known
+    "cell_accuracy": "cells",
+    "halting_right": "num_evaluated",  # (halt_prob > 1/2) == accepted
+}
+
+
 @dataclass
 class SinglePass:
     """Counts for rollouts of a fixed length, by number of steps k, without early stop and restarts."""
@@ -34,35 +54,22 @@ class SinglePass:
     puzzles: int = 0
     num_evaluated: int = 0  # puzzles except those that the rules reject before a run
     cells: int = 0  # open cells
-    accepted: dict[int, int] = field(default_factory=dict)  # answers that the rules accept
-    exact: dict[int, int] = field(default_factory=dict)  # answers equal to the known solution, else accepted answers
-    correct_cells: dict[int, int] = field(default_factory=dict)
-    halting_correct: dict[int, int] = field(default_factory=dict)  # (halt_prob > 1/2) == accepted
+    correct: Counter[tuple[str, int]] = field(default_factory=Counter)  # by (one of TRIALS, k)
     halting: dict[int, list[tuple[float, bool]]] = field(default_factory=dict)  # (halt_prob, accepted) of each puzzle
-
-    def add(self, k: int, **values: int) -> None:
-        """Add one puzzle's counts at step k."""
-        for name, value in values.items():
-            counts = getattr(self, name)
-            counts[k] = counts.get(k, 0) + int(value)
 
     def extend(self, other: SinglePass) -> None:
         """Add the counts of further puzzles."""
         for name in ("puzzles", "num_evaluated", "cells"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("accepted", "exact", "correct_cells", "halting_correct"):
-            for k, value in getattr(other, name).items():
-                self.add(k, **{name: value})
+        self.correct.update(other.correct)
         for k, pairs in other.halting.items():
             self.halting.setdefault(k, []).extend(pairs)
 
     def _shares(self) -> Iterator[tuple[str, int, int]]:
         """(name, successes, trials) of every rate, in the order of a report."""
         for k in self.steps:
-            yield f"accepted_at_{k}", self.accepted.get(k, 0), self.puzzles
-            yield f"exact_at_{k}", self.exact.get(k, 0), self.puzzles
-            yield f"cell_accuracy_at_{k}", self.correct_cells.get(k, 0), self.cells
-            yield f"halting_right_at_{k}", self.halting_correct.get(k, 0), self.num_evaluated
+            for name, trials in TRIALS.items():
+                yield f"{name}_at_{k}", self.correct[name, k], getattr(self, trials)
 
     def rates(self) -> dict[str, float]:
         """Shares of puzzles, or of open cells."""
@@ -138,7 +145,7 @@ def _rollout_batch(
         elif encoded is not None and task.is_solution(puzzle.question, puzzle.question):
             counts.num_evaluated += 1
             for k in steps:  # no open cells: correct from the start
-                counts.add(k, accepted=True, exact=True, correct_cells=0, halting_correct=True)
+                counts.correct.update({("accepted", k): 1, ("exact", k): 1, ("halting_right", k): 1})
     batch = ContinuousBatch(solver.model, solver.dtype, runner)
     batch.add(rollout for _, rollout in running)
     for k in range(1, max(steps) + 1 if running else 0):
@@ -163,133 +170,9 @@ def _count(counts: SinglePass, k: int, task: Task, puzzle: Puzzle, rollout: Roll
         correct_cells = int((prediction.answer == puzzle.solution)[cells].sum())
         exact = correct_cells == int(cells.sum())
     halting_correct = (readout.halt_prob > 0.5) == accepted
-    counts.add(k, accepted=accepted, exact=exact, correct_cells=correct_cells, halting_correct=halting_correct)
+    values = (accepted, exact, correct_cells, halting_correct)
+    counts.correct.update({(name, k): int(value) for name, value in zip(TRIALS, values, strict=True)})
     counts.halting.setdefault(k, []).append((readout.halt_prob, accepted))
-
-
-# -- statistics ---------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Predictions of similar probability, and the share of them that is correct."""
-
-    low: float
-    high: float
-    puzzles: int
-    predicted: float  # mean probability
-    right: float  # share that is correct
-
-
-def calibration(predictions: Sequence[tuple[float, bool]], number: int = 10) -> list[Bin]:
-    """Group predictions (probability, whether it is correct) into bins of equal width, without empty bins."""
-    members: dict[int, list[tuple[float, bool]]] = {}
-    for probability, correct in predictions:
-        members.setdefault(min(int(probability * number), number - 1), []).append((probability, correct))
-    return [
-        Bin(i / number, (i + 1) / number, len(pairs), *(float(mean) for mean in np.mean(pairs, axis=0)))
-        for i, pairs in sorted(members.items())
-    ]
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """The expected calibration error (arXiv 1706.04599): the mean of |predicted - right|; 0 without bins."""
-    return sum(b.puzzles * abs(b.predicted - b.right) for b in bins) / max(1, sum(b.puzzles for b in bins))
-
-
-def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (en.wikipedia.org/wiki/Binomial_proportion_confidence_interval).
-
-    A float, because a few-shot task with several tests counts with the share of those that are solved.
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    z, p = 1.959964, successes / trials
-    middle, spread = p + z * z / (2 * trials), z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    low, high = ((middle + side * spread) / (1 + z * z / trials) for side in (-1, 1))
-    return 0.0 if successes == 0 else low, 1.0 if successes == trials else high  # exactly, despite rounding
-
-
-def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
-    """Accuracy with and without restarts, steps and speed, as a JSON-able dict.
-
-    A puzzle that the model does not support (a Result with an `error`) counts as unsolved, but not in means and speed.
-    """
-    valid = _valid(results)
-    evaluated = _evaluated(valid)
-    return {
-        "puzzles": len(valid),
-        "refused": len(valid) - len(evaluated),
-        **_share("solved", [r.solved for r in valid]),
-        **_share("solved_without_restarts", [r.single_pass for r in valid]),
-        "mean_steps": _mean([r.steps for r in evaluated]),
-        "mean_restarts": _mean([r.restarts for r in evaluated]),
-        "seconds": seconds,
-        "puzzles_per_second": len(evaluated) / max(seconds, 1e-9),
-    }
-
-
-def details(task: Task, results: Sequence[Result]) -> dict[str, Any]:
-    """Accuracy by the task's difficulty groups, its partial metrics, and agreement with known answers."""
-    valid = _valid(results)
-    groups: dict[str, list[Result]] = {}
-    for r in valid:
-        groups.setdefault(task.difficulty_group(r.puzzle.question), []).append(r)
-    report: dict[str, Any] = {
-        "strata": {
-            name: {
-                "puzzles": len(members),
-                **_share("solved", [r.solved for r in members]),
-                "solved_without_restarts": sum(r.single_pass for r in members) / len(members),
-                "mean_steps": _mean([r.steps for r in _evaluated(members)]),
-            }
-            for name, members in sorted(groups.items(), key=lambda item: _natural_key(item[0]))
-        }
-    }
-    metrics: dict[str, list[bool]] = {}
-    for r in valid:
-        if r.prediction is not None:
-            for name, value in task.partial_metrics(r.puzzle.question, r.prediction.answer).items():
-                metrics.setdefault(name, []).append(value)
-    for name, values in metrics.items():
-        report |= _share(name, values + [False] * (len(valid) - len(values)))
-    if labelled := [r for r in valid if r.puzzle.solution is not None]:
-        equal = [r.prediction is not None and np.array_equal(r.prediction.answer, r.puzzle.solution) for r in labelled]
-        report |= _share("equal_to_given_answer", equal)
-    return report
-
-
-def equals_solution(puzzle: Puzzle, prediction: Prediction | None) -> bool:
-    """Whether a prediction equals the puzzle's known solution."""
-    solution = puzzle.solution
-    return solution is not None and prediction is not None and np.array_equal(prediction.answer, solution)
-
-
-def judged(result: Any) -> Any:
-    """A Result in which, if the task has no rules, an answer counts as solved if it equals the known solution."""
-    if not result.unchecked or not result.halted:
-        return result
-    return replace(result, solved=equals_solution(result.puzzle, result.prediction))
-
-
-def _valid(results: Sequence[Result]) -> list[Any]:
-    return [r for r in results if isinstance(r.puzzle, Puzzle)]
-
-
-def _evaluated(results: Sequence[Result]) -> list[Result]:
-    return [r for r in results if not r.error]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
-
-
-def _share(name: str, values: Sequence[bool]) -> dict[str, Any]:
-    interval = wilson_interval(sum(values), len(values))
-    return {name: sum(values) / max(1, len(values)), f"{name}_interval_95": interval}
-
-
-def _natural_key(text: str) -> list[tuple[int, str]]:
-    """A sort key that puts 9 before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def split_records(records: Iterable[Any]) -> tuple[list[Puzzle], list[Any]]:
@@ -394,3 +277,74 @@ class Measurement:
             report[f"calibration_at_{HALTING_AT}"] = [asdict(b) for b in bins]
             report[f"calibration_error_at_{HALTING_AT}"] = calibration_error(bins)
         return report
+
+
+# -- a model in training ---------------------------------------------------------------------------------------------
+def solver_for(task: Task, model: TRM, dtype: torch.dtype) -> Solver:
+    """A solver with a copy of the model, converted for inference."""
+    return Solver(task, copy.deepcopy(model).cast(dtype), dtype)
+
+
+def measure_single_pass(
+    solver: Solver, puzzles: list[Puzzle], steps: tuple[int, ...], deadline: float, progress: Callable[[int, int], None]
+) -> SinglePass:
+    """single_pass for as many puzzles as possible before `deadline` (time.monotonic()).
+
+    progress: called with the numbers of puzzles measured so far and in all.
+    """
+    counts = SinglePass(steps)
+
+    def on_progress(num_done: int) -> None:
+        progress(num_done, len(puzzles))
+        if time.monotonic() >= deadline:
+            raise DeadlineExceeded
+
+    with suppress(DeadlineExceeded):
+        single_pass(solver, puzzles, steps, min(BATCH_SIZE, default_batch_size(solver.model)), on_progress, counts)
+    return counts
+
+
+def measure_held_out(
+    task: Task,
+    model: TRM,
+    sets: dict[str, list[Puzzle]],
+    dtype: torch.dtype,
+    deadline: float = float("inf"),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, float]]:
+    """Accuracy by set of puzzles: solved and verified with default settings, and in a single pass.
+
+    deadline: time.monotonic() at which to stop. The first `n` of `of` puzzles have then been measured; sets without a
+    measured puzzle are omitted.
+    """
+    solver = solver_for(task, model, dtype)
+    restarts = SolveOptions.restarts
+    if isinstance(task, Augments):
+        restarts = min(restarts, MAX_AUGMENTATIONS)
+    metrics = {}
+    for position, (name, puzzles) in enumerate(sets.items()):
+        started = time.monotonic()
+        until = started + (deadline - started) / (len(sets) - position)
+        passes = measure_single_pass(solver, puzzles, (16, 64), started + (until - started) / 3, progress)
+        results: list[Any] = []
+        solving = time.monotonic()
+        try:
+            for result in solver.solve(puzzles, SolveOptions(restarts=restarts), deadline=until):
+                assert isinstance(result, Result)
+                results.append(judged(result))
+                progress(len(results), len(puzzles))
+        except DeadlineExceeded:
+            pass
+        entry: dict[str, float] = {}
+        if results:
+            solved = summary(results, time.monotonic() - solving)
+            entry |= {"solved": solved["solved"], "n": solved["puzzles"], "mean_restarts": solved["mean_restarts"]}
+            entry |= {"restarts_at_most": restarts}
+            entry |= {"without_restarts": solved["solved_without_restarts"], "mean_steps": solved["mean_steps"]}
+        if passes.puzzles:
+            entry |= {key: value for key, value in passes.rates().items() if key.startswith(("accepted", "exact"))}
+        if len(results) < len(puzzles):
+            entry |= {"of": len(puzzles)}
+        if results or passes.puzzles:
+            metrics[name] = {key: round(value, 4) for key, value in entry.items()}
+    return metrics

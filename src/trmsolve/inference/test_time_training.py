@@ -24,10 +24,17 @@ from torch import Tensor
 from trmsolve.device import DeviceSpec, set_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
-from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent, Schedule
+from trmsolve.inference.few_shot import (
+    AdaptEvent,
+    AdaptOptions,
+    FewShotResult,
+    RefineEvent,
+    Schedule,
+    WeightedAnswer,
+    rank_answers,
+)
 from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.resources import Pace, peak_memory
-from trmsolve.inference.voting import WeightedAnswer, rank_answers
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import PAD_MULTIPLE
 from trmsolve.model.readout import Readout
@@ -172,7 +179,7 @@ class TestTimeTrainer:
         )
 
     def train(self, progress: float) -> None:
-        """One optimizer step with the rates and the parameters of this progress."""
+        """One optimizer step at this progress."""
         plan, began, num_tokens = self.schedule, time.monotonic(), len(self.carry.tokens)
         remaining = (self.end - progress) / (self.end * (1 - plan.stable_frac))
         rate = min(1.0, (self.step + 1) / 10) * max(plan.lr_floor, min(1.0, remaining))
@@ -358,7 +365,11 @@ def adapt(
     Each batch of tasks starts from the same weights. deadline: on time.monotonic(). name: of the checkpoint, for
     messages. Raises TrmsolveError if the network cannot adapt to such tasks, DeadlineExceeded at the deadline.
     """
-    check_model(task, config, name)
+    if not task.supports_model(config):
+        raise TrmsolveError(
+            f"{name}: this network cannot adapt to {task.name.upper()} tasks",
+            f"leave out --checkpoint to use the bundled one, or train one: trmsolve train --task {task.name}",
+        )
     set_device(device_spec.device)
     import torch._dynamo  # used by optimizers; importing it takes seconds, which must not count towards a budget
 
@@ -384,12 +395,3 @@ def adapt(
                 yield FewShotResult(record, error=record.message)
             else:
                 yield results[id(record)]
-
-
-def check_model(task: Demonstrates, config: TRMConfig, name: str) -> None:
-    """Raise TrmsolveError unless a network of this configuration can adapt to such tasks."""
-    if not task.supports_model(config):
-        raise TrmsolveError(
-            f"{name}: this network cannot adapt to {task.name.upper()} tasks",
-            f"leave out --checkpoint to use the bundled one, or train one: trmsolve train --task {task.name}",
-        )

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tasks.arc.examples import grid, task
-from trmsolve.inference import few_shot_report
+from trmsolve.inference import metrics
 from trmsolve.inference.few_shot import FewShotResult, RankedAnswer
-from trmsolve.inference.few_shot_report import row, score_of
+from trmsolve.inference.metrics import row, score_of
 from trmsolve.tasks.arc import TASK
 from trmsolve.tasks.base import InvalidPuzzle
 from trmsolve.tasks.few_shot import FewShotTask, Pair
@@ -22,7 +22,7 @@ WRONG, WORSE = grid("1"), grid("2")
 
 
 def report(results) -> dict:
-    return few_shot_report.report(results, TASK)
+    return metrics.report(results, TASK)
 
 
 def votes(*grids: np.ndarray, confidence: float = 0.5) -> tuple[RankedAnswer, ...]:
