@@ -26,7 +26,7 @@ from trmsolve.model.mixers.grid import neighbor_table, pack_neighbors
 from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, sum_segments
 
 NEIGHBORHOOD = 9  # a token and its eight neighbours
-DIRECT_SHARE = 0.75  # of the tokens: a relation with so many groups of one token each is direct
+DIRECT_SHARE = 0.75  # a relation with at least this number of groups per token, of one token each, is direct
 
 
 @dataclass(frozen=True, slots=True)
