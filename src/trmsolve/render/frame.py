@@ -99,10 +99,9 @@ def frames(
     """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
     previous: Prediction | None = None
     question = task.picture(puzzle.question, None, None)
-    stats = _stats(question, Stat("rules", "none broken", True), 0, "", "0 ms")
-    pending = Frame(
-        question, task.name, puzzle.source, 0, StatusText(f"step 0 of at most {max_steps}", ("halting", 0.0), stats)
-    )
+    stats = _stats(question, rules_stat(task, None)[0], 0, "", "0 ms")
+    status = StatusText(f"step 0 of at most {max_steps}", stats=stats)
+    pending = Frame(question, task.name, puzzle.source, 0, status)
     for event, seconds in timed(events):
         if isinstance(event, StepEvent):
             yield pending
@@ -111,13 +110,9 @@ def frames(
             clock = duration(seconds)
             if pending.step:
                 clock += f", step {duration(seconds - pending.seconds)}"
-            status = StatusText(
-                f"step {event.step} of at most {event.max_steps}",
-                ("halting", event.halt_prob),
-                _stats(picture, rules, event.run, event.description, clock),
-                broken,
-                "broken rules",
-            )
+            stats = _stats(picture, rules, event.run, event.description, clock)
+            state = f"step {event.step} of at most {event.max_steps}"
+            status = StatusText(state, ("halting", event.halt_prob), stats, broken, "broken rules")
             pending = Frame(picture, task.name, puzzle.source, event.step, status, seconds, event.solved)
             previous = event.prediction
         else:
@@ -129,16 +124,15 @@ def frames(
             yield event
 
 
-def rules_stat(task: Task, item: StepEvent | Result) -> tuple[Stat, int]:
-    """What the rules say of an answer, and how many of them it breaks."""
+def rules_stat(task: Task, item: StepEvent | Result | None) -> tuple[Stat, int]:
+    """What the rules say of an answer (None: of the question alone), and how many of them it breaks."""
     if not task.has_rules:
         return Stat("rules", "none to check by"), 0
-    broken = 0
-    if item.prediction is not None and isinstance(item.puzzle, Puzzle):
-        broken = len(task.check(item.puzzle.question, item.prediction.answer))
-    return Stat(
-        "rules", f"{broken} still broken" if broken else "all hold" if item.solved else "none broken", not broken
-    ), broken
+    if item is None or item.prediction is None or not isinstance(item.puzzle, Puzzle):
+        return Stat("rules", "none broken", True), 0
+    if broken := len(task.check(item.puzzle.question, item.prediction.answer)):
+        return Stat("rules", f"{broken} still broken", False), broken
+    return Stat("rules", "all hold" if item.solved else "none broken", True), 0
 
 
 def _stats(picture: Picture, rules: Stat, run: int, description: str, clock: str) -> tuple[Stat, ...]:

@@ -131,9 +131,8 @@ class PuzzlePanel:
         for candidates in (True, False) if self.candidates else (False,):
             for size in GRID_SIZES[:-1] if candidates else GRID_SIZES:  # candidates need a space between cells
                 grid = draw_grid(picture, size, self.glyphs, self.color, candidates, self.shades)
-                yield Drawing(
-                    max((line.cell_len for line in grid), default=0), len(grid), partial(list, grid), candidates
-                )
+                columns = max((line.cell_len for line in grid), default=0)
+                yield Drawing(columns, len(grid), partial(list, grid), candidates)
 
     def _part(self, width: int, height: int, below: list[Text]) -> list[Text]:
         """As much of a solid picture as fits, where the changes are, and the text beside it or below."""
