@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -246,6 +248,22 @@ def test_keys_are_read_from_a_pseudo_terminal_which_is_restored(monkeypatch, err
         except (KeyboardInterrupt, RuntimeError):
             pass
         assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_a_change_of_the_window_size_is_a_key_of_its_own(monkeypatch):
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    monkeypatch.setattr("trmsolve.render.console.os.tcgetpgrp", lambda fd: os.getpgrp())
+    with os.fdopen(theirs) as terminal, Keyboard(terminal) as keyboard:
+        size = struct.pack("HHHH", 15, 40, 0, 0)
+        timer = threading.Timer(0.1, lambda: fcntl.ioctl(theirs, termios.TIOCSWINSZ, size))
+        timer.start()
+        assert keyboard.read(None) == "resize" and keyboard.read(0.0) is None
+        timer.join()
     os.close(ours)
 
 

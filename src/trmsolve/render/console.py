@@ -135,6 +135,7 @@ def encodable(text: str, encoding: str) -> str:
 ESCAPES = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end", "1~": "home", "4~": "end"}
 WINDOWS = {"H": "up", "P": "down", "M": "right", "K": "left", "G": "home", "O": "end"}
 ESCAPE_SECONDS = 0.05  # an escape sequence arrives within this time, also over a network
+RESIZE_SECONDS = 0.25  # between two looks at the size of the window
 POLL_SECONDS = 0.02  # between two polls of the keyboard on Windows
 
 
@@ -186,7 +187,7 @@ class Keyboard:
             termios.tcsetattr(self._fd, termios.TCSADRAIN, saved)
 
     def read(self, seconds: float | None = 0.0) -> str | None:
-        """The next key: a character, or up, down, left, right, home, end, enter. None: none within the time.
+        """The next key: a character, or up, down, left, right, home, end, enter, resize. None: none within the time.
 
         seconds: to wait; None: until there is one. A terminal that was closed counts as "q".
         """
@@ -197,18 +198,28 @@ class Keyboard:
         return self._keys.popleft() if self._keys else None
 
     def _poll(self, seconds: float | None) -> None:
-        """Append the keys that are pressed within `seconds`."""
-        end = None if seconds is None else time.monotonic() + seconds
+        """Append the keys that are pressed within `seconds`, or "resize" when the window changes its size."""
+        end, size = None if seconds is None else time.monotonic() + seconds, self._window_size()
         while not self._keys:
-            if not self._is_ready(None if end is None else max(end - time.monotonic(), 0.0)):
+            left = RESIZE_SECONDS if end is None else min(max(end - time.monotonic(), 0.0), RESIZE_SECONDS)
+            if self._is_ready(left):
+                data = self._read_bytes()
+                while data and data.rfind(b"\x1b") >= len(data) - 2 and self._is_ready(ESCAPE_SECONDS):
+                    more = self._read_bytes()
+                    if not more:
+                        break
+                    data += more
+                self._keys.extend(parse_keys(data.decode("utf-8", "ignore")) if data else ["q"])
+            elif self._window_size() != size:
+                self._keys.append("resize")
+            elif end is not None and time.monotonic() >= end:
                 return
-            data = self._read_bytes()
-            while data and data.rfind(b"\x1b") >= len(data) - 2 and self._is_ready(ESCAPE_SECONDS):
-                more = self._read_bytes()
-                if not more:
-                    break
-                data += more
-            self._keys.extend(parse_keys(data.decode("utf-8", "ignore")) if data else ["q"])
+
+    def _window_size(self) -> tuple[int, int]:
+        try:
+            return os.get_terminal_size(self._fd)
+        except OSError:
+            return 0, 0
 
     def _is_ready(self, seconds: float | None) -> bool:
         import select
