@@ -367,7 +367,7 @@ def _dedented(rows: Sequence[str]) -> list[str]:
 
 def _trimmed(rows: Sequence[str]) -> Sequence[str]:
     """Rows without stray spaces at their ends, where without them all are of one length."""
-    bare = [row.rstrip() for row in rows]
+    bare = [row.rstrip(" ") for row in rows]
     return bare if len({len(row) for row in rows}) > 1 and len({len(row) for row in bare}) == 1 else rows
 
 
