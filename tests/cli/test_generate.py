@@ -9,9 +9,9 @@ import pytest
 
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line
-from trmsolve.tasks.maze.bfs import canonical
 from trmsolve.tasks.maze.cells import START
 from trmsolve.tasks.maze.generate import generate
+from trmsolve.tasks.maze.rules import canonical
 
 
 # -- Sudoku ----------------------------------------------------------------------------------------------------

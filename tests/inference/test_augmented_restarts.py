@@ -17,9 +17,9 @@ from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Prediction, Puzzle
 from trmsolve.tasks.maze import Maze
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, augmentation_name
-from trmsolve.tasks.maze.bfs import canonical
 from trmsolve.tasks.maze.cells import FLOOR, PATH, WALL
 from trmsolve.tasks.maze.generate import generate
+from trmsolve.tasks.maze.rules import canonical
 
 SIZES = [(5, 8), (9, 6), (7, 7), (4, 11), (8, 5), (6, 6)]
 MAZES = [generate(3, index, size, density=0.25, min_path=5)[0] for index, size in enumerate(SIZES)]

@@ -8,8 +8,8 @@ import numpy as np
 
 from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.rules import BOX
+from trmsolve.tasks.sudoku.write import picture
 
 
 def solution(side: int) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 
 from trmsolve.render.frame import Frame
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.maze.bfs import backtrace, canonical, distances, find_cell, parents
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.picture import picture
+from trmsolve.tasks.maze.rules import backtrace, canonical, distances, find_cell, parents
+from trmsolve.tasks.maze.write import picture
 
 from .fake import status
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.sudoku.picture import picture
+from trmsolve.tasks.sudoku.write import picture
 
 from .fake import solution
 

@@ -13,7 +13,7 @@ from trmsolve.render.terminal import LiveView
 from trmsolve.render.theme import SOLID_ROLES
 from trmsolve.tasks.base import Prediction
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START
-from trmsolve.tasks.maze.picture import picture
+from trmsolve.tasks.maze.write import picture
 
 from .mazes import growth, maze
 from .streams import Stream, colours

@@ -17,7 +17,7 @@ from trmsolve.render.frame import frames
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import HELP, LiveView, colored_answer
 from trmsolve.tasks.base import Prediction, Puzzle
-from trmsolve.tasks.sudoku.picture import picture
+from trmsolve.tasks.sudoku.write import picture
 
 from .fake import refinement, solution
 from .mazes import growth, maze

@@ -72,7 +72,7 @@ def test_an_entry_point_of_an_installed_package_is_found(monkeypatch, tmp_path):
         (LATIN.replace("def constraints", "def rules"), "task 'latin_square' lacks: constraints"),
         (
             "from trmsolve.tasks.base import Task\nclass A(Task):\n    name = 'a'\n",
-            "lacks: read, write, encode, decode",
+            "lacks: read, format_grid, format_line, encode, decode",
         ),
     ],
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # late, so that the names of tasks are listed without numpy
 
 BUNDLED = ("sudoku", "maze", "arc", "grid")
 GROUP = "trmsolve.tasks"
-CORE = ("read", "write", "encode", "decode", "check")
+CORE = ("read", "format_grid", "format_line", "encode", "decode", "check")
 
 _registered: dict[str, Task] = {}
 _files: dict[str, str] = {}  # the file that each task was loaded from, as the user named it

@@ -3,7 +3,8 @@
     text --read--> Puzzle --encode--> Encoded --model--> choices --decode--> Prediction --check--> violations
                                                                               \\--write--> text, --picture--> Picture
 
-A task subclasses `Task` and implements read, write, encode, decode and check; everything else has a default.
+A task subclasses `Task` and implements read, format_grid, format_line, encode, decode and check; everything else has a
+default.
 Most puzzles are easier to define as a ConstraintPuzzle (constraints.py).
 Capabilities are protocols, checked by isinstance:
 
@@ -150,8 +151,12 @@ class Task:
     """The core of a task, and defaults of its optional methods. One object per task; see tasks/__init__.py."""
 
     name: ClassVar[str]
-    styles: ClassVar[tuple[str, ...]] = ("grid", "line")  # --format names that write() supports besides json and jsonl
-    csv_header: ClassVar[str] = ""  # header line of the style csv
+    styles: ClassVar[tuple[str, ...]] = (
+        "grid",
+        "line",
+        "csv",
+    )  # of write(), besides json and jsonl
+    csv_header: ClassVar[str] = "question,answer"  # header line of the style csv
     search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
     has_rules: ClassVar[bool] = True  # False: check() cannot decide, so answers are shown as "not checked"
     learns_settings: ClassVar[bool] = False  # True: settings, such as symbols, come from data or from a checkpoint
@@ -160,10 +165,6 @@ class Task:
     # -- the core -----------------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
         """The puzzles of one file, each as soon as its last line has been read. source: the file's name."""
-        raise NotImplementedError
-
-    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
-        """The answer as text in one of `styles`, without a trailing newline."""
         raise NotImplementedError
 
     def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
@@ -191,6 +192,12 @@ class Task:
         raise NotImplementedError
 
     # -- defaults -----------------------------------------------------------------------------------------------
+    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
+        """The answer as text in one of `styles`, without a trailing newline; csv: question and answer."""
+        if style == "csv":
+            return f"{self.format_line(puzzle.question)},{self.format_line(answer)}"
+        return self.format_grid(answer, style, ascii_only)
+
     def is_solution(self, question: np.ndarray, answer: np.ndarray) -> bool:
         """Whether check() is empty. Called after every step of every puzzle: override it if check() is slow."""
         return not self.check(question, answer)

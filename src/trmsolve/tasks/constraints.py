@@ -60,9 +60,6 @@ class ConstraintPuzzle(Task):
     0 is a blank, 1 .. V are values, and larger numbers are further symbols of the puzzle, which stay as they are.
     """
 
-    styles = ("grid", "line", "csv")
-    csv_header = "question,answer"
-
     # -- what a puzzle defines ------------------------------------------------------------------------------------
     symbols: ClassVar[str] = ""  # the character of 0, 1, 2, ...
     kinds: ClassVar[tuple[str, ...]] = ()  # of constraints(), in order
@@ -115,12 +112,6 @@ class ConstraintPuzzle(Task):
         if reason := self.invalid_reason(question):
             return InvalidPuzzle(source, reason, text)
         return Puzzle(question, source, "line", answer)
-
-    def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
-        """The answer as a grid, a line, or a row of a CSV."""
-        if style == "csv":
-            return f"{self.format_line(puzzle.question)},{self.format_line(answer)}"
-        return self.format_grid(answer, style, ascii_only)
 
     def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """Rows of characters; on one line joined by `/`."""

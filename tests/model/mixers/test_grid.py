@@ -10,10 +10,10 @@ from trmsolve.model.packing import pack
 from trmsolve.model.segment import segment_sum
 from trmsolve.model.trm import TRM
 from trmsolve.tasks import get
-from trmsolve.tasks.maze.bfs import DIRECTIONS
 from trmsolve.tasks.maze.cells import WALL
 from trmsolve.tasks.maze.encode import MOVE_CLASSES, encode
 from trmsolve.tasks.maze.generate import generate
+from trmsolve.tasks.maze.rules import DIRECTIONS
 from trmsolve.tasks.symmetries import transform
 
 

@@ -18,12 +18,11 @@ from trmsolve.tasks.maze.augmentations import (
     swaps_ends,
     symmetry_of,
 )
-from trmsolve.tasks.maze.bfs import canonical, distances, find_cell
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
 from trmsolve.tasks.maze.data import GeneratorSource, MazeData, SearchedMaze, parse_generator
 from trmsolve.tasks.maze.encode import encode, sample
 from trmsolve.tasks.maze.generate import generate
-from trmsolve.tasks.maze.rules import check
+from trmsolve.tasks.maze.rules import canonical, check, distances, find_cell
 from trmsolve.tasks.maze.write import format_line
 from trmsolve.tasks.symmetries import transform
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from trmsolve.tasks.maze.augmentations import swap_ends
-from trmsolve.tasks.maze.bfs import DIRECTIONS, NO_PARENT, backtrace, canonical, distances, find_cell, parents
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
+from trmsolve.tasks.maze.rules import DIRECTIONS, NO_PARENT, backtrace, canonical, distances, find_cell, parents
 from trmsolve.tasks.symmetries import SYMMETRIES, inverse, transform
 
 SHAPES = [(3, 3), (3, 9), (6, 5), (8, 8)]

@@ -7,10 +7,10 @@ import pytest
 
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Sample
-from trmsolve.tasks.maze.bfs import DIRECTIONS, canonical, distances, find_cell
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
 from trmsolve.tasks.maze.encode import MOVE_CLASSES, NO_MOVE, OPTIONS, PHASES, decode, encode, sample
 from trmsolve.tasks.maze.generate import generate
+from trmsolve.tasks.maze.rules import DIRECTIONS, canonical, distances, find_cell
 
 OFF_PATH, PHASE = 0.25, 0.125
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.maze.bfs import canonical, distances, find_cell
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
 from trmsolve.tasks.maze.generate import KINDS, difficulty, generate
+from trmsolve.tasks.maze.rules import canonical, distances, find_cell
 
 SIZES = [(3, 3), (3, 4), (4, 3), (4, 4), (5, 7), (8, 8), (12, 31), (30, 30)]
 

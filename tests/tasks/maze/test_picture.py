@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from trmsolve.tasks.base import Prediction
-from trmsolve.tasks.maze.bfs import canonical
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.picture import UNSURE, picture
+from trmsolve.tasks.maze.rules import canonical
+from trmsolve.tasks.maze.write import UNSURE, picture
 
 QUESTION = np.array([[START, FLOOR, FLOOR], [WALL, WALL, FLOOR], [GOAL, FLOOR, FLOOR]], np.uint8)
 

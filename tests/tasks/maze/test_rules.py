@@ -7,9 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trmsolve.tasks.maze.bfs import canonical
 from trmsolve.tasks.maze.cells import FLOOR, PATH, WALL
-from trmsolve.tasks.maze.rules import check, connected, is_solution, shortest_length
+from trmsolve.tasks.maze.rules import canonical, check, connected, is_solution, shortest_length
 
 QUESTION = """
 ########

@@ -10,7 +10,7 @@ import pytest
 from tasks.reading.dressings import maze, sudoku
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line, Puzzle
-from trmsolve.tasks.maze.bfs import canonical
+from trmsolve.tasks.maze.rules import canonical
 from trmsolve.tasks.sudoku.rules import box_shape
 
 DRAW = {"sudoku": sudoku, "maze": maze}

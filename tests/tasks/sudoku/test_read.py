@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
-from trmsolve.tasks.sudoku.write import format_line, framed_grid, write
+from trmsolve.tasks.sudoku.write import format_line, framed_grid
 from trmsolve.text_io import LINE_LIMIT
 
 FUZZ = int(os.environ.get("TRMSOLVE_FUZZ", "1000"))  # inputs in all; 100000 is the long form
@@ -369,7 +370,7 @@ def test_fuzz_what_is_written_is_read_back(seed, side, style):
         trial = values.copy()
         trial.flat[cell] = rng.integers(1, side + 1)
         values = values if conflicts(trial) else trial
-    text = write(Puzzle(values), values, style.replace("ascii", "grid"), ascii_only=style == "ascii")
+    text = TASK.write(Puzzle(values), values, style.replace("ascii", "grid"), ascii_only=style == "ascii")
     records = list(read(lines(text), "-"))
     assert len(records) == 1 and isinstance(records[0], Puzzle), records
     assert np.array_equal(records[0].question, values)

@@ -36,8 +36,6 @@ class GridTask(Task):
     """
 
     name = "grid"
-    styles = ("grid", "line", "csv")
-    csv_header = "question,answer"
     has_rules = False
     learns_settings = True
 

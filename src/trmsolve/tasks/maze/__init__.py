@@ -12,10 +12,9 @@ from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, augmen
 from trmsolve.tasks.maze.cells import FLOOR, WALL
 from trmsolve.tasks.maze.encode import decode, encode
 from trmsolve.tasks.maze.generate import KINDS, MIXED, generate
-from trmsolve.tasks.maze.picture import picture
 from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import check, connected, is_solution, shortest_length
-from trmsolve.tasks.maze.write import CSV_HEADER, format_grid, format_line, path_cells, write
+from trmsolve.tasks.maze.write import format_grid, format_line, path_cells, picture
 
 if TYPE_CHECKING:
     from trmsolve.tasks.base import TrainingData
@@ -28,13 +27,10 @@ class Maze(Task):
     """The task; with Augments, Generates and Trains (tasks/base.py)."""
 
     name = "maze"
-    styles = ("grid", "line", "csv")
-    csv_header = CSV_HEADER
 
     read = staticmethod(read)
     encode = staticmethod(encode)
     decode = staticmethod(decode)
-    write = staticmethod(write)
     format_grid = staticmethod(format_grid)
     format_line = staticmethod(format_line)
     check = staticmethod(check)

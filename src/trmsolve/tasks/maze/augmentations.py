@@ -1,6 +1,6 @@
 """The sixteen augmentations of a maze: rotated, reflected, and with start and goal exchanged.
 
-The canonical path (bfs.py) has none of these symmetries, so the model may predict another shortest path under each.
+The canonical path (rules.py) has none of these symmetries, so the model may predict another shortest path under each.
 """
 
 from __future__ import annotations

@@ -18,11 +18,10 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
 from trmsolve.tasks.dataset import Mixture, answered_pairs, file_digest, training_puzzles
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, swaps_ends, symmetry_of
-from trmsolve.tasks.maze.bfs import distances, find_cell
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.encode import sample
 from trmsolve.tasks.maze.generate import KINDS, generate
-from trmsolve.tasks.maze.rules import shortest_length
+from trmsolve.tasks.maze.rules import distances, find_cell, shortest_length
 from trmsolve.tasks.symmetries import transform
 
 if TYPE_CHECKING:

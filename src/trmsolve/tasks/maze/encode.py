@@ -18,9 +18,8 @@ import numpy as np
 
 from trmsolve.model.inputs import Encoded
 from trmsolve.tasks.base import Prediction, Sample
-from trmsolve.tasks.maze.bfs import DIRECTIONS, NO_PARENT, backtrace, distances, find_cell, parents
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.rules import shortest_length
+from trmsolve.tasks.maze.rules import DIRECTIONS, NO_PARENT, backtrace, distances, find_cell, parents, shortest_length
 
 MOVE_CLASSES, PHASES = 9, 8
 OPTIONS = MOVE_CLASSES + PHASES  # of a token

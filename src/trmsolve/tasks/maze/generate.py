@@ -9,9 +9,9 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Difficulty
-from trmsolve.tasks.maze.bfs import canonical, distances
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.layouts import LAYOUTS
+from trmsolve.tasks.maze.rules import canonical, distances
 
 MIXED = "mixed"
 KINDS = (MIXED, *LAYOUTS)
@@ -40,8 +40,8 @@ def generate(
 ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
     """Maze number `index` of a seed: (question, answer, difficulty), grids uint8 (height, width) of cells.py.
 
-    The answer is the canonical shortest path (bfs.py). Start and goal are often far apart; otherwise all distances are
-    equally likely.
+    The answer is the canonical shortest path. Start and goal are often far apart; otherwise all distances are equally
+    likely.
 
     size: (rows, columns), or one number for both.
     kind: one of KINDS (layouts.py); "mixed" draws one of the others at random.

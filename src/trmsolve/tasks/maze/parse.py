@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trmsolve.tasks.maze.bfs import distances, find_cell
 from trmsolve.tasks.maze.cells import (
     ARROWS,
     EXPECTED,
@@ -30,6 +29,7 @@ from trmsolve.tasks.maze.cells import (
     cell_name,
     cell_names,
 )
+from trmsolve.tasks.maze.rules import distances, find_cell
 from trmsolve.tasks.reading.reader import Malformed as MalformedMaze
 from trmsolve.tasks.text import describe
 

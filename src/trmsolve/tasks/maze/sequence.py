@@ -16,10 +16,9 @@ from trmsolve.model.inputs import Encoded
 from trmsolve.tasks.base import Option, Prediction, Sample
 from trmsolve.tasks.maze import OFF_PATH, Maze
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment
-from trmsolve.tasks.maze.bfs import with_path
 from trmsolve.tasks.maze.cells import FLOOR, PATH
 from trmsolve.tasks.maze.data import MazeSamples
-from trmsolve.tasks.maze.rules import shortest_length
+from trmsolve.tasks.maze.rules import shortest_length, with_path
 from trmsolve.tasks.sequence import SEQUENCE_MAX_STEPS, SequenceFormat
 
 SHIFT = 1

@@ -1,4 +1,4 @@
-"""Write mazes as a grid, a line or a CSV row; read.py can read all of them.
+"""Mazes as text, a grid or a line, which read.py can read; and as pictures of a run.
 
 Whatever the input's alphabet was, what is written is `#`, space, S, G and o: the alphabet of Maze-Hard, plain ASCII on
 any terminal, and the same for everyone who reads on. A program that understands one answer understands all. Only where
@@ -11,36 +11,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.base import Puzzle
-from trmsolve.tasks.maze.cells import GOAL, PATH, START, SYMBOLS
+from trmsolve.tasks.base import UNSURE, Cell, Picture, Prediction
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, SYMBOLS, WALL
 
-STYLES = ("grid", "line", "csv")
-CSV_HEADER = "question,answer"  # first line of a stream in the style csv
+UNSURE_PATH, NEW_PATH, FORMER_PATH = range(PATH + 1, PATH + 4)
+
+# All cells of one kind share a Cell object: a picture of 10,000 cells is created at every step and kept in memory.
+CELLS = {
+    WALL: Cell(SYMBOLS[WALL], "wall"),
+    FLOOR: Cell(SYMBOLS[FLOOR], "floor"),
+    START: Cell(SYMBOLS[START], "start"),
+    GOAL: Cell(SYMBOLS[GOAL], "goal"),
+    PATH: Cell(SYMBOLS[PATH], "path"),
+    UNSURE_PATH: Cell(SYMBOLS[PATH], "unsure"),
+    NEW_PATH: Cell(SYMBOLS[PATH], "changed"),
+    FORMER_PATH: Cell(SYMBOLS[FLOOR], "former"),
+}
 
 _CHARACTERS = np.frombuffer(SYMBOLS.encode("ascii"), np.uint8)
 
 
-def write(puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
-    """The answer, uint8 (height, width), as text without a trailing newline. Raises TrmsolveError for unknown styles.
-
-    style: "grid"; "line"; "csv", which is question and answer (CSV_HEADER). ascii_only: has no effect.
-    """
-    if style == "csv":
-        return f"{format_line(puzzle.question)},{format_line(answer)}"
-    return format_grid(answer, style, ascii_only)
-
-
 def format_grid(grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
-    """A question or an answer, uint8 (height, width), in the style "grid" or "line"; TrmsolveError for other styles."""
-    if style == "grid":
-        rows = _rows(grid)
-        if is_ambiguous(rows):
-            rows = [row.replace(" ", ".") for row in rows]
-        return "\n".join(rows)
+    """A question or an answer, uint8 (height, width), in the style "grid" or "line". ascii_only: has no effect."""
     if style == "line":
         return format_line(grid)
-    raise TrmsolveError(f"unknown style '{style}'", f"known: {', '.join(STYLES)}")
+    rows = _rows(grid)
+    return "\n".join(row.replace(" ", ".") for row in rows) if is_ambiguous(rows) else "\n".join(rows)
 
 
 def format_line(grid: np.ndarray) -> str:
@@ -87,3 +83,22 @@ def path_cells(answer: np.ndarray) -> list[list[int]]:
 
 def _rows(grid: np.ndarray) -> list[str]:
     return [row.tobytes().decode("ascii") for row in _CHARACTERS[grid]]
+
+
+def picture(question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None) -> Picture:
+    """The maze after one step; with `prediction` None the bare question.
+
+    question: uint8 (height, width) of WALL, FLOOR, START, GOAL. Walls, start and goal are drawn as in the question, the
+    path of the prediction over floor only. The roles `changed` (added to the path) and `former` (removed from it) are
+    relative to `previous`; without it, at the first step, no cell is marked.
+    """
+    kinds = question.astype(np.intp)
+    if prediction is not None:
+        path = (prediction.answer == PATH) & (question == FLOOR)
+        kinds[path] = PATH
+        kinds[path & (prediction.confidence < UNSURE)] = UNSURE_PATH
+        if previous is not None:
+            before = (previous.answer == PATH) & (question == FLOOR)
+            kinds[path & ~before] = NEW_PATH
+            kinds[before & ~path] = FORMER_PATH
+    return Picture([[CELLS[kind] for kind in row] for row in kinds.tolist()], solid=True)

@@ -11,11 +11,10 @@ from trmsolve.tasks.base import Option
 from trmsolve.tasks.constraints import Constraint, ConstraintPuzzle, ExactlyOne
 from trmsolve.tasks.groups import Groups, groups_of
 from trmsolve.tasks.sudoku.generate import generate
-from trmsolve.tasks.sudoku.picture import picture
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, check, conflicts, is_solution
 from trmsolve.tasks.sudoku.symbols import DIGITS
-from trmsolve.tasks.sudoku.write import CSV_HEADER, format_grid, format_line, write
+from trmsolve.tasks.sudoku.write import format_grid, format_line, picture
 
 if TYPE_CHECKING:
     from trmsolve.tasks.sequence import SequenceFormat
@@ -27,13 +26,11 @@ class Sudoku(ConstraintPuzzle):
     """The task: a ConstraintPuzzle with its own formats, rules, generator and picture."""
 
     name = "sudoku"
-    csv_header = CSV_HEADER
     symbols = "." + DIGITS
     kinds = ("line", "line", "box")  # row and column share their weights
     search_defaults: ClassVar[Mapping[str, Any]] = {"confidence_floor": 0.4}  # tuned on extreme_train (docs/records.md)
 
     read = staticmethod(read)
-    write = staticmethod(write)
     format_grid = staticmethod(format_grid)  # type: ignore[assignment]
     format_line = staticmethod(format_line)
     check = staticmethod(check)
