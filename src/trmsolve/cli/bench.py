@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import records, task_for
 from trmsolve.cli.options import MEASUREMENT, QUICK, option
-from trmsolve.cli.output import put, status_line
+from trmsolve.cli.output import aligned, put, status_line
 from trmsolve.cli.run import command, echo_err
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
@@ -269,14 +269,14 @@ def _test_time_training_text(measured: Mapping[str, Any]) -> list[str]:
     rows = [[name, figure(way["steps_per_second"]), str(way["tokens"])] for name, way in measured["ways"].items()]
     ratio = f"ratio of optimizer steps/s: {figure(measured['ratio'])}"
     title = f"test-time training on {measured['task']}, {measured['steps']} steps a measurement"
-    return [title, *table(["", "optimizer steps/s", "tokens a step"], rows), ratio]
+    return [title, *aligned([["", "optimizer steps/s", "tokens a step"], *rows]), ratio]
 
 
 def _busy_text(measured: Mapping[str, Any]) -> list[str]:
     rows = [
         [name, *(figure(entry[key]) for key in ("quiet", "busy", "busy_share"))] for name, entry in measured.items()
     ]
-    return table(["", "alone", "beside a busy process", "share"], rows)
+    return aligned([["", "alone", "beside a busy process", "share"], *rows])
 
 
 def _inference_text(measured: Mapping[str, Any], puzzles: int, peak: float) -> list[str]:
@@ -301,12 +301,12 @@ def _inference_text(measured: Mapping[str, Any], puzzles: int, peak: float) -> l
     ]
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in measured["settings"].items())
     return [
-        *table(["one puzzle", "seconds"], one),
+        *aligned([["one puzzle", "seconds"], *one]),
         "",
-        *table([f"{puzzles} puzzles", "right", "puzzles/s", "steps", "GFLOP/s", "of peak"], rows),
+        *aligned([[f"{puzzles} puzzles", "right", "puzzles/s", "steps", "GFLOP/s", "of peak"], *rows]),
         f"quick: {settings}",
         "",
-        *table(["puzzles/s, ours / published", "times"], ratios),
+        *aligned([["puzzles/s, ours / published", "times"], *ratios]),
     ]
 
 
@@ -322,7 +322,7 @@ def _training_text(measured: Mapping[str, Any], peak: float) -> list[str]:
     ]
     rows.append(["times", figure(measured["ratio"]), "", "", ""])
     how = "compiled" if measured["compiled"] else "not compiled"
-    return table([f"training, ours {how}", "optimizer steps/s", "supervision steps/s", "GFLOP/s", "of peak"], rows)
+    return aligned([[f"training, ours {how}", "optimizer steps/s", "supervision steps/s", "GFLOP/s", "of peak"], *rows])
 
 
 def _rate(entry: Mapping[str, float] | None, peak: float) -> list[str]:
@@ -338,11 +338,3 @@ def figure(entry: Mapping[str, float], times: float = 1.0) -> str:
 def number(value: float) -> str:
     """At least three significant digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with left-aligned columns, two spaces apart."""
-    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from trmsolve.cli import options as o
-from trmsolve.cli.output import put
+from trmsolve.cli.output import aligned, put
 from trmsolve.cli.run import ERROR, SOLVED, command, echo_err
 from trmsolve.tasks import resolve_task
 
@@ -33,9 +33,8 @@ def doctor(args: DoctorArgs) -> int:
         keys = ("name", "value", "status", "hint")
         print(json.dumps([{key: getattr(check, key) for key in keys} for check in checks], indent=2))
     else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            print(f"{check.status:<5} {check.name:<{width}}  {check.value}")
+        for line, check in zip(aligned([(c.status, c.name, c.value) for c in checks]), checks, strict=True):
+            print(line)
             if check.hint:
                 echo_err(f"      {check.hint}")
     return ERROR if any(check.status == "fail" for check in checks) else SOLVED

@@ -66,6 +66,12 @@ def encoded_for(stream: TextIO, draw: Callable[[bool], str]) -> str:
     return text
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with left-aligned columns, two spaces apart. (Rich would fold long cells where stdout is a pipe.)"""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
 def beside(columns: Sequence[Sequence[Text]], gap: int) -> list[Text]:
     """Columns of lines from left to right, aligned at the top, `gap` blanks apart."""
     widths = [max(line.cell_len for line in column) for column in columns]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from trmsolve.cli.output import aligned
 from trmsolve.render.caption import count, duration, shorten
 from trmsolve.text_io import printable
 
@@ -51,7 +52,7 @@ def figures(report: dict[str, Any]) -> str:
         ("parameters", f"{report['parameters']:,}"),
         ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),
     ]
-    return aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def interval(report: dict[str, Any], key: str) -> str:
@@ -62,12 +63,6 @@ def interval(report: dict[str, Any], key: str) -> str:
 
 def _percent(report: dict[str, Any], key: str) -> str:
     return f"{100 * report[key]:.2f} %"
-
-
-def aligned(rows: Sequence[tuple[str, str]]) -> str:
-    """Names and values in two columns."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
 def few_shot_figures(report: dict[str, Any]) -> str:
@@ -108,7 +103,7 @@ def few_shot_figures(report: dict[str, Any]) -> str:
         ("options", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in options.items() if v is not None)),
         ("checkpoint", f"{report['checkpoint']} ({report['checkpoint_sha256'][:12]})"),
     ]
-    return aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def _pass_rates(group: dict[str, Any]) -> str:

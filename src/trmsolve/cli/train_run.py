@@ -350,10 +350,6 @@ def _tensorboard(run: Path, panel: TrainPanel) -> Iterator[TrainPanel]:
                     if isinstance(value, int | float) and name != "step":
                         writer.add_scalar(f"{group}/{name}", value, values["step"])
 
-            def saved(self, path: Any, step: int) -> None:
-                writer.flush()
-                panel.saved(path, step)
-
-            message = staticmethod(panel.message)
+            saved, message = staticmethod(panel.saved), staticmethod(panel.message)
 
         yield Reporter()  # type: ignore[misc]
