@@ -179,7 +179,7 @@ def test_the_page_agrees_with_the_list(entry):
     assert len(rows) == 1, f"one row for {entry.name} in {DOCS.name}"
     for value in (entry.repository, entry.file, entry.task, entry.network, entry.stated, entry.licence, entry.size):
         assert value in rows[0]
-    assert (entry.import_ or entry.pull) in page
+    assert (entry.import_ or entry.to_dict()["pull"]) in page
 
 
 def test_every_checkpoint_of_the_page_is_in_the_list():

@@ -169,7 +169,10 @@ class Known:
     also: str = ""
     note: str = ""
     refused: str = ""
-    prefix: int = 0  # tokens before the cells; 0: as in the published recipe
+    # Settings of the published recipe, for files without any
+    prefix: int = 16  # tokens before the cells
+    cycles: tuple[int, int] = (3, 4)  # T and n
+    heads: int = 8  # of attention
 
     @property
     def address(self) -> str:
@@ -177,37 +180,14 @@ class Known:
         return f"hf://{self.repository}/{self.file}"
 
     @property
-    def pull(self) -> str:
-        """The command that fetches it."""
-        return f"trmsolve checkpoints pull {self.address}"
-
-    @property
     def import_(self) -> str:
         """The command that fetches and converts it; "" if it cannot be imported."""
         return "" if self.refused else f"trmsolve checkpoints import {self.name} -o {self.name}.safetensors"
 
-    @property
-    def prefix_len(self) -> int:
-        """The number of tokens before the cells, for files without settings."""
-        return self.prefix or (1 if self.network == "HRM" else 16)
-
-    @property
-    def cycles(self) -> tuple[int, int]:
-        """T and n of the published recipe, for files without settings."""
-        if self.network == "HRM":
-            return 2, 2
-        return (3, 6) if self.task == "sudoku" else (3, 4)
-
-    @property
-    def heads(self) -> int:
-        """The number of attention heads, for files without settings."""
-        return 8
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        commands = {"address": self.address, "pull": self.pull, "import": self.import_}
-        recipe = {"cycles": self.cycles, "heads": self.heads, "prefix": self.prefix_len}
-        return asdict(self) | recipe | {"verified": False} | commands
+        pull = f"trmsolve checkpoints pull {self.address}"
+        return asdict(self) | {"verified": False, "address": self.address, "pull": pull, "import": self.import_}
 
 
 @lru_cache(maxsize=1)
@@ -218,8 +198,13 @@ def known() -> tuple[Known, ...]:
     text = Path(__file__).with_name("known.yaml").read_text("utf-8")
     entries = []
     for repository, about in yaml.safe_load(text)["repositories"].items():
-        files = about.pop("files")
-        entries += [Known(name=name, repository=repository, **about | fields) for name, fields in files.items()]
+        for name, fields in about.pop("files").items():
+            values = about | fields
+            if values["network"] == "HRM":
+                values = {"prefix": 1, "cycles": (2, 2)} | values
+            elif values["task"] == "sudoku":
+                values = {"cycles": (3, 6)} | values
+            entries.append(Known(name=name, repository=repository, **values))
     return tuple(entries)
 
 

@@ -120,7 +120,7 @@ def _with_known(options: ImportOptions, entry: Known | None, settings: dict[str,
         return options
     cycles = None if {"H_cycles", "L_cycles"} <= settings.keys() else entry.cycles
     heads = None if "num_heads" in settings else entry.heads
-    prefix = entry.prefix_len if options.prefix is None and "puzzle_emb_len" not in settings else options.prefix
+    prefix = entry.prefix if options.prefix is None and "puzzle_emb_len" not in settings else options.prefix
     return replace(
         options,
         task=options.task or entry.task,
