@@ -18,7 +18,7 @@ from typing import Literal
 
 from trmsolve import __version__, checkpoint, device
 from trmsolve.errors import TrmsolveError
-from trmsolve.threads import tuner
+from trmsolve.threads import num_cores, tuner
 
 PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
 
@@ -77,7 +77,7 @@ def _processor() -> Iterator[Check]:
 
 def usable_cores() -> float:
     """Cores this process may use: its affinity, cut by the container's CPU quota (cgroup v2)."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = float(num_cores())
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return min(cores, int(quota) / int(period))

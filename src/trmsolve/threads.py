@@ -25,6 +25,11 @@ DROP = 0.6  # a rate below this share of the best one starts a comparison at onc
 FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 30.0  # seconds between comparisons; it doubles while nothing changes
 
 
+def num_cores() -> int:
+    """The number of cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def wait_passively() -> None:
     """Let OpenMP's threads sleep at barriers (libgomp, libomp), unless environment variables configure waiting.
 

@@ -22,6 +22,7 @@ from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.sharding import sharded_map
 from trmsolve.text_io import printable
+from trmsolve.threads import num_cores
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
 REPORT_DELAY = 10.0  # seconds; torchrun kills all processes once one ends, so the main one must report first
@@ -202,8 +203,7 @@ def process_group() -> Iterator[ProcessGroup | None]:
     if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets 1 by itself
         import torch
 
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(max(1, cores // info.local_world_size))
+        torch.set_num_threads(max(1, num_cores() // info.local_world_size))
     with ProcessGroup.joined() as group:
         yield group
 

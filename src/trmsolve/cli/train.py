@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
 from trmsolve.text_io import check_writable
-from trmsolve.threads import wait_passively
+from trmsolve.threads import num_cores, wait_passively
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -214,7 +213,10 @@ def _recipe(args: TrainArgs, given: dict[str, dict[str, Any]], panel: TrainPanel
     recipes.build(values)  # errors of the recipe itself come first
     if task not in (None, values["task"]):
         raise TrmsolveError(f"the recipe {args.recipe} is for {values['task']}, not for {task}", "leave out --task")
-    check_threads(args.threads)
+    if args.threads is not None and args.threads > (cores := num_cores()):
+        raise TrmsolveError(
+            f"--threads {args.threads}: this machine has {count(cores, 'core')}", f"--threads {cores} at most"
+        )
     if args.tensorboard and find_spec("tensorboard") is None:
         raise TrmsolveError("--tensorboard: the package tensorboard is not installed", "pip install tensorboard")
     start = None
@@ -242,15 +244,6 @@ def _recipe(args: TrainArgs, given: dict[str, dict[str, Any]], panel: TrainPanel
             f"evaluate after the run: trmsolve eval {recipe.task} FILE --checkpoint RUN/{recipe.task}.safetensors",
         )
     return recipe, start
-
-
-def check_threads(threads: int | None) -> None:
-    """Raise TrmsolveError for more threads than the process has cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads is not None and threads > cores:
-        raise TrmsolveError(
-            f"--threads {threads}: this machine has {count(cores, 'core')}", f"--threads {cores} at most"
-        )
 
 
 def _check_symbols(task: Task, start: Model) -> None:
