@@ -13,7 +13,7 @@ from trmsolve.tasks.arc.picture import task_picture
 
 from .fake import refinement
 from .mazes import growth, maze
-from .test_words import frame
+from .test_status_text import frame
 
 
 def rounded(frames):

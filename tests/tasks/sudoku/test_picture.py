@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
+from render.fake import solution
 from trmsolve.tasks.base import Prediction
 from trmsolve.tasks.sudoku.write import picture
-
-from .fake import solution
 
 
 def roles(shown):
