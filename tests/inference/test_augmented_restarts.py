@@ -68,14 +68,14 @@ def solve(network, task):
 
 
 # -- the order --------------------------------------------------------------------------------------------------
-def test_views_come_once_each_in_order(task):
+def test_each_augmentation_is_used_once_in_order(task):
     views = AugmentedRestarts(task, MAZES[0])
     assert views.root.k == 0 and (views.root.question == MAZES[0]).all()
     rounds = [[attempt.k for attempt in views.next_candidates(number)] for number in (2, 1, 4, 100, 1)]
     assert rounds == [[1, 2], [3], [4, 5, 6, 7], list(range(8, NUM_AUGMENTATIONS)), []]
 
 
-def test_every_attempt_is_the_question_in_its_way(task):
+def test_every_candidate_is_the_augmented_question(task):
     views = AugmentedRestarts(task, MAZES[1])
     for attempt in (views.root, *views.next_candidates(NUM_AUGMENTATIONS)):
         assert (attempt.question == augment(MAZES[1], attempt.k)).all()
@@ -83,7 +83,7 @@ def test_every_attempt_is_the_question_in_its_way(task):
         assert views.describe(attempt) == augmentation_name(attempt.k)
 
 
-def test_watching_shows_one_view_after_the_other(solve):
+def test_watching_shows_one_augmentation_after_the_other(solve):
     *events, result = solve([Puzzle(MAZES[0])], max_steps=2, in_flight=1, steps=True)
     assert not result.solved and result.restarts == NUM_AUGMENTATIONS - 1
     assert [(event.run, event.step) for event in events] == [
@@ -95,13 +95,13 @@ def test_watching_shows_one_view_after_the_other(solve):
 # -- the budget -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("in_flight", [1, 2, 5])
 @pytest.mark.parametrize(("allowed", "taken"), [(0, 0), (1, 1), (3, 3), (15, 15), (512, 15)])
-def test_restarts_are_kept(solve, in_flight, allowed, taken):
+def test_the_number_of_restarts_is_limited(solve, in_flight, allowed, taken):
     (result,) = solve([Puzzle(MAZES[0])], max_steps=1, restarts=allowed, in_flight=in_flight)
     assert not result.solved and result.restarts == taken and result.steps == taken + 1
 
 
 @pytest.mark.parametrize("k", [0, 1, 4, 9, 15])
-def test_a_maze_is_solved_at_the_first_view_that_can_be(solve, task, k):
+def test_a_maze_is_solved_under_the_first_augmentation_that_succeeds(solve, task, k):
     puzzle = task.teach(MAZES[1], k)
     (result,) = solve([puzzle], max_steps=3, in_flight=1)
     assert result.solved and result.restarts == k
@@ -113,7 +113,7 @@ def test_a_maze_is_solved_at_the_first_view_that_can_be(solve, task, k):
 
 # -- the question's own frame -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("k", range(NUM_AUGMENTATIONS))
-def test_an_answer_found_in_any_view_is_one_of_the_question(solve, task, k):
+def test_an_answer_under_any_augmentation_solves_the_question(solve, task, k):
     *_, event, result = solve([task.teach(MAZES[k % len(MAZES)], k)], max_steps=1, in_flight=1, steps=True)
     assert isinstance(result, Result) and result.solved and event.solved
     assert event.description == augmentation_name(k) and (event.prediction.answer == result.prediction.answer).all()
@@ -121,7 +121,7 @@ def test_an_answer_found_in_any_view_is_one_of_the_question(solve, task, k):
 
 
 @pytest.mark.parametrize("maze", MAZES)
-def test_guesses_of_every_view_are_guesses_at_the_question(network, maze):
+def test_predictions_under_every_augmentation_are_inverted(network, maze):
     """Of the real task and a random network: nonsense, but nonsense in its place."""
     events = list(
         Solver(Maze(), network, torch.float64).solve([Puzzle(maze)], SolveOptions(max_steps=2, in_flight=1), steps=True)

@@ -67,14 +67,14 @@ class Late(torch.nn.Module):
         return StepOutput(y, z, logits.flatten(), halt, halt)
 
 
-def test_a_report_tells_when_answers_come_and_counts_refused_puzzles_as_unsolved():
-    heard = []
+def test_a_report_has_accuracy_by_step_and_counts_unsupported_puzzles_as_unsolved():
+    reports = []
     puzzles = [NINE[0], FOUR, *NINE[1:]]
     reasons = compare.unsupported_reasons("late", CELLS, puzzles)
     assert [bool(reason) for reason in reasons] == [False, True, False, False]
     solver = Solver(CELLS, Late(), torch.float32)
     measurement = compare.Measurement(solver, puzzles, reasons, SolveOptions())
-    measurement.run(lambda *what: heard.append(what))
+    measurement.run(lambda *what: reports.append(what))
     found = measurement.report()
     assert (found["puzzles"], found["refused"], found["parameters"]) == (4, 1, 7)
     assert found["solved"] == found["solved_without_restarts"] == 0.75
@@ -88,18 +88,18 @@ def test_a_report_tells_when_answers_come_and_counts_refused_puzzles_as_unsolved
         low, high = found[f"{share}_interval_95"]
         assert 0 <= low <= found[share] <= high <= 1 and low < high
     assert found["strata"]["4x4"] == {**found["strata"]["4x4"], "puzzles": 1, "solved": 0}
-    assert ("solving", 3, 3) in heard and ("single pass", 4, 4) in heard
+    assert ("solving", 3, 3) in reports and ("single pass", 4, 4) in reports
     assert json.loads(json.dumps(found))["solved"] == 0.75
 
 
-def test_a_summary_is_of_all_puzzles():
+def test_a_summary_covers_all_puzzles():
     results = [Result(FOUR, error="too small"), Result(NINE[0], solved=True, steps=4, restarts=1)]
     found = summary(results, 2.0)
     assert (found["puzzles"], found["refused"], found["solved"], found["solved_without_restarts"]) == (2, 1, 0.5, 0)
     assert (found["mean_steps"], found["mean_restarts"], found["puzzles_per_second"]) == (4, 1, 0.5)
 
 
-def test_a_model_that_can_take_nothing_is_refused():
+def test_a_model_that_supports_no_puzzle_is_an_error():
     with pytest.raises(TrmsolveError, match=r"late supports none of the 2 puzzles.*supports 9x9 only, not 4x4"):
         compare.unsupported_reasons("late", CELLS, [FOUR, FOUR])
 
@@ -134,7 +134,7 @@ def test_flop_of_units_by_hand(dtype):
     assert step_flops(solver, [Puzzle(NINE[0].solution)]) == 0  # nothing to choose
 
 
-def test_flop_do_not_depend_on_autograds_own_kernels():
+def test_flops_do_not_depend_on_the_attention_kernel():
     """Under autograd the layers are computed another way: the same multiplies."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -225,7 +225,7 @@ def test_the_same_checkpoint_is_measured_once(own, puzzles, tmp_path):
     assert done.stderr.count("measured once") == 1 and str(copy) in done.stderr
 
 
-def test_what_cannot_be_measured_is_refused_before_anything_is(own, fixed, puzzles, tmp_path):
+def test_invalid_arguments_are_rejected_before_measuring(own, fixed, puzzles, tmp_path):
     def refused(*args):
         done = call(*args)
         assert done.exit_code == 2 and done.stdout == ""
@@ -261,26 +261,26 @@ def test_a_plot_of_several_and_of_one(own, fixed, puzzles, tmp_path):
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Ctrl-C when so many solved or rolled-out puzzles have been told of, counting all checkpoints."""
+    """Ctrl-C after this number of progress reports of an activity, counting all checkpoints."""
 
     def at(what: str, number: int) -> None:
-        run, told = compare.Measurement.run, []
+        run, activities = compare.Measurement.run, []
 
         def until(self, progress):
-            def heard(doing, done, of):
-                told.append(doing)
-                if doing == what and told.count(what) == number:
+            def reports(doing, done, of):
+                activities.append(doing)
+                if doing == what and activities.count(what) == number:
                     raise KeyboardInterrupt
                 progress(doing, done, of)
 
-            run(self, heard)
+            run(self, reports)
 
         monkeypatch.setattr(compare.Measurement, "run", until)
 
     return at
 
 
-def test_an_interruption_loses_only_the_checkpoint_under_way(own, fixed, puzzles, interrupted, tmp_path):
+def test_an_interruption_loses_only_the_current_checkpoint(own, fixed, puzzles, interrupted, tmp_path):
     interrupted("solving", 5)  # the second puzzle of the second checkpoint
     path = tmp_path / "a.svg"
     done = call(puzzles, "--checkpoint", own, "--checkpoint", fixed, "--json", "--plot", path)
@@ -289,7 +289,7 @@ def test_an_interruption_loses_only_the_checkpoint_under_way(own, fixed, puzzles
     assert "own (" in path.read_text()
 
 
-def test_an_interruption_keeps_what_has_been_measured_of_one_checkpoint(own, puzzles, interrupted, tmp_path):
+def test_an_interruption_keeps_the_partial_report_of_one_checkpoint(own, puzzles, interrupted, tmp_path):
     whole = json.loads(call(puzzles, "--checkpoint", own, "--limit", 2, "--json").stdout)
     interrupted("solving", 2)
     path = tmp_path / "a.svg"
@@ -301,7 +301,7 @@ def test_an_interruption_keeps_what_has_been_measured_of_one_checkpoint(own, puz
     assert not any(key.startswith(("exact_at", "flops")) for key in found)
 
 
-def test_an_interrupted_report_for_people(own, puzzles, interrupted):
+def test_an_interrupted_report_as_text(own, puzzles, interrupted):
     interrupted("single pass", 1)
     done = call(puzzles, "--checkpoint", own)
     assert done.exit_code == 130
@@ -310,7 +310,7 @@ def test_an_interrupted_report_for_people(own, puzzles, interrupted):
 
 
 # -- words ------------------------------------------------------------------------------------------------------
-def test_long_names_are_told_apart_within_their_length():
+def test_long_names_are_shortened_to_distinct_ones():
     names = ["sudoku", "a/" * 40 + "step_7.safetensors", "x/" * 40 + "same", "y/" * 40 + "same", "z" * 90]
     for length in (12, 23, 46):
         short = labels(names[:3], length)

@@ -45,7 +45,7 @@ def larger(name: str, side: int = 15) -> FewShotResult:
 
 BOTH = result("both", votes(FIRST), votes(WRONG, SECOND), reproduced=0.8, steps=10, seconds=1.0, memory=5)
 LATE = result("late", votes(WRONG, WORSE, FIRST), votes(WORSE), reproduced=0.2, steps=20, seconds=3.0, memory=9)
-FAILED = result("failed", error="no room for it")
+FAILED = result("failed", error="out of memory")
 
 
 def test_shares_by_task_and_by_test():
@@ -61,7 +61,7 @@ def test_intervals_are_those_of_wilson():
     assert report([LATE])["pass_at_2_interval_95"][0] == 0.0 and report([BOTH])["pass_at_2_interval_95"][1] == 1.0
 
 
-def test_by_side_and_by_size():
+def test_rates_by_side_and_by_output_size():
     summary = report([BOTH, LATE, larger("c", 10), larger("d", 11), larger("e", 30)])
     assert {side: of["tasks"] for side, of in summary["sides"].items()} == {"10": 3, "20": 1, "30": 1}
     assert summary["sides"]["10"]["pass_at_2"] == pytest.approx(2 / 3) and summary["sides"]["30"]["pass_at_2"] == 1.0
@@ -75,7 +75,7 @@ def test_an_output_of_another_size_in_a_test_counts():
     assert report([FewShotResult(odd, (votes(WRONG),))])["sizes"]["other"]["tasks"] == 1
 
 
-def test_what_reproducing_the_demonstrations_says():
+def test_rates_by_whether_demonstrations_are_reproduced():
     summary = report([BOTH, LATE, replace(LATE, reproduced=0.9), larger("c")])
     assert summary["reproduced"] == 0.75
     assert summary["solved_when_reproduced"]["tasks"] == 3
@@ -83,7 +83,7 @@ def test_what_reproducing_the_demonstrations_says():
     assert summary["solved_when_not_reproduced"]["pass_at_2"] == 0.0
 
 
-def test_calibration_is_of_the_top_votes():
+def test_calibration_uses_the_confidence_of_first_answers():
     sure, unsure = votes(FIRST, WRONG, confidence=0.95), votes(WORSE, SECOND, confidence=0.55)
     summary = report([result("a", sure, unsure), result("b", votes(WRONG, confidence=0.85), ())])
     assert [(b["low"], b["high"], b["tests"], b["right"]) for b in summary["calibration"]] == [
@@ -94,7 +94,7 @@ def test_calibration_is_of_the_top_votes():
     assert summary["calibration_error"] == pytest.approx((0.55 + 2 * 0.4) / 3)
 
 
-def test_what_it_took():
+def test_seconds_steps_and_memory():
     summary = report([BOTH, LATE])
     assert (summary["mean_seconds"], summary["mean_steps"], summary["memory_bytes"]) == (2.0, 15.0, 9)
     assert (summary["seconds"], summary["steps"]) == (4.0, 30)
@@ -103,10 +103,10 @@ def test_what_it_took():
 def test_a_failed_task_is_not_solved():
     summary = report([BOTH, FAILED])
     assert (summary["tasks"], summary["errors"], summary["pass_at_2"], summary["test_pass_at_2"]) == (2, 1, 0.5, 0.5)
-    assert summary["by_task"][1]["error"] == "no room for it" and summary["by_task"][1]["pass_at_2"] == 0.0
+    assert summary["by_task"][1]["error"] == "out of memory" and summary["by_task"][1]["pass_at_2"] == 0.0
 
 
-def test_rows():
+def test_a_row_for_each_task():
     summary = row(
         replace(BOTH, ranked=(votes(FIRST, confidence=0.6), votes(WRONG, SECOND, confidence=0.8)), holdout_accuracy=0.5)
     )
@@ -117,13 +117,13 @@ def test_rows():
     assert [each["name"] for each in report([BOTH, LATE])["by_task"]] == ["both", "late"]
 
 
-def test_it_is_json_even_of_nothing():
+def test_an_empty_report_is_json_too():
     for results in ([], [BOTH, LATE, FAILED, larger("c")]):
         summary = json.loads(json.dumps(report(results), allow_nan=False))
         assert summary["tasks"] == len(results) and math.isfinite(summary["mean_seconds"])
 
 
-def test_without_answers_there_is_nothing_to_measure():
+def test_a_task_without_answers_raises():
     with pytest.raises(ValueError, match="flip"):
         report([FewShotResult(task(answers=False))])
     with pytest.raises(ValueError, match="x"):

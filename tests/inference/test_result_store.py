@@ -45,14 +45,14 @@ def same(kept: FewShotResult | None, expected: FewShotResult) -> bool:
     return votes(kept) == votes(expected) and rest[0] == rest[1]
 
 
-def test_what_is_kept_is_found(path):
+def test_a_stored_result_is_found(path):
     wanted = task()
     kept = opened(path).find(wanted)
     assert same(kept, RESULT) and kept.task is wanted and kept.solved
     assert all(vote.grid.dtype == np.uint8 for votes in kept.ranked for vote in votes)
 
 
-def test_at_once_and_later_alike(path):
+def test_a_result_is_equal_before_and_after_reopening(path):
     kept = opened(path)
     second = replace(RESULT, task=other(), holdout_accuracy=None)
     kept.add(second)
@@ -60,12 +60,12 @@ def test_at_once_and_later_alike(path):
         assert same(each.find(task()), RESULT) and same(each.find(other()), second)
 
 
-def test_a_new_file_is_made_and_knows_nothing(tmp_path):
+def test_a_new_file_is_created_empty(tmp_path):
     kept = opened(tmp_path / "new.jsonl")
     assert kept.find(task()) is None and (tmp_path / "new.jsonl").read_bytes() == b""
 
 
-def test_answers_and_names_are_no_part_of_the_question(path):
+def test_the_digest_ignores_answers_and_names(path):
     for other_form in (task(answers=False), task("renamed")):
         kept = opened(path).find(other_form)
         assert kept is not None and plain(kept.task) == plain(other_form)
@@ -82,12 +82,12 @@ def test_answers_and_names_are_no_part_of_the_question(path):
         replace(other(), demonstrations=(), tests=(grid("1"), grid("1"), grid("2"))),
     ],
 )
-def test_another_question_is_another_key(changed):
+def test_the_digest_depends_on_demonstrations_and_tests(changed):
     assert task_digest(changed) != task_digest(other())
     assert task_digest(other("renamed")) == task_digest(other())
 
 
-def test_shapes_count(tmp_path):
+def test_the_digest_depends_on_shapes(tmp_path):
     wide, tall = (
         FewShotTask("x", "x", (Pair(grid("1"), grid("1")),), (test,)) for test in (grid("12"), grid("1", "2"))
     )
@@ -97,7 +97,7 @@ def test_shapes_count(tmp_path):
 @pytest.mark.parametrize(
     "changes", [{"votes": 15}, {"steps": 6}, {"seed": 1}, {"budget": None}, {"tasks_per_batch": 2}]
 )
-def test_results_of_other_options_are_kept_but_not_used(path, changes):
+def test_results_with_other_options_stay_in_the_file_unused(path, changes):
     changed = replace(OPTIONS, **changes)
     kept = opened(path, options=changed)
     assert kept.find(task()) is None
@@ -110,14 +110,14 @@ def test_results_of_another_checkpoint_are_not_used(path):
     assert opened(path, "b").find(task()) is None and opened(path).find(task()) is not None
 
 
-def test_errors_are_not_kept(path):
+def test_errors_are_not_stored(path):
     before, kept = path.read_bytes(), opened(path)
     kept.add(FewShotResult(other(), error="out of memory"))
     kept.add(FewShotResult(InvalidPuzzle("x.json", "no task"), error="no task"))
     assert path.read_bytes() == before and kept.find(other()) is None
 
 
-def test_a_line_broken_off_anywhere_is_overwritten(path):
+def test_an_incomplete_line_is_overwritten(path):
     whole = path.read_bytes()
     opened(path).add(replace(RESULT, task=other()))
     line = path.read_bytes()[len(whole) :]
@@ -130,7 +130,7 @@ def test_a_line_broken_off_anywhere_is_overwritten(path):
         assert path.read_bytes() == whole + line, length
 
 
-def test_a_last_line_without_an_end_is_not_believed(path):
+def test_a_last_line_without_newline_is_ignored(path):
     path.write_bytes(path.read_bytes()[:-1])
     store = opened(path)
     assert store.find(task()) is None
@@ -147,7 +147,7 @@ def test_two_processes_may_share_a_file(path):
     assert all(opened(path).find(each) for each in (task(), *tasks))
 
 
-def test_numbers_of_numpy_are_numbers(path):
+def test_numpy_numbers_are_stored_as_json_numbers(path):
     kept = opened(path)
     vote = RankedAnswer(grid("1"), np.int64(3), np.float32(0.5))
     kept.add(replace(RESULT, task=other(), ranked=((vote,),), reproduced=np.float32(0.25), steps=np.int64(7)))
@@ -166,7 +166,7 @@ def line(**changes) -> str:
     return json.dumps(values, separators=(",", ":")) + "\n"
 
 
-def test_the_line_that_the_next_test_spoils_is_right(tmp_path):
+def test_the_line_that_the_next_test_damages_is_valid(tmp_path):
     path = tmp_path / "kept.jsonl"
     path.write_text(line())
     assert opened(path).find(task()).steps == 1
@@ -184,7 +184,7 @@ def test_the_line_that_the_next_test_spoils_is_right(tmp_path):
         line() + "{}\n",
     ],
 )
-def test_any_other_file_is_refused_and_left_alone(tmp_path, text):
+def test_other_files_are_rejected_and_not_changed(tmp_path, text):
     path = tmp_path / "mine.jsonl"
     path.write_text(text)
     with pytest.raises(TrmsolveError, match=r"mine\.jsonl"):
@@ -207,7 +207,7 @@ def test_any_other_file_is_refused_and_left_alone(tmp_path, text):
         line(seconds=float("nan")),
     ],
 )
-def test_a_damaged_line_is_ignored_and_its_task_can_be_kept_again(path, damaged):
+def test_a_damaged_line_is_ignored_and_its_task_can_be_stored_again(path, damaged):
     whole = path.read_text()
     for text in (damaged + whole, whole + damaged, whole + damaged + whole):
         path.write_text(text)
@@ -221,7 +221,7 @@ def test_a_damaged_line_is_ignored_and_its_task_can_be_kept_again(path, damaged)
 
 
 @pytest.mark.parametrize("length", [1, 5, 20, 30, 200])
-def test_what_was_appended_to_a_line_that_was_broken_off_is_found(path, length):
+def test_a_result_appended_to_an_incomplete_line_is_found(path, length):
     """One process is killed while it writes, another one that shares the file goes on in the same line."""
     whole = path.read_text()
     path.write_text(whole[:length] + whole)
@@ -229,14 +229,14 @@ def test_what_was_appended_to_a_line_that_was_broken_off_is_found(path, length):
     assert store.num_damaged == 1 and same(store.find(task()), RESULT)
 
 
-def test_bytes_that_are_no_text(tmp_path):
+def test_bytes_that_are_not_utf8(tmp_path):
     path = tmp_path / "mine.bin"
     path.write_bytes(b"\xff\xfe\x00\n")
     with pytest.raises(TrmsolveError, match=r"mine\.bin:1: not a stored result"):
         opened(path)
 
 
-def test_a_place_where_nothing_can_be_kept(tmp_path):
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(TrmsolveError, match="not a regular file"):
         opened(tmp_path)
     with pytest.raises(TrmsolveError, match="does not exist"):

@@ -141,7 +141,7 @@ def test_a_puzzle_that_does_not_fit_alone_is_an_error_message():
         batch.step()
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
+def test_other_errors_are_raised(monkeypatch):
     model = network("units")
     batch = ContinuousBatch(model, torch.float32)
     batch.add(rollouts(questions("units", 3), 3))

@@ -89,7 +89,7 @@ def test_by_default_the_first_solution_ends_the_search(solver):
 
 
 # -- the deadline -------------------------------------------------------------------------------------------------
-def test_a_deadline_counts_the_puzzles_that_are_left_without_a_result(solver):
+def test_a_deadline_counts_puzzles_without_result(solver):
     question, _, _ = generate(3, 0, 9)
     for number in (1, 3):
         with pytest.raises(DeadlineExceeded) as exceeded:
@@ -97,7 +97,7 @@ def test_a_deadline_counts_the_puzzles_that_are_left_without_a_result(solver):
         assert 1 <= exceeded.value.in_progress <= number
 
 
-def test_filling_a_batch_ends_at_the_deadline(monkeypatch):
+def test_filling_a_batch_stops_at_the_deadline(monkeypatch):
     """Each question takes a second to encode; 30 of them would fit into the batch."""
     clock, encoded = [0.0], []
 
@@ -127,7 +127,7 @@ def small_solver(task: Task, defaults: Trains, halt_logit: float = -3.0) -> Solv
 
 
 @pytest.mark.parametrize("givens", [0, 1])
-def test_a_grid_with_next_to_no_givens_is_solved_within_few_steps(solver, givens):
+def test_a_grid_with_few_givens_is_solved_within_few_steps(solver, givens):
     question = np.zeros((9, 9), np.uint8)
     question[4, 4] = 5 * givens
     result = solve(solver, question, check_unique=True)

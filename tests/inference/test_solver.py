@@ -51,7 +51,7 @@ def test_a_stream_is_solved_in_order(model):
     assert all(r.steps >= 1 for r in results)
 
 
-def test_one_text_is_one_puzzle_and_not_its_letters(model):
+def test_a_single_string_is_one_puzzle(model):
     puzzle = puzzles("easy.txt")[0]
     for one in (puzzle, "".join(map(str, puzzle.question.reshape(-1)))):
         (result,) = model.solve(one)
@@ -68,7 +68,7 @@ def test_answers_do_not_depend_on_the_batch(model):
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
-def test_without_restarts_it_is_the_plain_recursion(model):
+def test_without_restarts_a_result_equals_the_plain_recursion(model):
     (event, *_, result) = model.watch(puzzles("easy.txt")[0], restarts=0, max_steps=5)
     assert isinstance(event, StepEvent) and event.step == 1 and event.run == 0
     assert result.restarts == 0 and result.steps <= 5
@@ -88,7 +88,7 @@ def test_watching_yields_every_step_and_then_the_result(model):
         assert bool(event.description) == (event.run > 0)
 
 
-def test_a_puzzle_without_a_solution_is_not_solved_and_harms_no_neighbour(model):
+def test_a_puzzle_without_a_solution_does_not_affect_others_in_the_batch(model):
     good = puzzles("easy.txt")[0]
     impossible = Puzzle(good.question.copy())
     row, column = np.argwhere(good.question == 0)[0]
@@ -128,13 +128,13 @@ def test_grids_with_few_blanks_are_solved(model, blanks):
     assert all(r.solved and (r.prediction.answer == r.puzzle.solution).all() for r in model.solve(given, restarts=0))
 
 
-def test_the_head_can_halt_in_place_of_the_rules(model):
+def test_without_verification_the_halting_head_decides(model):
     (result,) = model.solve(puzzles("easy.txt"), verify=False)
     assert result.halted and result.halt_prob > 0.5
     assert result.solved == (not TASK.check(result.puzzle.question, result.prediction.answer))
 
 
-def test_a_slow_input_holds_up_no_answer(model):
+def test_slow_input_does_not_delay_answers(model):
     gate: queue.Queue[str] = queue.Queue()
 
     def slowly():
@@ -162,7 +162,7 @@ def test_a_deadline_ends_the_stream(model):
         list(model.solve(puzzles("stream.csv"), deadline=time.monotonic() - 1))
 
 
-def test_leaving_a_stream_early_ends_its_reader(model):
+def test_closing_a_stream_stops_its_reader(model):
     before = threading.active_count()
     results = model.solve(puzzle for _ in range(10_000) for puzzle in puzzles("4x4.txt"))
     next(results)
@@ -214,7 +214,7 @@ def fail(search: BranchSearch, node: Branch, options: SolveOptions) -> Rollout:
     return rollout
 
 
-def test_a_branch_goes_on_from_its_parents_states_while_they_are_kept():
+def test_a_branch_resumes_from_its_parents_states_while_they_are_kept():
     (puzzle,) = puzzles("hard.txt", 1)
     search, options = BranchSearch(TASK, puzzle.question), SolveOptions()
     kept = search.settings.max_kept_states
@@ -238,7 +238,7 @@ def _kept(node: Branch) -> list[Rollout | None]:
     return [node.last, *(rollout for child in node.children for rollout in _kept(child))]
 
 
-def test_without_a_leaf_that_stands_out_the_search_goes_depth_first():
+def test_without_a_probable_leaf_the_search_is_depth_first():
     """As on a grid with many solutions, where best-first would try each branch of a level before the next level."""
     search = BranchSearch(TASK, np.zeros((9, 9), np.uint8))
     depths = []
@@ -269,13 +269,13 @@ def test_a_question_without_a_solution_is_refuted_within_few_restarts(model):
             assert not result.solved and result.reason.startswith("no solution exists"), result
 
 
-def test_the_most_telling_choice_is_even_and_has_few_tokens():
+def test_the_branch_variable_has_few_and_evenly_probable_options():
     p = np.array([0.95, 0.05, 0.5, 0.5, 0.34, 0.33, 0.33, 1.0], np.float32)
     assert select_branch_variable(p, np.array([0, 2, 4, 7, 8])) == 1
 
 
 @hypothesis.given(st.lists(st.lists(st.floats(2.0**-10, 1, width=32), min_size=1, max_size=9), min_size=1, max_size=20))
-def test_the_most_telling_choice_has_the_best_score_of_all(options):
+def test_the_branch_variable_has_the_best_score(options):
     """Its score: the second best option, times the two best together, over the number of options squared."""
 
     def score(p: list[float]) -> float:

@@ -285,6 +285,6 @@ def test_another_network_is_refused():
     ("settings", "message"),
     [({"budget": 0.0}, "budget"), ({"votes": 0}, "votes"), ({"budget": None}, "neither"), ({"steps": 0}, "steps")],
 )
-def test_settings_that_make_no_sense(settings, message):
+def test_invalid_options_raise(settings, message):
     with pytest.raises(TrmsolveError, match=message):
         AdaptOptions(**settings)

@@ -64,7 +64,7 @@ def test_two_colours_exchanged_in_the_grid_and_in_the_row_are_exchanged_in_the_a
     assert not torch.allclose(after, before, atol=1e-2)  # it is no constant
 
 
-def test_that_a_cell_is_outside_is_no_colour_of_a_task(model):
+def test_the_pad_colour_is_shared_by_all_tasks(model):
     """Its logit does not move when a row's colours do, while what the token itself says stays."""
     tokens, layout = pack([encode(a_grid(), SizeRule.from_pairs([Pair(a_grid(), a_grid())]))])
     y = torch.randn(len(tokens), WIDTH)
@@ -76,7 +76,7 @@ def test_that_a_cell_is_outside_is_no_colour_of_a_task(model):
     assert torch.equal(after[:, OUTSIDE], before[:, OUTSIDE])
 
 
-def test_what_is_trusted_is_copied(model):
+def test_the_copy_head_copies_the_gated_source(model):
     """With all trust in the mirror image the answer is the mirror image, whatever the row's colours are."""
     seen = a_grid(3, (3, 5))
     tokens, layout = pack([encode(seen, SizeRule.from_pairs([Pair(seen, seen)]))])
@@ -87,7 +87,7 @@ def test_what_is_trusted_is_copied(model):
     assert (drawn.numpy() == seen[:, ::-1]).all()
 
 
-def test_shares_are_those_of_the_colours_that_are_heard():
+def test_source_histogram():
     """Against a loop over tokens and ways, for a grid that grows: so there are cells outside, and copies of them."""
     seen = a_grid(1, (2, 3))
     question = encode(seen, SizeRule.from_pairs([Pair(seen, np.zeros((4, 6), np.uint8))]))
@@ -100,13 +100,13 @@ def test_shares_are_those_of_the_colours_that_are_heard():
         ways = [[token], *([near] if near >= 0 else [] for near in question.edges.neighbors[token])]
         for src, dst in zip(question.edges.src, question.edges.dst, strict=True):
             ways.append([] if dst[token] < 0 else np.flatnonzero(src == dst[token]).tolist())
-        for way, heard in enumerate(ways):
-            expected = np.bincount(colour[heard], minlength=COLORS + 1) / max(1, len(heard))
+        for way, tokens_of_source in enumerate(ways):
+            expected = np.bincount(colour[tokens_of_source], minlength=COLORS + 1) / max(1, len(tokens_of_source))
             np.testing.assert_allclose(found[token, way], expected, atol=1e-6)
     assert not found[24:, NEIGHBORHOOD:].any()
 
 
-def test_what_a_token_is_made_of(model):
+def test_a_token_is_the_sum_of_its_embeddings(model):
     seen = np.array([[0, 3], [7, 0]], np.uint8)
     rule = SizeRule.from_pairs([Pair(seen, np.zeros((2, 3), np.uint8))])  # a third column, outside
     torch.nn.init.normal_(model.embed.puzzle_table)
@@ -130,7 +130,7 @@ def test_each_puzzle_of_a_batch_has_its_own_row(model):
     assert torch.equal(x[0], x[2]) and not torch.allclose(x[0], x[1])
 
 
-def test_rows_that_are_handed_in_stand_for_those_of_the_table(model):
+def test_puzzle_embeddings_replace_the_rows_of_the_table(model):
     seen = a_grid()
     plain, halt = answer(model, seen, 4)
     row = model.embed.puzzle_table[4].clone()
@@ -155,7 +155,7 @@ BUFFERS = ("embed.puzzle_table", "y_init", "z_init")
 
 
 # -- where rows start -----------------------------------------------------------------------------------------------
-def test_the_mean_is_what_fresh_rows_started_from(model):
+def test_the_mean_of_new_rows_is_their_initial_row(model):
     base = torch.randn(model.embed.row_size)
     model.embed.reset_table(base)
     torch.testing.assert_close(model.embed.mean_row(), base)
@@ -177,7 +177,7 @@ def test_the_mean_is_taken_colour_by_colour(model):
     torch.testing.assert_close(model.embed.mean_row(), base + change.mean(0).flatten(), atol=1e-5, rtol=1e-5)
 
 
-def test_a_rows_order_does_not_depend_on_how_many_there_are():
+def test_the_order_of_colours_of_a_row_does_not_depend_on_the_number_of_rows():
     """So a table may grow, and a run that is resumed has the rows it had."""
     few, many = color_permutations(3, COLORS), color_permutations(40, COLORS)
     assert torch.equal(few, many[:3])
@@ -194,7 +194,7 @@ def test_a_table_for_other_tasks_starts_from_the_mean_of_this_one(model, number)
     assert other.embed.puzzle_table.shape == (number, model.embed.row_size)
 
 
-def test_a_new_models_rows_are_one_start_in_several_orders(model):
+def test_initial_rows_differ_only_in_the_order_of_their_colours(model):
     mean = model.embed.mean_row()
     again = TRM(model.config)
     again.embed.reset_table(mean)

@@ -111,7 +111,7 @@ def test_sums_over_groups_have_the_right_gradient(batch, groups):
     assert torch.autograd.gradcheck(lambda t: segment_sum(t, of), (h,))
 
 
-def test_a_kind_that_nobody_speaks_to_is_no_kind(batch):
+def test_weights_of_relations_without_groups_get_no_gradient(batch):
     """Where sizes stay, nothing is folded or cut out: the weights of those kinds take no part, and have no gradient."""
     layer, (tokens, layout) = RelationalLayer(CONFIG), pack(batch[:1])
     layer(torch.randn(len(tokens), CONFIG.hidden_size), layout.edges).sum().backward()
@@ -121,7 +121,7 @@ def test_a_kind_that_nobody_speaks_to_is_no_kind(batch):
 
 
 # -- the layout -----------------------------------------------------------------------------------------------------
-def test_the_layout_of_several_puzzles_is_that_of_each_side_by_side(batch):
+def test_a_packed_batch_concatenates_the_groups_of_its_puzzles(batch):
     tokens, layout = pack(batch, 16)
     ties, start, shift = layout.edges, 0, 0
     assert len(tokens) % 16 == 0 and sum(ties.num_groups) == len(ties.inverse_count)
@@ -145,26 +145,26 @@ def test_the_layout_of_several_puzzles_is_that_of_each_side_by_side(batch):
         shift = filled.stop
 
 
-def test_a_source_is_what_a_token_hears_one_way(batch):
+def test_sources_of_a_token_by_neighbor_and_relation(batch):
     tokens, layout = pack(batch, 16)
     ties, start, shift = layout.edges, 0, len(tokens)
-    nobody = len(tokens) + len(ties.inverse_count)
+    none = len(tokens) + len(ties.inverse_count)
     assert ties.sources.shape == (len(tokens), NEIGHBORHOOD + len(RELATIONS))
     for place, question in enumerate(batch):
         end = start + len(question.x)
         own = ties.sources[start:end].numpy()
         assert (own[:, 0] == np.arange(start, end)).all()
         assert (
-            own[:, 1:NEIGHBORHOOD] == np.where(question.edges.neighbors < 0, nobody, question.edges.neighbors + start)
+            own[:, 1:NEIGHBORHOOD] == np.where(question.edges.neighbors < 0, none, question.edges.neighbors + start)
         ).all()
         for k, dst in enumerate(question.edges.dst):
             begin = shift + sum(ties.num_groups[:k]) + sum(int(q.edges.num_groups[k]) for q in batch[:place])
-            assert (own[:, NEIGHBORHOOD + k] == np.where(dst < 0, nobody, dst + begin)).all(), RELATIONS[k]
+            assert (own[:, NEIGHBORHOOD + k] == np.where(dst < 0, none, dst + begin)).all(), RELATIONS[k]
         start = end
-    assert (ties.sources[start:] == nobody).all()
+    assert (ties.sources[start:] == none).all()
 
 
-def test_tokens_that_fill_a_batch_up_hear_nobody(batch):
+def test_padding_receives_no_messages(batch):
     tokens, layout = pack(batch, 64)
     real = sum(len(question.x) for question in batch)
     assert real < len(tokens)
@@ -173,7 +173,7 @@ def test_tokens_that_fill_a_batch_up_hear_nobody(batch):
     assert not segment_sum(torch.ones(len(layout.edges.inverse_count), 1), layout.edges.gather)[real:].any()
 
 
-def test_slots_of_neighbours_are_told_apart():
+def test_each_neighbor_has_weights_of_its_own():
     """Each of the eight is messages by weights of its own: the token above is never taken for the one below."""
     question = a_question(0, (3, 3))
     _, layout = pack([question])
@@ -188,7 +188,7 @@ def answers(model: TRM, questions: list[Encoded], multiple: int = 1):
     return list(zip(*stepped(model, questions, multiple=multiple), strict=True))
 
 
-def test_neighbours_in_the_batch_and_filling_change_nothing(model, batch):
+def test_outputs_do_not_depend_on_the_batch_and_padding(model, batch):
     for question, (logits, halt) in zip(batch, answers(model, batch, multiple=64), strict=True):
         ((alone, alone_halt),) = answers(model, [question])
         torch.testing.assert_close(logits, alone, atol=1e-4, rtol=1e-4)

@@ -23,7 +23,7 @@ def random_pair(rng: np.random.Generator) -> Pair:
 
 
 @pytest.mark.parametrize("keep_black", [True, False])
-def test_what_is_seen_is_undone(keep_black):
+def test_invert_undoes_apply(keep_black):
     rng = RNG(1)
     for _ in range(100):
         augmentation = random_augmentation(rng, keep_black)
@@ -34,7 +34,7 @@ def test_what_is_seen_is_undone(keep_black):
         ).all()
 
 
-def test_it_turns_and_then_recolours():
+def test_the_symmetry_is_applied_before_the_colours():
     swapped = (0, 2, 1, *range(3, 10))
     assert Augmentation(1, swapped).apply(grid("120", "345")).tolist() == [[0, 5], [1, 4], [2, 3]]
     assert Augmentation(4).apply(grid("120", "345")).tolist() == [[1, 3], [2, 4], [0, 5]]
@@ -42,12 +42,12 @@ def test_it_turns_and_then_recolours():
 
 
 @pytest.mark.parametrize(("turn", "colours"), [(8, range(10)), (-1, range(10)), (0, range(9)), (0, [1] * 10)])
-def test_what_is_no_view(turn, colours):
+def test_invalid_augmentations_raise(turn, colours):
     with pytest.raises(ValueError, match="not an augmentation"):
         Augmentation(turn, tuple(colours))
 
 
-def test_the_canonical_form_is_that_of_all_views():
+def test_all_augmentations_have_one_canonical_form():
     rng = RNG(7)
     for _ in range(50):
         pair = random_pair(rng)
@@ -56,7 +56,7 @@ def test_the_canonical_form_is_that_of_all_views():
         )
 
 
-def test_and_of_no_other_pair():
+def test_other_pairs_have_other_canonical_forms():
     """Of 243 small pairs, tried against each other by brute force, those alike have one form, the others another."""
     views = [Augmentation(turn, (*three, *range(3, 10))) for turn in range(8) for three in permutations(range(3))]
     grids = [np.array(cells, np.uint8).reshape(2, 2) for cells in product(range(3), repeat=4)]
@@ -81,7 +81,7 @@ def test_and_of_no_other_pair():
         (("12", "123"), ("12", "132")),  # reflected, the output would have to be 321
     ],
 )
-def test_pairs_that_differ(one, other):
+def test_pairs_with_different_canonical_forms(one, other):
     assert canonical(Pair(*map(grid, one))) != canonical(Pair(*map(grid, other)))
 
 

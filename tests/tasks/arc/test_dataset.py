@@ -38,7 +38,7 @@ def same(one: Pair, other: Pair) -> bool:
 
 
 # -- what they hold -------------------------------------------------------------------------------------------------
-def test_json(tmp_path):
+def test_pairs_of_a_json_file(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({"a": value(), "b": value(answers=False)}))
     pairs = load_pairs(path)
@@ -65,7 +65,7 @@ def test_a_folder_is_a_collection_and_its_digest_that_of_its_files(tmp_path):
     assert len(first) == 64 and first != second
 
 
-def test_generated_pairs(tmp_path):
+def test_pairs_of_an_npz(tmp_path):
     """In the order in which the file has them, task by task."""
     pairs = load_pairs(save(tmp_path / "re.npz"))
     assert {name: len(some) for name, some in pairs.items()} == {"x": 2, "y": 1}
@@ -104,7 +104,7 @@ def test_training_data_must_be_free_of_errors(tmp_path):
         {"cells": np.zeros(10, np.int64)},
     ],
 )
-def test_arrays_that_do_not_fit(tmp_path, changed):
+def test_arrays_that_do_not_fit_each_other_raise(tmp_path, changed):
     assert (C.input.size + C.output.size + A.input.size + A.output.size + B.input.size + B.output.size) == 11
     with pytest.raises(TrmsolveError, match="array") as error:
         load_pairs(save(tmp_path / "re.npz", **changed))
@@ -112,7 +112,7 @@ def test_arrays_that_do_not_fit(tmp_path, changed):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"\x93NUMPY"])
-def test_files_that_are_no_npz(tmp_path, damage):
+def test_files_that_are_not_npz_raise(tmp_path, damage):
     (tmp_path / "re.npz").write_bytes(damage)
     with pytest.raises(TrmsolveError, match="cannot be read"):
         load_pairs(tmp_path / "re.npz")
@@ -152,12 +152,12 @@ def opened(path: Path) -> dict[str, Sequence[Pair]]:
         ("re_arc_250.npz", 400, 100_000),
     ],
 )
-def test_what_there_is_to_train_on(shared, name, tasks, pairs):
+def test_number_of_tasks_in_the_training_collections(shared, name, tasks, pairs):
     loaded = opened(shared / "data" / "arc" / name)
     assert (len(loaded), sum(map(len, loaded.values()))) == (tasks, pairs)
 
 
-def test_re_arc_has_one_task_that_the_training_set_has_not(shared):
+def test_re_arc_has_one_task_more_than_the_training_set(shared):
     training, generated = (opened(shared / "data" / "arc" / name) for name in (TRAINING[0], TRAINING[-1]))
     assert set(training) < set(generated)
     assert set(generated) - set(training) == {"40853293"}
@@ -196,7 +196,7 @@ def common(one: list[Path], others: list[Path]) -> set[tuple[str, str, str, str]
     }
 
 
-def test_a_pair_in_common_is_found_from_any_side(tmp_path):
+def test_a_common_pair_is_found_under_any_symmetry(tmp_path):
     augmentation = random_augmentation(np.random.default_rng(0), keep_black=False)
     seen = augmentation.pair(task().demonstrations[1])
     hidden = {
@@ -215,7 +215,7 @@ def test_no_evaluation_task_is_trained_on(shared):
     assert common(evaluation, [folder / name for name in TRAINING]) == KNOWN
 
 
-def test_no_example_is_taken_from_a_collection(shared):
+def test_no_example_is_in_a_collection(shared):
     folder = shared / "data" / "arc"
     examples = Path(__file__).parents[3] / "examples" / "arc"
     assert common([examples], [folder / name for name in (*TRAINING[:-1], *EVALUATION)]) == set()

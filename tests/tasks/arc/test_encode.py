@@ -1,4 +1,4 @@
-"""A grid as tokens: the facts that a cell has and whom it hears, against loops over one cell after the other."""
+"""A grid as tokens: the features and relations of its cells, compared with loops over cells."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def facets(encoded: Encoded, canvas) -> np.ndarray:
 
 
 def groups(encoded: Encoded, kind: str, canvas) -> tuple[dict[int, set], dict[int, set]]:
-    """Who speaks to each group of a kind, and who hears it, as (row, column)."""
+    """The sources and the targets of each group of a relation, as (row, column)."""
     which = RELATIONS.index(kind)
     sources, targets = {}, {}
     for sides, of in ((sources, encoded.edges.src[which]), (targets, encoded.edges.dst[which])):
@@ -73,12 +73,12 @@ def groups(encoded: Encoded, kind: str, canvas) -> tuple[dict[int, set], dict[in
             if group >= 0:
                 sides.setdefault(group, set()).add(place)
     number = int(encoded.edges.num_groups[which])
-    assert set(sources) | set(targets) == set(range(number))  # every group is somebody's
+    assert set(sources) | set(targets) == set(range(number))  # every group has a source or a target
     return sources, targets
 
 
 def receives(encoded: Encoded, kind: str, canvas) -> dict[tuple, set]:
-    """For each cell that hears anything of a kind, the cells it hears."""
+    """For each cell that receives messages of a relation, the cells that they come from."""
     sources, targets = groups(encoded, kind, canvas)
     return {cell: sources.get(group, set()) for group, cells in targets.items() for cell in cells}
 
@@ -114,7 +114,7 @@ def thing(seen: np.ndarray, cell: tuple) -> set:
 # -- what a cell is -------------------------------------------------------------------------------------------------
 @settings(max_examples=60, deadline=None)
 @given(grids, st.booleans())
-def test_components_are_what_can_be_reached(seen, diagonal):
+def test_components_are_connected(seen, diagonal):
     numbers = components(seen, diagonal)
     for cell in np.ndindex(*seen.shape):
         reached = spread(seen, cell, NEIGHBORS if diagonal else STRAIGHT, lambda a, b: a == b)
@@ -123,7 +123,7 @@ def test_components_are_what_can_be_reached(seen, diagonal):
     assert first == sorted(first)
 
 
-def test_components_of_a_spiral_as_large_as_grids_are():
+def test_components_of_a_spiral_of_maximum_size():
     """The longest way through a grid, along which a number has the furthest to go."""
     spiral = np.zeros((MAX_SIDE, MAX_SIDE), np.uint8)
     r, c, dr, dc = 0, 0, 0, 1
@@ -145,7 +145,7 @@ def ends(size: int, sizes: list[int]) -> int:
 
 @settings(max_examples=60, deadline=None)
 @given(grids, small)
-def test_the_facts_of_a_cell(seen, after):
+def test_the_features_of_a_cell(seen, after):
     cells = filled(seen, after)
     encoded = encoded_as(seen, after)
     colour, doublings, extent, frequency = facets(encoded, cells.shape)
@@ -174,10 +174,10 @@ def test_every_cell_of_the_canvas_is_a_choice_of_eleven():
     assert encoded.meanings.dtype == encoded.x.dtype == encoded.edges.num_groups.dtype == np.int64
 
 
-# -- whom it hears --------------------------------------------------------------------------------------------------
+# -- relations ------------------------------------------------------------------------------------------------------
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
-def test_the_eight_around(seen, after):
+def test_eight_neighbors(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
     near = encoded_as(seen, after).edges.neighbors
     assert near.shape == (canvas[0] * canvas[1], 8)
@@ -189,7 +189,7 @@ def test_the_eight_around(seen, after):
 
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
-def test_groups_that_speak_among_themselves(seen, after):
+def test_groups_whose_members_are_sources_and_targets(seen, after):
     cells = filled(seen, after)
     everyone = set(np.ndindex(*cells.shape))
     same = {
@@ -212,7 +212,7 @@ def test_groups_that_speak_among_themselves(seen, after):
 
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
-def test_a_cell_of_the_input_hears_its_mirror_image(seen, after):
+def test_a_cell_of_the_input_receives_from_its_mirror_image(seen, after):
     cells, encoded = filled(seen, after), encoded_as(seen, after)
     height, width = seen.shape
     inside = list(np.ndindex(height, width))
@@ -223,7 +223,7 @@ def test_a_cell_of_the_input_hears_its_mirror_image(seen, after):
 
 
 @pytest.mark.parametrize("after", [(2, 3), None])
-def test_nothing_is_mapped_where_sizes_stay_or_are_not_known(after):
+def test_no_fold_or_zoom_if_sizes_are_equal_or_unknown(after):
     seen = grid("120", "003")
     rule = sized(seen.shape, after) if after else SizeRule((None, None), (None, None), (4, 4))
     encoded = encode(seen, rule)
@@ -235,7 +235,7 @@ def test_nothing_is_mapped_where_sizes_stay_or_are_not_known(after):
 
 @settings(max_examples=40, deadline=None)
 @given(grids, small)
-def test_in_each_direction_the_first_cell_that_is_not_ground_is_heard(seen, after):
+def test_a_cell_receives_from_the_first_foreground_cell_in_each_direction(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
     ground = np.bincount(seen.ravel()).argmax()
     foreground = {place for place in np.ndindex(*seen.shape) if seen[place] != ground}
@@ -257,7 +257,7 @@ def test_in_each_direction_the_first_cell_that_is_not_ground_is_heard(seen, afte
         ("rarest", (5, 6, 0, 1)),
     ],
 )
-def test_an_output_of_another_size_hears_the_parts_that_may_have_been_cut_out(kind, box):
+def test_an_output_of_another_size_receives_from_crops_of_the_input(kind, box):
     seen = grid("000000", "033300", "030300", "033300", "000002", "100002")
     top, bottom, left, right = box
     expected = {(r - top, c - left): one((r, c)) for r, c in product(range(top, bottom), range(left, right))}
@@ -265,7 +265,7 @@ def test_an_output_of_another_size_hears_the_parts_that_may_have_been_cut_out(ki
 
 
 @pytest.mark.parametrize("colour", [0, 7])
-def test_of_a_grid_of_one_colour_nothing_is_seen(colour):
+def test_a_grid_of_one_colour_has_no_foreground(colour):
     encoded = encoded_as(np.full((3, 3), colour, np.uint8), (2, 2))
     for kind in ("content", "rarest", *DIRECTIONS):
         assert groups(encoded, kind, (3, 3)) == ({}, {})
@@ -275,13 +275,13 @@ def one(cell) -> set:
     return {cell}
 
 
-def test_an_output_of_tiles_hears_the_cell_of_the_input_at_its_place_in_the_tile():
+def test_an_output_of_tiles_receives_from_the_cell_at_the_same_position_in_the_tile():
     canvas = after = (4, 6)
     encoded = encoded_as(grid("120", "003"), after)
     assert receives(encoded, "fold", canvas) == {(r, c): one((r % 2, c % 3)) for r, c in np.ndindex(*after)}
 
 
-def test_an_output_three_times_as_large_hears_the_cell_that_becomes_nine():
+def test_an_output_three_times_as_large_receives_from_the_cell_that_becomes_nine():
     canvas = after = (6, 9)
     encoded = encoded_as(grid("120", "003"), after)
     assert receives(encoded, "zoom", canvas) == {(r, c): one((r // 3, c // 3)) for r, c in np.ndindex(*after)}
@@ -298,7 +298,7 @@ def test_an_output_three_times_as_large_hears_the_cell_that_becomes_nine():
         ((5, 3), (2, 3), (3, 3)),
     ],
 )
-def test_an_output_of_panels_hears_all_of_them(before, after, period):
+def test_an_output_receives_from_all_panels_of_the_input(before, after, period):
     seen = np.ones(before, np.uint8)
     expected = {
         cell: {(r, c) for r, c in np.ndindex(*before) if (r % period[0], c % period[1]) == cell}
@@ -310,7 +310,7 @@ def test_an_output_of_panels_hears_all_of_them(before, after, period):
     assert {len(cells) for cells in expected.values()} == {panels}  # the example is what it says it is
 
 
-def test_an_input_that_is_shrunk_is_heard_block_by_block():
+def test_a_smaller_output_receives_from_blocks_of_the_input():
     before, after = (4, 6), (2, 2)
     encoded = encoded_as(np.ones(before, np.uint8), after)
     assert receives(encoded, "zoom", before) == {
@@ -335,7 +335,7 @@ def test_sizes_that_are_no_multiples_can_be_folded_but_not_zoomed():
 
 # -- what depends on no place ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shift", [(1, 0), (0, 2), (3, 4)])
-def test_a_scene_that_is_moved_keeps_all_facts_and_whom_it_hears_as_a_scene(shift):
+def test_features_and_relations_are_equivariant_to_translation(shift):
     still = np.zeros((9, 10), np.uint8)
     still[1:5, 1:5] = [[3, 3, 0, 0], [3, 0, 7, 0], [0, 7, 7, 0], [2, 0, 0, 5]]
     moved = np.roll(still, shift, (0, 1))
@@ -352,7 +352,7 @@ def test_a_scene_that_is_moved_keeps_all_facts_and_whom_it_hears_as_a_scene(shif
 
 @settings(max_examples=30, deadline=None)
 @given(grids, small)
-def test_a_larger_canvas_changes_nothing_for_the_cells_of_the_input(seen, after):
+def test_a_larger_canvas_does_not_change_the_cells_of_the_input(seen, after):
     canvas = sized(seen.shape, after).canvas(seen.shape)
     inside = np.s_[: seen.shape[0], : seen.shape[1]]
     assert (encoded_as(seen, after).x.reshape(canvas)[inside].ravel() == encoded_as(seen).x).all()
@@ -364,7 +364,7 @@ def confidences(canvas) -> np.ndarray:
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.json")))
-def test_the_labels_of_every_pair_mean_its_output(file):
+def test_the_labels_of_every_pair_decode_to_its_output(file):
     (task,) = read([FOLDER / file])
     rule = SizeRule.from_pairs(task.demonstrations)
     for pair in task.demonstrations:
@@ -380,12 +380,12 @@ def test_the_labels_of_every_pair_mean_its_output(file):
 
 @settings(max_examples=50, deadline=None)
 @given(grids, small)
-def test_an_answer_of_any_size_is_read_off_its_canvas(output, more):
+def test_an_answer_of_any_size_is_decoded_from_its_canvas(output, more):
     canvas = output.shape[0] + more[0] - 1, output.shape[1] + more[1] - 1
     assert np.array_equal(decode(labels(output, canvas), confidences(canvas), canvas).answer, output)
 
 
-def test_a_few_cells_that_are_wrong_leave_the_size_right():
+def test_the_decoded_size_tolerates_a_few_wrong_cells():
     foreground = labels(grid("111", "222", "333"), (5, 5)).reshape(5, 5)
     foreground[1, 2] = OUTSIDE  # a hole
     foreground[4, 1] = 6  # a speck beyond
@@ -405,7 +405,7 @@ def test_an_answer_without_any_cell_is_black(size):
     )
 
 
-def test_a_larger_grid_weighs_more_but_not_by_its_cells():
+def test_the_weight_of_a_grid_grows_with_the_root_of_its_cells():
     squares = {side: np.ones((side, side), np.uint8) for side in (3, 30)}
     weights = [sample(Pair(square, square), sized(square.shape, square.shape)).weight for square in squares.values()]
     small_one, large_one = (float(weight.sum()) for weight in weights)
@@ -413,6 +413,6 @@ def test_a_larger_grid_weighs_more_but_not_by_its_cells():
     assert weights[0].dtype == np.float32
 
 
-def test_an_output_larger_than_the_canvas_is_refused():
+def test_an_output_larger_than_the_canvas_raises():
     with pytest.raises(ValueError, match=r"\(5, 2\) on a canvas of \(3, 3\)"):
         sample(Pair(np.zeros((3, 3), np.uint8), np.zeros((5, 2), np.uint8)), sized((3, 3), (3, 3)))

@@ -53,11 +53,11 @@ RULES = {
 TASKS = {record.name: record for record in read([FOLDER]) if isinstance(record, FewShotTask)}
 
 
-def test_every_file_is_a_task_that_is_told_of():
+def test_every_file_is_a_task_listed_in_the_readme():
     assert [type(record) for record in read([FOLDER])] == [FewShotTask] * 6
     assert set(TASKS) == set(RULES)
-    told = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert all(f"| {name}.json |" in told for name in TASKS)
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert all(f"| {name}.json |" in readme for name in TASKS)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -69,7 +69,7 @@ def test_its_rule_maps_every_input_to_its_output(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_no_other_rule_does(name):
+def test_no_other_rule_explains_a_task(name):
     """So the demonstrations tell the rules apart, and no output is just the input."""
     for other, rule in {**RULES, "nothing": lambda grid: grid}.items():
         pairs = [pair for pair in TASKS[name].pairs if pair.input.shape[1] > 3]  # key() needs a picture beside its wall
@@ -78,7 +78,7 @@ def test_no_other_rule_does(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_it_is_small_and_every_pair_is_another_one(name):
+def test_tasks_are_small_and_their_pairs_distinct(name):
     task = TASKS[name]
     assert 3 <= len(task.demonstrations) <= 5 and task.max_side <= 12
     assert len({pair.input.tobytes() for pair in task.pairs}) == len(task.pairs)

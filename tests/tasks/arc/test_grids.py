@@ -39,13 +39,13 @@ def rule(*of) -> SizeRule:
         ([((10, 2), (30, 2)), ((10, 3), (30, 3))], (11, 4), (30, 4), (30, 4)),  # but what has always been can
     ],
 )
-def test_what_the_demonstrations_tell(demonstrations, shape, output, canvas):
+def test_the_size_rule_of_demonstrations(demonstrations, shape, output, canvas):
     rule_found = rule(*demonstrations)
     assert rule_found.output(shape) == output
     assert rule_found.canvas(shape) == canvas
 
 
-def test_outputs_as_large_as_inputs_are_known_as_such():
+def test_keeps_size():
     assert rule(((3, 5), (3, 5)), ((4, 4), (4, 4))).keeps_size
     assert not rule(((3, 5), (3, 5)), ((4, 4), (4, 5))).keeps_size
     assert not rule(((2, 3), (3, 2))).keeps_size

@@ -79,14 +79,14 @@ def test_a_whole_task():
     assert {role for row in roles(shown) for role in row} <= {cell.role for cell in CELLS}
 
 
-def test_without_attempts_their_places_are_empty_and_no_more_than_two_are_drawn():
+def test_missing_attempts_leave_empty_slots_and_at_most_two_are_drawn():
     assert "".join(rows(task_picture(task()))).count(">") == 4
     one = rows(task_picture(task(), [[grid("5")] * 3]))
     assert "".join(one).count("5") == 2 + 2  # the demonstrations' own, and two attempts
     assert rows(task_picture(task(), [[], [grid("1111")]]))[-3].endswith("1111 ")
 
 
-def test_pairs_stand_beside_each_other_where_there_is_room():
+def test_pairs_are_arranged_in_rows_by_width():
     tall, wide = task_picture(task()), task_picture(task(), width=40)
     assert len(wide.cells) < len(tall.cells) and len(wide.cells[0]) <= 40
     assert sum(row.count(">") for row in rows(wide)) == 4
@@ -94,7 +94,7 @@ def test_pairs_stand_beside_each_other_where_there_is_room():
         assert len(task_picture(task(), width=width).cells[0]) <= max(width, len(tall.cells[0]))
 
 
-def test_in_a_room_of_its_own_an_attempt_moves_nothing():
+def test_with_reserved_sizes_an_attempt_does_not_change_the_layout():
     sizes = set()
     for attempt in (grid("1"), grid("11", "11", "11"), grid("1111"), grid("1" * 6, *["1" * 6] * 3)):
         shown = task_picture(task(), [[attempt, attempt], [attempt, attempt]], attempt_sizes=[(4, 6)] * 2)
@@ -103,7 +103,7 @@ def test_in_a_room_of_its_own_an_attempt_moves_nothing():
     assert len(sizes) == 1 and len(inputs) == 1
 
 
-def test_in_a_room_of_its_own_an_attempt_that_comes_moves_nothing():
+def test_with_reserved_sizes_a_new_attempt_does_not_change_the_layout():
     sizes = {
         (len(shown.cells), len(shown.cells[0]))
         for tries in ((), ((), ()), ([grid("1")],), ([grid("1")], [grid("2")] * 2), ([grid("1")] * 3, [grid("2")] * 3))
@@ -118,10 +118,10 @@ def scaled(*sizes: tuple[int, int]) -> FewShotTask:
     return FewShotTask("x", "x.json", tuple(pairs), (np.zeros((4, 3), np.uint8),))
 
 
-def test_the_room_that_an_answer_needs():
+def test_attempt_sizes():
     assert attempt_sizes(task()) == [(2, 2), (1, 3)]  # as large as their inputs
     assert attempt_sizes(scaled((4, 9), (4, 9))) == [(8, 9)]  # twice as high, three times as wide
-    assert attempt_sizes(scaled((1, 5), (2, 4))) == [(4, 5)]  # nobody knows: as much as the canvas has
+    assert attempt_sizes(scaled((1, 5), (2, 4))) == [(4, 5)]  # unknown: the size of the canvas
 
 
 def test_a_whole_task_has_nearly_the_shape_of_a_screen():
@@ -134,7 +134,7 @@ def test_a_whole_task_has_nearly_the_shape_of_a_screen():
     assert screen_width(it, [square.shape]) > 80  # ten pairs of 30 x 30
 
 
-def test_without_what_is_around_them_the_tests_are_left_and_then_their_attempts():
+def test_zoom_levels_are_the_tests_and_then_their_attempts():
     tries = [[grid("09", "00"), grid("5")], [grid("876")]]
     alone, most = zoom_levels(task(), tries, [0])
     text, last = "".join(rows(alone)), "".join(rows(most))
@@ -153,20 +153,20 @@ def prediction(*drawing: str, unsure: tuple[int, int] | None = None) -> Predicti
     return Prediction(answer, confidence)
 
 
-def test_a_map_tells_what_changed_and_what_is_unsure():
+def test_a_change_map_marks_changed_and_unsure_cells():
     first, second = prediction("12", "34", unsure=(0, 0)), prediction("12", "35", unsure=(0, 1))
     assert rows(grid_picture(change_map(first))) == ["?.", ".."]  # at the first step nothing counts as changed
     assert rows(grid_picture(change_map(second, first))) == [".?", ".*"]
 
 
-def test_on_a_map_what_had_no_place_before_has_changed():
+def test_cells_outside_the_previous_grid_count_as_changed():
     small, large = prediction("1", "2"), prediction("111")
     assert rows(grid_picture(change_map(large, small))) == [".**"]
     assert rows(grid_picture(change_map(small, large))) == [".", "*"]
 
 
 @pytest.mark.parametrize("arrange", [beside, above, lambda parts: flow(parts, 50)])
-def test_nothing_is_lost_in_arranging(arrange):
+def test_arranging_keeps_every_drawing(arrange):
     rng = np.random.default_rng(0)
     parts = [rng.integers(0, 10, rng.integers(1, 31, 2)).astype(np.uint8) for _ in range(7)]
     drawing = arrange(parts)
@@ -174,6 +174,6 @@ def test_nothing_is_lost_in_arranging(arrange):
     assert (np.bincount(drawing[drawing < 10], minlength=10) == count).all()
 
 
-def test_roomy_never_cuts():
+def test_centered_never_crops():
     assert centered(COLORS, 1, 1).tolist() == COLORS.tolist()
     assert centered(COLORS, 4, 6).shape == (4, 6)

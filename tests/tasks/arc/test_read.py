@@ -53,7 +53,7 @@ def names(paths: list) -> list[str]:
     ],
     ids=["compact", "indented", "byte order mark", "crlf", "more keys"],
 )
-def test_a_single_task_is_called_by_its_file(tmp_path, content):
+def test_a_single_task_is_named_after_its_file(tmp_path, content):
     record = one(tmp_path / "flip.json", content)
     assert plain(record) == plain(task()) and record.source == str(tmp_path / "flip.json")
     assert all(grid.dtype == np.uint8 for pair in record.pairs for grid in (pair.input, pair.output))
@@ -72,7 +72,7 @@ def test_the_largest_side_is_known_without_the_answers(tmp_path):
     assert one(tmp_path / "a.json", json.dumps(wide)).max_side == 17
 
 
-def test_tasks_by_their_names_in_order(tmp_path):
+def test_tasks_by_name_in_order(tmp_path):
     path = tmp_path / "arc.json"
     path.write_text(json.dumps({name: value() for name in ("b", "a", "../../etc/passwd", "Ünï ©ode")}))
     records = list(read([path]))
@@ -231,7 +231,7 @@ def test_all_formats_of_a_task_mean_the_same(tmp_path):
         assert plain(one(tmp_path / "flip.json", json.dumps(content))) == plain(examples.task())
 
 
-def test_own_answers_are_recognised(tmp_path):
+def test_our_own_answers_are_recognised(tmp_path):
     answer = {"task": "arc", "source": "a.json", "name": "a", "tests": [{"attempts": [GRID], "votes": [8]}]}
     for content in (json.dumps(answer), json.dumps([answer]), f"{json.dumps(answer)}\n{json.dumps(answer)}\n"):
         path = tmp_path / "answers.jsonl"
@@ -268,7 +268,7 @@ def test_a_folder_of_challenges_beside_one_of_solutions(tmp_path):
         assert plain(record) == plain(task("a"))
 
 
-def test_files_without_grids_are_skipped_in_a_folder_but_not_a_misspelt_task(tmp_path):
+def test_a_folder_skips_files_without_grids_but_not_a_misspelt_task(tmp_path):
     (tmp_path / "a.json").write_text(text())
     (tmp_path / "metadata.json").write_text(json.dumps({"a": {"difficulty": 0.5, "sizes": [[]]}}))
     assert names([tmp_path]) == ["a"]
@@ -339,7 +339,7 @@ def test_generated_pairs_are_tasks_whose_last_pair_is_the_test(tmp_path):
         ),
     ],
 )
-def test_arrays_that_are_no_task(tmp_path, arrays, message):
+def test_arrays_that_are_not_a_task(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     (record,) = read([tmp_path / "a.npz"])
     assert message in record.message
@@ -353,20 +353,20 @@ def test_arrays_that_are_no_task(tmp_path, arrays, message):
         ({}, "holds no array"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path, arrays, message):
+def test_other_arrays_raise(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
         list(read([tmp_path / "a.npz"]))
 
 
-def test_an_archive_of_files_is_refused_by_what_it_is(tmp_path):
+def test_a_zip_archive_of_files_is_named_in_the_error(tmp_path):
     with zipfile.ZipFile(tmp_path / "arc.zip", "w") as archive:
         archive.writestr("training/a.json", text())
     with pytest.raises(InputError, match=r"a zip archive that holds 'training/a\.json'\n  unpack it"):
         list(read([tmp_path / "arc.zip"]))
 
 
-def test_more_grids_than_any_collection_has_are_refused(tmp_path, monkeypatch):
+def test_the_number_of_grids_is_limited(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((60, 2, 1, 1), np.uint8))
     np.savez(tmp_path / "b.npz", train_inputs=np.zeros((60, 1, 1)))
     monkeypatch.setattr(arrays_module, "MAX_GRIDS", 50)
@@ -375,7 +375,7 @@ def test_more_grids_than_any_collection_has_are_refused(tmp_path, monkeypatch):
             list(read([tmp_path / name]))
 
 
-def test_arrays_too_large_are_refused_before_they_are_read(tmp_path, monkeypatch):
+def test_large_arrays_raise_before_they_are_read(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((2, 2, 50, 50), np.uint8))
     np.savez_compressed(tmp_path / "a.npz", train_inputs=np.zeros((2, 50, 50)))
     monkeypatch.setattr(arrays_module, "MAX_ARRAY_BYTES", 1000)
@@ -385,7 +385,7 @@ def test_arrays_too_large_are_refused_before_they_are_read(tmp_path, monkeypatch
 
 
 # -- what was understood --------------------------------------------------------------------------------------------
-def test_what_was_understood_of_a_file(tmp_path):
+def test_describe_files(tmp_path):
     path = tmp_path / "arc.json.gz"
     tasks = {"a": value(), "b": text(train=[{"input": [[1]]}]), "c": value(answers=False) | {"solution": [[[1]]]}}
     path.write_bytes(gzip.compress(json.dumps(tasks).encode()))
@@ -548,14 +548,14 @@ BAD = {  # what is wrong with the task, and what is message about it
 
 
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
-def test_a_bad_task_says_what_is_wrong_and_where(tmp_path, content, message):
+def test_the_error_of_a_malformed_task_names_its_place(tmp_path, content, message):
     record = one(tmp_path / "bad.json", content)
     assert isinstance(record, InvalidPuzzle) and record.source == str(tmp_path / "bad.json")
     assert message in record.message and "\n" not in record.message
 
 
 @pytest.mark.parametrize("content", [content for content, _ in BAD.values()], ids=BAD)
-def test_a_bad_task_spoils_only_itself(tmp_path, content):
+def test_a_malformed_task_does_not_affect_others(tmp_path, content):
     path = tmp_path / "arc.json"
     path.write_text(f'{{"a": {text()}, "bad": {content}, "b": {text()}}}')
     assert names([path]) == ["a", "!", "b"]
@@ -603,7 +603,7 @@ def test_damaged_solutions_are_reported_and_the_tasks_go_on(tmp_path):
     assert first.answers is not None and second.answers is None
 
 
-def test_solutions_beside_that_cannot_be_read_spoil_no_task(tmp_path):
+def test_unreadable_solutions_do_not_affect_tasks(tmp_path):
     (tmp_path / "challenges.json").write_text(json.dumps({"a": value(answers=False)}))
     (tmp_path / "solutions.json").touch()
     for path in (tmp_path, tmp_path / "challenges.json"):
@@ -615,7 +615,7 @@ def test_solutions_beside_that_cannot_be_read_spoil_no_task(tmp_path):
     assert [task.answers is not None for task in with_named] == [True]
 
 
-def test_a_name_is_taken_once(tmp_path):
+def test_a_repeated_name_is_an_error(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"x": value(), "y": value()}))
     (tmp_path / "x.json").write_text(text())
     (tmp_path / "z.json").write_text(f'{{"z": {text()}, "z": {text()}}}')
@@ -671,7 +671,7 @@ def test_tasks_before_the_damage_are_kept(tmp_path):
     assert bad.source.startswith(f"{path}:") and "the tasks before it were read" in bad.message
 
 
-def test_bad_files_of_a_folder_spoil_only_themselves(tmp_path):
+def test_bad_files_of_a_folder_do_not_affect_others(tmp_path):
     contents = {"a": text(), "b": "", "c": "\0", "d": "[" * 10**6, "e": text()[:-3], "f": text()}
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(content)
@@ -682,7 +682,7 @@ def test_bad_files_of_a_folder_spoil_only_themselves(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.json", "missing/folder", "empty.json", "folder"])
-def test_what_was_named_must_be_there(tmp_path, name):
+def test_a_named_file_that_is_missing_raises(tmp_path, name):
     (tmp_path / "empty.json").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError) as error:
@@ -694,13 +694,13 @@ def test_what_was_named_must_be_there(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
-def test_what_no_file_can_be_called(tmp_path, name):
+def test_impossible_file_names_raise(tmp_path, name):
     with pytest.raises(InputError, match=r"cannot be opened|no such file"):
         list(read([tmp_path / name]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
-def test_a_file_whose_name_is_no_text(tmp_path):
+def test_a_file_name_that_is_not_utf8(tmp_path):
     (tmp_path / os.fsdecode(b"\xff.json")).write_text(text())
     (tmp_path / "b.json").write_text(text())
     good, bad = sorted(read([tmp_path]), key=lambda record: isinstance(record, InvalidPuzzle))
@@ -726,7 +726,7 @@ MONSTERS = {
 
 
 @pytest.mark.parametrize("content", MONSTERS.values(), ids=MONSTERS)
-def test_junk_is_refused_in_a_second_or_two(tmp_path, content):
+def test_random_bytes_are_rejected_quickly(tmp_path, content):
     path = tmp_path / "junk.json"
     path.write_text(content)
     started = time.process_time()
@@ -736,7 +736,7 @@ def test_junk_is_refused_in_a_second_or_two(tmp_path, content):
     assert all(len(record.message) + len(record.text) < 500 for record in records if isinstance(record, InvalidPuzzle))
 
 
-def test_no_more_is_read_than_a_collection_may_hold(tmp_path, monkeypatch):
+def test_the_size_of_a_file_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(json_io, "MAX_BYTES", 1000)
     for content in (" " * 2000 + text(), "\n" * 2000 + text()):
         (tmp_path / "a.json").write_text(content)
@@ -746,7 +746,7 @@ def test_no_more_is_read_than_a_collection_may_hold(tmp_path, monkeypatch):
     assert names([tmp_path / "a.json"]) == ["a"]
 
 
-def test_a_byte_here_or_there_raises_nothing(tmp_path):
+def test_changed_bytes_never_raise(tmp_path):
     """Whatever happens to a file, it gives tasks and complaints."""
     dice = random.Random(0)
     good = json.dumps({"a": value(), "b": value(answers=False)}).encode()

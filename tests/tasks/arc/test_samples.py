@@ -47,7 +47,7 @@ def plain(sample: Sample) -> tuple:
 
 
 def one(colour: int, side: int = 2) -> dict:
-    """A task of a single colour, so that its samples can be told."""
+    """A task of a single colour, so that its samples can be recognised."""
     pair = {"input": [[colour] * side] * side, "output": [[colour] * side] * side}
     return {"train": [pair, pair], "test": [pair]}
 
@@ -62,7 +62,7 @@ def test_a_draw_depends_on_seed_and_number_alone(tmp_path):
     assert len(set(expected)) > 20
 
 
-def test_a_row_stands_for_one_task_seen_from_one_side(tmp_path):
+def test_a_row_belongs_to_one_task_under_one_symmetry(tmp_path):
     """The task turns left and right, so a row's samples tell its side."""
     wide = {"input": [[1, 2, 3, 4, 5]], "output": [[5, 4, 3, 2, 1]]}
     tasks = {f"t{colour}": {"train": [wide], "test": [wide]} for colour in range(20)}
@@ -97,7 +97,7 @@ def test_tasks_that_are_held_out_are_never_drawn_and_have_no_row(tmp_path):
     assert set(data.names) == set(names) - out and data.num_rows == len(data.names)
 
 
-def test_what_is_held_out_is_known_by_its_name_and_grows_with_the_share():
+def test_held_out_tasks_depend_on_the_name_and_grow_with_the_share():
     names = [f"{number:08x}" for number in range(2000)]
     shares = [0.0, 0.05, 0.2, 1.0]
     held = [{name for name in names if is_held_out(name, share)} for share in shares]
@@ -118,7 +118,7 @@ def test_collections_that_share_a_name_share_its_rows(tmp_path):
     assert rows == {1: {0, 1}, 2: {2, 3}, 3: {2, 3}, 4: {4, 5}}
 
 
-def test_a_canvas_has_so_many_cells_at_most(tmp_path):
+def test_the_cells_of_a_canvas_are_limited(tmp_path):
     mixed = {"train": [one(1, 3)["train"][0], one(2, 5)["train"][0]], "test": [one(3, 9)["test"][0]]}
     path = str(file(tmp_path / "a.json", mixed=mixed, large=one(4, 9)))
     samples = numbers(ArcTrainingData.open([path], most=25), 60)
@@ -127,21 +127,21 @@ def test_a_canvas_has_so_many_cells_at_most(tmp_path):
     assert set.union(*map(colours, numbers(ArcTrainingData.open([path]), 60))) == {1, 2, 3, 4}
 
 
-def test_when_nothing_is_small_enough_it_says_so(tmp_path):
+def test_no_pair_small_enough_raises(tmp_path):
     data = ArcTrainingData.open([str(file(tmp_path / "a.json", a=one(1, 3)))], most=8)
     with pytest.raises(TrmsolveError, match=r"at most 8 cells\n  raise data\.most"):
         data.draw(0)
 
 
 @pytest.mark.parametrize("options", [{"rows_per_task": 0}, {"rows_per_task": 1.5}, {"most": 0}, {"most": -3}])
-def test_numbers_that_cannot_be_are_refused(tmp_path, options):
+def test_invalid_options_raise(tmp_path, options):
     with pytest.raises(
         TrmsolveError, match=f"data.{next(iter(options))}: found .*, expected a whole number of at least 1"
     ):
         ArcTrainingData.open([str(file(tmp_path / "a.json", "a"))], **options)
 
 
-def test_numbers_as_a_recipe_has_them(tmp_path):
+def test_whole_floats_are_accepted(tmp_path):
     path = str(file(tmp_path / "a.json", *"ab"))
     as_read, plain_ones = (
         ArcTrainingData.open([path], rows_per_task=rows, most=most) for rows, most in ((3.0, 100.0), (3, 100))
@@ -159,7 +159,7 @@ def test_weights_are_shares(tmp_path):
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
-def test_of_demonstrations_alone_no_test_is_drawn(tmp_path):
+def test_demonstrations_only_never_draws_a_test(tmp_path):
     path = file(tmp_path / "a.json", *"abcd")
     seen = [set.union(*map(colours, numbers(ArcTrainingData.open([f"{prefix}{path}"]), 80))) for prefix in PREFIXES]
     assert seen[0] == {1, 2, 3, 4, 5} and seen[1] == seen[0] | TEST_COLOURS
@@ -177,7 +177,7 @@ def test_the_provenance_says_which_pairs(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["arc1_evaluation_dev.json", "ARC_Evaluation.json", "evaluation/0a1b.json"])
-def test_what_is_measured_on_is_taken_only_without_its_answers(tmp_path, place):
+def test_evaluation_sets_are_accepted_only_without_answers(tmp_path, place):
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     file(path, "a")
@@ -189,13 +189,13 @@ def test_what_is_measured_on_is_taken_only_without_its_answers(tmp_path, place):
     assert set.union(*map(colours, numbers(data))) == {1, 2, 3, 4, 5}
 
 
-def test_a_folder_that_is_called_so_further_up_is_no_matter(tmp_path):
+def test_a_parent_folder_named_evaluation_is_ignored(tmp_path):
     path = tmp_path / "evaluations" / "data" / "a.json"
     path.parent.mkdir(parents=True)
     assert ArcTrainingData.open([str(file(path, "a"))]).num_rows == 1
 
 
-def test_what_cannot_be_trained_on_is_named(tmp_path):
+def test_invalid_sources_are_named_in_the_error(tmp_path):
     np.savez(tmp_path / "generated.npz", task_ids=np.array(["a"]))
     with pytest.raises(TrmsolveError, match=r"generated pairs have no separate demonstrations"):
         ArcTrainingData.open([f"demonstrations:{tmp_path / 'generated.npz'}"])
@@ -207,7 +207,7 @@ def test_what_cannot_be_trained_on_is_named(tmp_path):
         ArcTrainingData.open([str(file(tmp_path / "a.json", "a"))], held_out=1.0)
 
 
-def test_the_answers_of_the_evaluation_sets_are_not_to_be_had(shared):
+def test_answers_of_evaluation_sets_are_not_loaded(shared):
     """Of the real files: refused as they are, and as demonstrations hand out no test output."""
     path = shared / "data" / "arc" / "arc1_evaluation_dev.json"
     with pytest.raises(TrmsolveError, match="an evaluation set"):

@@ -29,12 +29,12 @@ def test_a_submission_has_two_attempts_at_every_test():
     assert json.loads(submission({})) == {}
 
 
-def test_it_is_plain_ascii_a_task_on_a_line():
+def test_a_submission_is_ascii_with_one_task_per_line():
     text = submission({"ü": [[A]], "b": [[B]]})
     assert text.isascii() and text.endswith("}\n") and len(text.splitlines()) == 2
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_submission_can_be_read_back(tmp_path):
     path = tmp_path / "submission.json"
     path.write_text(submission({"x": [[A, B], [B, C]], "y": [[C]]}))
     read = read_submission(path)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.arc import read as reader
 from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOCAB_SIZE
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
 from trmsolve.tasks.arc.json_io import format_grid, parse_lines, submission
 from trmsolve.tasks.arc.picture import grid_picture
-from trmsolve.tasks.arc.read import empty_answers, read, read_contents, read_documents
 from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
-from trmsolve.tasks.few_shot import Attempts, AugmentedTask, FewShotTask
+from trmsolve.tasks.few_shot import AugmentedTask, FewShotTask
 
 if TYPE_CHECKING:
     from trmsolve.tasks.arc.dataset import ArcTrainingData
@@ -66,25 +66,15 @@ class Arc(Task):
     # -- text and pictures ----------------------------------------------------------------------------------------
     def read(self, lines: Iterable[Line], source: str) -> Iterator[FewShotTask | InvalidPuzzle]:  # type: ignore[override]
         """The tasks of one text, JSON or JSON Lines."""
-        yield from read_documents(parse_lines("\n".join(line.text for line in lines)), source)
+        yield from reader.read_documents(parse_lines("\n".join(line.text for line in lines)), source)
 
-    def read_files(
-        self, paths: Iterable[str | Path], solutions: str | Path | None = None, strict: bool = True
-    ) -> Iterator[FewShotTask | InvalidPuzzle]:
-        """The tasks of files, folders and stdin (`-`); see read.read."""
-        return read(paths, solutions, strict)
+    read_files = staticmethod(reader.read)
+    empty_answers = staticmethod(reader.empty_answers)
+    submission = staticmethod(submission)
 
     def describe_files(self, paths: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
         """What is understood of each file; see read.FileContent."""
-        return (content.as_dict() for content in read_contents(paths, strict=False))
-
-    def empty_answers(self, records: Iterable[FewShotTask | InvalidPuzzle]) -> dict[str, Attempts]:
-        """For a submission: an entry without attempts for each test of each task, malformed tasks included."""
-        return empty_answers(records)
-
-    def submission(self, answers: Mapping[str, Attempts]) -> str:
-        """The two best attempts at each test, in the format of Kaggle's competitions."""
-        return submission(answers)
+        return (content.as_dict() for content in reader.read_contents(paths, strict=False))
 
     def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """A grid as rows of digits."""
