@@ -25,7 +25,6 @@ CANDIDATES = 729  # a 9x9 grid as nine characters for each cell: the digits that
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
 _UNQUOTE = str.maketrans(dict.fromkeys("[](){}\"'", " "))  # rows copied out of a program: [5, 3, 0],
 _LEGAL = frozenset("123456789ABCDEFGabcdefg,;" + VERTICAL + "".join(BLANKS))
-_SPACED = re.compile(r"[1-9A-Ga-g ]*")
 _CORNERED = re.compile(r"[.:*'`,|]?-{3,}([.:*'`|]-{3,})*[.:*'`,|]?")  # *-----------*  .---.---.---.  :---:
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _RUN = re.compile(r"[0-9A-Za-z._*?·-]{36,}")
@@ -78,9 +77,9 @@ def lex(text: str) -> Lexed:
     whole = next((token for token in bare.split() if is_whole(token)), None)
     if whole:  # also behind a number or a name, and whatever follows it
         return Lexed(Kind.CELLS, tuple(whole))
-    if candidates := _candidate_row(body):
-        return Lexed(Kind.CELLS, candidates)
     cells = split_cells(body)
+    if any(len(cell) > 1 for cell in cells) and all(map(_RISING.fullmatch, cells)):  # candidates
+        return Lexed(Kind.CELLS, cells)
     if _FIELDS.fullmatch(body):
         parts = separated(body)
         if len(parts) in COUNTS or len(cells) not in COUNTS:
@@ -111,8 +110,9 @@ def wholes(text: str) -> tuple[list[str], str]:
             whole = [field for field in filled if len(field) in SIDE and _is_grid(field)]
             if whole and len(filled) > 1:
                 return whole, delimiter
-    if (bare := text.strip()) and "#" in bare and len(bare) in SIDE and len(bare) > WIDEST_ROW and _is_grid(bare):
-        return [bare], ""  # `#` for a blank
+    for padded in (text, text.strip()):  # `#` or a space for a blank
+        if len(padded) in SIDE and len(padded) > 36 and len(padded.split()) not in BOX and _is_grid(padded):
+            return [padded], ""
     return [run for run in _RUN.findall(text) if len(run) in (*SIDE, CANDIDATES) and _is_grid(run)], ""
 
 
@@ -164,11 +164,8 @@ def split_cells(body: str) -> tuple[str, ...]:
     if any(mark in body for mark in VERTICAL):
         return _between_bars(body.translate(_TO_BAR))
     tokens = body.split()
-    if _blanks_are_spaces(body):
-        return tuple(body)
-    first = tokens[0] if tokens else ""
-    if len(first) in SIDE and any(len(token) != len(first) for token in tokens):
-        return tuple(first)  # a puzzle, then its rating or name
+    if tokens and len(tokens[0]) == 16 and any(len(token) != 16 for token in tokens):
+        return tuple(tokens[0])  # a puzzle, then its rating or name
     return _from_tokens(tokens)
 
 
@@ -186,14 +183,6 @@ def row_cells(body: str) -> tuple[str, ...]:
     if len(parts) < 4 or len(set(parts) & RARE) > 1 or any(cell_value(part) is None for part in parts):
         return ()
     return parts
-
-
-def _candidate_row(body: str) -> tuple[str, ...]:
-    """The cells of a row of candidates, each the digits it may hold in rising order; () when it is none."""
-    parts = body.translate(_TO_BAR).replace("|", " ").split()
-    length = sum(map(len, parts))
-    rising = len(parts) == 9 < length and length not in SIDE and all(map(_RISING.fullmatch, parts))
-    return tuple(parts) if rising else ()
 
 
 def separated(body: str) -> tuple[str, ...]:
@@ -217,32 +206,19 @@ def first_foreign(text: str, cells: tuple[str, ...]) -> str:
 
 
 def _between_bars(body: str) -> tuple[str, ...]:
-    outer_left, *inner, outer_right = body.split("|")
-    segments = [s for s in (outer_left,) if s.strip()] + inner + [s for s in (outer_right,) if s.strip()]
-    tokens = [segment.split() for segment in segments]
-    if len(segments) in BOX and all(len(words) <= 1 for words in tokens) and max(map(len, map("".join, tokens))) <= 2:
-        return tuple("".join(words) for words in tokens)  # a bar between any two cells: an empty one is a blank
-    for side, (_, width) in BOX.items():  # a bar between boxes: every cell has its place, so blanks may be spaces
-        for start, step, span in ((0, 1, width), (0, 2, 2 * width - 1), (1, 2, 2 * width + 1), (1, 3, 3 * width)):
-            if len(segments) * width == side and span == max(map(len, segments)):
-                placed = "".join(segment.ljust(span)[start::step][:width] for segment in segments)
-                if "".join(placed.split()) == "".join(body.replace("|", " ").split()):
-                    return tuple(placed)
+    """The cells of a line with bars: between any two of them, where an empty one is a blank, or between boxes."""
+    segments = [segment.strip() for segment in body.strip().removeprefix("|").removesuffix("|").split("|")]
+    if len(segments) in BOX and max(map(len, segments)) <= 2:
+        return tuple(segments)
     return _from_tokens(body.replace("|", " ").split())
 
 
 def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
     glued = tuple("".join(tokens))
-    are_cells = len(tokens) > 9 and all(len(token) <= 2 for token in tokens)
-    return tuple(tokens) if are_cells and (len(tokens) in COUNTS or len(glued) not in COUNTS) else glued  # 10: one cell
-
-
-def _blanks_are_spaces(body: str) -> bool:
-    """Whether the line has a known length counting its spaces, and they do not just set cells or boxes apart."""
-    if len(body) not in COUNTS or len(body) in (16, 36) or not _SPACED.fullmatch(body):
-        return False
-    gaps = {len(gap) for gap in re.findall(" +", body.strip())}
-    return len(gaps) > 1 or len({len(token) for token in body.split()}) > 1 or len("".join(body.split())) not in COUNTS
+    if len(tokens) > 9 and all(len(token) <= 2 for token in tokens):
+        return tuple(tokens) if len(tokens) in COUNTS or len(glued) not in COUNTS else glued
+    are_candidates = len(tokens) == 9 < len(glued) and all(map(_RISING.fullmatch, tokens))
+    return tuple(tokens) if are_candidates and len(glued) not in SIDE else glued
 
 
 def _meant_as_cells(bare: str, cells: tuple[str, ...]) -> bool:

@@ -18,18 +18,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
+from trmsolve.tasks.sudoku.interpret import answered, box_layout, complete_grid, continues, from_candidates, to_grid
 from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, wholes
-from trmsolve.tasks.sudoku.rules import BOX, SIDE, TallGrid, box_shape, conflicts
-from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
+from trmsolve.tasks.sudoku.rules import BOX, SIDE
+from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, symbol, value
 from trmsolve.tasks.text import describe
 from trmsolve.text_io import LINE_LIMIT
 
@@ -158,7 +156,7 @@ class SudokuReader(Reader):
 
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         is_answer = drawn.question.shape == puzzle.question.shape and drawn.question.all()
-        return _answered(puzzle, drawn.question if is_answer else None)
+        return answered(puzzle, drawn.question if is_answer else None)
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         self.after_row = True
@@ -169,8 +167,8 @@ class SudokuReader(Reader):
             puzzle = self._puzzle_of(question, "") if is_plain else self.from_line(question, line.text)
         except Malformed as error:
             return self.bad(line, str(error))
-        solution = _solution(answer.strip(), len(puzzle.question))
-        return self.placed(_answered(puzzle, solution), line, "csv", "table")
+        solution = complete_grid(answer.strip(), len(puzzle.question))
+        return self.placed(answered(puzzle, solution), line, "csv", "table")
 
     def ends_table(self, text: str, table: tables.Table) -> bool:
         if table.columns == 1:
@@ -179,8 +177,10 @@ class SudokuReader(Reader):
 
     def _is_answer(self, question: str, answer: str) -> bool:
         """Whether one whole puzzle is complete and the other is not."""
-        solved = _solution(answer, SIDE.get(len(answer), 0))
-        return len(question) == len(answer) and solved is not None and _solution(question, SIDE[len(question)]) is None
+        solved = complete_grid(answer, SIDE.get(len(answer), 0))
+        return (
+            len(question) == len(answer) and solved is not None and complete_grid(question, SIDE[len(question)]) is None
+        )
 
     def _whole_puzzles(self, line: Line, whole: list[str], delimiter: str) -> Iterator[Record]:
         """The records of a line with whole puzzles: each with its solution, where one follows it or precedes it."""
@@ -192,7 +192,7 @@ class SudokuReader(Reader):
                 answer = whole.pop(0)
             elif whole and self._is_answer(whole[0], question):
                 question, answer = whole.pop(0), question
-            while whole and _continues(question, whole[0]):
+            while whole and continues(question, whole[0]):
                 whole.pop(0)  # the same puzzle, partly filled in
             yield self._line_puzzle(line, question, answer, style)
         if not delimiter and (run := damaged(line.text, wholes(line.text)[0])):
@@ -223,7 +223,7 @@ class SudokuReader(Reader):
             raise Malformed(f"{foreign}; {expected(side)}{length}")
         if not side:
             raise Malformed(f"{len(cells)} characters; {LENGTHS}")
-        return _answered(Puzzle(to_grid(cells, side)), _solution(answer, side))
+        return answered(Puzzle(to_grid(cells, side)), complete_grid(answer, side))
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, row: Row) -> Iterator[Record]:
@@ -389,92 +389,11 @@ def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
     if first.is_candidates:
         return from_candidates(first.cells)
     question = to_grid(first.cells, first.side, grid.box_height(first.side))
-    return Puzzle(question, layout=", ".join(filter(None, (first.layout, _box_layout(question)))))
-
-
-def _box_layout(question: np.ndarray) -> str:
-    """The shape of the boxes in words, where it has to be chosen."""
-    rows, columns = box_shape(question)
-    return f"boxes of {rows} rows x {columns} columns" if rows != columns else ""
+    return Puzzle(question, layout=", ".join(filter(None, (first.layout, box_layout(question)))))
 
 
 def _as_line(reading: Reading) -> str:
     return "".join(map(symbol, reading.values))
-
-
-def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
-    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates.
-
-    Boxes that are not square have the height that a frame draws. Without one (0) they are wide, unless the digits of
-    the grid repeat in a wide box and do not in a tall one: then the grid is a TallGrid.
-    """
-    known = cell_values(cells, side)
-    if known is None:
-        for index, cell in enumerate(cells):
-            digit = cell_value(cell) or 0
-            if digit > side:
-                row = index // side
-                message = f"row {row + 1} holds {symbol(digit)}, a {side}x{side} grid knows {digits(side)}"
-                raise Malformed(message, row)
-        marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
-        raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
-    grid = known.reshape(side, side).copy()
-    if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in known:
-        hexadecimal = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
-        if not conflicts(hexadecimal):  # 0-F: symbols.py says why
-            grid = hexadecimal
-    rows, columns = BOX[side]
-    if rows != columns and (box_height == columns or (box_height != rows and _is_tall(grid))):
-        grid = grid.view(TallGrid)
-    if broken := conflicts(grid):
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        raise Malformed(broken[0].message + more)
-    return grid
-
-
-def _is_tall(grid: np.ndarray) -> bool:
-    """Whether the digits of a grid break the rules where its boxes are wide, but not where they are tall."""
-    rows, columns = BOX[len(grid)]
-    return rows != columns and bool(conflicts(np.asarray(grid))) and not conflicts(grid.view(TallGrid))
-
-
-def _answered(puzzle: Puzzle, answer: np.ndarray | None) -> Puzzle:
-    """The puzzle with its solution, which may tell the shape of its boxes."""
-    if answer is None:
-        return puzzle
-    question = puzzle.question.view(TallGrid) if _is_tall(answer) else puzzle.question
-    return replace(puzzle, question=question, solution=np.asarray(answer))
-
-
-def from_candidates(cells: Sequence[str]) -> Puzzle:
-    """The givens of a 9x9 grid of candidates: its cells with one digit. Raises Malformed where they are not enough.
-
-    What the other cells say is left out. That is safe where the givens alone have one solution and no cell excludes it.
-    """
-    from trmsolve.tasks.sudoku.backtracking import solutions
-
-    givens = np.array([int(cell) if len(cell) == 1 else 0 for cell in cells], np.uint8).reshape(9, 9)
-    if broken := conflicts(givens):
-        raise Malformed(broken[0].message)
-    if (givens > 0).sum() < 17:
-        raise Malformed("the candidates are the puzzle (a sukaku): only givens can be read, 17 at least")
-    answers, _ = solutions(givens)
-    if len(answers) != 1 or any(
-        str(digit) not in cell for digit, cell in zip(answers[0].reshape(-1).tolist(), cells, strict=True)
-    ):
-        raise Malformed("the candidates exclude what the givens allow (a sukaku): only givens can be read")
-    return Puzzle(givens, layout="candidates", warnings=("cells with one candidate are givens, others are left out",))
-
-
-def _solution(text: str, side: int) -> np.ndarray | None:
-    values = cell_values(text, side) if side and len(text) == side * side else None
-    return values.reshape(side, side).copy() if values is not None and values.all() else None
-
-
-def _continues(question: str, other: str) -> bool:
-    """Whether another puzzle has all givens of the question: a game that was begun."""
-    same = len(question) == len(other)
-    return same and all(value(mark) == 0 or mark == also for mark, also in zip(question, other, strict=True))
 
 
 def _foreign(cells: Sequence[str], text: str) -> str:

@@ -1,0 +1,94 @@
+"""From the cells of one Sudoku to its grid, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.reading.reader import Malformed
+from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, conflicts
+from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, symbol, value
+
+
+def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
+    """The cells (side * side, known to cell_value()) as uint8 (side, side). Refuses large digits and duplicates.
+
+    Boxes that are not square have the height that a frame draws. Without one (0) they are wide, unless the digits of
+    the grid repeat in a wide box and do not in a tall one: then the grid is a TallGrid.
+    """
+    known = cell_values(cells, side)
+    if known is None:
+        for index, cell in enumerate(cells):
+            digit = cell_value(cell) or 0
+            if digit > side:
+                row = index // side
+                message = f"row {row + 1} holds {symbol(digit)}, a {side}x{side} grid knows {digits(side)}"
+                raise Malformed(message, row)
+        marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
+        raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
+    grid = known.reshape(side, side).copy()
+    if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in known:
+        hexadecimal = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
+        if not conflicts(hexadecimal):  # 0-F: symbols.py says why
+            grid = hexadecimal
+    rows, columns = BOX[side]
+    if rows != columns and (box_height == columns or (box_height != rows and _is_tall(grid))):
+        grid = grid.view(TallGrid)
+    if broken := conflicts(grid):
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise Malformed(broken[0].message + more)
+    return grid
+
+
+def _is_tall(grid: np.ndarray) -> bool:
+    """Whether the digits of a grid break the rules where its boxes are wide, but not where they are tall."""
+    rows, columns = BOX[len(grid)]
+    return rows != columns and bool(conflicts(np.asarray(grid))) and not conflicts(grid.view(TallGrid))
+
+
+def answered(puzzle: Puzzle, answer: np.ndarray | None) -> Puzzle:
+    """The puzzle with its solution, which may tell the shape of its boxes."""
+    if answer is None:
+        return puzzle
+    question = puzzle.question.view(TallGrid) if _is_tall(answer) else puzzle.question
+    return replace(puzzle, question=question, solution=np.asarray(answer))
+
+
+def from_candidates(cells: Sequence[str]) -> Puzzle:
+    """The givens of a 9x9 grid of candidates: its cells with one digit. Raises Malformed where they are not enough.
+
+    What the other cells say is left out. That is safe where the givens alone have one solution and no cell excludes it.
+    """
+    from trmsolve.tasks.sudoku.backtracking import solutions
+
+    givens = np.array([int(cell) if len(cell) == 1 else 0 for cell in cells], np.uint8).reshape(9, 9)
+    if broken := conflicts(givens):
+        raise Malformed(broken[0].message)
+    if (givens > 0).sum() < 17:
+        raise Malformed("the candidates are the puzzle (a sukaku): only givens can be read, 17 at least")
+    answers, _ = solutions(givens)
+    if len(answers) != 1 or any(
+        str(digit) not in cell for digit, cell in zip(answers[0].reshape(-1).tolist(), cells, strict=True)
+    ):
+        raise Malformed("the candidates exclude what the givens allow (a sukaku): only givens can be read")
+    return Puzzle(givens, layout="candidates", warnings=("cells with one candidate are givens, others are left out",))
+
+
+def complete_grid(text: str, side: int) -> np.ndarray | None:
+    values = cell_values(text, side) if side and len(text) == side * side else None
+    return values.reshape(side, side).copy() if values is not None and values.all() else None
+
+
+def continues(question: str, other: str) -> bool:
+    """Whether another puzzle has all givens of the question: a game that was begun."""
+    same = len(question) == len(other)
+    return same and all(value(mark) == 0 or mark == also for mark, also in zip(question, other, strict=True))
+
+
+def box_layout(question: np.ndarray) -> str:
+    """The shape of the boxes in words, where it has to be chosen."""
+    rows, columns = box_shape(question)
+    return f"boxes of {rows} rows x {columns} columns" if rows != columns else ""
