@@ -5,7 +5,7 @@ A record is known by its look, never by a file's name, so one file may mix them:
 - a grid: a line for each row, an empty line between two mazes. Spaces are floor and are never stripped, so a line of
   spaces is a row of floor where it is as wide as the maze around it, and otherwise as good as an empty line. Cells may
   be separated, framed, labelled or indented; headings, sizes and a legend may stand around the grid
-- walls drawn as lines (wall_lines.py)
+- walls drawn as lines (rows.py)
 - a maze on one line: rows joined by `/`, or a square one without any mark between its rows (Maze-Hard)
 - JSON, literals of programs, YAML, XML, and tables with a header (tasks/reading)
 
@@ -24,12 +24,11 @@ from math import isqrt
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, OTHER_WALLS, SMALLEST, START, VALUES, WALL
+from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
-from trmsolve.tasks.maze.wall_lines import from_lines, is_box_drawing, may_be_lines
-from trmsolve.tasks.maze.write import is_spread
+from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of_rows
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.layout import Matrix, is_sequence, layouts
+from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.reader import Reader, Record
 from trmsolve.text_io import LINE_LIMIT
 
@@ -39,9 +38,6 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _SIZE = re.compile(r"\D{0,20}(\d{1,4})\D{1,10}(\d{1,4})\D{0,10}|\d{1,6}")
-_RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
-_QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
-_QUOTATION = re.compile(r"> ?")
 _LEGEND = (  # '#' = Wall   wall: '#'   from 'q' (start) to '2' (goal)
     re.compile(r"""['"`](?P<mark>.)['"`]\s*(?:=|:|is|->|\()\s*(?:the\s+|an?\s+)?(?P<name>[A-Za-z]+)"""),
     re.compile(r"""(?P<name>[A-Za-z]+)\s*(?:=|:|is|->)\s*['"`](?P<mark>.)['"`]"""),
@@ -239,7 +235,7 @@ class MazeReader(Reader):
     def from_cells(self, cells: Matrix) -> Puzzle:
         if len(cells) == 1:  # rows as texts, or all cells in one list
             cells = [list(row) for row in parse.split("".join(cells[0]))]
-        return _puzzle(parse.maze([[_tidy(cell) for cell in row] for row in cells]), "")
+        return _puzzle(parse.maze([[cell_mark(cell) for cell in row] for row in cells]), "")
 
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         answer = drawn.question if drawn.solution is None else drawn.solution
@@ -257,146 +253,6 @@ class MazeReader(Reader):
         except MalformedMaze as error:
             return self.bad(line, f"{part}: {error}")
         return self.placed(_puzzle(maze, ""), line, "csv", "table")
-
-
-def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Maze, str]:
-    """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
-    if len(rows) > LARGEST and not may_be_lines(rows[0]):
-        parse.refuse_sizes(rows, legend)
-    rows = _unquoted(rows)
-    if (lines := from_lines([row.rstrip() for row in _dedented(rows)])) is not None:
-        maze = parse.maze(lines, legend)
-        return maze._replace(warnings=(*maze.warnings, "walls are lines between the cells")), "walls as lines"
-    if (inner := _unframed(rows)) is not None:
-        return of_rows(inner, legend)
-    rows = _trimmed(rows)
-    mazes: dict[bytes, tuple[Maze, str]] = {}
-    error: MalformedMaze | None = None
-    for cells, name in _layouts(rows):
-        try:
-            maze = parse.maze(cells, legend)
-        except MalformedMaze as refused:
-            error = error or refused
-        else:
-            mazes.setdefault(repr(maze.question.shape).encode() + maze.question.tobytes(), (maze, name))
-    if len(mazes) > 1:
-        both = [f"{'x'.join(map(str, maze.question.shape))} ({name or 'plain'})" for maze, name in mazes.values()]
-        raise MalformedMaze(f"two readings explain these rows: {' and '.join(both[:2])}; write floor as .")
-    if not mazes:
-        raise error or MalformedMaze(f"no maze; {parse.EXPECTED}")
-    ((maze, name),) = mazes.values()
-    return maze, name
-
-
-def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequence[Sequence[str]], str]]:
-    """Every regular layout of the rows, plain ones first. labels: whether some rows and columns may be labels."""
-    floors = {mark for row in rows for mark in row if VALUES.get(mark) == FLOOR or mark == "_"}
-    separated = [
-        layout
-        for layout in layouts(rows)
-        if not layout.name.startswith("by position")
-        and (labels or "label" not in layout.name)
-        and (not layout.is_unglued or "label" in layout.name)
-        and len(layout.cells[0]) >= SMALLEST
-        and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t")
-    ]
-    spaced = any("spaces" in layout.name for layout in separated) and _same_gaps(rows)
-    marked = any(2 * sum(mark in row for row in rows) >= len(rows) for mark in "\t,;")
-    if not (spaced and floors - {" "}) and not marked:
-        yield from _without_margins(rows, floors)
-    is_block = len({len(row) for row in rows}) == 1
-    for step in (2, 3) if floors <= {" "} and is_block else ():
-        if is_spread(rows, step):
-            offset = next(at for row in rows for at, mark in enumerate(row) if mark != " ") % step
-            spread = [row[offset::step] for row in rows]
-            for cells, name in _without_margins(spread, floors):
-                yield cells, ", ".join(filter(None, (f"a cell in every {step} columns", name)))
-    if labels and (rest := _without_row_labels(rows)) is not None:
-        yield from ((cells, f"row labels, {name}") for cells, name in _layouts(rest, labels=False))
-    for layout in separated:
-        if "spaces" not in layout.name or spaced or "label" in layout.name:
-            yield [[_tidy(cell) for cell in row] for row in layout.cells], layout.name
-
-
-def _without_margins(rows: Sequence[str], floors: set[str]) -> Iterator[tuple[Sequence[str], str]]:
-    """Rows with and without the spaces that all of them begin or end with; without, where a border of walls or another
-    mark for floor says that those are no floor.
-    """
-    both = _dedented(rows)
-    is_block = len({len(row) for row in rows}) == 1
-    margin = min(len(row) - len(row.rstrip()) for row in rows) if is_block else 0
-    both = [row[: len(row) - margin] for row in both]
-    if floors != {" "} or " " not in _border(both):
-        yield both, "" if both == list(rows) else "indented"
-        return
-    yield rows, ""
-    if all(row[:1] == " " for row in rows):
-        yield [row[1:] for row in rows], "indented"
-    if margin:
-        yield [row[:-1] for row in rows], "with spaces behind the rows"
-
-
-def _border(rows: Sequence[str]) -> set[str]:
-    return {*rows[0], *rows[-1], *(row[:1] for row in rows), *(row[-1:] for row in rows)}
-
-
-def _without_row_labels(rows: Sequence[str]) -> list[str] | None:
-    """The rows behind labels that number them, and below a row of labels if there is one; None without labels."""
-    words = [(row.split() or [""])[0] for row in rows]
-    for top in (0, 1):
-        if is_sequence(words[top:]):
-            ends = [row.index(word) + len(word) + 1 for row, word in zip(rows[top:], words[top:], strict=True)]
-            head = rows[0][max(ends) :] if top else ""
-            numbered = not top or is_sequence(list(head)) or is_sequence(rows[0].split())
-            if numbered and len(set(ends)) == 1:
-                return [row[ends[0] :] for row in rows[top:]]
-    return None
-
-
-def _same_gaps(rows: Sequence[str]) -> bool:
-    """Whether spaces stand in the same columns of all rows, as separators do."""
-    gaps = {tuple(at for at, mark in enumerate(row.rstrip()) if mark == " ") for row in rows}
-    return len(gaps) == 1 and gaps != {()}
-
-
-def _dedented(rows: Sequence[str]) -> list[str]:
-    """The rows without the indentation that all of them share."""
-    indent = min((len(row) - len(row.lstrip()) for row in rows if row.strip()), default=0)
-    return [row[indent:] for row in rows]
-
-
-def _trimmed(rows: Sequence[str]) -> Sequence[str]:
-    """Rows without stray spaces at their ends, where without them all are of one length."""
-    bare = [row.rstrip(" ") for row in rows]
-    return bare if len({len(row) for row in rows}) > 1 and len({len(row) for row in bare}) == 1 else rows
-
-
-def _unquoted(rows: Sequence[str]) -> Sequence[str]:
-    quoted = [_QUOTED.fullmatch(row) for row in rows]
-    if all(quoted):
-        return [match["row"] for match in quoted if match]
-    if all(row.startswith(">") for row in rows) and any(row.startswith("> ") for row in rows):
-        return [_QUOTATION.sub("", row, count=1) for row in rows]
-    return rows
-
-
-def _unframed(rows: Sequence[str]) -> list[str] | None:
-    """The rows within a frame of lines; None where there is no frame, or it is the wall itself."""
-    inner = [row.strip() for row in rows]
-    sides = "|│║┃"
-    if len(rows) < 5 or not all(_RULE.fullmatch(row) for row in (inner[0], inner[-1])):
-        return None
-    if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):
-        return None
-    rest = [row[1:-1] for row in inner[1:-1]]
-    walls = any(mark in row for row in rest for mark in (*FORMS[WALL], *"".join(OTHER_WALLS)))
-    return rest if walls and not any(map(is_box_drawing, rest)) else None
-
-
-def _tidy(cell: str) -> str:
-    """A cell's text without spaces around it, .0 of a float, or quotes; an empty one is floor."""
-    bare = cell.strip().strip("\"'")
-    return bare.removesuffix(".0") or (" " if cell or not bare else bare)
 
 
 def _may_be_wide(text: str) -> bool:
