@@ -243,15 +243,15 @@ def test_an_evaluation_without_time_measures_nothing_and_one_with_some_whole_bat
 
     import torch
 
-    from trmsolve.inference import held_out
+    from trmsolve.inference import evaluate
     from trmsolve.model.config import TRMConfig
     from trmsolve.model.trm import TRM
     from trmsolve.tasks.sudoku import TASK
 
     config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 4, "intermediate_size": 4, "n": 1})
     model, puzzles = TRM(config), job_of(7).held_out["held"]
-    monkeypatch.setattr(held_out, "BATCH_SIZE", 3)
-    solver = held_out.solver_for(TASK, model, torch.float32)
+    monkeypatch.setattr(evaluate, "BATCH_SIZE", 3)
+    solver = evaluate.solver_for(TASK, model, torch.float32)
     reached = []
 
     def after(number: int):
@@ -260,19 +260,19 @@ def test_an_evaluation_without_time_measures_nothing_and_one_with_some_whole_bat
         def progress(num_done, total):
             reached.append((num_done, total))
             if num_done > number:
-                monkeypatch.setattr(held_out.time, "monotonic", lambda: float("inf"))
+                monkeypatch.setattr(evaluate.time, "monotonic", lambda: float("inf"))
 
         return progress
 
     real = time.monotonic
     for number, expected in ((0, 0), (3, 3), (100, 7)):
-        monkeypatch.setattr(held_out.time, "monotonic", real)
-        counts = held_out.measure_single_pass(solver, puzzles, (2,), real() + 1e6, after(number))
+        monkeypatch.setattr(evaluate.time, "monotonic", real)
+        counts = evaluate.measure_single_pass(solver, puzzles, (2,), real() + 1e6, after(number))
         assert counts.puzzles == expected
     assert reached[-1] == (7, 7)
-    monkeypatch.setattr(held_out.time, "monotonic", real)
-    assert held_out.measure_held_out(TASK, model, {"held": puzzles}, torch.float32, real() - 1) == {}
-    whole = held_out.measure_held_out(TASK, model, {"held": puzzles[:2]}, torch.float32)
+    monkeypatch.setattr(evaluate.time, "monotonic", real)
+    assert evaluate.measure_held_out(TASK, model, {"held": puzzles}, torch.float32, real() - 1) == {}
+    whole = evaluate.measure_held_out(TASK, model, {"held": puzzles[:2]}, torch.float32)
     assert whole["held"]["n"] == 2 and "of" not in whole["held"]
 
 
