@@ -45,6 +45,8 @@ SUDOKU = {
     "json text of lines": json.dumps({"question": "Solve this:\n" + "\n".join(" ".join(row) for row in ROWS)}),
     "json flat": json.dumps([cell for row in GRID for cell in row]),
     "python": "grid = " + repr(NULLS),
+    "a list on one line": repr(ROWS),
+    "python dictionary": repr({"board": GRID, "level": "hard"}),
     "python string": f"puzzle = '{QUESTION}'",
     "numpy": "board = np.array([" + ",\n".join(map(repr, GRID)) + "])",
     "c": "int grid[9][9] = {\n" + C_ROWS + "\n};",
@@ -100,6 +102,8 @@ def test_a_solution_is_kept_apart_from_the_question(text):
 MAZES = {
     "json": json.dumps(NUMBERS),
     "json object": json.dumps({"maze": MAZE}),
+    "a list on one line": repr(MAZE),
+    "printed array": str(np.array(NUMBERS)),
     "python strings": "maze = [\n" + "\n".join(f'    "{row}",' for row in MAZE) + "\n]",
     "commas": csv(NUMBERS),
     "spaces": "\n".join(" ".join(row.replace(" ", ".")) for row in MAZE),

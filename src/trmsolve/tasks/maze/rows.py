@@ -16,7 +16,7 @@ from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
-from trmsolve.tasks.reading.layout import is_sequence, layouts
+from trmsolve.tasks.reading.layout import is_sequence, layouts, unbracketed
 
 _RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
@@ -144,6 +144,8 @@ def _unquoted(rows: Sequence[str]) -> Sequence[str]:
         return [match["row"] for match in quoted if match]
     if all(row.startswith(">") for row in rows) and any(row.startswith("> ") for row in rows):
         return [_QUOTATION.sub("", row, count=1) for row in rows]
+    if all(row.lstrip().startswith("[") for row in rows):
+        return [unbracketed(row) for row in rows]
     return rows
 
 

@@ -29,6 +29,8 @@ _START = re.compile(  # board = [   int grid[9][9] = {   {"puzzle":   [[3, 0,   
     re.VERBOSE,
 )
 _NESTED = re.compile(r"""[\[{(]\s*(?:[\[{(\n]|$|["'][^\]]|-?\d+\s*,|null|None|\.)""")
+_OBJECT = re.compile(r"""\{\s*("(?!\d)|'[^']*'\s*:|[^\W\d]|$)""")  # {"puzzle":   {'puzzle':   {puzzle:
+_TEXTS = re.compile(r"""\[\s*(["'])[^"']{3,}\1\s*,""")  # ["53..7....",   ['####',
 _WORDS = {"None": "null", "NULL": "null", "nan": "null", "NaN": "null", "np.nan": "null", "math.nan": "null"}
 _WORDS |= {"True": "true", "False": "false", "undefined": "null", "nil": "null"}
 _WORD = re.compile(r"(?<![\w.])(?:np\.|math\.)?[A-Za-z]+(?![\w.])")
@@ -76,7 +78,7 @@ def is_document(body: str) -> bool:
         mark = token[0]
         depth += (mark in _OPENING) - (mark in _CLOSING)
         deepest = max(deepest, depth)
-    return depth > 0 or deepest > 1 or body.startswith('{"') or (body.startswith('["') and len(body) > 64)
+    return depth > 0 or deepest > 1 or body.startswith('{"') or bool(_TEXTS.match(body))
 
 
 class Collector:
@@ -126,11 +128,8 @@ class Literal(Collector):
             if mark in _OPENING and len(mark) == 1:
                 self.depth += 1
                 if self.depth == 1:
-                    self.is_list, begin = mark != "{" or not re.match(r'\{\s*(["\w]|$)', body[token.start() :]), 0
-                    if mark == "{" and re.match(r"\{\s*(\d|'|\"\d)", body[token.start() :]):
-                        self.is_list = True
-                    if self.is_list:
-                        begin = token.end()
+                    self.is_list = mark != "{" or not _OBJECT.match(body, token.start())
+                    begin = token.end() if self.is_list else 0
                 elif self.depth > MAX_DEPTH:
                     self.state = State.FAILED
                     return

@@ -110,7 +110,7 @@ def wholes(text: str) -> tuple[list[str], str]:
             whole = [field for field in filled if len(field) in SIDE and _is_grid(field)]
             if whole and len(filled) > 1:
                 return whole, delimiter
-    for padded in (text, text.strip()):  # `#` or a space for a blank
+    for padded in (text, text.strip()) if set(text) - set(" -") else ():  # `#` or a space for a blank
         if len(padded) in SIDE and len(padded) > 36 and len(padded.split()) not in BOX and _is_grid(padded):
             return [padded], ""
     return [run for run in _RUN.findall(text) if len(run) in (*SIDE, CANDIDATES) and _is_grid(run)], ""

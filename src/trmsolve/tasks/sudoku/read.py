@@ -149,6 +149,8 @@ class SudokuReader(Reader):
             odd = next((i for i, row in enumerate(cells) if len(row) != len(cells)), 0)
             raise Malformed(f"{len(cells)} rows, row {odd + 1} of {len(cells[odd])} cells; a grid has {SIZES} of both")
         side = SIDE.get(len(flat))
+        if len(cells) > 1 and not side:
+            raise Malformed(f"{len(cells)} rows of {len(cells)} cells; a grid has {SIZES} of both")
         odd_cell = next((cell for cell in flat if cell_value(cell) is None), None)
         if side and odd_cell is not None and cell_values(flat, side) is None:
             raise Malformed(f"a cell holds '{odd_cell[:20]}'; {expected(side)}")
@@ -381,19 +383,12 @@ def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
     """The puzzle of the only reading. Raises Malformed where there are several, or where it is none."""
     first, *others = readings
     if others:
-        second = others[0]
-        raise Malformed(
-            f"two readings explain these rows: {_as_line(first)} ({first.layout or 'glued'}) and "
-            f"{_as_line(second)} ({second.layout or 'glued'}); write . for blanks, without labels"
-        )
+        names = [f"{''.join(map(symbol, one.values))} ({one.layout or 'glued'})" for one in readings[:2]]
+        raise Malformed(f"two readings explain these rows: {' and '.join(names)}; write . for blanks, without labels")
     if first.is_candidates:
         return from_candidates(first.cells)
     question = to_grid(first.cells, first.side, grid.box_height(first.side))
     return Puzzle(question, layout=", ".join(filter(None, (first.layout, box_layout(question)))))
-
-
-def _as_line(reading: Reading) -> str:
-    return "".join(map(symbol, reading.values))
 
 
 def _foreign(cells: Sequence[str], text: str) -> str:
