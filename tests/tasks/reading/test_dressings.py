@@ -38,8 +38,27 @@ def test_a_dressed_puzzle_is_read_or_refused(task):
 # 4x4 puzzles, rows of bars, a grid whose first rows are a smaller one, labelled rows of mazes.
 @pytest.mark.parametrize(
     ("task", "seed"),
-    [("sudoku", seed) for seed in (16487, 31338, 31405, 37007, 39593, 47964, 103116, 104575, 211385, 311281, 608538)]
-    + [("maze", 17836)],
+    [
+        ("sudoku", seed)
+        for seed in (
+            16487,
+            31338,
+            31405,
+            37007,
+            39593,
+            47964,
+            103116,
+            104575,
+            211385,
+            311281,
+            608538,
+            8193,
+            708929,
+            709250,
+            403451,
+        )
+    ]
+    + [("maze", 17836), ("maze", 402973)],
 )
 def test_a_dressing_that_was_read_wrongly(task, seed):
     read_share(task, range(seed, seed + 1))

@@ -155,7 +155,11 @@ class MazeReader(Reader):
         if "A" in labels and ALPHABET.startswith(labels):
             return False
         marked = [row.text for row in self.rows if any(_ends(row.text)) and not _is_prose(row.text)]
-        marked = [text for text in marked if not is_sequence(text.split()) and not is_sequence(list(text.strip()))]
+        marked = [
+            text
+            for text in marked
+            if not is_sequence(re.split(r"[\s,;|]+", text.strip())) and not is_sequence(list(text.strip()))
+        ]
         return len(marked) > 1 and any(_ends(text) == (1, 1) and isqrt(len(text)) ** 2 == len(text) for text in marked)
 
     def _taken(self) -> list[Line]:

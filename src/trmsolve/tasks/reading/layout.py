@@ -122,6 +122,8 @@ def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     right = [1] if framed else [0, 1] if all(row[-1].strip() == "" for row in barred) else [0]
     for first in left:
         for last in right:
+            if first > last and not framed:
+                continue  # indentation before a frame without a right side
             segments = [
                 row if len(row) == 1 else row[first : len(row) - (last and not row[-1].strip())] for row in parts
             ]
@@ -136,7 +138,7 @@ def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
 def _in_boxes(segments: Matrix) -> Iterator[tuple[Matrix, str]]:
     """Bars between boxes, and blanks written as spaces: each cell is known by its place within its box."""
     counts = {len(row) for row in segments}
-    if len(counts) != 1 or max(counts) < 2:
+    if len(counts) != 1 or max(counts) < 2 or len({len(segment) for row in segments for segment in row[:-1]}) != 1:
         return
     span = max(len(segment) for row in segments for segment in row)
     for width in range(2, 7):

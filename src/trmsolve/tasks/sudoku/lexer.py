@@ -110,7 +110,9 @@ def wholes(text: str) -> tuple[list[str], str]:
             whole = [field for field in filled if len(field) in SIDE and _is_grid(field)]
             if whole and len(filled) > 1:
                 return whole, delimiter
-    for padded in (text, text.strip()) if set(text) - set(" -") else ():  # `#` or a space for a blank
+    is_dense = 5 * sum(mark.isalnum() for mark in text) >= len(text)  # otherwise it may be a row of numbers
+    one_mark = " " not in text.strip() or not set(text) & set("._*0-")
+    for padded in (text, text.strip()) if is_dense and one_mark else ():  # `#` or a space for a blank
         if len(padded) in SIDE and len(padded) > 36 and len(padded.split()) not in BOX and _is_grid(padded):
             return [padded], ""
     return [run for run in _RUN.findall(text) if len(run) in (*SIDE, CANDIDATES) and _is_grid(run)], ""
@@ -215,8 +217,10 @@ def _between_bars(body: str) -> tuple[str, ...]:
 
 def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
     glued = tuple("".join(tokens))
-    if len(tokens) > 9 and all(len(token) <= 2 for token in tokens):
-        return tuple(tokens) if len(tokens) in COUNTS or len(glued) not in COUNTS else glued
+    numbers = tokens[1:] if tokens and _ROW_LABEL.fullmatch(tokens[0]) else tokens
+    if len(numbers) > 9 and all(len(token) <= 2 for token in numbers):
+        in_pairs = {len(token) for token in tokens} == {2} and len(glued) in COUNTS
+        return glued if in_pairs and len(tokens) not in COUNTS else tuple(tokens)
     are_candidates = len(tokens) == 9 < len(glued) and all(map(_RISING.fullmatch, tokens))
     return tuple(tokens) if are_candidates and len(glued) not in SIDE else glued
 
