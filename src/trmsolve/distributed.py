@@ -134,23 +134,6 @@ class ProcessGroup:
         parts = flat.split([t.numel() for t in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
-    def all_reduce_async(self, values: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum a CPU tensor in place; the returned function waits for the sum and returns it."""
-        if self.world_size == 1:
-            return lambda: values
-        import torch.distributed as dist
-
-        with self._collective():
-            work = dist.all_reduce(values, async_op=True)
-        assert work is not None
-
-        def wait() -> Tensor:
-            with self._collective():
-                work.wait()
-            return values
-
-        return wait
-
     def broadcast(self, value: Any, deadline: float | None = None) -> Any:
         """The main process's value, in every process. Tensors in it must be on the CPU.
 

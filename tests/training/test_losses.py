@@ -10,7 +10,7 @@ from trmsolve.model.packing import pack
 from trmsolve.model.trm import StepOutput
 from trmsolve.tasks.sequence import SequenceFormat
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.losses import losses, softmax_cross_entropy, stablemax_cross_entropy
+from trmsolve.training.losses import LossNormalizer, losses, softmax_cross_entropy, stablemax_cross_entropy
 
 
 def by_hand(row: list[float], target: int) -> float:
@@ -62,7 +62,7 @@ def two_slots(config: TrainConfig, halt: list[float], second: list[float], last:
         is_last=torch.tensor(last),
     )
     step = StepOutput(None, None, logits.flatten(), torch.tensor(halt), torch.tensor(second))
-    return losses(step, slots, config, following)
+    return losses(step, slots, config, LossNormalizer(slots.weight.sum(), len(step.halt_logit)), following)
 
 
 def bce(logit: float, target: float) -> float:

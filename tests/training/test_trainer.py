@@ -31,10 +31,10 @@ from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.training import recipe as recipes
+from trmsolve.training.batch import SamplePrefetcher
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.losses import losses
-from trmsolve.training.micro_batches import SamplePrefetcher
 from trmsolve.training.optim import EMA
 from trmsolve.training.provenance import export_checkpoint
 from trmsolve.training.run_dir import RunDir
@@ -316,7 +316,7 @@ def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, 
         slots.y,
         slots.z,
         slots.labels,
-        session.batch.normalizer(),
+        session.batch.normalizer,
     )
     plain = supervision_step(*arguments)
     compiled = torch.compile(supervision_step, backend="eager", fullgraph=True)(*arguments)
@@ -327,10 +327,10 @@ def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
     """The gradient of a window is that of its mean loss, written down without the trainer."""
     session = workers.train(tmp_path, steps=3, bptt_steps=3)
     (slots,) = session.batch.micro_batches
-    whole, y, z, expected = session.batch.normalizer(), slots.y, slots.z, 0.0
+    whole, y, z, expected = session.batch.normalizer, slots.y, slots.z, 0.0
     for _ in range(3):
         step = session.model(slots.tokens, y, z, slots.batch)
-        expected = expected + losses(step, slots.labels, session.config, normalizer=whole).total / 3
+        expected = expected + losses(step, slots.labels, session.config, whole).total / 3
         y, z = step.y, step.z
     parameters = list(session.model.parameters())
     outcome = session.supervision(slots, whole)
@@ -344,7 +344,7 @@ def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
         total = 0.0
         for _ in range(3):
             step = session.model(slots.tokens, y.detach(), z.detach(), slots.batch)
-            total = total + losses(step, slots.labels, session.config, normalizer=whole).total / 3
+            total = total + losses(step, slots.labels, session.config, whole).total / 3
             y, z = step.y, step.z
         return torch.autograd.grad(total, parameters)
 

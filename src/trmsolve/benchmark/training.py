@@ -145,11 +145,10 @@ class _Run:
     def flops(self) -> int:
         """FLOP of the forward and backward passes of one optimizer step, on the current batch."""
         trainer = self.trainer
-        normalizer = trainer.batch.normalizer()
 
         def passes() -> None:
             for carry in trainer.batch.micro_batches:
-                trainer.supervision(carry, normalizer).total.backward()
+                trainer.supervision(carry, trainer.batch.normalizer).total.backward()
 
         flops = count_flops(passes)
         trainer.model.zero_grad()

@@ -36,16 +36,16 @@ from trmsolve.inference.few_shot import (
 from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.resources import Pace, peak_memory
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.packing import PAD_MULTIPLE
 from trmsolve.model.readout import Readout
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import InvalidPuzzle, Prediction, Sample
 from trmsolve.tasks.few_shot import AugmentedTask, Demonstrates, FewShotTask, LazySample, Query
 from trmsolve.threads import tuner
-from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.batch import Batch
 from trmsolve.training.config import TrainConfig
+from trmsolve.training.metrics import RIGHT
 from trmsolve.training.optim import Optimizers
-from trmsolve.training.train_step import HALTED, RIGHT, SUMS, SingleBatch, Supervision, train_step
+from trmsolve.training.train_step import Supervision, train_step
 
 EVENT_INTERVAL = 0.5  # seconds
 MAX_ANSWER_SHARE = 0.5  # of the budget
@@ -111,8 +111,8 @@ class TestTimeTrainer:
         )
         self.optimizers = Optimizers(self.model, train_config)
         self.supervision = Supervision(self.model, train_config, autocast)
-        self.slots = SlotSchedule(size, config.N_sup, options.seed, train_config.halt_exploration_prob)
-        self.carry = Carry(self._draw, self.model, self.slots, range(size), self.dtype, PAD_MULTIPLE)
+        self.batch = Batch(self._draw, self.model, train_config, self.dtype)
+        (self.carry,) = self.batch.micro_batches
         queries = [query for augmented in self.augmented for query in self._queries(augmented)]
         if watch:
             queries += [query for augmented in self.augmented for query in augmented.queries(augmented.task.tests, 1)]
@@ -185,14 +185,12 @@ class TestTimeTrainer:
         rate = min(1.0, (self.step + 1) / 10) * max(plan.lr_floor, min(1.0, remaining))
         table_only = progress < plan.embedding
         self.model.requires_grad_(not table_only)
-        (report,) = train_step(SingleBatch(self.carry), self.supervision, self.optimizers, rate, table_only=table_only)
-        values = report.cpu()
-        codes = values[len(SUMS) :].long().numpy()
+        reports = train_step(self.batch, self.supervision, self.optimizers, rate, table_only=table_only)
+        metrics = self.batch.metrics(reports)
         self.step += 1
-        self.loss += (values[SUMS.index("loss")].item() - self.loss) * max(0.05, 1 / self.step)
-        done = self.slots.advance(codes & HALTED > 0)
-        self.carry.refill(done)
-        self.recent.extend((codes[done] & RIGHT > 0).astype(float).tolist())
+        self.loss += (metrics.sums["loss"] - self.loss) * max(0.05, 1 / self.step)
+        done = self.batch.advance(metrics)
+        self.recent.extend((metrics.codes[done] & RIGHT > 0).astype(float).tolist())
         self.pace.add_training_step(time.monotonic() - began, num_tokens, self.step)
 
     def _release_holdout(self) -> None:

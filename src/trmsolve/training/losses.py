@@ -61,13 +61,12 @@ def losses(
     step: StepOutput,
     labels: Labels,
     config: TrainConfig,
+    normalizer: LossNormalizer,
     following: StepOutput | None = None,
-    normalizer: LossNormalizer | None = None,
 ) -> Losses:
     """The losses of a step.
 
     following: the next step, without gradient, for the loss of the value of continuing; None for other models.
-    normalizer: None if these slots are the whole batch.
     """
     logits = logits_by_choice(step.logits, labels.batch)  # (U, C)
     counts = labels.weight > 0
@@ -75,7 +74,7 @@ def losses(
     wrong = torch.zeros_like(step.halt_logit)
     wrong = wrong.index_add_(0, labels.slot_of_choice, (~accepted & counts).to(wrong.dtype))  # (B,) wrong choices
     is_right = (wrong == 0) & labels.solvable
-    weight, slots = (labels.weight.sum(), len(step.halt_logit)) if normalizer is None else normalizer
+    weight, slots = normalizer
     entropy = CROSS_ENTROPY[config.loss](logits, labels.target)
     choices = (entropy * labels.weight).sum() / weight.clamp(min=1e-9)
     total = choices + config.halt_weight * _bce(step.halt_logit, is_right.float()) / slots

@@ -18,6 +18,7 @@ from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
+from trmsolve.training.losses import LossNormalizer
 from trmsolve.training.train_step import supervision_step
 
 PARAMETER_COPIES = 6  # weights, gradients, average, two moments of the optimizer, and a copy while a run is saved
@@ -68,7 +69,8 @@ def estimate_memory(
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        output = supervision_step(model, config, bf16, carry.tokens, carry.y, carry.z, carry.labels, None)
+        normalizer = LossNormalizer(carry.labels.weight.sum(), number)
+        output = supervision_step(model, config, bf16, carry.tokens, carry.y, carry.z, carry.labels, normalizer)
     in_step = config.bptt_steps * TEMPORARIES * sum(saved.values())
     del output
     puzzles = sum(len(pickle.dumps(sample)) for sample in carry.samples)

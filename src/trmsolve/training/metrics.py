@@ -61,6 +61,11 @@ class StepMetrics:
     sums: dict[str, float]  # SUMS, `clock` of the main process, and `stop`: the number of processes that were stopped
     codes: np.ndarray  # int64 (slots,), flags
 
+    @property
+    def halted(self) -> np.ndarray:
+        """bool (slots,): puzzles that the halting head ends."""
+        return self.codes & HALTED > 0
+
 
 class MetricAccumulator:
     """Sums over training steps."""

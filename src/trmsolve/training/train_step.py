@@ -12,14 +12,13 @@ measured in docs/records.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trmsolve.model.trm import TRM, StepOutput
+from trmsolve.training.batch import Batch
 from trmsolve.training.carry import Carry, Labels
 from trmsolve.training.compile import compile_step
 from trmsolve.training.config import TrainConfig
@@ -37,61 +36,12 @@ class SupervisionOutput(NamedTuple):
     report: Tensor  # float32 (len(SUMS) + B,)
 
 
-class StepBatch(Protocol):
-    """The slots of a step, as micro-batches whose gradients are summed, also over processes (micro_batches.py)."""
-
-    @property
-    def micro_batches(self) -> Sequence[Carry]: ...
-
-    def normalizer(self) -> LossNormalizer | None:
-        """Divisors of the whole batch's losses; None if one micro-batch is the whole batch."""
-
-    def puzzle_ids(self) -> Tensor:
-        """int64 (slots,) on the CPU: the row of the puzzle table that each slot of the whole batch uses."""
-
-    def scatter_rows(self, rows: Tensor) -> Tensor:
-        """(own slots, D) -> (slots, D), with zeros for the slots of other processes."""
-
-    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Sum over processes, in place."""
-
-
-@dataclass(frozen=True)
-class SingleBatch:
-    """A whole batch in one carry of one process."""
-
-    carry: Carry
-
-    @property
-    def micro_batches(self) -> Sequence[Carry]:
-        return [self.carry]
-
-    def normalizer(self) -> None:
-        return None
-
-    def puzzle_ids(self) -> Tensor:
-        return torch.from_numpy(self.carry.puzzle_ids)
-
-    def scatter_rows(self, rows: Tensor) -> Tensor:
-        return rows
-
-    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        pass
-
-
 def train_step(
-    batch: StepBatch,
-    supervision: Supervision,
-    optimizers: Optimizers,
-    rate: float,
-    *,
-    table_only: bool = False,
-    on_forward: Callable[[list[Tensor]], None] = lambda reports: None,
+    batch: Batch, supervision: Supervision, optimizers: Optimizers, rate: float, *, table_only: bool = False
 ) -> list[Tensor]:
     """bptt_steps supervision steps of every slot and one optimizer step. Returns a report for each micro-batch.
 
-    rate: factor of all learning rates. table_only: train only the rows of the puzzle table. on_forward: called with the
-    reports before the last backward pass, so that sending them overlaps with it.
+    rate: factor of all learning rates. table_only: train only the rows of the puzzle table.
     """
     model, config = supervision.model, supervision.config
     table = model.embed.puzzle_table
@@ -99,28 +49,24 @@ def train_step(
     row_grads: list[Tensor] = []
     for carry in batch.micro_batches:  # gradients are summed
         rows = None if table is None else model.embed.lookup_puzzles(carry.tokens, carry.batch)[1].requires_grad_()
-        output = supervision(carry, batch.normalizer(), rows)  # y, z, loss <- supervision steps from the carried y, z
+        output = supervision(carry, batch.normalizer, rows)  # y, z, loss <- supervision steps from the carried y, z
+        output.total.backward()
         carry.keep(output.y, output.z)  # detached
         reports.append(output.report)
-        if carry is batch.micro_batches[-1]:
-            on_forward(reports)
-        output.total.backward()
         if rows is not None:
             assert rows.grad is not None
             row_grads.append(rows.grad)
-        if supervision.replays_graphs and len(batch.micro_batches) > 1:
-            clone_grads(model, row_grads)
 
     row_grad = [batch.scatter_rows(torch.cat(row_grads))] if row_grads else []
     if table_only:
-        batch.all_reduce(row_grad)
+        batch.group.all_reduce(row_grad)
     else:
-        batch.all_reduce([*(p.grad for p in model.parameters() if p.grad is not None), *row_grad])
+        batch.group.all_reduce([*(p.grad for p in model.parameters() if p.grad is not None), *row_grad])
         if config.grad_clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
         optimizers.step(rate)
     if table is not None:
-        sign_step(table, batch.puzzle_ids(), row_grad[0], rate * config.puzzle_lr, config.puzzle_weight_decay)
+        sign_step(table, batch.puzzle_ids, row_grad[0], rate * config.puzzle_lr, config.puzzle_weight_decay)
     return reports
 
 
@@ -132,7 +78,7 @@ def supervision_step(
     y: Tensor,
     z: Tensor,
     labels: Labels,
-    normalizer: LossNormalizer | None,
+    normalizer: LossNormalizer,
     puzzle_embeddings: Tensor | None = None,
 ) -> SupervisionOutput:
     """One supervision step from y and z, (L, D), with its losses; torch.compile compiles it as one graph."""
@@ -144,7 +90,7 @@ def supervision_step(
         if config.continue_weight:
             with torch.no_grad():
                 following = model(tokens, step.y.detach(), step.z.detach(), labels.batch)
-    loss = losses(step, labels, config, following, normalizer)
+    loss = losses(step, labels, config, normalizer, following)
     with torch.no_grad():
         halted = has_halted(step, labels.solvable, step.solvable_logit if config.continue_weight else 0.0)
         codes = HALTED * halted + RIGHT * loss.is_right
@@ -165,33 +111,23 @@ def has_halted(step: StepOutput, solvable: Tensor, threshold: Tensor | float) ->
 
 
 class Supervision:
-    """The supervision steps of a window for the slots of a carry, eager or compiled.
-
-    With compile=True and static shapes on a GPU, a step is replayed as a CUDA graph. This path has not run on a GPU.
-    """
+    """The supervision steps of a window for the slots of a carry, eager or compiled."""
 
     def __init__(self, model: TRM, config: TrainConfig, bf16: bool, compile: bool = False) -> None:
         self.model, self.config, self.bf16 = model, config, bf16
-        static_shapes = model.config.seq_len > 0
-        self.replays_graphs = compile and static_shapes and model.y_init.is_cuda
-        self._step: Callable[..., SupervisionOutput] = supervision_step
-        if compile:
-            mode = "reduce-overhead" if self.replays_graphs else None
-            self._step = compile_step(supervision_step, dynamic=not static_shapes, mode=mode)
+        dynamic = not model.config.seq_len  # puzzles of different sizes
+        self._step = compile_step(supervision_step, dynamic=dynamic) if compile else supervision_step
 
     def __call__(
-        self, carry: Carry, normalizer: LossNormalizer | None, puzzle_embeddings: Tensor | None = None
+        self, carry: Carry, normalizer: LossNormalizer, puzzle_embeddings: Tensor | None = None
     ) -> SupervisionOutput:
         """bptt_steps supervision steps from the carried states."""
-        if self.replays_graphs:
-            torch.compiler.cudagraph_mark_step_begin()
-        fixed, labels = (self.model, self.config, self.bf16), carry.labels
-        y, z = carry.y, carry.z
+        y, z, labels = carry.y, carry.z, carry.labels
         outputs: list[SupervisionOutput] = []
         for _ in range(self.config.bptt_steps):
-            output = self._step(*fixed, carry.tokens, y, z, labels, normalizer, puzzle_embeddings)
-            if self.replays_graphs:  # the next replay may overwrite this one's memory
-                output = SupervisionOutput(*(tensor.clone() for tensor in output))
+            output = self._step(
+                self.model, self.config, self.bf16, carry.tokens, y, z, labels, normalizer, puzzle_embeddings
+            )
             y, z = output.y, output.z
             outputs.append(output)
         return outputs[0] if len(outputs) == 1 else _mean_of_window(outputs)
@@ -202,10 +138,3 @@ def _mean_of_window(outputs: list[SupervisionOutput]) -> SupervisionOutput:
     sums = torch.stack([output.report[: len(SUMS)] for output in outputs]).mean(0)
     total = torch.stack([output.total for output in outputs]).mean()
     return last._replace(total=total, report=torch.cat([sums, last.report[len(SUMS) :]]))
-
-
-def clone_grads(model: TRM, row_grads: list[Tensor]) -> None:
-    """Copy gradients between micro-batches: the next replay of a graph overwrites their memory."""
-    for p in model.parameters():
-        p.grad = None if p.grad is None else p.grad.clone()
-    row_grads[-1:] = [grad.clone() for grad in row_grads[-1:]]

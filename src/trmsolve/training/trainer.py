@@ -22,9 +22,9 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
+from trmsolve.training.batch import Batch, SamplePrefetcher
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.metrics import HALTED, MetricAccumulator, StepMetrics
-from trmsolve.training.micro_batches import MicroBatches, SamplePrefetcher
+from trmsolve.training.metrics import MetricAccumulator
 from trmsolve.training.optim import EMA, Optimizers
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.train_step import Supervision, train_step
@@ -86,9 +86,7 @@ class Trainer:
         self.ema = EMA(self.model, config.ema)
         self.optimizers = Optimizers(self.model, config)
         self.draw = SamplePrefetcher(draw)
-        self.batch = MicroBatches(
-            self.draw, self.model, config, torch.bfloat16 if autocast else torch.float32, self.group
-        )
+        self.batch = Batch(self.draw, self.model, config, torch.bfloat16 if autocast else torch.float32, self.group)
         self.step, self.seconds = 0, 0.0
         self.history: list[dict[str, Any]] = []  # evaluations
         self.supervised = 0  # supervision steps, summed over puzzles
@@ -275,19 +273,10 @@ class Trainer:
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
         if (T, n) != (model.config.T, model.config.n):  # the averaged model, which is evaluated, keeps the full depth
             model.config = dataclasses.replace(model.config, T=T, n=n)
-        pending: list[Callable[[], StepMetrics]] = []
-        train_step(
-            batch,
-            self.supervision,
-            self.optimizers,
-            config.rate(self.step, self.seconds),
-            on_forward=lambda reports: pending.append(batch.report(reports, clock(), stop())),
-        )
+        reports = train_step(batch, self.supervision, self.optimizers, config.rate(self.step, self.seconds))
         self.step += 1
         self.supervised += config.batch_size * config.bptt_steps
         self.ema.update(model, self.step)
-        metrics, age = pending[0](), batch.schedule.age + config.bptt_steps
-        done = batch.schedule.advance(metrics.codes & HALTED > 0)
-        batch.refill(done)
-        totals.add(metrics, done, age)
+        metrics, age = batch.metrics(reports, clock(), stop()), batch.schedule.age + config.bptt_steps
+        totals.add(metrics, batch.advance(metrics), age)
         return metrics.sums

@@ -1,4 +1,4 @@
-"""The slots of a run, divided among processes, and in each process into micro-batches whose gradients are summed.
+"""The puzzles of a training step: a carry, divided among processes and into micro-batches whose gradients are summed.
 
 Each part has consecutive slots. Samples are assigned to slots from the reports of all processes, so the assignment does
 not depend on the number of processes.
@@ -6,7 +6,6 @@ not depend on the number of processes.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,12 +28,18 @@ from trmsolve.training.metrics import SUMS, StepMetrics
 PREFETCH = 64  # samples drawn in advance
 
 
-class MicroBatches:
-    """All slots of a run; this process holds the puzzles of its own slots. A StepBatch (train_step.py)."""
+class Batch:
+    """All slots of a run; this process holds the puzzles of its own slots."""
 
     def __init__(
-        self, draw: Callable[[int], Sample], model: TRM, config: TrainConfig, dtype: torch.dtype, group: ProcessGroup
+        self,
+        draw: Callable[[int], Sample],
+        model: TRM,
+        config: TrainConfig,
+        dtype: torch.dtype,
+        group: ProcessGroup | None = None,
     ) -> None:
+        self.group = group = group or ProcessGroup()
         number = group.world_size * config.grad_accum_steps
         if config.batch_size < number:
             parts = f"{group.world_size} processes" if config.grad_accum_steps == 1 else f"{number} micro-batches"
@@ -44,81 +49,53 @@ class MicroBatches:
             )
         bounds = [config.batch_size * i // number for i in range(number + 1)]
         own = range(group.rank * config.grad_accum_steps, (group.rank + 1) * config.grad_accum_steps)
-        self.group, self.device = group, model.y_init.device
+        self.device = model.y_init.device
         self.schedule = SlotSchedule(
             config.batch_size, model.config.N_sup, config.seed, config.halt_exploration_prob, config.bptt_steps
         )
-        self.own = range(bounds[own.start], bounds[own.stop])
+        self.own = slice(bounds[own.start], bounds[own.stop])
         self.micro_batches = [
             Carry(draw, model, self.schedule, range(bounds[i], bounds[i + 1]), dtype, PAD_MULTIPLE) for i in own
         ]
         self._share_weights()
 
     def _share_weights(self) -> None:
-        """Start to exchange the weights and the table rows of this process's puzzles."""
+        """The weight of the whole batch's choices, and the row of the puzzle table that each of its slots uses."""
         values = torch.zeros(1 + len(self.schedule), dtype=torch.float64)
         values[0] = sum(carry.total_weight for carry in self.micro_batches)
-        ids = np.concatenate([carry.puzzle_ids for carry in self.micro_batches])
-        values[1:][self.own.start : self.own.stop] = torch.from_numpy(ids)
-        self._shared = self.group.all_reduce_async(values)
-
-    def _weight_and_ids(self) -> Tensor:
-        """The weight of the whole batch's choices, then the table row of each slot."""
-        values = self._shared()  # the first call after a change waits for the other processes
-        self._shared = lambda: values
-        return values
-
-    def normalizer(self) -> LossNormalizer:
-        """Divisors of the whole batch's losses."""
-        weight = self._weight_and_ids()[0].float().to(self.device, non_blocking=True)
-        return LossNormalizer(weight, len(self.schedule))
-
-    def puzzle_ids(self) -> Tensor:
-        """int64 (slots,) on the CPU."""
-        return self._weight_and_ids()[1:].long()
+        values[1:][self.own] = torch.from_numpy(np.concatenate([carry.puzzle_ids for carry in self.micro_batches]))
+        self.group.all_reduce([values])
+        weight = values[0].float().to(self.device, non_blocking=True)
+        self.normalizer = LossNormalizer(weight, len(self.schedule))
+        self.puzzle_ids = values[1:].long()  # int64 (slots,) on the CPU
 
     def scatter_rows(self, rows: Tensor) -> Tensor:
         """(own slots, D) -> (slots, D), with zeros in other slots, so that a sum over processes gives all rows."""
         all_rows = rows.new_zeros(len(self.schedule), *rows.shape[1:])  # (slots, D)
-        all_rows[self.own.start : self.own.stop] = rows
+        all_rows[self.own] = rows
         return all_rows
 
-    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Sum over the processes, in place."""
-        self.group.all_reduce(tensors)
+    def metrics(self, reports: Sequence[Tensor], clock: float = 0.0, stop: bool = False) -> StepMetrics:
+        """The reports of all micro-batches of all processes. clock: seconds, of the main process."""
+        sums = torch.stack([report[: len(SUMS)] for report in reports]).sum(0)
+        report = torch.cat([sums, *(report[len(SUMS) :] for report in reports)]).cpu().double()
+        values = torch.zeros(len(SUMS) + 2 + len(self.schedule), dtype=torch.float64)
+        values[: len(SUMS)] = report[: len(SUMS)]
+        values[len(SUMS)] = clock if self.group.is_main else 0.0
+        values[len(SUMS) + 1] = stop
+        values[len(SUMS) + 2 :][self.own] = report[len(SUMS) :]
+        self.group.all_reduce([values])
+        named = dict(zip((*SUMS, "clock", "stop"), values.tolist(), strict=False))
+        return StepMetrics(named, values[len(SUMS) + 2 :].numpy().astype(np.int64))
 
-    def report(self, reports: list[Tensor], clock: float, stop: bool) -> Callable[[], StepMetrics]:
-        """Start to exchange the reports of all micro-batches. Returns a function that waits for the sums.
-
-        clock: seconds, of the main process. On a GPU the transfer overlaps with the computation queued before the call.
-        """
-        sums = torch.cat([report[: len(SUMS)] for report in reports]).view(len(reports), -1).sum(0)
-        own = _host_copy(torch.cat([sums, *(report[len(SUMS) :] for report in reports)]))
-
-        def begin() -> Callable[[], Tensor]:
-            values = torch.zeros(len(SUMS) + 2 + len(self.schedule), dtype=torch.float64)
-            report = own().double()
-            values[: len(SUMS)] = report[: len(SUMS)]
-            values[len(SUMS)] = clock if self.group.is_main else 0.0
-            values[len(SUMS) + 1] = stop
-            values[len(SUMS) + 2 :][self.own.start : self.own.stop] = report[len(SUMS) :]
-            return self.group.all_reduce_async(values)
-
-        pending = None if sums.is_cuda else begin()
-
-        def wait() -> StepMetrics:
-            values = (pending or begin())().numpy()
-            named = dict(zip((*SUMS, "clock", "stop"), values.tolist(), strict=False))
-            return StepMetrics(named, values[len(SUMS) + 2 :].astype(np.int64))
-
-        return wait
-
-    def refill(self, done: np.ndarray) -> None:
-        """Draw new puzzles for the slots that are done, bool (slots,)."""
+    def advance(self, metrics: StepMetrics) -> np.ndarray:
+        """Replace the puzzles that have halted or had N_sup steps. Returns bool (slots,), the replaced."""
+        done = self.schedule.advance(metrics.halted)
         for carry in self.micro_batches:
             carry.refill(done)
         if done.any():
             self._share_weights()
+        return done
 
     # -- the state ----------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
@@ -163,8 +140,9 @@ class MicroBatches:
 
     def _lengths(self) -> np.ndarray:
         """int64 (slots,): tokens of every puzzle of the batch."""
-        own = torch.tensor([n for carry in self.micro_batches for n in carry.lengths])
-        return self.group.all_reduce_async(self.scatter_rows(own))().numpy()
+        lengths = self.scatter_rows(torch.tensor([n for carry in self.micro_batches for n in carry.lengths]))
+        self.group.all_reduce([lengths])
+        return lengths.numpy()
 
 
 class SamplePrefetcher:
@@ -176,16 +154,17 @@ class SamplePrefetcher:
     def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
         self._draw, self._depth = draw, depth
         self._ready: deque[Future[Sample]] = deque()
-        self._next_index: int | None = None  # of the first in `_ready`; None while no thread runs
+        self._next_index: int | None = None  # of the first in `_ready`
         self._executor: ThreadPoolExecutor | None = None
-        self._draw_lock = threading.Lock()  # tasks need not be thread-safe: one draw at a time
 
     def __call__(self, index: int) -> Sample:
         """Sample number `index`. Raises whatever `draw` raises."""
-        if index != self._next_index or self._executor is None:
-            return self._draw_locked(index)
+        if self._executor is None:
+            return self._draw(index)
+        if index != self._next_index:
+            return self._executor.submit(self._draw, index).result()  # tasks need not be thread-safe: one thread draws
         self._next_index = index + 1
-        self._ready.append(self._executor.submit(self._draw_locked, index + self._depth))
+        self._ready.append(self._executor.submit(self._draw, index + self._depth))
         return self._ready.popleft().result()
 
     @contextmanager
@@ -193,31 +172,10 @@ class SamplePrefetcher:
         """A thread draws samples from `index` on, in order, until the block ends."""
         with ThreadPoolExecutor(1, "samples") as self._executor:
             self._next_index = index
-            self._ready.extend(self._executor.submit(self._draw_locked, index + k) for k in range(self._depth))
+            self._ready.extend(self._executor.submit(self._draw, index + k) for k in range(self._depth))
             try:
                 yield
             finally:
-                self._next_index = None
                 self._ready.clear()
                 self._executor.shutdown(cancel_futures=True)
-
-    def _draw_locked(self, index: int) -> Sample:
-        with self._draw_lock:
-            return self._draw(index)
-
-
-def _host_copy(values: Tensor) -> Callable[[], Tensor]:
-    """Start a copy to the CPU; the returned function waits for it."""
-    if not values.is_cuda:
-        on_cpu = values.cpu()
-        return lambda: on_cpu
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-    host.copy_(values, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record(torch.cuda.current_stream(values.device))
-
-    def wait() -> Tensor:
-        copied.synchronize()
-        return host
-
-    return wait
+                self._executor = None
