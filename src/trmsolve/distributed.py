@@ -10,6 +10,7 @@ DistributedDataParallel is not used: it averages over processes, which is wrong 
 here losses are normalised by the whole batch first. sharding.py distributes the items of a stream.
 
 A single process is a group of one, for which the methods do nothing. torch is imported when a group is joined.
+Processes on CPUs (gloo) are tested; the path for GPUs (NCCL) has never run.
 """
 
 from __future__ import annotations

@@ -64,14 +64,14 @@ def small() -> Solver:
 
 
 # -- the baseline -----------------------------------------------------------------------------------------------
-def test_the_published_way_is_sixteen_steps_of_every_puzzle(solver):
+def test_baseline_takes_16_steps_of_every_puzzle(solver):
     given = puzzles("stream.csv", 4) + read(STUCK, LATE)
     expected = single_pass(solver, given, (16,)).correct["accepted", 16]
     assert 0 < expected < len(given)  # or this shows nothing
     assert solve_fixed_steps(solver, given) == solve_fixed_steps(solver, given, batch_size=2) == expected
 
 
-def test_the_published_way_takes_what_needs_no_step(small):
+def test_baseline_counts_puzzles_without_open_choices(small):
     _, solution, _ = generate(3, 0, 4)
     nothing_left = np.zeros((4, 4), np.uint8)
     nothing_left[0], nothing_left[1, 3] = [1, 2, 3, 0], 4
@@ -90,7 +90,7 @@ def test_an_unsure_single_pass_ends_early(solver):
         assert other.solved == (one.solved and not is_late)
 
 
-def test_the_bar_for_going_on_rises(solver):
+def test_confidence_floor_rises(solver):
     """Where it would have to be for a run to end just now, seen from the confidence of each step."""
     events = [e for e in solver.solve(read(STUCK), SolveOptions(restarts=0), steps=True) if isinstance(e, StepEvent)]
     blank = events[0].puzzle.question == 0
@@ -102,12 +102,12 @@ def test_the_bar_for_going_on_rises(solver):
     assert (patient.steps, hasty.steps) == (len(events), ends)
 
 
-def test_what_gives_up_its_single_pass_is_still_solved_by_restarts(solver):
+def test_puzzles_below_the_confidence_floor_are_solved_by_restarts(solver):
     (result,) = solver.solve(read(STUCK), SolveOptions(confidence_floor=1.0))
     assert result.solved and result.restarts > 0
 
 
-def test_the_first_run_gives_up_by_itself_where_there_are_restarts(solver):
+def test_first_run_stops_early_if_there_are_restarts(solver):
     def first_run(options: SolveOptions) -> int:
         events = [e for e in solver.solve(read(STUCK), options, steps=True) if isinstance(e, StepEvent)]
         return sum(e.run == 0 for e in events)
@@ -116,7 +116,7 @@ def test_the_first_run_gives_up_by_itself_where_there_are_restarts(solver):
     assert first_run(SolveOptions(restarts=1)) < first_run(SolveOptions(restarts=1, confidence_floor=0.0))
 
 
-def test_what_does_not_look_promising_is_left_open(solver):
+def test_no_restarts_below_restart_confidence(solver):
     (result,) = solver.solve(read(STUCK), SolveOptions(restart_confidence=1.0))
     assert not result.solved and result.restarts == 0 and result.prediction is not None
     late, easy = solver.solve(
@@ -133,7 +133,7 @@ def test_a_figure_has_a_median_and_a_spread():
     assert [number(x) for x in (0.01234, 99.96, 12345.6)] == ["0.0123", "100", "12,346"]
 
 
-def test_things_are_measured_in_turns():
+def test_in_turns_alternates():
     order = []
     found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2, lambda text: None)
     assert order == ["a", "b", "a", "b"]
@@ -141,12 +141,12 @@ def test_things_are_measured_in_turns():
     assert all(seconds >= 0 for of in found.values() for seconds, _ in of)
 
 
-def test_a_rate_of_matrix_multiplies_is_one_that_a_machine_can_have():
+def test_matmul_rate_is_plausible():
     assert 1e8 < matmul_rate(torch.device("cpu"), torch.float32, 0.05) < 1e16
 
 
 # -- streams ----------------------------------------------------------------------------------------------------
-def test_streams_say_what_is_compared(solver):
+def test_compare_streams_reports_accuracy_and_ratios(solver):
     given = puzzles("stream.csv", 6)
     settings = {"once": SolveOptions(restarts=0, max_steps=1), "default": SolveOptions()}
     made, ratios = inference.compare_streams(solver, settings, {"published": solver}, given, 2)
@@ -183,7 +183,7 @@ def small_recipe() -> recipes.Recipe:
     return recipes.build(recipes.over(recipes.of_task("sudoku"), values))
 
 
-def test_training_is_measured_by_both_ways_and_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_compare_training_measures_both_and_removes_its_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     recipe = small_recipe()
     weights = TRM(recipe.config).state_dict()
@@ -256,7 +256,7 @@ def test_bench_measures_training_for_people(tmp_path):
     assert "quick" not in done.stdout
 
 
-def test_bench_leaves_out_what_the_model_cannot_take_and_refuses_when_that_is_all(tmp_path):
+def test_bench_skips_unsupported_puzzles(tmp_path):
     from trmsolve.model.sequence_model import official
 
     path = tmp_path / "fixed.safetensors"

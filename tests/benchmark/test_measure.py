@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 import trmsolve
+from networks import SUDOKU_MODEL
 from trmsolve.benchmark import measure
 from trmsolve.benchmark.inference import cold_starts
+from trmsolve.checkpoint import save
 from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig
+from trmsolve.model.trm import TRM
 
+MODEL = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 4, "intermediate_size": 4, "n": 1})
 FOREIGN = ("torch", "json", "runpy", "trmsolve", "numpy", "typer")
 
 
@@ -33,7 +39,7 @@ def test_a_child_runs_nothing_from_the_current_folder(hostile_folder):
     assert list(hostile_folder.glob("ran-*")) == []
 
 
-def test_a_child_gets_its_arguments_and_input_and_hands_back_its_output():
+def test_run_python_passes_arguments_and_stdin():
     code = "print([*sys.argv[1:], sys.stdin.read()])"
     assert measure.run_python(code, ["--a", "b c"], "\u00e9") == "['--a', 'b c', '\u00e9']\n"
 
@@ -45,6 +51,21 @@ def test_the_failure_of_a_child_is_reported():
         measure.run_python("sys.exit(7)")
     with pytest.raises(TrmsolveError, match="ended with exit code 2"):
         cold_starts(["sudoku", "-", "--checkpoint", "/nowhere/missing.safetensors"], "1...\n..3.\n.4..\n...2", 1)
+
+
+def test_training_rate_of_a_task_file_reads_the_checkpoint_that_was_written(monkeypatch):
+    """The checkpoint's path does not depend on the task, which may be a file."""
+    commands = []
+
+    def run_trmsolve(arguments):
+        commands.append(arguments)
+        path = Path(arguments[arguments.index("-o") + 1])
+        save(path, TRM(MODEL).state_dict(), "latin", MODEL.to_dict(), {"steps": 6, "seconds": 2.0}, {})
+
+    monkeypatch.setattr(measure, "run_trmsolve", run_trmsolve)
+    assert measure.training_rate("tasks/latin.py", "start.safetensors", ["a.csv"], 6) == 3.0
+    assert commands[0][:5] == ["train", "--task", "tasks/latin.py", "--from", "start.safetensors"]
+    assert commands[0][-2:] == ["--data", "a.csv"]
 
 
 def test_rates_alone_and_beside_a_neighbor_are_measured_in_turns(monkeypatch):

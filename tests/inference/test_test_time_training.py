@@ -49,7 +49,7 @@ def clock(monkeypatch):
     train_step, step, add = test_time_training.train_step, ContinuousBatch.step, ContinuousBatch.add
 
     def timed_train_step(batch, *args, **kwargs):
-        clock.now += 3 * len(batch.carry.tokens) / 100
+        clock.now += 3 * len(batch.micro_batches[0].tokens) / 100
         return train_step(batch, *args, **kwargs)
 
     def timed_step(batch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.embeddings import color_permutations, source_histogram
+from trmsolve.model.embeddings.color import color_permutations, source_histogram
 from trmsolve.model.mixers.relational import NEIGHBORHOOD
 from trmsolve.model.packing import pack
 from trmsolve.model.trm import TRM, num_parameters

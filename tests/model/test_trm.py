@@ -99,7 +99,7 @@ def test_the_path_without_autograd_agrees_with_the_one_that_trains(model):
         torch.testing.assert_close(a, b.detach(), atol=1e-4, rtol=1e-4)
 
 
-def test_pool_sums_its_groups_and_its_gradient_is_the_transpose():
+def test_segment_sum_and_its_gradient():
     rows = torch.tensor([0, 2, 1, 2], dtype=torch.int32)  # groups {0, 2}, {1}, {}, {2}
     starts = torch.tensor([0, 2, 3, 3, 4], dtype=torch.int32)
     groups = CSR(
@@ -151,7 +151,7 @@ def test_a_contradiction_that_the_givens_already_show_is_not_encoded():
     assert encode(question) is None
 
 
-def test_assume_takes_a_candidate_as_given():
+def test_with_assignment_adds_a_given():
     question, _, _ = generate(9, 2, 9)
     meaning = int(candidates(question)[7])
     more = SUDOKU.with_assignment(question, meaning)

@@ -48,7 +48,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_training_that_is_killed_ends_like_one_that_is_not(tmp_path, one_thread):
+def test_killed_training_equals_an_uninterrupted_run(tmp_path, one_thread):
     one, other, steps = tmp_path / "left_alone", tmp_path / "killed", 60
     assert call(*killed.arguments(one, steps)).exit_code == 0
     assert len(killed.killed(other, steps, kills=2)) == 2

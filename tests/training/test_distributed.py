@@ -66,7 +66,7 @@ def pairs(tmp_path_factory) -> dict[str, tuple[Path, Path]]:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "begun alone", "begun together", "parts of one"])
-def test_two_processes_train_the_weights_that_one_does(pairs, kind):
+def test_two_processes_train_the_weights_of_one(pairs, kind):
     ours, theirs = (load_file(folder / "state.safetensors") for folder in pairs[kind])
     assert ours.keys() == theirs.keys()
     assert torch.equal(ours["slots/slots"], theirs["slots/slots"])
@@ -88,7 +88,7 @@ def test_two_gpus_train_what_one_cpu_does(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["sudoku", "table"])
-def test_they_log_what_one_logs(pairs, kind):
+def test_metrics_of_two_processes_equal_those_of_one(pairs, kind):
     ours, theirs = ((folder / "metrics.jsonl").read_text() for folder in pairs[kind])
     assert ours
     for line, other in zip(map(json.loads, ours.splitlines()), map(json.loads, theirs.splitlines()), strict=True):
@@ -96,7 +96,7 @@ def test_they_log_what_one_logs(pairs, kind):
             assert line[name] == pytest.approx(other[name], abs=2e-4), name
 
 
-def test_the_table_of_tasks_has_learnt(pairs):
+def test_puzzle_table_is_trained(pairs):
     table = load_file(pairs["table"][0] / "state.safetensors")["model/embed.puzzle_table"]
     assert table.shape == (5, 8) and (table != 0).all()
 

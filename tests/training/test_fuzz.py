@@ -1,6 +1,6 @@
 """Damaged recipes and run folders: each is refused with a clear error, or works; nothing else is ever raised.
 
-The mutations are seeded. Few are tried by default; `-m slow` tries 20,000 recipes and 4,000 run folders.
+The mutations are seeded. Few are tried by default; `-m slow` tries 20,000 of each.
 """
 
 import json
@@ -115,7 +115,7 @@ def test_very_many_mutated_recipes(tmp_path):
         ("task: sudoku\nmodel: {num_layers: 1" + "0" * 400 + "}", "model.num_layers"),
         (
             "base: trm-mlp-sudoku\nmodel: {hidden_size: 1" + "0" * 400 + "}",
-            "model.hidden_size: found 1000.*, expected a whole number",
+            "model.hidden_size: found an integer of more than 64 bits, expected an integer",
         ),
         ("base: [a, b]", r"no recipe"),
         ("base: " + "a" * 2000, "no recipe"),
@@ -123,7 +123,7 @@ def test_very_many_mutated_recipes(tmp_path):
         ('base: "\\0"', "no recipe"),
     ],
 )
-def test_what_no_recipe_needs_is_refused_at_once(text, message, tmp_path):
+def test_yaml_beyond_the_limits_is_refused(text, message, tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text(text)
     with pytest.raises(TrmsolveError, match=message):
@@ -131,7 +131,7 @@ def test_what_no_recipe_needs_is_refused_at_once(text, message, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[", "&a [*a]", "2020-13-01", "!!int ''", "x" * 5000, "[" * 50])
-def test_a_setting_on_the_command_line_is_read_as_carefully(text):
+def test_set_values_have_the_same_limits(text):
     with pytest.raises(TrmsolveError, match="is not a YAML value"):
         recipes.with_settings({}, [f"train.lr={text}"])
 
@@ -144,19 +144,19 @@ class Silent:
     def message(self, text): ...
 
 
-def start(path: Path) -> Trainer:
-    with RunDir(path) as folder:
-        return Trainer(CONFIG, MODEL, TASK.training_data(["generate:4x4"], 3).draw, folder, autocast=False)
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Trainer:
+    """A finished run."""
+    with RunDir(tmp_path_factory.mktemp("run")) as folder:
+        trainer = Trainer(CONFIG, MODEL, TASK.training_data(["generate:4x4"], 3).draw, folder, autocast=False)
+        trainer.run(Silent())
+    return trainer
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory) -> tuple[dict[str, torch.Tensor], dict, bytes]:
-    """Tensors, header values and bytes of a run's state."""
-    path = tmp_path_factory.mktemp("good")
-    trainer = start(path)
-    with trainer.run_dir:
-        trainer.run(Silent())
-        return *trainer.run_dir.load(), trainer.run_dir.state_file.read_bytes()
+def good(session) -> tuple[dict[str, torch.Tensor], dict, bytes]:
+    """Tensors, header values and bytes of its state."""
+    return *session.run_dir.load(), session.run_dir.state_file.read_bytes()
 
 
 def places(value) -> list[tuple]:
@@ -198,22 +198,28 @@ def mutated_state(rng: np.random.Generator, path: Path, good) -> None:
     path.write_bytes(data[: rng.integers(len(data))] if rng.random() < 0.2 else data)
 
 
-def check_run_folders(folder: Path, good, count: int) -> None:
+def check_run_folders(folder: Path, session: Trainer, good, count: int) -> None:
+    """Each state is restored into one trainer, as a new one would do at its start."""
     outcomes = []
     for seed in range(count):
         rng = np.random.default_rng([6, seed])
         mutated_state(rng, folder / "state.safetensors", good)
-        outcomes.append(outcome(lambda: start(folder)))
+
+        def resume():
+            session._restore(*RunDir(folder).load())
+            session.run_dir.rewind_log(session.step)
+
+        outcomes.append(outcome(resume))
     assert set(outcomes) == {"fine", "refused"}, "mutations too weak or too strong"
 
 
-def test_mutated_run_folders(tmp_path, good):
-    check_run_folders(tmp_path, good, 120)
+def test_mutated_run_folders(tmp_path, session, good):
+    check_run_folders(tmp_path, session, good, 120)
 
 
 @pytest.mark.slow
-def test_very_many_mutated_run_folders(tmp_path, good):
-    check_run_folders(tmp_path, good, 4000)
+def test_very_many_mutated_run_folders(tmp_path, session, good):
+    check_run_folders(tmp_path, session, good, 20_000)
 
 
 @pytest.mark.parametrize(

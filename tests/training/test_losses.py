@@ -78,7 +78,7 @@ def test_halting_learns_whether_the_whole_answer_is_right():
     assert found.total.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_going_on_is_worth_the_best_of_the_next_step_and_at_the_last_its_halting():
+def test_target_of_continuing_is_the_larger_q_value_of_the_next_step():
     config = TrainConfig(halt_weight=0.0, solvable_weight=0.0, continue_weight=0.5)
     following = StepOutput(None, None, None, torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 3.0]))
     found = two_slots(config, [0.0, 0.0], [0.5, 0.5], [False, True], following)

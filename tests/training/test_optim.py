@@ -28,7 +28,7 @@ def test_adam_atan2_is_its_formula():
         assert w.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_adam_atan2_does_not_mind_how_large_gradients_are():
+def test_adam_atan2_is_invariant_to_the_scale_of_gradients():
     moved = []
     for scale in (1.0, 1e-6):
         w = torch.nn.Parameter(torch.zeros(3))
@@ -41,7 +41,7 @@ def test_adam_atan2_does_not_mind_how_large_gradients_are():
     assert moved[0].abs().min() > 0.01
 
 
-def test_parameters_without_gradient_stay():
+def test_parameters_without_gradient_are_unchanged():
     w, idle = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
     optimizer = AdamATan2([w, idle], lr=0.1, weight_decay=1.0)
     w.grad = torch.ones(2)
@@ -49,7 +49,7 @@ def test_parameters_without_gradient_stay():
     assert (idle == 1).all() and (w < 1).all()
 
 
-def test_sign_steps_reach_the_rows_met_and_add_up_their_uses():
+def test_sign_step_updates_used_rows_and_sums_duplicates():
     table = torch.ones(4, 2)
     ids, grad = torch.tensor([2, 0, 2]), torch.tensor([[3.0, -1.0], [0.0, 5.0], [-1.0, 4.0]])
     sign_step(table, ids, grad, lr=0.1, decay=0.5)
@@ -59,7 +59,7 @@ def test_sign_steps_reach_the_rows_met_and_add_up_their_uses():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_on_from_its_saved_state(name):
+def test_optimizers_resume_exactly(name):
     config = TrainConfig(optimizer=name, lr=0.01)
     tiny = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 8, "intermediate_size": 16, "n": 1})
 
@@ -95,7 +95,7 @@ def test_muon_has_the_matrices_of_both_networks_and_adam_the_rest():
     assert sizes == {"muon": 8, "adam": 4}  # qkv, out, gate_up, down, twice; embedding, answer head, q_head's two
 
 
-def test_the_average_of_a_model_shares_what_is_no_parameter():
+def test_ema_shares_buffers():
     model = TRM(official("attention", 6, 9, hidden_size=16, num_heads=2, num_puzzles=3, T=1, n=1))
     ema = EMA(model, 0.9)
     model.embed.puzzle_table[1] = 7.0
@@ -103,7 +103,7 @@ def test_the_average_of_a_model_shares_what_is_no_parameter():
     assert ema.model.embed.weight.data_ptr() != model.embed.weight.data_ptr()
 
 
-def test_no_average_is_the_model_itself():
+def test_ema_decay_0_is_the_model():
     model = torch.nn.Linear(2, 2)
     ema = EMA(model, 0.0)
     with torch.no_grad():
@@ -121,7 +121,7 @@ def grads(params, step: int) -> None:
         p.grad = torch.randn_like(p)
 
 
-def test_muon_takes_the_steps_of_torchs_own(monkeypatch):
+def test_muon_equals_torch_optim_muon(monkeypatch):
     monkeypatch.setattr("trmsolve.training.optim.iteration_dtype", lambda device: torch.bfloat16)  # as torch's
     torch.manual_seed(0)
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in SHAPES]
@@ -138,7 +138,7 @@ def test_muon_takes_the_steps_of_torchs_own(monkeypatch):
         torch.testing.assert_close(optimizers[0].state[p], dict(optimizers[1].state[q]))
 
 
-def test_what_muon_makes_of_matrices_is_nearly_orthogonal():
+def test_newton_schulz_orthogonalises():
     torch.manual_seed(0)
     found = orthogonal([torch.randn(shape) for shape in SHAPES])
     assert [tuple(m.shape) for m in found] == SHAPES
@@ -147,7 +147,7 @@ def test_what_muon_makes_of_matrices_is_nearly_orthogonal():
         assert values.min() > 0.5 and values.max() < 1.3
 
 
-def test_muon_leaves_alone_what_has_no_gradient():
+def test_muon_skips_parameters_without_gradient():
     idle, w = (torch.nn.Parameter(torch.ones(4, 4)) for _ in range(2))
     optimizer = Muon([idle, w], lr=0.1, weight_decay=0.1)
     w.grad = torch.eye(4)

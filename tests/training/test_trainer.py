@@ -109,7 +109,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, window):
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_a_run_goes_on_in_another_dtype(tmp_path, before):
+def test_resume_in_another_dtype(tmp_path, before):
     """Begun under autocast and gone on without, or the other way round: from one machine to another."""
     for autocast, steps in ((before, 3), (not before, 6)):
         with RunDir(tmp_path / "run") as folder:
@@ -193,7 +193,7 @@ def test_a_run_of_another_model_is_refused(tmp_path):
             )
 
 
-def test_the_log_forgets_steps_that_will_be_taken_again(tmp_path):
+def test_rewind_log_removes_later_steps(tmp_path):
     folder = RunDir(tmp_path)
     for step in (50, 100, 150):
         folder.log({"step": step})
@@ -213,11 +213,11 @@ def test_the_log_forgets_steps_that_will_be_taken_again(tmp_path):
         (None, 10, 5000, 390, 0.5),
     ],
 )
-def test_the_learning_rate_warms_up_holds_and_falls(steps, minutes, step, seconds, expected):
+def test_learning_rate_schedule(steps, minutes, step, seconds, expected):
     assert TrainConfig(steps=steps, minutes=minutes).rate(step, seconds) == pytest.approx(expected)
 
 
-def test_the_average_is_kept_in_fp32_and_moves():
+def test_ema_in_fp32_follows_small_updates():
     model = torch.nn.Linear(4, 4)
     ema = EMA(model, 0.999)
     before = ema.model.weight.clone()
@@ -240,7 +240,7 @@ def counted(draws: list[int]):
     return draw
 
 
-def test_samples_are_made_ahead_in_order_and_not_too_many():
+def test_prefetcher_draws_in_order_up_to_its_depth():
     draws: list[int] = []
     ahead = SamplePrefetcher(counted(draws), depth=3)
     assert ahead(4) == 40 and draws == [4]
@@ -260,7 +260,7 @@ def test_samples_are_made_ahead_in_order_and_not_too_many():
     assert ahead(5) == 50
 
 
-def test_samples_made_ahead_change_no_run_and_their_errors_end_it(tmp_path, monkeypatch):
+def test_prefetching_does_not_change_a_run_and_raises_errors_of_draw(tmp_path, monkeypatch):
     def run(name: str, data=None) -> Trainer:
         with RunDir(tmp_path / name) as folder:
             session = trainer(folder, 20, data)
@@ -283,7 +283,7 @@ def test_samples_made_ahead_change_no_run_and_their_errors_end_it(tmp_path, monk
 
 
 # -- the step -----------------------------------------------------------------------------------------------------
-def test_slots_of_places_are_refilled_in_place_as_if_packed_anew():
+def test_refill_in_place_equals_packing_again():
     recipe = recipes.build({**recipes.read("trm-mlp-sudoku"), "data": {"sources": ["generate:9x9"]}})
     model = TRM(replace(recipe.config, hidden_size=8, intermediate_size=16, seq_intermediate_size=16, n=1, T=1))
     draw = recipe.data().draw
@@ -304,7 +304,7 @@ def test_slots_of_places_are_refilled_in_place_as_if_packed_anew():
 
 
 @pytest.mark.parametrize("kind", ["sudoku", "table"])
-def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, tmp_path):
+def test_supervision_step_compiles_as_one_graph(kind, tmp_path):
     """The compiler's front end alone: it refuses what it would have to hand back to Python."""
     session = workers.train(tmp_path, kind, steps=3, continue_weight=0.5, solvable_weight=0.0)
     (slots,) = session.batch.micro_batches
@@ -323,7 +323,7 @@ def test_a_supervision_step_with_its_losses_is_one_graph_for_the_compiler(kind, 
     torch.testing.assert_close(compiled, plain)
 
 
-def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
+def test_gradient_of_a_window_passes_between_its_steps(tmp_path):
     """The gradient of a window is that of its mean loss, written down without the trainer."""
     session = workers.train(tmp_path, steps=3, bptt_steps=3)
     (slots,) = session.batch.micro_batches
@@ -351,7 +351,7 @@ def test_within_a_window_a_step_learns_what_the_next_ones_need(tmp_path):
     assert max((one - other).abs().max() for one, other in zip(ours, detached(slots.y, slots.z), strict=True)) > 1e-4
 
 
-def test_a_puzzle_ages_by_the_steps_of_a_window():
+def test_age_advances_by_bptt_steps():
     schedule = SlotSchedule(3, n_sup=6, seed=0, halt_exploration_prob=0.0, bptt_steps=4)
     assert schedule.advance(np.array([False, True, False])).tolist() == [False, True, False]
     assert schedule.age.tolist() == [4, 0, 4] and schedule.is_last.tolist() == [True, False, True]
@@ -361,11 +361,11 @@ def test_a_puzzle_ages_by_the_steps_of_a_window():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bptt_steps": 0}, "bptt_steps: found 0, expected a number from 1 to"),
+        ({"bptt_steps": 0}, "bptt_steps: found 0, expected an integer from 1 to"),
         ({"bptt_steps": 2, "continue_weight": 0.5}, "continue_weight needs windows of a single step"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused(settings, message):
+def test_invalid_bptt_steps_are_refused(settings, message):
     with pytest.raises(TrmsolveError, match=message):
         TrainConfig(**settings)
 
@@ -448,7 +448,7 @@ def test_a_draw_depends_on_seed_and_index_alone():
     )
 
 
-def test_misled_samples_have_no_solution_and_the_others_have_their_target():
+def test_corrupted_samples_have_no_solution():
     from trmsolve.tasks.dataset import add_hints, corrupt
     from trmsolve.tasks.sudoku.backtracking import solutions
 
@@ -462,7 +462,7 @@ def test_misled_samples_have_no_solution_and_the_others_have_their_target():
         assert len(TASK.target(easier, answer)) == TASK.encode(easier).num_choices
 
 
-def test_extra_givens_become_fewer_as_a_run_goes_on():
+def test_hint_share_falls_by_draw_number():
     """By draw number, so that a resumed run draws what one without a break would have drawn."""
     falling = TASK.training_data(["generate:4x4"], 5, hint_prob=1.0, hint_max=0.8, hint_min=0.2, hint_draws=100)
     assert [falling.hint_share(index) for index in (0, 50, 100, 10_000)] == pytest.approx([0.8, 0.5, 0.2, 0.2])
@@ -486,7 +486,7 @@ def test_extra_givens_become_fewer_as_a_run_goes_on():
         ("question,answer\n1...............,1234341243212144\n", "the answer is wrong"),
     ],
 )
-def test_bad_training_data_is_named(tmp_path, text, message):
+def test_invalid_training_data_is_refused_with_file_and_line(tmp_path, text, message):
     path = tmp_path / "data.csv"
     path.write_text(text)
     with pytest.raises(TrmsolveError, match=message) as caught:
@@ -535,7 +535,7 @@ def refused(*args: object) -> str:
     return result.output
 
 
-def test_a_state_holds_the_table_of_tasks_once_and_the_checkpoint_ships_its_mean(tmp_path):
+def test_state_stores_the_puzzle_table_once_and_the_checkpoint_its_mean_row(tmp_path):
     path = tmp_path / "mine.safetensors"
     run("--data", arc_file(tmp_path / "a.json"), "--run", tmp_path / "run", "--steps", "3", "-o", path)
     with RunDir(tmp_path / "run") as folder:
@@ -563,7 +563,7 @@ def test_a_state_holds_the_table_of_tasks_once_and_the_checkpoint_ships_its_mean
     assert json.loads(info.output)["puzzle_table"] == [1, table.shape[1]]
 
 
-def test_a_run_that_is_resumed_goes_on_with_its_rows(tmp_path):
+def test_resumed_run_has_the_same_puzzle_table(tmp_path):
     data = get("arc").training_data([str(arc_file(tmp_path / "a.json"))])
     config = TRMConfig.from_dict(
         {
@@ -589,7 +589,7 @@ def test_a_run_that_is_resumed_goes_on_with_its_rows(tmp_path):
     assert len(whole) == 3 and torch.equal(whole, parts)
 
 
-def test_a_state_that_holds_the_table_twice_is_still_read(tmp_path):
+def test_state_with_the_table_stored_twice_is_loaded(tmp_path):
     """As states were until a run kept it once."""
     run("--data", arc_file(tmp_path / "a.json"), "--run", tmp_path, "--steps", "2")
     with RunDir(tmp_path) as folder:
@@ -626,7 +626,7 @@ def test_a_new_run_from_a_checkpoint_has_rows_for_its_own_tasks(tmp_path):
         assert torch.equal(dict(after.named_parameters())[name], parameter), name
 
 
-def test_a_run_on_other_tasks_is_told_from_one_of_another_model(tmp_path):
+def test_resume_with_other_tasks_or_another_model_is_refused(tmp_path):
     a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b.json", 4)
     run("--data", a, "--run", tmp_path / "run", "--steps", "1")
     message = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
@@ -635,7 +635,7 @@ def test_a_run_on_other_tasks_is_told_from_one_of_another_model(tmp_path):
     assert "a run of another model" in message
 
 
-def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
+def test_provenance_marks_sources_used_for_demonstrations_only(tmp_path):
     a, b = arc_file(tmp_path / "a.json"), arc_file(tmp_path / "b_evaluation.json")
     path = tmp_path / "m.safetensors"
     run("--data", a, "--data", f"demonstrations:{b}=1", "--run", tmp_path / "run", "--steps", "1", "-o", path)
@@ -660,7 +660,7 @@ def test_provenance_says_of_what_demonstrations_alone_were_trained_on(tmp_path):
         (["--from", "sudoku"], "expected arc"),
     ],
 )
-def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_path, monkeypatch, more, message):
+def test_options_that_arc_does_not_support_are_refused(tmp_path, monkeypatch, more, message):
     monkeypatch.chdir(tmp_path)
     for name in ("a.json", "b_evaluation.json"):
         arc_file(Path(name))
@@ -668,7 +668,7 @@ def test_what_arc_cannot_be_trained_with_is_refused_before_anything_runs(tmp_pat
     assert not Path("runs").exists()
 
 
-def test_arc_without_data_says_what_is_missing():
+def test_arc_needs_data():
     assert "ARC has no generator" in refused(*ARC, "--steps", "1")
 
 
@@ -679,11 +679,11 @@ def test_arc_without_data_says_what_is_missing():
         (("generate", "acr"), "did you mean 'arc'"),
     ],
 )
-def test_what_other_commands_have_no_arc_for(command, message):
+def test_other_commands_refuse_arc(command, message):
     assert message in refused(*command)
 
 
-def test_a_published_network_for_arc_cannot_be_trained_further_here(tmp_path):
+def test_training_a_published_arc_network_is_refused(tmp_path):
     from trmsolve.checkpoint import save
     from trmsolve.model.sequence_model import official
 

@@ -129,10 +129,11 @@ def solving_rate(task: str, checkpoint: str, puzzles: Sequence[str]) -> float:
 def training_rate(task: str, checkpoint: str, data: Sequence[str], steps: int) -> float:
     """Optimizer steps per second of `trmsolve train`, not compiled."""
     with tempfile.TemporaryDirectory(prefix="trmsolve-bench-") as folder:
+        trained = Path(folder) / "trained.safetensors"
         arguments = ["train", "--task", task, "--from", checkpoint, "--run", folder, "--steps", str(steps)]
-        arguments += ["--no-compile", "--quiet", *(part for source in data for part in ("--data", source))]
-        run_trmsolve(arguments)
-        provenance = read_header(Path(folder) / f"{task}.safetensors").provenance
+        arguments += ["-o", str(trained), "--no-compile", "--quiet"]
+        run_trmsolve([*arguments, *(part for source in data for part in ("--data", source))])
+        provenance = read_header(trained).provenance
         return provenance["steps"] / provenance["seconds"]
 
 

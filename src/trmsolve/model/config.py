@@ -1,4 +1,4 @@
-"""The configuration of a model, which a checkpoint stores."""
+"""The configuration of a model, which a checkpoint stores, and the fields that the configuration of a run shares."""
 
 from __future__ import annotations
 
@@ -6,55 +6,101 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.text_io import printable
 
+MAX_LAYER_CALLS = 5_000  # in one supervision step, because time limits are only checked between steps
+MAX_VOCAB_SIZE = 1 << 24
 
+
+# -- fields -------------------------------------------------------------------------------------------------------
+def number(default: Any, low: float, high: float) -> Any:
+    """A field for a number from low to high; for a list of them if the default is a tuple; also for None, if it is."""
+    return dataclasses.field(default=default, metadata={"bounds": (low, high)})
+
+
+def choice(default: str, *others: str) -> Any:
+    """A field for one of these names."""
+    return dataclasses.field(default=default, metadata={"names": (default, *others)})
+
+
+def check_fields(section: str, config: Any) -> None:
+    """Raise TrmsolveError for a value of the wrong type or out of its bounds, as check_field() does."""
+    for field in dataclasses.fields(config):
+        check_field(section, field, getattr(config, field.name))
+
+
+def check_field(section: str, field: dataclasses.Field[Any], value: Any) -> None:
+    """Raise TrmsolveError unless the value has the type of the field and lies within its bounds."""
+    name, default = f"{section}.{field.name}", field.default
+    if names := field.metadata.get("names"):
+        if not isinstance(value, str) or value not in names:
+            hint = did_you_mean(value[:50], names) if isinstance(value, str) else f"one of: {', '.join(names)}"
+            raise TrmsolveError(f"{name}: unknown value {shown(value)}", hint)
+    elif isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise TrmsolveError(f"{name}: found {shown(value)}, expected true or false")
+    elif "bounds" in field.metadata and not (value is None and default is None):
+        low, high = field.metadata["bounds"]
+        kinds, kind = ((int, float), "number") if "float" in str(field.type) else ((int,), "integer")
+        numbers = value if isinstance(default, tuple) and isinstance(value, tuple) else (value,)
+        if len(numbers) > 1000 or not all(type(n) in kinds and low <= n <= high for n in numbers):
+            one_or_more = f"a list of {kind}s" if isinstance(default, tuple) else f"a{'n' * (kind[0] == 'i')} {kind}"
+            raise TrmsolveError(f"{name}: found {shown(value)}, expected {one_or_more} from {low:,} to {high:,}")
+
+
+def shown(value: Any) -> str:
+    """A value as text for messages, shortened."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python raises for integers with thousands of digits
+        return "an integer of more than 64 bits"
+    return printable(repr(value[:10]) if isinstance(value, list | tuple | str) else repr(value), 100)
+
+
+# -- the model ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class TRMConfig:
     """A Tiny Recursive Model, with the symbols of the paper (arXiv 2510.04871, section 4).
 
-    Raises TrmsolveError for a value of the wrong type or out of BOUNDS.
+    Raises TrmsolveError for a value of the wrong type or out of its bounds.
     """
 
-    hidden_size: int = 64  # D, size of x, y and z per token
-    intermediate_size: int = 128  # H, inner size of a layer
-    num_layers: int = 2  # layers of the one network f
-    mixer: str = "grid"  # token mixer, a key of mixers.MIXERS
-    embedding: str = "token"  # embedding of the question, a key of embeddings.EMBEDDINGS
-    num_classes: int = 1  # logits per token
-    vocab_size: int = 10  # token ids of the question x
-    n: int = 3  # latent updates per latent recursion
-    T: int = 1  # latent recursions per deep recursion, only the last with gradient
-    N_sup: int = 16  # maximum supervision steps in training
+    hidden_size: int = number(64, 1, 1 << 14)  # D, size of x, y and z per token
+    intermediate_size: int = number(128, 1, 1 << 16)  # H, inner size of a layer
+    num_layers: int = number(2, 1, 256)  # layers of the one network f
+    mixer: str = choice("grid", "units", "relational", "mlp", "attention")  # token mixer, a key of mixers.MIXERS
+    embedding: str = choice("token", "color")  # embedding of the question, a key of embeddings.EMBEDDINGS
+    num_classes: int = number(1, 1, 1 << 16)  # logits per token
+    vocab_size: int = number(10, 1, MAX_VOCAB_SIZE)  # token ids of the question x
+    n: int = number(3, 1, 1000)  # latent updates per latent recursion
+    T: int = number(1, 1, 1000)  # latent recursions per deep recursion, only the last with gradient
+    N_sup: int = number(16, 1, 1_000_000)  # maximum supervision steps in training
 
     # Mixers `units` and `relational`
-    num_relations: int = 0  # K, relations besides the eight neighbours (`relational`)
-    weight_sharing: tuple[int, ...] = ()  # (K,) index of the weights that each kind of unit uses (`units`)
-    unit_scale: float = 1.0  # factor of a unit's sum (`units`)
-    feature_sizes: tuple[int, ...] = ()  # number of values of each feature in a token id (embedding `color`)
+    num_relations: int = number(0, 0, 1000)  # K, relations besides the eight neighbours (`relational`)
+    weight_sharing: tuple[int, ...] = number((), 0, 1000)  # (K,) index of the weights of each kind of unit (`units`)
+    unit_scale: float = number(1.0, 0.0, 1e3)  # factor of a unit's sum (`units`)
+    feature_sizes: tuple[int, ...] = number((), 1, 1 << 16)  # values of each feature in a token id (`color`)
 
     # Sequence models, as published: seq_len > 0 means that tokens have fixed positions.
-    seq_len: int = 0  # tokens of a puzzle, prefix included
-    prefix_len: int = 0  # tokens before the question; the first puzzle_tokens of them hold the puzzle embedding
-    puzzle_tokens: int = 1  # tokens that a puzzle embedding fills; its rows have puzzle_tokens D numbers
-    num_puzzles: int = 0  # rows of the table of puzzle embeddings
-    token_shift: int = 0  # added to the task's token ids to get the network's (nano-trm: 1)
-    positions: str = "none"  # position encoding: `rope`, `learned` or `none`
-    num_heads: int = 8  # mixer `attention`
-    seq_intermediate_size: int = 0  # inner size of the mixer `mlp`
-    num_y_layers: int = 0  # layers of a second network that updates y (HRM); 0: f updates both
-    grad_steps: int = 0  # latent updates of the last recursion that keep their gradient; 0: all
-    embed_scale: float = 1.0  # factor of the embedding
+    seq_len: int = number(0, 0, 1 << 16)  # tokens of a puzzle, prefix included
+    prefix_len: int = number(0, 0, 1 << 16)  # tokens before the question
+    puzzle_tokens: int = number(1, 1, 1 << 10)  # the first tokens, which a puzzle embedding of puzzle_tokens D fills
+    num_puzzles: int = number(0, 0, 1 << 26)  # rows of the table of puzzle embeddings
+    token_shift: int = number(0, 0, 1000)  # added to the task's token ids to get the network's (nano-trm: 1)
+    positions: str = choice("none", "rope", "learned")  # position encoding: `rope`, `learned` or `none`
+    num_heads: int = number(8, 1, 1024)  # mixer `attention`
+    seq_intermediate_size: int = number(0, 0, 1 << 18)  # inner size of the mixer `mlp`
+    num_y_layers: int = number(0, 0, 256)  # layers of a second network that updates y (HRM); 0: f updates both
+    grad_steps: int = number(0, 0, 1000)  # latent updates of the last recursion that keep their gradient; 0: all
+    embed_scale: float = number(1.0, 1e-6, 1e6)  # factor of the embedding
     answer_bias: bool = True  # whether the answer head has a bias
-    gate: str = "silu"  # gate of SwiGLU: `silu`, or `normalised` (layers.py), which Muon needs
-    halt_pooling: str = "sum"  # input of the halting head: `sum` over a puzzle's tokens, or its `first` token
+    gate: str = choice("silu", "normalised")  # gate of SwiGLU: `silu`, or `normalised` (layers.py), which Muon needs
+    halt_pooling: str = choice("sum", "first")  # the halting head reads the `sum` of a puzzle's tokens, or its `first`
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _check(field.name, getattr(self, field.name), getattr(type(self), field.name))
+        check_fields("model", self)
         if problem := self._contradiction():
             raise TrmsolveError(f"model.{problem}")
 
@@ -85,7 +131,7 @@ class TRMConfig:
             return f"embedding: 'color' is not valid for the mixer '{self.mixer}'"
         elif not self.feature_sizes or self.feature_sizes[0] < 3:
             return "feature_sizes: the embedding 'color' needs at least two colours and a pad colour"
-        elif math.prod(self.feature_sizes) > BOUNDS["vocab_size"].high:
+        elif math.prod(self.feature_sizes) > MAX_VOCAB_SIZE:
             return "feature_sizes: more than 2^24 token ids"
         return ""
 
@@ -103,77 +149,3 @@ class TRMConfig:
                 raise TrmsolveError(message, f"{did_you_mean(str(name)[:50], names)}, or upgrade")
         fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**fields)
-
-
-class Bound(NamedTuple):
-    """Allowed range of a number, both ends included."""
-
-    low: float
-    high: float
-
-
-MAX_LAYER_CALLS = 5_000  # in one supervision step, because time limits are only checked between steps
-BOUNDS: dict[str, Bound] = {
-    "hidden_size": Bound(1, 1 << 14),
-    "intermediate_size": Bound(1, 1 << 16),
-    "num_layers": Bound(1, 256),
-    "num_classes": Bound(1, 1 << 16),
-    "vocab_size": Bound(1, 1 << 24),
-    "n": Bound(1, 1000),
-    "T": Bound(1, 1000),
-    "N_sup": Bound(1, 1_000_000),
-    "num_relations": Bound(0, 1000),
-    "weight_sharing": Bound(0, 1000),
-    "unit_scale": Bound(0.0, 1e3),
-    "feature_sizes": Bound(1, 1 << 16),
-    "seq_len": Bound(0, 1 << 16),
-    "prefix_len": Bound(0, 1 << 16),
-    "puzzle_tokens": Bound(1, 1 << 10),
-    "num_puzzles": Bound(0, 1 << 26),
-    "token_shift": Bound(0, 1000),
-    "num_heads": Bound(1, 1024),
-    "seq_intermediate_size": Bound(0, 1 << 18),
-    "num_y_layers": Bound(0, 256),
-    "grad_steps": Bound(0, 1000),
-    "embed_scale": Bound(1e-6, 1e6),
-}
-CHOICES: dict[str, tuple[str, ...]] = {
-    "mixer": ("units", "grid", "relational", "mlp", "attention"),
-    "embedding": ("token", "color"),
-    "positions": ("none", "rope", "learned"),
-    "gate": ("silu", "normalised"),
-    "halt_pooling": ("sum", "first"),
-}
-
-
-def _check(name: str, value: Any, default: Any) -> None:
-    """Raise TrmsolveError unless the value has the type of the default and lies within its bounds."""
-    if name in CHOICES:
-        if not isinstance(value, str) or value not in CHOICES[name]:
-            raise TrmsolveError(f"model.{name}: unknown value {_shown(value)}", f"one of: {', '.join(CHOICES[name])}")
-        return
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected true or false")
-        return
-    if isinstance(default, tuple):
-        if not isinstance(value, tuple) or len(value) > 1000 or not all(type(number) is int for number in value):
-            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected a list of integers")
-        numbers: tuple[float, ...] = value
-    else:
-        kinds = (int, float) if isinstance(default, float) else (int,)
-        if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
-            kind = "a number" if float in kinds else "an integer"
-            raise TrmsolveError(f"model.{name}: found {_shown(value)}, expected {kind}")
-        numbers = (value,)
-    low, high = BOUNDS[name]
-    for number in numbers:
-        if not low <= number <= high:
-            raise TrmsolveError(f"model.{name}: {_shown(number)} is outside of {low:g} to {high:g}")
-
-
-def _shown(value: Any) -> str:
-    """A value as text for messages, shortened."""
-    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python raises for integers with thousands of digits
-        return "an integer of more than 64 bits"
-    return printable(repr(value[:10]) if isinstance(value, list | tuple | str) else repr(value), 100)

@@ -12,7 +12,7 @@ import numpy as np
 class Encoded:
     """L tokens, the edges between them, and U choices that make up an answer.
 
-    x: int64 (L,) token ids for the embedding of the question (embeddings.py).
+    x: int64 (L,) token ids for the embedding of the question (embeddings/).
     edges: the edges along which tokens exchange messages, of the type that the model's mixer defines (mixers/).
     first, size: int64 (U,). The model computes one or more logits per token; token by token, they are the logits of O
         options. Choice u selects exactly one of the size[u] options from first[u] on.

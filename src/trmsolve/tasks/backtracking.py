@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -43,8 +44,17 @@ def _pack(flags: np.ndarray) -> int:
     return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
 
 
-def search(groups: Groups, givens: np.ndarray, rng: np.random.Generator | None = None) -> Iterator[list[int]]:
-    """Every solution as a list of candidates. givens: int (n,). rng: branches in random order."""
+class NodeLimitReached(Exception):
+    """The search has visited its maximum number of nodes."""
+
+
+def search(
+    groups: Groups, givens: np.ndarray, rng: np.random.Generator | None = None, max_nodes: int | None = None
+) -> Iterator[list[int]]:
+    """Every solution as a list of candidates. givens: int (n,). rng: branches in random order.
+
+    Raises NodeLimitReached after max_nodes nodes.
+    """
     tables = masks(groups)
     state = tables.full
     for candidate in givens.tolist():
@@ -52,7 +62,11 @@ def search(groups: Groups, givens: np.ndarray, rng: np.random.Generator | None =
             return
         state &= tables.keep[candidate]
     stack = [(state, 0)]
-    while stack:
+    for node in count():
+        if not stack:
+            return
+        if node == max_nodes:
+            raise NodeLimitReached
         state, chosen = _propagate(tables, *stack.pop())
         if not state:
             continue

@@ -21,13 +21,14 @@ Nothing here imports torch before the first puzzle is encoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.backtracking import search
+from trmsolve.tasks.backtracking import NodeLimitReached, search
 from trmsolve.tasks.base import (
     Difficulty,
     InvalidPuzzle,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["AtMostOne", "Constraint", "ConstraintPuzzle", "ExactlyOne"]
 
 MAX_CANDIDATE_COUNT = 9  # token ids: candidates of the token's cell, at most this, as the embedding is a fixed table
+SEARCH_NODES = 200  # of the first random search for a solution; each further one has twice as many
 MAX_NAMED = 8  # violations of a kind that check() names
 
 
@@ -311,14 +313,19 @@ class ConstraintPuzzle(Task):
         return question, solution, Difficulty({"givens": len(self.givens(question))})
 
     def solutions(
-        self, question: np.ndarray, limit: int = 2, rng: np.random.Generator | None = None
+        self,
+        question: np.ndarray,
+        limit: int = 2,
+        rng: np.random.Generator | None = None,
+        max_nodes: int | None = None,
     ) -> list[np.ndarray]:
         """Up to `limit` solutions by exhaustive search, for generators and tests; never used to solve for the user.
 
         rng: tries values in random order. Rules beyond the constraints (further_violations) are checked at the end.
+        Raises NodeLimitReached after max_nodes nodes.
         """
         found = []
-        for chosen in search(self.groups(question), self.givens(question), rng):
+        for chosen in search(self.groups(question), self.givens(question), rng, max_nodes):
             answer = self.decode(question, np.asarray(chosen), np.ones(len(chosen), np.float32)).answer
             if not self.further_violations(question, answer):
                 found.append(answer)
@@ -327,10 +334,17 @@ class ConstraintPuzzle(Task):
         return found
 
     def random_solution(self, rng: np.random.Generator, question: np.ndarray) -> np.ndarray:
-        """Some solution. Raises ValueError when there is none."""
-        for answer in self.solutions(question, 1, rng):
-            return answer
-        raise ValueError(f"a {self.name} of {question.shape[0]}x{question.shape[1]} has no solution")
+        """Some solution. Raises ValueError when there is none.
+
+        A random search that has gone wrong early may take hours, so it starts again after a number of nodes.
+        """
+        max_nodes = SEARCH_NODES
+        while True:
+            with suppress(NodeLimitReached):
+                for answer in self.solutions(question, 1, rng, max_nodes):
+                    return answer
+                raise ValueError(f"a {self.name} of {question.shape[0]}x{question.shape[1]} has no solution")
+            max_nodes *= 2
 
     def remove_givens(
         self, rng: np.random.Generator, solution: np.ndarray, keep: int = 0, givens: np.ndarray | None = None

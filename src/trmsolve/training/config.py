@@ -6,27 +6,16 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from trmsolve.errors import TrmsolveError, did_you_mean
-from trmsolve.model.config import BOUNDS as MODEL_BOUNDS
-from trmsolve.model.config import TRMConfig
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.config import TRMConfig, check_fields, choice, number, shown
 
 DECAYS: dict[str, Callable[[float], float]] = {  # from 1 at 0 to 0 at 1
     "linear": lambda progress: 1 - progress,
     "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
 }
+MODEL_FIELDS = {field.name: field for field in dataclasses.fields(TRMConfig)}
 OPTIMIZERS = ("muon", "adamw", "adam-atan2")
-
-
-def _number(default: float | None, low: float, high: float) -> Any:
-    """A field for a number from low to high, or for None if that is the default."""
-    return dataclasses.field(default=default, metadata={"bounds": (low, high)})
-
-
-def _name(default: str, *others: str) -> Any:
-    """A field for one of these names."""
-    return dataclasses.field(default=default, metadata={"names": (default, *others)})
 
 
 @dataclass(frozen=True)
@@ -38,59 +27,47 @@ class TrainConfig:
     """
 
     # Puzzles in a batch over all processes, one per slot; limited by memory (memory.py).
-    batch_size: int = _number(32, 1, 1 << 40)
+    batch_size: int = number(32, 1, 1 << 40)
     # Supervision steps that a gradient passes through before an optimizer step (train_step.py).
-    bptt_steps: int = _number(1, 1, 4096)
+    bptt_steps: int = number(1, 1, 4096)
     # Micro-batches per process: less memory, same result.
-    grad_accum_steps: int = _number(1, 1, 1 << 20)
-    steps: int | None = _number(None, 1, 1 << 40)  # total optimizer steps; None: as many as `minutes` allow
-    minutes: float | None = _number(None, 0, 1e9)  # total wall time, over all sessions
+    grad_accum_steps: int = number(1, 1, 1 << 20)
+    steps: int | None = number(None, 1, 1 << 40)  # total optimizer steps; None: as many as `minutes` allow
+    minutes: float | None = number(None, 0, 1e9)  # total wall time, over all sessions
     # `muon` (AdamW for all but the layers' matrices), or one optimizer for everything.
-    optimizer: str = _name(*OPTIMIZERS)
-    lr: float = _number(0.02, 0, 1e3)
-    weight_decay: float = _number(0.005, 0, 1e3)  # decoupled: weights shrink by lr * weight_decay a step
-    adam_lr: float = _number(1e-3, 0, 1e3)  # with `muon`: AdamW's, for embedding and heads
-    adam_weight_decay: float = _number(0.1, 0, 1e3)
+    optimizer: str = choice(*OPTIMIZERS)
+    lr: float = number(0.02, 0, 1e3)
+    weight_decay: float = number(0.005, 0, 1e3)  # decoupled: weights shrink by lr * weight_decay a step
+    adam_lr: float = number(1e-3, 0, 1e3)  # with `muon`: AdamW's, for embedding and heads
+    adam_weight_decay: float = number(0.1, 0, 1e3)
     # Of the puzzle embeddings (sign-SGD: the step does not depend on the size of the gradient).
-    puzzle_lr: float = _number(0.01, 0, 1e3)
-    puzzle_weight_decay: float = _number(0.1, 0, 1e3)
-    warmup: int = _number(100, 0, 1 << 40)  # optimizer steps
-    stable_frac: float = _number(
-        0.3, 0, 1
-    )  # share of the run at the full rate, before it decays to `lr_floor` times it
-    lr_decay: str = _name("linear", "cosine")
-    lr_floor: float = _number(0.01, 0, 1)
-    grad_clip: float = _number(1.0, 0, 1e9)  # maximum norm of the gradient; 0: no maximum
-    ema: float = _number(0.999, 0, 1)  # decay of the average of the weights; 0: no average
-    loss: str = _name("softmax", "stablemax")  # losses.py
-    halt_weight: float = _number(0.1, 0, 1e6)  # of the halting loss
+    puzzle_lr: float = number(0.01, 0, 1e3)
+    puzzle_weight_decay: float = number(0.1, 0, 1e3)
+    warmup: int = number(100, 0, 1 << 40)  # optimizer steps
+    stable_frac: float = number(0.3, 0, 1)  # share of the run at the full rate, before it decays to `lr_floor` times it
+    lr_decay: str = choice("linear", "cosine")
+    lr_floor: float = number(0.01, 0, 1)
+    grad_clip: float = number(1.0, 0, 1e9)  # maximum norm of the gradient; 0: no maximum
+    ema: float = number(0.999, 0, 1)  # decay of the average of the weights; 0: no average
+    loss: str = choice("softmax", "stablemax")  # losses.py
+    halt_weight: float = number(0.1, 0, 1e6)  # of the halting loss
     # Of the loss of "the question has a solution", a prediction that prunes branches of a search.
-    solvable_weight: float = _number(0.5, 0, 1e6)
+    solvable_weight: float = number(0.5, 0, 1e6)
     # Of HRM's loss of the value of continuing, instead of the previous one; needs one more forward pass.
-    continue_weight: float = _number(0.0, 0, 1e6)
-    halt_exploration_prob: float = _number(0.1, 0, 1)  # probability that a puzzle has a random minimum of steps
+    continue_weight: float = number(0.0, 0, 1e6)
+    halt_exploration_prob: float = number(0.1, 0, 1)  # probability that a puzzle has a random minimum of steps
     depth_curriculum: tuple[
         tuple[float, int, int], ...
     ] = ()  # rows (until this share of the run, T, n) for a shallower start
-    seed: int = _number(0, 0, (1 << 63) - 1)
+    seed: int = number(0, 0, (1 << 63) - 1)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if (names := field.metadata.get("names")) and value not in names:
-                raise TrmsolveError(f"train.{field.name}: unknown value '{value}'", did_you_mean(str(value), names))
-            if value is not None and (bounds := field.metadata.get("bounds")) and not bounds[0] <= value <= bounds[1]:
-                low, high = bounds
-                raise TrmsolveError(f"train.{field.name}: found {value!r}, expected a number from {low:,} to {high:,}")
-        for until, T, n in self.depth_curriculum:
-            fits = all(
-                MODEL_BOUNDS[name].low <= value <= MODEL_BOUNDS[name].high for name, value in (("T", T), ("n", n))
+        check_fields("train", self)
+        if not isinstance(self.depth_curriculum, tuple) or not all(map(_is_depth_row, self.depth_curriculum)):
+            raise TrmsolveError(
+                f"train.depth_curriculum: found {shown(self.depth_curriculum)}, expected rows of [share, T, n]",
+                "use a share of the run from 0 to 1, and values of T and n that a model may have",
             )
-            if not (0 <= until <= 1 and fits):
-                raise TrmsolveError(
-                    f"train.depth_curriculum: found {[until, T, n]}, expected rows of [share, T, n]",
-                    "use a share of the run from 0 to 1, and values of T and n that a model may have",
-                )
         if self.bptt_steps > 1 and self.continue_weight:
             raise TrmsolveError(
                 "train.bptt_steps: train.continue_weight needs windows of a single step",
@@ -139,3 +116,12 @@ class TrainConfig:
             mean_cost = sum(cost(here + (1 - here) * (k + 0.5) / 50) for k in range(50)) / 50
             estimates.append(max(0, self.steps - step) * seconds_per_step * mean_cost / cost(here))
         return min(estimates, default=None)
+
+
+def _is_depth_row(row: object) -> bool:
+    """Whether this is (share of the run, T, n)."""
+    if not isinstance(row, tuple) or len(row) != 3 or type(row[0]) not in (int, float):
+        return False
+    bounds = (0, 1), *(MODEL_FIELDS[name].metadata["bounds"] for name in ("T", "n"))
+    whole = all(type(number) is int for number in row[1:])
+    return whole and all(low <= number <= high for number, (low, high) in zip(row, bounds, strict=True))

@@ -14,9 +14,7 @@ The published recipes and their fast variants are in recipes/; that of a bundled
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,20 +25,18 @@ from typing import Any
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from trmsolve.errors import TrmsolveError, did_you_mean
-from trmsolve.model.config import TRMConfig
+from trmsolve.model.config import TRMConfig, check_field, shown
 from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Option, Task, TrainingData, Trains
 from trmsolve.text_io import printable
-from trmsolve.training.config import TrainConfig
+from trmsolve.training.config import MODEL_FIELDS, TrainConfig
 
 BUNDLED = Path(__file__).parent / "recipes"
 SECTIONS = ("model", "train", "data")
 # Limits of a recipe: characters of the file, nesting depth, characters of a value.
 SIZE_LIMIT, DEPTH_LIMIT, VALUE_LIMIT = 1 << 16, 16, 2048
-LARGEST = 1 << 63  # integer; larger ones could raise OverflowError when converted to float
 SHOWN = 80  # characters of a wrong value in a message
-_PUBLISHED = tuple(name for name, p in inspect.signature(official).parameters.items() if p.kind is not p.VAR_KEYWORD)
 
 Values = dict[str, Any]
 
@@ -183,35 +179,34 @@ def build(values: Mapping[str, Any]) -> Recipe:
         if part == "task":
             continue
         if not isinstance(value, Mapping):
-            raise TrmsolveError(f"{part}: found {_shown(value)}, expected settings by name")
+            raise TrmsolveError(f"{part}: found {shown(value)}, expected settings by name")
         for name in value:
             if not isinstance(name, str):
-                raise TrmsolveError(f"{part}: found {_shown(name)}, expected the name of a setting")
+                raise TrmsolveError(f"{part}: found {shown(name)}, expected the name of a setting")
     task = values.get("task")
     if not isinstance(task, str):
         raise TrmsolveError("the recipe has no task", "add a line such as task: sudoku")
     get(task)
     model = dict(values.get("model", {}))
-    hints = typing.get_type_hints(TRMConfig)
+    fields = MODEL_FIELDS
     if "cells" in model:
-        hints |= {name: typing.get_type_hints(official)[name] for name in _PUBLISHED}
+        fields = {**fields, "cells": fields["seq_len"]}
         for name in ("mixer", "vocab_size"):
             if name not in model:
                 raise TrmsolveError(
                     f"model.{name}: missing, but needed with model.cells", "for example mixer: mlp, vocab_size: 11"
                 )
-    model = {name: _typed("model", name, value, hints) for name, value in model.items()}
-    train = values.get("train", {})
-    hints = typing.get_type_hints(TrainConfig)
-    train_config = TrainConfig(**{name: _typed("train", name, value, hints) for name, value in train.items()})
+    model = {name: _typed("model", name, value, fields) for name, value in model.items()}
+    train_fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    train = {name: _typed("train", name, value, train_fields) for name, value in values.get("train", {}).items()}
     data = dict(values.get("data", {}))
     sources = data.pop("sources", None) or []
     if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
-        raise TrmsolveError(f"data.sources: found {_shown(sources)}, expected a list of files and generators")
+        raise TrmsolveError(f"data.sources: found {shown(sources)}, expected a list of files and generators")
     for name, value in data.items():
         if type(value) not in (int, float, bool, str):
-            raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a number, true or false")
-    recipe = Recipe(task, model, train_config, tuple(sources), data)
+            raise TrmsolveError(f"data.{name}: found {shown(value)}, expected a number, true or false")
+    recipe = Recipe(task, model, TrainConfig(**train), tuple(sources), data)
     _ = recipe.config  # validates
     return recipe
 
@@ -270,46 +265,21 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _shown(value: Any) -> str:
-    """A value as text for messages."""
-    return printable(repr(value), SHOWN)
+def _typed(section: str, name: str, value: Any, fields: Mapping[str, Any]) -> Any:
+    """A value of YAML as the field's type: lists as tuples, and 1e-4, which YAML reads as a string, as a number.
 
-
-def _typed(section: str, name: str, value: Any, hints: Mapping[str, Any]) -> Any:
-    if name not in hints:
-        raise TrmsolveError(f"{section}.{printable(name, SHOWN)}: no such setting", did_you_mean(name, tuple(hints)))
-    kinds = typing.get_args(hints[name]) if typing.get_origin(hints[name]) is not tuple else (tuple,)
-    kinds = kinds or (hints[name],)
-    if value is None and type(None) in kinds:
-        return None
-    if tuple in kinds:
-        return _rows(section, name, value)
-    if type(value) in kinds and not (type(value) is int and abs(value) > LARGEST):
-        return value
-    if float in kinds:  # YAML reads 1e-4, in contrast to 1.0e-4, as a string
-        try:
-            return float(value)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    type_names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
-    expected = " or ".join(type_names[kind] for kind in kinds if kind in type_names)
-    raise TrmsolveError(f"{section}.{name}: found {_shown(value)}, expected {expected}")
-
-
-def _rows(section: str, name: str, value: Any) -> tuple[Any, ...]:
-    """A list of numbers, or of rows of numbers, as tuples."""
-    if isinstance(value, list | tuple):
-        if name != "depth_curriculum" and all(type(number) is int for number in value):
-            return tuple(value)
-        shaped = [row for row in value if isinstance(row, list | tuple) and len(row) == 3]
-        if (
-            name == "depth_curriculum"
-            and len(shaped) == len(value)
-            and all(type(until) in (int, float) and type(T) is int and type(n) is int for until, T, n in shaped)
-        ):
-            return tuple((float(until), T, n) for until, T, n in shaped)
-    expected = "rows of [share, T, n]" if name == "depth_curriculum" else "a list of whole numbers"
-    raise TrmsolveError(f"{section}.{name}: found {_shown(value)}, expected {expected}")
+    Raises TrmsolveError for an unknown name, and for a value that does not fit the field.
+    """
+    if name not in fields:
+        raise TrmsolveError(f"{section}.{printable(name, SHOWN)}: no such setting", did_you_mean(name, tuple(fields)))
+    field = fields[name]
+    if isinstance(value, list):
+        value = tuple(tuple(row) if isinstance(row, list) else row for row in value)
+    elif type(value) in (int, str) and "float" in str(field.type):
+        with suppress(ValueError, OverflowError):
+            value = float(value)
+    check_field(section, field, value)
+    return value
 
 
 def trainable(task: Task) -> Any:
@@ -325,9 +295,9 @@ def _option_value(option: Option, value: Any) -> Any:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a value of type {kind.__name__}")
+        raise TrmsolveError(f"data.{name}: found {shown(value)}, expected a value of type {kind.__name__}")
     if isinstance(value, int | float) and kind is not bool:
         low, high = -math.inf if option.min is None else option.min, math.inf if option.max is None else option.max
         if not low <= value <= high or not math.isfinite(value):
-            raise TrmsolveError(f"data.{name}: found {_shown(value)}, expected a number from {low:g} to {high:g}")
+            raise TrmsolveError(f"data.{name}: found {shown(value)}, expected a number from {low:g} to {high:g}")
     return value

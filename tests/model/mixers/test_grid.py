@@ -49,7 +49,7 @@ def test_a_maze_moved_within_walls_gives_the_same_logits(model, rows, columns):
     assert here.std(0).min() > 1e-3  # a constant would not change either
 
 
-def test_news_travels_one_cell_a_layer(model):
+def test_information_travels_one_cell_per_layer(model):
     """(n + 1) T layers = 16 cells a step: what lies 17 cells away is felt in the second step, and not before."""
     assert (model.config.n + 1) * model.config.T * model.config.num_layers == 16
     near, far = np.ones((2, 3, 30), np.uint8)
@@ -61,7 +61,7 @@ def test_news_travels_one_cell_a_layer(model):
         assert torch.equal(a[:2], b[:2]) is not felt
 
 
-def test_each_neighbour_is_heard_by_weights_of_its_own(model):
+def test_each_neighbour_has_its_own_weights(model):
     maze = a_maze(1, (7, 7))
     (here,), (turned,) = logits(model, [maze]), logits(model, [transform(maze, 1)])
     order = transform(np.cumsum(maze.reshape(-1) != WALL).reshape(maze.shape) - 1, 1)[transform(maze, 1) != WALL]
@@ -86,7 +86,7 @@ def test_with_and_without_autograd_agree(model):
     torch.testing.assert_close(fast.logits, slow.logits, atol=1e-5, rtol=1e-5)
 
 
-def test_a_token_hears_itself_and_its_neighbours_and_the_gradient_is_right():
+def test_packed_neighbourhood_and_its_gradient():
     maze = a_maze(3, (4, 5))
     tokens, layout = pack([encode(maze)], 32)
     h = torch.randn(len(tokens), 3, dtype=torch.float64, requires_grad=True)
@@ -101,7 +101,7 @@ def test_a_token_hears_itself_and_its_neighbours_and_the_gradient_is_right():
     assert torch.autograd.gradcheck(lambda t: segment_sum(t, layout.edges), (h,))
 
 
-def test_a_choice_ignores_the_options_that_only_training_asks_for(model):
+def test_choice_reads_only_its_own_options(model):
     from trmsolve.model.readout import chosen_option, logits_by_choice
 
     encoded = encode(a_maze(4))
