@@ -239,3 +239,11 @@ def test_damaged_and_hostile_containers(tmp_path):
     for path in (objects, cut, bomb):
         with pytest.raises(InputError):
             list(open_lines(path))
+
+
+def test_objects_on_one_line():
+    """A list of objects that begins and ends on one line: each is a record, and one without a puzzle says so."""
+    first, second = records("sudoku", json.dumps([{"puzzle": QUESTION}, {"puzzle": ANSWER}]))
+    assert first.question.tolist() == GRID and second.question.all()
+    without = records("sudoku", json.dumps([{"r": 0, "c": 0, "v": 5}, {"r": 0, "c": 1, "v": 3}]))
+    assert len(without) == 2 and all("no puzzle" in record.message for record in without)

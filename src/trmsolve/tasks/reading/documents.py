@@ -137,7 +137,7 @@ class Literal(Collector):
                 self.depth -= 1
                 if self.depth == 0:
                     self.text += body[begin : token.start() if self.is_list else token.end()]
-                    yield from self._finish()
+                    yield from self._finish(line)
                     return
             elif mark == "," and self.depth == 1 and self.is_list:
                 self.text += body[begin : token.start()]
@@ -171,9 +171,9 @@ class Literal(Collector):
             self.rows_line = self.rows_line or first
             self.rows.append(value)
 
-    def _finish(self) -> Iterator[Value]:
+    def _finish(self, line: Line) -> Iterator[Value]:
         self.state = State.DONE
-        first = self.first or self.lines[0]
+        first = self.first or line
         if not self.is_list:
             try:
                 yield Value(first, literal(self.text))
