@@ -95,6 +95,35 @@ def test_square_mazes_on_a_line(text):
     assert seen(f"question,answer\n{text},\n{text},{text}") == [written] * 2
 
 
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"#": "##", " ": "  ", "S": "S ", "G": "G "},
+        {"#": "##", " ": "..", "S": ".S", "G": "G."},
+        {"#": "██", " ": "  ", "S": " S", "G": " G"},
+        {"#": "##", " ": "  ", "S": "SS", "G": "GG"},
+    ],
+    ids=lambda pairs: "".join(pairs.values()),
+)
+@pytest.mark.parametrize("indent", [0, 3])
+def test_a_maze_drawn_two_characters_wide(pairs, indent):
+    text = "\n".join(" " * indent + "".join(pairs[mark] for mark in row) for row in GRID.split("\n"))
+    assert seen(text) == [WRITTEN]
+
+
+def test_two_characters_a_cell_or_walls_two_thick():
+    assert "two readings explain these rows: 3x5" in records("##########\n##S....G##\n##########")[0].message
+    rows = ["#..#.#.", "S.#.#..", ".#..G#.", "#.#.#.#", ".#..#.."]  # without a border the walls are the evidence
+    assert seen("\n".join("".join({"#": "##", ".": ".."}.get(mark, mark + ".") for mark in row) for row in rows)) == [
+        "/".join(rows).replace(".", " ")
+    ]
+
+
+@pytest.mark.parametrize("text", ["######\n#S.G.#\n##..##\n######", "S....G\n######\n######"])
+def test_pairs_of_walls_alone_make_no_maze_of_two_characters_a_cell(text):
+    assert seen(text) == [text.replace(".", " ").replace("\n", "/")]
+
+
 def test_nine_columns_whose_row_could_be_a_maze():
     rows = ["#########", SMALL.replace(" ", "#", 1), "#########"]
     assert seen("\n".join(rows)) == ["/".join(rows)]

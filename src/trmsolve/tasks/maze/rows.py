@@ -57,6 +57,10 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
 
 def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequence[Sequence[str]], str]]:
     """Every regular layout of the rows, plain ones first. labels: whether some rows and columns may be labels."""
+    if (halved := _halved(rows)) is not None:
+        yield halved[0], "a cell in every 2 columns"
+        if halved[1]:
+            return
     floors = {mark for row in rows for mark in row if VALUES.get(mark) == FLOOR or mark == "_"}
     separated = [
         layout
@@ -83,6 +87,37 @@ def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequenc
     for layout in separated:
         if "spaces" not in layout.name or spaced or "label" in layout.name:
             yield [[cell_mark(cell) for cell in row] for row in layout.cells], layout.name
+
+
+def _halved(rows: Sequence[str]) -> tuple[list[str], bool] | None:
+    """The rows of a maze that is drawn two characters wide, to look square, and whether they can be nothing else; None
+    where they are not drawn so.
+
+    A cell is a mark twice, or a mark beside floor. The evidence is the number of places where a wall begins or ends
+    and does not so in the row above: in a maze of single characters half of them lie within a pair.
+    """
+    bare = [row.rstrip() for row in _dedented(rows)]
+    width = max(map(len, bare))
+    if width % 2 or width < 2 * SMALLEST or any(len(row) < width - 2 for row in bare):
+        return None
+    halved = []
+    for row in (row.ljust(width) for row in bare):
+        cells = ""
+        for left, right in zip(row[::2], row[1::2], strict=True):
+            mark, other = (right, left) if VALUES.get(left) == FLOOR else (left, right)
+            if left != right and (VALUES.get(other) != FLOOR or VALUES.get(mark) in (WALL, None)):
+                return None
+            cells += mark
+        halved.append(cells)
+    walls = [[VALUES.get(mark) == WALL for mark in row] for row in halved]
+    edges = [{at for at in range(1, len(row)) if row[at] != row[at - 1]} for row in walls]
+    evidence = sum(len(below - above) for above, below in zip([set(), *edges], edges, strict=False))
+    closed = [row for row in walls if row[0] and row[-1]]
+    if len(closed) >= len(rows) - 2 and not all(map(all, closed)):  # walls two thick on both sides
+        return halved, evidence >= 4
+    if evidence < 4 or bare != list(rows):
+        return None
+    return halved, evidence >= 10
 
 
 def _without_margins(rows: Sequence[str], floors: set[str]) -> Iterator[tuple[Sequence[str], str]]:
