@@ -244,7 +244,9 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
     assert result is not None
     rows = [Text("  steps  halting  rules broken  run", "bold")]
     for description, (steps, halt_prob, broken) in runs.items():
-        rows.append(Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {description or 'plain recursion'}"))
+        rows.append(
+            Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {_shortened(description or 'plain recursion')}")
+        )
     yield Page(
         "Restarts: when the network stays unsure",
         "This one is known for being hard. The plain recursion does not settle:",
@@ -254,6 +256,14 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
         "its parent. The network's own probabilities say which branch to try first; the rules only reject.",
         f"The end: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
     )
+
+
+def _shortened(description: str, width: int = 46) -> str:
+    """The description of a run without the assumptions in its middle where the line would pass 80 columns."""
+    words = description.split()
+    while len(" ".join(words)) > width:
+        words[2:4] = ["..."]
+    return " ".join(words)
 
 
 def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:

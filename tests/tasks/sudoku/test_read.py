@@ -374,3 +374,9 @@ def test_fuzz_what_is_written_is_read_back(seed, side, style):
     records = list(read(lines(text), "-"))
     assert len(records) == 1 and isinstance(records[0], Puzzle), records
     assert np.array_equal(records[0].question, values)
+
+
+def test_text_after_a_line_that_is_no_puzzle_is_no_heading():
+    dots = "." * 25  # a row of a 25x25 grid, were there more of them
+    assert seen(f"{dots}\nthis is no puzzle\n{P6}") == ["!", "!", P6]
+    assert seen(f"{P6}\n{dots}\n{dots}1\n{P6}") == [P6, "!", "!", P6]

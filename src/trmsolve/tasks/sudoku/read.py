@@ -230,7 +230,9 @@ class SudokuReader(Reader):
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, row: Row) -> Iterator[Record]:
         width = len(row.lexed.cells)
-        if self.grid is None and self.after_line and width not in BOX and row.lexed.kind is not Kind.LABELS:
+        # among lines a row of 25 is more likely a line that was cut; a blank line before a 25x25 grid says it is none
+        no_row = width not in BOX or width == max(BOX)
+        if self.grid is None and self.after_line and no_row and row.lexed.kind is not Kind.LABELS:
             yield self.bad(row.line, f"{width} characters; {LENGTHS}")
             return
         labelled = len(separated(row.text)) == width + 1
@@ -335,6 +337,8 @@ class SudokuReader(Reader):
         try:
             puzzle = _of_readings(grid, readings) if readings else self._diagnose(rows, grid)
         except Malformed as error:
+            if len(rows) == 1:  # a line of its own, among lines: text that follows is no heading
+                self.after_line = len(rows[0].lexed.cells)
             yield self.bad(rows[min(error.row, len(rows) - 1)].line, str(error))
             return
         first = next(row for row in grid.all if row in grid.rows or row.is_blank)
