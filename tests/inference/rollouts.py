@@ -99,22 +99,3 @@ def roll_all(batch: ContinuousBatch, encoded: list[Encoded], batch_size: int = 5
         assert steps < 200
     assert batch.num_tokens == 0
     return readouts
-
-
-def assert_same(expected: Readouts, actual: Readouts, exactly: bool) -> None:
-    assert expected.keys() == actual.keys()
-    for i in expected:
-        assert len(expected[i]) == len(actual[i]) == num_steps(i)
-        for one, other in zip(expected[i], actual[i], strict=True):
-            for a, b in zip(one, other, strict=True):
-                if exactly:
-                    assert np.array_equal(a, b)
-                elif np.asarray(a).dtype.kind == "i":
-                    assert np.mean(a == b) > 0.9  # all but ties
-                else:
-                    np.testing.assert_allclose(a, b, atol=TOLERANCE)
-
-
-def no_capture(step):
-    """In place of a CUDA graph capture: the logic of buckets without a GPU."""
-    return step

@@ -1,4 +1,4 @@
-"""The continuous batch: however it is packed, overlapped and shared, every rollout reads out the same."""
+"""The continuous batch: whatever it is shared with, every rollout reads out the same; and its size."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from inference.rollouts import (
-    CONFIGS,
-    TOLERANCE,
-    assert_same,
-    network,
-    no_capture,
-    questions,
-    roll_all,
-    rollouts,
-    step_alone,
-)
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, WarmStart
-from trmsolve.inference.runner import CudaGraphRunner, EagerRunner
+from inference.rollouts import CONFIGS, TOLERANCE, network, questions, roll_all, rollouts, step_alone
+from trmsolve.errors import TrmsolveError
+from trmsolve.inference import batch as batch_module
+from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, WarmStart, max_batch_tokens
 from trmsolve.model.packing import pack
+from trmsolve.model.sequence_model import official
+from trmsolve.model.trm import TRM
 from trmsolve.tasks.sudoku import TASK as SUDOKU
 from trmsolve.tasks.sudoku.generate import generate as generate_sudoku
 
@@ -52,47 +45,12 @@ def test_the_meanings_of_a_rollout_are_those_of_its_chosen_options():
     assert rollout.meanings.tolist() == expected
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("mixer", CONFIGS)
-def test_overlapped_readouts_are_equal_bit_for_bit_and_one_step_late(mixer, dtype):
-    model, encoded = network(mixer).cast(dtype), questions(mixer, 4)
-    delivered = []
-    for overlap, delay in ((False, 0), (True, 1)):
-        batch, running = ContinuousBatch(model, dtype, overlap=overlap), rollouts(encoded, 9)
-        batch.add(running)
-        readouts = []
-        for k in range(4 + delay):
-            batch.step()
-            assert all((r.readout is None) == (k < delay) and r.step == k + 1 - delay for r in running)
-            readouts.append([r.readout for r in running])
-        delivered.append(readouts[delay:])
-    for one, other in zip(*delivered, strict=True):
-        for a, b in zip(one, other, strict=True):
-            assert np.array_equal(a.choice, b.choice) and np.array_equal(a.probabilities, b.probabilities)
-            assert (a.halt_prob, a.solvable_prob) == (b.halt_prob, b.solvable_prob)
-
-
-@pytest.mark.parametrize("overlap", [False, True])
-@pytest.mark.parametrize("mixer", CONFIGS)
-def test_captured_steps_give_what_eager_steps_give(mixer, overlap):
-    model, encoded = network(mixer), questions(mixer)
-    eager = roll_all(ContinuousBatch(model, torch.float32), encoded)
-    assert_same(eager, roll_all(ContinuousBatch(model, torch.float32, overlap=overlap), encoded), exactly=not overlap)
-    runner = CudaGraphRunner(model, no_capture)
-    for _ in range(2):  # the second time with the buckets of the first
-        assert_same(eager, roll_all(ContinuousBatch(model, torch.float32, runner, overlap), encoded), exactly=False)
-    assert len(runner) < sum(len(steps) for steps in eager.values()) // 2  # buckets recur
-
-
 @pytest.mark.parametrize("batch_size", [1, 3])
-@pytest.mark.parametrize("captured", [False, True])
 @pytest.mark.parametrize("mixer", CONFIGS)
-def test_a_warm_start_resumes_where_its_source_ended(mixer, captured, batch_size):
+def test_a_warm_start_resumes_where_its_source_ended(mixer, batch_size):
     """Two steps and three more read out as five steps do, whatever else is in the batch."""
     model = network(mixer)
-    batch = ContinuousBatch(
-        model, torch.float32, CudaGraphRunner(model, no_capture) if captured else EagerRunner(model)
-    )
+    batch = ContinuousBatch(model, torch.float32)
     every = questions(mixer)
     for encoded in every[:4]:
         expected = step_alone(model, encoded, 5)
@@ -137,3 +95,40 @@ def test_a_warm_start_gives_each_token_the_state_of_its_row(share):
     mixed = (share * s[rows] + (1 - share) * fresh for s, fresh in zip((output.y, output.z), init, strict=True))
     expected = model(tokens, *mixed, packed)
     assert rollout.readout.halt_prob == pytest.approx(expected.halt_logit.sigmoid().item(), abs=TOLERANCE)
+
+
+# -- its size -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("free", "num_tokens"), [(139 << 30, 1 << 17), (1 << 30, 10_000), (1 << 20, 10)])
+def test_a_batch_is_as_large_as_the_free_memory_allows(monkeypatch, free, num_tokens):
+    """For the published Sudoku network, 97 tokens a puzzle: its states and intermediate layers fill the memory."""
+    model = TRM(official("mlp", 11, 81))
+    assert max_batch_tokens(network("units")) == 1 << 14  # free memory of a CPU is unknown
+    monkeypatch.setattr(batch_module, "free_memory", lambda device: free)
+    monkeypatch.setitem(batch_module.MAX_TOKENS, "cpu", 1 << 17)
+    assert num_tokens / 3 <= max_batch_tokens(model.cast(torch.bfloat16)) <= 3 * num_tokens
+    assert max_batch_tokens(model.cast(torch.bfloat16)) <= 1 << 17
+
+
+def test_memory_that_runs_out_is_an_error_message(monkeypatch):
+    def step(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    model = network("units")
+    batch = ContinuousBatch(model, torch.float32)
+    batch.add(rollouts(questions("units", 3), 3))
+    monkeypatch.setattr(model, "forward", step)
+    with pytest.raises(TrmsolveError, match=r"out of memory on cpu: 3 puzzles of \d+ tokens in total do not fit"):
+        batch.step()
+
+
+# -- on a GPU -----------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("mixer", CONFIGS)
+def test_a_gpu_gives_what_the_cpu_gives(mixer):
+    model, encoded = network(mixer), questions(mixer)
+    expected = roll_all(ContinuousBatch(model, torch.float32), encoded)
+    actual = roll_all(ContinuousBatch(model.to("cuda"), torch.float32), encoded)
+    for i in expected:
+        for a, b in zip(expected[i], actual[i], strict=True):
+            np.testing.assert_allclose(a[2], b[2], atol=2e-3)
+            np.testing.assert_allclose(a[3:], b[3:], atol=2e-3)

@@ -23,7 +23,6 @@ from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trms
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.runner import make_runner
 from trmsolve.inference.solver import Solver
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
@@ -163,10 +162,9 @@ def fixed_steps_latency(solver: Solver, puzzles: Sequence[Puzzle], repeat: int) 
     encoded = next((e for e in candidates if e is not None and e.num_choices), None)
     if encoded is None:
         return None
-    runner = make_runner(solver.model)
 
     def run() -> None:
-        batch = ContinuousBatch(solver.model, solver.dtype, runner)
+        batch = ContinuousBatch(solver.model, solver.dtype)
         batch.add([Rollout(Request(encoded, STEPS))])
         for _ in range(STEPS):
             batch.step()

@@ -6,7 +6,6 @@ when the set of running rollouts changes. L tokens, D hidden_size, U choices, O 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,15 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trmsolve.device import to_device
+from trmsolve.device import free_memory, to_device
 from trmsolve.errors import TrmsolveError
-from trmsolve.inference.runner import EagerRunner, is_out_of_memory
+from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.readout import Readout
+from trmsolve.model.packing import PAD_MULTIPLE, pack
+from trmsolve.model.readout import Readout, read_out
 from trmsolve.model.trm import TRM
 from trmsolve.threads import tuner
 
-log = logging.getLogger("trmsolve")
+# By device type: beyond these numbers of tokens and rollouts a batch gets no faster, but answers are delayed.
+MAX_TOKENS = {"cpu": 1 << 14, "mps": 1 << 14, "cuda": 1 << 17}
+BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 1024}
+MEMORY_SHARE = 0.5  # of the free memory; the rest is for libraries, caches and other programs
 
 State = tuple[Tensor, Tensor]  # y and z, each (L, D)
 
@@ -80,29 +83,17 @@ class Rollout:
 
 
 class ContinuousBatch:
-    """Rollouts are added by `add`, advanced together by `step`, and leave by `remove`.
+    """Rollouts are added by `add`, advanced together by `step`, and leave by `remove`."""
 
-    With `overlap` the device never waits for the host: step() launches a step and delivers the readouts of the step
-    before. Each readout is then one call late, and a removed rollout has taken one more step that is never read; warm
-    starts from it begin after that step.
-
-    When memory runs out, each step is taken in parts of half the size, one after the other; the states of the rollouts
-    that are not in the current part are offloaded to host memory.
-    """
-
-    def __init__(
-        self, model: TRM, dtype: torch.dtype, runner: EagerRunner | None = None, overlap: bool = False
-    ) -> None:
-        self.model, self.dtype, self.overlap = model, dtype, overlap
-        self.runner = EagerRunner(model) if runner is None else runner
+    def __init__(self, model: TRM, dtype: torch.dtype) -> None:
+        self.model, self.dtype, self.device = model, dtype, next(model.parameters()).device
         self.running: list[Rollout] = []
         self.num_tokens = 0  # of all running rollouts
-        self._packed: list[Rollout] = []  # the rollouts that the runner's batch consists of
+        self.max_tokens = max_batch_tokens(model)
+        self._packed: list[Rollout] = []  # the rollouts that `_tokens` and `_batch` consist of
         self._y, self._z = model.init_state(0, dtype)
         self._rows: dict[Rollout, slice] = {}  # rows of y and z, by rollout
-        self._offloaded: dict[Rollout, State] = {}  # states in host memory
         self._warm_starts: dict[Rollout, WarmStart] = {}  # of rollouts that have not taken a step
-        self._in_flight: list[PendingOutput] = []
 
     def __len__(self) -> int:
         return len(self.running)
@@ -110,7 +101,7 @@ class ContinuousBatch:
     @property
     def full(self) -> bool:
         """Whether the batch has reached the number of tokens beyond which it gets no faster, or runs out of memory."""
-        return self.num_tokens >= (self.runner.token_limit or self.runner.max_tokens)
+        return self.num_tokens >= self.max_tokens
 
     def add(self, rollouts: Iterable[Rollout]) -> None:
         """Add rollouts; they take part from the next step on."""
@@ -127,174 +118,108 @@ class ContinuousBatch:
         for rollout in done:
             rollout.in_batch = False
             if rollout.keep_state:
-                rollout.final_state = self._offloaded.get(rollout) or self._state(rollout)
+                rows = self._rows[rollout]
+                rollout.final_state = self._y[rows].clone(), self._z[rows].clone()
             self.num_tokens -= rollout.num_tokens
-            self._offloaded.pop(rollout, None)
             self._warm_starts.pop(rollout, None)
         self.running = [rollout for rollout in self.running if rollout.in_batch]
-
-    def _state(self, rollout: Rollout) -> State:
-        rows = self._rows[rollout]
-        return self._y[rows].clone(), self._z[rows].clone()
 
     @torch.inference_mode()
     def step(self) -> None:
         """One supervision step of every rollout; replaces each rollout's readout."""
-        for rollout in self.running:
-            rollout.readout = None
-        on_cpu = self._y.device.type == "cpu"
-        with tuner().step(self.num_tokens) if on_cpu else nullcontext():
-            outputs = self._launch()
-        if self.overlap:
-            outputs, self._in_flight = self._in_flight, outputs
-        for output in outputs:
-            output.deliver()
-
-    def _launch(self) -> list[PendingOutput]:
-        """A step of all rollouts, in as few parts as memory allows."""
-        outputs: list[PendingOutput] = []
-        waiting = self.running
-        while waiting:
-            part = self._next_part(waiting)
-            try:
-                if part != self._packed:
-                    self._pack(part)
-                self._y, self._z, readout = self.runner.step(self._y, self._z)
-                outputs.append(PendingOutput(part, HostCopy(readout)))
-                waiting = waiting[len(part) :]
-                continue
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            self._halve(part)  # outside of the except block, where the traceback no longer keeps tensors alive
-        return outputs
-
-    def _next_part(self, waiting: list[Rollout]) -> list[Rollout]:
-        """The first rollouts that fit into token_limit together, at least one; all if there is no limit."""
-        if not self.runner.token_limit:
-            return list(waiting)
-        ends = np.cumsum([rollout.num_tokens for rollout in waiting])
-        return waiting[: max(1, int(np.searchsorted(ends, self.runner.token_limit, side="right")))]
-
-    def _halve(self, part: list[Rollout]) -> None:
-        number, num_tokens = len(part), sum(rollout.num_tokens for rollout in part)
-        if number < 2:
-            device = next(self.model.parameters()).device
+        try:
+            with tuner().step(self.num_tokens) if self.device.type == "cpu" else nullcontext():
+                if self._packed != self.running:
+                    self._pack()
+                output = self.model(self._tokens, self._y, self._z, self._batch)
+                self._y, self._z = output.y, output.z
+                readout = Readout(*(t.cpu().numpy() for t in read_out(output, self._batch)))
+        except (torch.OutOfMemoryError, MemoryError):
             raise TrmsolveError(
-                f"out of memory on {device}: one puzzle of {num_tokens} tokens does not fit",
-                "close other programs" if device.type == "cpu" else "use --device cpu",
-            )
-        level = logging.INFO if self.runner.token_limit else logging.WARNING
-        log.log(level, "out of memory with a batch of %d puzzles: continuing with %d", number, number // 2)
-        self.runner.token_limit, self._packed = max(1, num_tokens // 2), []
-        self.runner.free()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+                f"out of memory on {self.device}: {len(self)} puzzles of {self.num_tokens} tokens in total do not fit",
+                "use a smaller --batch-size, or --device cpu",
+            ) from None
+        self._deliver(readout)
 
-    def _pack(self, part: list[Rollout]) -> None:
-        """Make `part` the runner's batch and gather its states. If this fails halfway, no state is lost.
+    def _pack(self) -> None:
+        """Make a batch of the running rollouts, and gather their states.
 
         The new states are rows of one concatenation, chosen by `index`:
 
-            [ current states | one fresh state | offloaded states, states of warm starts ... ]
+            [ current states | one fresh state | states of warm starts ... ]
               0 .. fresh - 1   fresh             fresh + 1 ..
         """
-        self._packed = []
-        for rollout in set(self._rows).difference(part, self._offloaded):
-            if rollout.in_batch:
-                y, z = (state[self._rows[rollout]].to("cpu", copy=True) for state in (self._y, self._z))
-                self._offloaded[rollout] = y, z
-        padded_length = self.runner.pack([rollout.encoded for rollout in part])
+        tokens, batch = pack([rollout.encoded for rollout in self.running], PAD_MULTIPLE)
+        self._tokens, self._batch = tokens.to(self.device), batch.to(self.device)
         start, fresh = 0, len(self._y)
-        rows, extra = {}, _ExtraRows(fresh + 1)
-        index = np.full(padded_length, fresh)  # (L,)
-        share = np.ones(padded_length, np.float32)  # (L,) weight of the indexed row; the rest is the fresh state
-        for rollout in part:
+        rows: dict[Rollout, slice] = {}
+        sources: dict[Rollout, int] = {}  # of warm starts: the first row of each source's states
+        end_of_sources = fresh + 1
+        index = np.full(len(tokens), fresh)  # (L,)
+        share = np.ones(len(tokens), np.float32)  # (L,) weight of the indexed row; the rest is the fresh state
+        for rollout in self.running:
             end = start + rollout.num_tokens
-            if rollout in self._offloaded:
-                index[start:end] = extra.first_row(rollout, self._offloaded[rollout]) + np.arange(end - start)
-            elif rollout in self._warm_starts:
-                source, source_rows, share[start:end] = self._warm_starts[rollout]
-                assert source.final_state is not None
-                index[start:end] = extra.first_row(source, source.final_state) + source_rows
+            if warm_start := self._warm_starts.pop(rollout, None):
+                source, source_rows, share[start:end] = warm_start
+                if source not in sources:
+                    sources[source], end_of_sources = end_of_sources, end_of_sources + source.num_tokens
+                index[start:end] = sources[source] + source_rows
             elif rollout in self._rows:
                 index[start:end] = np.arange(self._rows[rollout].start, self._rows[rollout].stop)
             rows[rollout], start = slice(start, end), end
-        device = self._y.device
-        chosen = to_device(torch.from_numpy(index), device)
-        weight = to_device(torch.from_numpy(share), device).to(self.dtype)[:, None] if (share < 1).any() else None
+        chosen = to_device(torch.from_numpy(index), self.device)
+        weight = to_device(torch.from_numpy(share), self.device).to(self.dtype)[:, None] if (share < 1).any() else None
         states = []
         for k, (current, init) in enumerate(zip((self._y, self._z), self.model.init_state(1, self.dtype), strict=True)):
-            pool = torch.cat([current, init, *(to_device(state[k], device) for state in extra.states)])
-            state = pool.index_select(0, chosen)  # (L, D)
+            of_sources = [source.final_state[k] for source in sources if source.final_state is not None]
+            state = torch.cat([current, init, *of_sources]).index_select(0, chosen)  # (L, D)
             states.append(state if weight is None else torch.lerp(init, state, weight))
         self._y, self._z = states
-        self._rows, self._packed = rows, part
-        for rollout in part:
-            self._offloaded.pop(rollout, None)
-            self._warm_starts.pop(rollout, None)
+        self._rows, self._packed = rows, list(self.running)
 
-
-class _ExtraRows:
-    """States of rollouts that are appended to a concatenation, each once, from row `start` on."""
-
-    def __init__(self, start: int) -> None:
-        self.states: list[State] = []
-        self._next_row = start
-        self._first_rows: dict[Rollout, int] = {}
-
-    def first_row(self, rollout: Rollout, state: State) -> int:
-        """The row at which the states of this rollout begin."""
-        if rollout not in self._first_rows:
-            self.states.append(state)
-            self._first_rows[rollout] = self._next_row
-            self._next_row += len(state[0])
-        return self._first_rows[rollout]
-
-
-class PendingOutput(NamedTuple):
-    """The readout of a launched step, on its way to the host."""
-
-    rollouts: list[Rollout]
-    copy: HostCopy
-
-    def deliver(self) -> None:
-        """Wait for the values and set the readout of every rollout that is still in the batch."""
-        rank, confidence, probabilities, halt_prob, solvable_prob = self.copy.wait()
-        sizes = np.concatenate([rollout.encoded.size for rollout in self.rollouts])  # (U,) without padded choices
-        exists = np.arange(probabilities.shape[1]) < sizes[:, None]  # (U, C)
-        probabilities = probabilities[: len(sizes)][exists]  # (O,)
+    def _deliver(self, batch: Readout) -> None:
+        """Set the readout of every rollout to its part of the batch's, which has numpy arrays."""
+        sizes = np.concatenate([rollout.encoded.size for rollout in self.running])  # (U,)
+        probabilities = batch.probabilities[np.arange(batch.probabilities.shape[1]) < sizes[:, None]]  # (U, C) -> (O,)
         choice, option = 0, 0
-        for i, rollout in enumerate(self.rollouts):
+        for i, rollout in enumerate(self.running):
             choices = slice(choice, choice := choice + rollout.encoded.num_choices)
             options = slice(option, option := option + int(rollout.encoded.size.sum()))
-            if not rollout.in_batch:
-                continue
-            answer = rank[choices]
+            answer = batch.choice[choices]
             key = hash(answer.tobytes())
             rollout.step += 1
             rollout.stable_steps = rollout.stable_steps + 1 if key in rollout.seen_answers else 0
             rollout.seen_answers.add(key)
             rollout.readout = Readout(
-                answer, confidence[choices], probabilities[options], float(halt_prob[i]), float(solvable_prob[i])
+                answer,
+                batch.confidence[choices],
+                probabilities[options],
+                float(batch.halt_prob[i]),
+                float(batch.solvable_prob[i]),
             )
 
 
-class HostCopy:
-    """A copy of a readout to host memory, queued behind the step that computes it."""
+# -- the size of a batch ------------------------------------------------------------------------------------------
+def default_batch_size(model: TRM) -> int:
+    """Rollouts in a batch by default; max_batch_tokens() may allow fewer."""
+    return BATCH_SIZE.get(next(model.parameters()).device.type, 32)
 
-    def __init__(self, readout: Readout) -> None:
-        self._readout, self._event = readout, None
-        if readout.halt_prob.is_cuda:
-            stream = torch.cuda.current_stream(readout.halt_prob.device)
-            self._readout = Readout(*(torch.empty(t.shape, dtype=t.dtype, pin_memory=True) for t in readout))
-            for host, t in zip(self._readout, readout, strict=True):
-                host.copy_(t, non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record(stream)
 
-    def wait(self) -> list[np.ndarray]:
-        """The values as numpy arrays; this is the only place in a step where the host waits for the device."""
-        if self._event is not None:
-            self._event.synchronize()
-        return [t.cpu().numpy() for t in self._readout]
+def max_batch_tokens(model: TRM) -> int:
+    """Maximum tokens of a batch on the model's device."""
+    device = next(model.parameters()).device
+    max_tokens, free = MAX_TOKENS.get(device.type, 1 << 14), free_memory(device)
+    if free is None:
+        return max_tokens
+    size = next(model.layers.parameters()).element_size()
+    return max(1, min(max_tokens, int(MEMORY_SHARE * free / (size * numbers_per_token(model.config)))))
+
+
+def numbers_per_token(config: TRMConfig) -> int:
+    """An upper estimate of the numbers that a token needs at the same time in one layer.
+
+    States, their sums and norms; both halves of the gated unit, their product and the sums over units; for a mixer over
+    sequence positions its intermediate layer, divided among the tokens.
+    """
+    positions = 4 * config.seq_intermediate_size * config.hidden_size // max(1, config.seq_len)
+    return 16 * config.hidden_size + 10 * config.intermediate_size + 4 * config.num_classes + positions

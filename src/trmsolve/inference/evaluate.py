@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, default_batch_size
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.metrics import (
     calibration,
@@ -26,7 +26,6 @@ from trmsolve.inference.metrics import (
     wilson_interval,
 )
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.runner import EagerRunner, default_batch_size
 from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks.base import Augments, Puzzle, Task
@@ -121,17 +120,12 @@ def rollout(
     on_step: Callable[[int], None] = lambda k: None,
 ) -> Iterator[SinglePass]:
     """Roll out batches of puzzles to max(steps) steps; yield the counts of each batch. on_step: called after step k."""
-    with solver.runner() as runner:
-        for puzzles in batches:
-            yield _rollout_batch(solver, runner, puzzles, steps, on_step)
+    for puzzles in batches:
+        yield _rollout_batch(solver, puzzles, steps, on_step)
 
 
 def _rollout_batch(
-    solver: Solver,
-    runner: EagerRunner,
-    puzzles: Sequence[Puzzle],
-    steps: tuple[int, ...],
-    on_step: Callable[[int], None],
+    solver: Solver, puzzles: Sequence[Puzzle], steps: tuple[int, ...], on_step: Callable[[int], None]
 ) -> SinglePass:
     task, counts = solver.task, SinglePass(steps)
     running: list[tuple[Puzzle, Rollout]] = []
@@ -146,7 +140,7 @@ def _rollout_batch(
             counts.num_evaluated += 1
             for k in steps:  # no open cells: correct from the start
                 counts.correct.update({("accepted", k): 1, ("exact", k): 1, ("halting_right", k): 1})
-    batch = ContinuousBatch(solver.model, solver.dtype, runner)
+    batch = ContinuousBatch(solver.model, solver.dtype)
     batch.add(rollout for _, rollout in running)
     for k in range(1, max(steps) + 1 if running else 0):
         batch.step()

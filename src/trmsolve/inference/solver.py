@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from trmsolve.inference.batch import ContinuousBatch, Rollout
+from trmsolve.inference.batch import ContinuousBatch, Rollout, default_batch_size
 from trmsolve.inference.branch_search import BranchSearch
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.prefetch import DeadlineExceeded, Prefetcher
-from trmsolve.inference.runner import EagerRunner, default_batch_size, make_runner
 from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy, SingleRun
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
@@ -37,7 +35,6 @@ class Solver:
 
     def __init__(self, task: Task, model: TRM, dtype: torch.dtype) -> None:
         self.task, self.model, self.dtype = task, model.eval(), dtype
-        self._idle_runners: list[EagerRunner] = []  # captured steps are kept from one stream to the next
 
     def solve(
         self,
@@ -54,8 +51,8 @@ class Solver:
         running: list[PuzzleSearch] = []
         finished: dict[int, Result] = {}  # by index, until delivered
         admitted = delivered = 0
-        with Prefetcher(puzzles) as records, self.runner() as runner:
-            batch = ContinuousBatch(self.model, self.dtype, runner, overlap=runner.asynchronous)
+        batch = ContinuousBatch(self.model, self.dtype)
+        with Prefetcher(puzzles) as records:
             while True:
                 while self._accepts(batch, options, admitted - delivered):
                     try:
@@ -94,15 +91,6 @@ class Solver:
                     return
                 if deadline is not None and time.monotonic() >= deadline:
                     raise DeadlineExceeded(admitted - delivered)
-
-    @contextmanager
-    def runner(self) -> Iterator[EagerRunner]:
-        """A runner for the sole use of one batch; its captured steps are kept for the next one."""
-        runner = self._idle_runners.pop() if self._idle_runners else make_runner(self.model)
-        try:
-            yield runner
-        finally:
-            self._idle_runners.append(runner)
 
     def _accepts(self, batch: ContinuousBatch, options: SolveOptions, undelivered: int) -> bool:
         """Whether another puzzle may be admitted."""

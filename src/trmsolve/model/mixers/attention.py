@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import SwiGLU, linear, post_norm
-from trmsolve.model.mixers.base import Mixer, no_nnz, no_units
+from trmsolve.model.mixers.base import Mixer
 from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
 
 THETA = 10_000.0  # base of the rotation frequencies
@@ -59,4 +59,4 @@ def rotate(t: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1).to(t.dtype)
 
 
-MIXER = Mixer(AttentionLayer, SequenceEdges, pack, no_units, no_nnz, seq_len=seq_len)
+MIXER = Mixer(AttentionLayer, SequenceEdges, pack, seq_len=seq_len)

@@ -69,14 +69,4 @@ def pack(edges: Sequence[GridEdges], starts: np.ndarray, num_tokens: int, round_
     return pack_neighbors([e.neighbors for e in edges], starts, num_tokens)
 
 
-def shape(edges: Sequence[GridEdges], num_tokens: int) -> tuple[int, int]:
-    """No units; nnz: each token and its neighbours."""
-    return 0, num_tokens + sum(int(np.count_nonzero(e.neighbors >= 0)) for e in edges)
-
-
-def max_nnz(edges: GridEdges, num_tokens: int) -> int:
-    """Each token has itself and four neighbours at most."""
-    return 5 * num_tokens
-
-
-MIXER = Mixer(GridLayer, GridEdges, pack, shape, max_nnz)
+MIXER = Mixer(GridLayer, GridEdges, pack)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import SwiGLU, post_norm
-from trmsolve.model.mixers.base import Mixer, no_nnz, no_units
+from trmsolve.model.mixers.base import Mixer
 from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
 
 
@@ -29,4 +29,4 @@ class MlpLayer(nn.Module):
         return post_norm(h + self.mlp(h))
 
 
-MIXER = Mixer(MlpLayer, SequenceEdges, pack, no_units, no_nnz, seq_len=seq_len)
+MIXER = Mixer(MlpLayer, SequenceEdges, pack, seq_len=seq_len)

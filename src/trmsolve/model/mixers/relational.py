@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import formula_only, gated_update, inverse_rms
-from trmsolve.model.mixers.base import Mixer, RoundUp, no_nnz, no_units
+from trmsolve.model.mixers.base import Mixer, RoundUp
 from trmsolve.model.mixers.grid import neighbor_table, pack_neighbors
 from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, sum_segments
 
@@ -229,5 +229,4 @@ def direct_sources(edges: Sequence[RelationalEdges], starts: np.ndarray) -> dict
     return sources
 
 
-# The numbers of groups differ between nearly all batches, so padded shapes would not be reused.
-MIXER = Mixer(RelationalLayer, RelationalEdges, pack, no_units, no_nnz, supports_buckets=False)
+MIXER = Mixer(RelationalLayer, RelationalEdges, pack)

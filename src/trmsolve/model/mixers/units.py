@@ -87,14 +87,4 @@ def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_
     return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
 
 
-def shape(edges: Sequence[UnitEdges], num_tokens: int) -> tuple[int, int]:
-    """Units of each kind with one to spare, and nnz."""
-    return 1 + sum(e.num_units for e in edges), max(len(e.unit_of_token) for e in edges) * num_tokens
-
-
-def max_nnz(edges: UnitEdges, num_tokens: int) -> int:
-    """Each token lies in one unit of each row at most."""
-    return len(edges.unit_of_token) * num_tokens
-
-
-MIXER = Mixer(UnitsLayer, UnitEdges, pack, shape, max_nnz)
+MIXER = Mixer(UnitsLayer, UnitEdges, pack)
