@@ -259,7 +259,7 @@ def test_puzzle_embeddings_are_padded_to_whole_tokens(folder, width):
 
 def packed(config, cells, ids):
     from trmsolve.model.inputs import Encoded
-    from trmsolve.model.mixers.sequence import SequenceEdges
+    from trmsolve.model.mixers.attention import SequenceEdges
     from trmsolve.model.packing import pack
     from trmsolve.model.sequence_model import sequence_tokens
 

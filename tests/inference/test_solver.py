@@ -18,7 +18,7 @@ from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.solver import DeadlineExceeded
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers.units import UnitEdges
-from trmsolve.model.readout import Readout
+from trmsolve.model.packing import Readout
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate

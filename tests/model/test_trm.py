@@ -9,8 +9,7 @@ import torch
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.packing import pack
-from trmsolve.model.readout import logits_by_choice
+from trmsolve.model.packing import logits_by_choice, pack
 from trmsolve.model.segment import CSR, index_add_sum, segment_sum
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks import get

@@ -26,8 +26,7 @@ from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.inference.solver import Solver
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
-from trmsolve.model.packing import pack
-from trmsolve.model.readout import logits_by_choice
+from trmsolve.model.packing import logits_by_choice, pack
 from trmsolve.tasks.base import Puzzle
 
 Say = Callable[[str], None]

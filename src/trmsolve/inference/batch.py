@@ -19,8 +19,7 @@ from trmsolve.device import free_memory, to_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.packing import PAD_MULTIPLE, pack
-from trmsolve.model.readout import Readout, read_out
+from trmsolve.model.packing import PAD_MULTIPLE, Readout, pack, read_out
 from trmsolve.model.trm import TRM
 from trmsolve.threads import tuner
 

@@ -35,7 +35,7 @@ from trmsolve.inference.batch import Rollout, WarmStart
 from trmsolve.inference.options import SolveOptions, search_settings
 from trmsolve.inference.search import Candidate, mean_confidence
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.readout import Readout
+from trmsolve.model.packing import Readout
 from trmsolve.tasks.base import Prediction
 
 CHAIN_SHARE = 0.1  # of the open choices are assigned after one run while there are many solutions

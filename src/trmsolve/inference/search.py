@@ -19,7 +19,7 @@ import numpy as np
 from trmsolve.inference.batch import Request, Rollout, WarmStart
 from trmsolve.inference.options import Result, SearchSettings, SolveOptions, StepEvent, search_settings
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.readout import Readout
+from trmsolve.model.packing import Readout
 from trmsolve.tasks.base import Prediction, Puzzle, Task
 
 NO_SOLUTION = "no solution exists"

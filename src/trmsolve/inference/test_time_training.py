@@ -36,7 +36,7 @@ from trmsolve.inference.few_shot import (
 from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.resources import Pace, peak_memory
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.readout import Readout
+from trmsolve.model.packing import Readout
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import InvalidPuzzle, Prediction, Sample
 from trmsolve.tasks.few_shot import AugmentedTask, Demonstrates, FewShotTask, LazySample, Query

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trmsolve.errors import TrmsolveError, did_you_mean
@@ -24,6 +26,12 @@ def number(default: Any, low: float, high: float) -> Any:
 def choice(default: str, *others: str) -> Any:
     """A field for one of these names."""
     return dataclasses.field(default=default, metadata={"names": (default, *others)})
+
+
+def module(default: str, folder: str) -> Any:
+    """A field for the name of a module in a folder beside this file, each of which is a mixer or an embedding."""
+    names = {module.name for module in pkgutil.iter_modules([str(Path(__file__).with_name(folder))])}
+    return choice(default, *sorted(names - {default}))
 
 
 def check_fields(section: str, config: Any) -> None:
@@ -69,8 +77,8 @@ class TRMConfig:
     hidden_size: int = number(64, 1, 1 << 14)  # D, size of x, y and z per token
     intermediate_size: int = number(128, 1, 1 << 16)  # H, inner size of a layer
     num_layers: int = number(2, 1, 256)  # layers of the one network f
-    mixer: str = choice("grid", "units", "relational", "mlp", "attention")  # token mixer, a key of mixers.MIXERS
-    embedding: str = choice("token", "color")  # embedding of the question, a key of embeddings.EMBEDDINGS
+    mixer: str = module("grid", "mixers")  # token mixer
+    embedding: str = module("token", "embeddings")  # embedding of the question
     num_classes: int = number(1, 1, 1 << 16)  # logits per token
     vocab_size: int = number(10, 1, MAX_VOCAB_SIZE)  # token ids of the question x
     n: int = number(3, 1, 1000)  # latent updates per latent recursion

@@ -1,4 +1,4 @@
-"""Pack puzzles of any sizes into one batch: their tokens are concatenated, without padding.
+"""Pack puzzles of any sizes into one batch, without padding, and read the choices of their answers out of its logits.
 
 Example, puzzles of 2 and 3 tokens:
     tokens   [a0 a1 b0 b1 b2]      lengths [2 3]      puzzles.indptr [0 2 5]
@@ -7,15 +7,17 @@ Example, puzzles of 2 and 3 tokens:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.mixers import mixer_of
 from trmsolve.model.segment import CSR, indptr_of
+
+if TYPE_CHECKING:
+    from trmsolve.model.trm import StepOutput
 
 # On a CPU, the first matrix multiply of a new shape takes 0.6 ms for preparation, as long as the multiply itself.
 PAD_MULTIPLE = 64  # a multiple for pack(), so that few different shapes occur
@@ -53,8 +55,8 @@ def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, PackedBat
     The numbers of tokens and units are padded to a multiple, so that few shapes occur. Padding belongs to no puzzle and
     does not change results.
     """
-    mixer = mixer_of(batch[0].edges)
-    multiple = 1 if mixer.seq_len is not None else multiple  # rows of a dense array are full
+    edges = [e.edges for e in batch]
+    multiple = 1 if edges[0].dense else multiple
 
     def round_up(number: Any) -> Any:
         return -(-number // multiple) * multiple
@@ -65,7 +67,7 @@ def pack(batch: Sequence[Encoded], multiple: int = 1) -> tuple[Tensor, PackedBat
     num_tokens = round_up(total)
     puzzle_of_token = np.repeat(np.arange(len(batch)), lengths)  # (total,)
     packed = PackedBatch(
-        mixer.pack([e.edges for e in batch], starts, num_tokens, round_up),
+        edges[0].pack(edges, starts, num_tokens, round_up),
         CSR.from_numpy(np.arange(total), starts, puzzle_of_token, np.minimum(np.arange(num_tokens + 1), total)),
         torch.from_numpy(lengths),
         _choices(batch),
@@ -81,3 +83,39 @@ def _choices(batch: Sequence[Encoded]) -> ChoiceIndex:
     rank = np.arange(max((e.size.max(initial=1) for e in batch), default=1))  # (C,)
     missing = rank >= np.concatenate([e.size for e in batch])[:, None]  # (U, C)
     return ChoiceIndex(torch.from_numpy(np.where(missing, 0, first[:, None] + rank)), torch.from_numpy(missing))
+
+
+# -- from logits to choices ------------------------------------------------------------------------------------------
+class Readout(NamedTuple):
+    """The prediction of a step: tensors for B puzzles, U choices with at most C options; or numpy for one puzzle.
+
+    choice: int64 (U,) the most probable option of each choice, as its index within the choice.
+    confidence: float32 (U,) its probability.
+    probabilities: float32 (U, C), 0 where an option is missing; for one puzzle (O,), choice by choice.
+    halt_prob: float32 (B,) probability that the whole answer is correct; for one puzzle a float.
+    solvable_prob: float32 (B,) probability that the question has a solution; for one puzzle a float.
+    """
+
+    choice: Any
+    confidence: Any
+    probabilities: Any
+    halt_prob: Any
+    solvable_prob: Any
+
+
+def read_out(step: StepOutput, batch: PackedBatch) -> Readout:
+    """Read out a step. Shapes depend on the batch only, so the host does not wait for the device."""
+    probabilities = logits_by_choice(step.logits, batch).softmax(1)
+    confidence, choice = probabilities.max(1)
+    return Readout(choice, confidence, probabilities, step.halt_logit.sigmoid(), step.solvable_logit.sigmoid())
+
+
+def logits_by_choice(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """The flat logits, float32 (O,), by choice: (U, C), -inf where a choice has fewer than C options."""
+    rows, missing = batch.choices
+    return logits[rows].masked_fill(missing, float("-inf"))
+
+
+def chosen_option(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """logits (U, C) -> int64 (U,): the most probable option of each choice, as an index into the flat logits."""
+    return batch.choices.rows.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)

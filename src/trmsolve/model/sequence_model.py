@@ -16,7 +16,7 @@ from torch import Tensor
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.mixers.sequence import SequenceEdges
+from trmsolve.model.mixers.attention import SequenceEdges
 from trmsolve.model.packing import PackedBatch, pack
 from trmsolve.model.trm import TRM
 

@@ -15,6 +15,7 @@ Differences from the paper:
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
@@ -22,9 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.embeddings import EMBEDDINGS
 from trmsolve.model.layers import truncated_normal
-from trmsolve.model.mixers import MIXERS
 from trmsolve.model.packing import PackedBatch
 from trmsolve.model.segment import segment_sum
 
@@ -47,9 +46,9 @@ class TRM(nn.Module):
 
     def __init__(self, config: TRMConfig) -> None:
         super().__init__()
-        layer = MIXERS[config.mixer].layer
+        layer = import_module(f"trmsolve.model.mixers.{config.mixer}").Layer
         self.config = config
-        self.embed: Any = EMBEDDINGS[config.embedding](config)
+        self.embed: Any = import_module(f"trmsolve.model.embeddings.{config.embedding}").Embedding(config)
         self.layers = nn.ModuleList(layer(config) for _ in range(config.num_layers))
         self.y_layers = nn.ModuleList(layer(config) for _ in range(config.num_y_layers))
         head = self.embed.make_head(config)

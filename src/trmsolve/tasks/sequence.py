@@ -14,7 +14,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.mixers.sequence import SequenceEdges
+from trmsolve.model.mixers.attention import SequenceEdges
 from trmsolve.tasks.base import Sample
 
 EMPTY = -1  # token id that is embedded as zeros

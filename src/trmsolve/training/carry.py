@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from trmsolve.device import to_device
-from trmsolve.model.mixers import mixer_of
 from trmsolve.model.packing import PackedBatch, pack
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
@@ -194,7 +193,7 @@ def _same_layout(one: Sample, other: Sample) -> bool:
     """Whether two puzzles of a sequence model differ only in tokens and labels."""
     a, b = one.encoded, other.encoded
     return (
-        mixer_of(a.edges).seq_len is not None
+        a.edges.dense
         and a.edges == b.edges
         and len(a.meanings) == len(b.meanings)
         and np.array_equal(a.first, b.first)

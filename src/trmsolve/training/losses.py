@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trmsolve.model.readout import chosen_option, logits_by_choice
+from trmsolve.model.packing import chosen_option, logits_by_choice
 from trmsolve.model.trm import StepOutput
 from trmsolve.training.carry import Labels
 from trmsolve.training.config import TrainConfig

@@ -102,7 +102,7 @@ def test_packed_neighbourhood_and_its_gradient():
 
 
 def test_choice_reads_only_its_own_options(model):
-    from trmsolve.model.readout import chosen_option, logits_by_choice
+    from trmsolve.model.packing import chosen_option, logits_by_choice
 
     encoded = encode(a_maze(4))
     tokens, layout = pack([encoded])

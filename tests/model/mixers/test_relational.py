@@ -9,7 +9,7 @@ import torch
 from networks import stepped
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.mixers.relational import NEIGHBORHOOD, RelationalLayer
+from trmsolve.model.mixers.relational import NEIGHBORHOOD, Layer
 from trmsolve.model.packing import pack
 from trmsolve.model.segment import segment_sum
 from trmsolve.model.trm import TRM
@@ -43,7 +43,7 @@ def model() -> TRM:
     return made.eval()
 
 
-def dense(layer: RelationalLayer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
+def dense(layer: Layer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
     """What the layer's formula says, cell by cell and group by group."""
     near, kinds, down = (
         layer.neighbors.weight.to(h),
@@ -74,7 +74,7 @@ def dense(layer: RelationalLayer, h: torch.Tensor, questions: list[Encoded]) -> 
 @pytest.mark.parametrize("grad", [True, False], ids=["with autograd", "without"])
 def test_a_layer_computes_its_formula(batch, grad):
     torch.manual_seed(1)
-    layer, (tokens, layout) = RelationalLayer(CONFIG), pack(batch, 16)
+    layer, (tokens, layout) = Layer(CONFIG), pack(batch, 16)
     h = torch.randn(len(tokens), CONFIG.hidden_size)
     with torch.set_grad_enabled(grad):
         found = layer(h, layout.edges)[: sum(len(question.x) for question in batch)]
@@ -87,7 +87,7 @@ def test_gradients_are_those_of_the_formula(batch, same_size, compiling, monkeyp
     torch.manual_seed(2)
     if same_size:  # every token has a mirror image
         batch = [a_question(0, (4, 5)), a_question(1, (3, 4))]
-    layer, (tokens, packed) = RelationalLayer(CONFIG), pack(batch, 16)
+    layer, (tokens, packed) = Layer(CONFIG), pack(batch, 16)
     direct = [RELATIONS[k] for k in packed.edges.direct_relations]
     assert direct == (["flip", "flop"] if same_size else [])
     real = sum(len(question.x) for question in batch)
@@ -113,7 +113,7 @@ def test_sums_over_groups_have_the_right_gradient(batch, groups):
 
 def test_weights_of_relations_without_groups_get_no_gradient(batch):
     """Where sizes stay, nothing is folded or cut out: the weights of those kinds take no part, and have no gradient."""
-    layer, (tokens, layout) = RelationalLayer(CONFIG), pack(batch[:1])
+    layer, (tokens, layout) = Layer(CONFIG), pack(batch[:1])
     layer(torch.randn(len(tokens), CONFIG.hidden_size), layout.edges).sum().backward()
     silent = [kind for kind, own in zip(RELATIONS, layer.relations, strict=True) if not own.weight.grad.any()]
     unused = ["fold", "zoom", "transpose", "content", "largest", "smallest", "rarest"]  # the grid is no square

@@ -25,7 +25,7 @@ from trmsolve.model.packing import PackedBatch
 from trmsolve.model.segment import segment_sum
 
 
-class ColorEmbedding(nn.Module):
+class Embedding(nn.Module):
     """int64 (L,) token ids -> x (L, D); also reads the answer."""
 
     puzzle_table: Tensor

@@ -17,7 +17,7 @@ from trmsolve.model.layers import truncated_normal
 from trmsolve.model.packing import PackedBatch
 
 
-class TokenEmbedding(nn.Embedding):
+class Embedding(nn.Embedding):
     """int64 (L,) token ids -> x (L, D)."""
 
     puzzle_table: Tensor | None

@@ -6,19 +6,54 @@ This is the paper's network for mazes and ARC (arXiv 2510.04871, section 4.5), a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import SwiGLU, linear, post_norm
-from trmsolve.model.mixers.base import Mixer
-from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
 
 THETA = 10_000.0  # base of the rotation frequencies
 
 
-class AttentionLayer(nn.Module):
+@dataclass(frozen=True, slots=True)
+class SequenceEdges(Edges):
+    """Tokens have positions, and every token reaches every other; also of the mixer `mlp`.
+
+    length: tokens of the puzzle, the same for all puzzles of a batch.
+    """
+
+    dense: ClassVar[bool] = True
+    length: int
+
+    @staticmethod
+    def pack(edges: Sequence[SequenceEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> DenseLayout:
+        """All puzzles have the same length."""
+        (length,) = {e.length for e in edges}
+        return DenseLayout(length)
+
+
+class DenseLayout(NamedTuple):
+    """B puzzles with the same number of tokens, so that a batch of them is a dense array."""
+
+    length: int
+
+    def rows(self, h: Tensor) -> Tensor:
+        """(B length, D) -> (B, length, D)."""
+        return h.view(-1, self.length, h.shape[-1])
+
+    def to(self, device: torch.device | str) -> DenseLayout:
+        """Returns self, which has no tensors."""
+        return self
+
+
+class Layer(nn.Module):
     """One layer of f. (B L, D) -> (B L, D), any L."""
 
     def __init__(self, config: TRMConfig) -> None:
@@ -57,6 +92,3 @@ def rotate(t: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """t (..., L, d) with features i and i + d/2 rotated as a pair; fp32 inside, the input's dtype outside."""
     a, b = t.float().chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1).to(t.dtype)
-
-
-MIXER = Mixer(AttentionLayer, SequenceEdges, pack, seq_len=seq_len)

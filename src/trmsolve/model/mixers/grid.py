@@ -15,19 +15,24 @@ import numpy as np
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import gated_update
-from trmsolve.model.mixers.base import Mixer, RoundUp
 from trmsolve.model.segment import CSR, indptr_of, segment_sum
 
 
 @dataclass(frozen=True, slots=True)
-class GridEdges:
+class GridEdges(Edges):
     """neighbors: int32 (L, 4) the token above, left, right and below each token; -1 where there is none."""
 
     neighbors: np.ndarray
 
+    @staticmethod
+    def pack(edges: Sequence[GridEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
+        """Five segments for each token: itself, above, left, right, below."""
+        return pack_neighbors([e.neighbors for e in edges], starts, num_tokens)
 
-class GridLayer(nn.Module):
+
+class Layer(nn.Module):
     """One layer of f. (L, D) -> (L, D)."""
 
     def __init__(self, config: TRMConfig) -> None:
@@ -62,11 +67,3 @@ def pack_neighbors(neighbors: Sequence[np.ndarray], starts: np.ndarray, num_toke
     segments = width * table + np.array([0, *range(width - 1, 0, -1)])
     indptr, t_indptr = indptr_of(exists.reshape(-1)), indptr_of(exists.sum(1))
     return CSR.from_numpy(table[exists], indptr, segments[exists], t_indptr)
-
-
-def pack(edges: Sequence[GridEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
-    """Five segments for each token: itself, above, left, right, below."""
-    return pack_neighbors([e.neighbors for e in edges], starts, num_tokens)
-
-
-MIXER = Mixer(GridLayer, GridEdges, pack)

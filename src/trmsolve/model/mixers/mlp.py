@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import SwiGLU, post_norm
-from trmsolve.model.mixers.base import Mixer
-from trmsolve.model.mixers.sequence import DenseLayout, SequenceEdges, pack, seq_len
+from trmsolve.model.mixers.attention import DenseLayout
 
 
-class MlpLayer(nn.Module):
+class Layer(nn.Module):
     """One layer of f. (B L, D) -> (B L, D), with L = config.seq_len."""
 
     def __init__(self, config: TRMConfig) -> None:
@@ -27,6 +26,3 @@ class MlpLayer(nn.Module):
         features = post_norm(features + self.mix(features))
         h = features.transpose(1, 2).reshape(h.shape)
         return post_norm(h + self.mlp(h))
-
-
-MIXER = Mixer(MlpLayer, SequenceEdges, pack, seq_len=seq_len)

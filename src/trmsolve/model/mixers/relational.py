@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import formula_only, gated_update, inverse_rms
-from trmsolve.model.mixers.base import Mixer, RoundUp
 from trmsolve.model.mixers.grid import neighbor_table, pack_neighbors
 from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, sum_segments
 
@@ -30,7 +30,7 @@ DIRECT_SHARE = 0.75  # a relation with at least this number of groups per token,
 
 
 @dataclass(frozen=True, slots=True)
-class RelationalEdges:
+class RelationalEdges(Edges):
     """Neighbours and groups of K relations.
 
     neighbors: int32 (L, 8) the tokens around each token, -1 for none.
@@ -43,6 +43,45 @@ class RelationalEdges:
     src: np.ndarray
     dst: np.ndarray
     num_groups: np.ndarray
+
+    @staticmethod
+    def pack(
+        edges: Sequence[RelationalEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp
+    ) -> PackedRelations:
+        """Pack a batch. The groups of each relation are consecutive, puzzle by puzzle."""
+        total = int(starts[-1])
+        neighbors = neighbor_table([e.neighbors for e in edges], starts, num_tokens)  # (L, 9)
+        sources = np.full((num_tokens, NEIGHBORHOOD + len(edges[0].src)), -1, np.int64)
+        sources[:, :NEIGHBORHOOD] = neighbors
+        direct = direct_sources(edges, starts)
+        counts = np.stack([e.num_groups for e in edges], 1)  # (K, B)
+        counts[list(direct)] = 0
+        totals = round_up(counts.sum(1))  # (K,)
+        # First group of each puzzle: after all groups of the relations before, and those of the puzzles before.
+        first_group = np.cumsum(totals)[:, None] - totals[:, None] + np.cumsum(counts, 1) - counts  # (K, B)
+        num_groups = int(totals.sum())
+
+        def rows_of(parts: Sequence[np.ndarray]) -> np.ndarray:
+            shifted = [np.where(p < 0, -1, p + first[:, None]) for p, first in zip(parts, first_group.T, strict=True)]
+            return np.concatenate(shifted, 1).T  # (L, K)
+
+        src, dst = rows_of([e.src for e in edges]), rows_of([e.dst for e in edges])
+        src[:, list(direct)] = dst[:, list(direct)] = -1
+        sizes = np.bincount(src[src >= 0], minlength=num_groups)
+        sources[:total, NEIGHBORHOOD:] = np.where(dst < 0, -1, num_tokens + dst)
+        table = np.full((num_tokens, len(direct)), -1, np.int64)  # (L, M)
+        for column, (k, source) in enumerate(direct.items()):
+            table[:total, column] = sources[:total, NEIGHBORHOOD + k] = source
+        return PackedRelations(
+            pack_neighbors([e.neighbors for e in edges], starts, num_tokens),
+            csr_of_assignments(table.reshape(-1, 1), table.size, num_tokens).transposed,
+            csr_of_assignments(src, num_tokens, num_groups),
+            csr_of_assignments(dst, num_tokens, num_groups).transposed,
+            torch.from_numpy(1 / np.maximum(sizes, 1)).float()[:, None],
+            tuple(direct),
+            tuple(totals.tolist()),
+            int32(np.where(sources < 0, num_tokens + num_groups, sources)),
+        )
 
 
 class PackedRelations(NamedTuple):
@@ -71,7 +110,7 @@ class PackedRelations(NamedTuple):
         return segment_sum(h, self.scatter) * self.inverse_count.to(h.dtype)
 
 
-class RelationalLayer(nn.Module):
+class Layer(nn.Module):
     """One layer of f. (L, D) -> (L, D)."""
 
     def __init__(self, config: TRMConfig) -> None:
@@ -97,7 +136,7 @@ class RelationalLayer(nn.Module):
 
 
 class FusedLayer(torch.autograd.Function):
-    """RelationalLayer.forward with a backward pass of its own: fewer passes over memory, one node of autograd.
+    """Layer.forward with a backward pass of its own: fewer passes over memory, one node of autograd.
 
     1,152 tokens take 13.2 ms in place of 15.6 ms, of which 8.5 ms are matrix multiplies (D = 64, bf16, one CPU thread).
     """
@@ -175,43 +214,6 @@ class FusedLayer(torch.autograd.Function):
         return d_h, None, *(d.to(ctx.weight_dtype) for d in (torch.mm(d_mixed.t(), around), d_down, *d_relations))
 
 
-def pack(edges: Sequence[RelationalEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> PackedRelations:
-    """Pack a batch. The groups of each relation are consecutive, puzzle by puzzle."""
-    total = int(starts[-1])
-    neighbors = neighbor_table([e.neighbors for e in edges], starts, num_tokens)  # (L, 9)
-    sources = np.full((num_tokens, NEIGHBORHOOD + len(edges[0].src)), -1, np.int64)
-    sources[:, :NEIGHBORHOOD] = neighbors
-    direct = direct_sources(edges, starts)
-    counts = np.stack([e.num_groups for e in edges], 1)  # (K, B)
-    counts[list(direct)] = 0
-    totals = round_up(counts.sum(1))  # (K,)
-    # First group of each puzzle: after all groups of the relations before, and those of the puzzles before.
-    first_group = np.cumsum(totals)[:, None] - totals[:, None] + np.cumsum(counts, 1) - counts  # (K, B)
-    num_groups = int(totals.sum())
-
-    def rows_of(parts: Sequence[np.ndarray]) -> np.ndarray:
-        shifted = [np.where(p < 0, -1, p + first[:, None]) for p, first in zip(parts, first_group.T, strict=True)]
-        return np.concatenate(shifted, 1).T  # (L, K)
-
-    src, dst = rows_of([e.src for e in edges]), rows_of([e.dst for e in edges])
-    src[:, list(direct)] = dst[:, list(direct)] = -1
-    sizes = np.bincount(src[src >= 0], minlength=num_groups)
-    sources[:total, NEIGHBORHOOD:] = np.where(dst < 0, -1, num_tokens + dst)
-    table = np.full((num_tokens, len(direct)), -1, np.int64)  # (L, M)
-    for column, (k, source) in enumerate(direct.items()):
-        table[:total, column] = sources[:total, NEIGHBORHOOD + k] = source
-    return PackedRelations(
-        pack_neighbors([e.neighbors for e in edges], starts, num_tokens),
-        csr_of_assignments(table.reshape(-1, 1), table.size, num_tokens).transposed,
-        csr_of_assignments(src, num_tokens, num_groups),
-        csr_of_assignments(dst, num_tokens, num_groups).transposed,
-        torch.from_numpy(1 / np.maximum(sizes, 1)).float()[:, None],
-        tuple(direct),
-        tuple(totals.tolist()),
-        int32(np.where(sources < 0, num_tokens + num_groups, sources)),
-    )
-
-
 def direct_sources(edges: Sequence[RelationalEdges], starts: np.ndarray) -> dict[int, np.ndarray]:
     """The direct relations, and for each the source of every token, int64 (L,): a row of the batch, or -1 for none."""
     num_sources = np.sum([(e.src >= 0).sum(1) for e in edges], 0)  # (K,)
@@ -227,6 +229,3 @@ def direct_sources(edges: Sequence[RelationalEdges], starts: np.ndarray) -> dict
             parts.append(row_of_group[e.dst[k]])
         sources[k] = np.concatenate(parts)
     return sources
-
-
-MIXER = Mixer(RelationalLayer, RelationalEdges, pack)

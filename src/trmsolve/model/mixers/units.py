@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
+from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import gated_update, inference_path
-from trmsolve.model.mixers.base import Mixer, RoundUp
 from trmsolve.model.segment import CSR, csr_of_assignments, indptr_of, segment_sum
 
 
 @dataclass(frozen=True, slots=True)
-class UnitEdges:
+class UnitEdges(Edges):
     """Units of K kinds.
 
     unit_of_token: int32 (R, L) the unit, 0 .. num_units - 1, that each token lies in; -1 for none.
@@ -45,8 +45,22 @@ class UnitEdges:
         """kind_of_row, with its default resolved."""
         return self.kind_of_row or tuple(range(len(self.unit_of_token)))
 
+    @staticmethod
+    def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
+        """Sums of tokens by unit; kind k of puzzle b has the units k U + (units of the puzzles before b) + 0, 1, ..."""
+        num_kinds = max(edges[0].kinds) + 1
+        first_unit = indptr_of(np.array([e.num_units for e in edges]))  # (B + 1,)
+        per_kind = round_up(int(first_unit[-1]))  # U
+        rows = [
+            np.where(e.unit_of_token < 0, -1, e.unit_of_token + s + np.array(e.kinds)[:, None] * per_kind)
+            for e, s in zip(edges, first_unit, strict=False)
+        ]
+        num_rows = max(map(len, rows))  # puzzles differ in how many units of a kind a token lies in
+        unit = np.concatenate([np.pad(r, ((0, num_rows - len(r)), (0, 0)), constant_values=-1) for r in rows], 1)
+        return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
 
-class UnitsLayer(nn.Module):
+
+class Layer(nn.Module):
     """One layer of f. (L, D) -> (L, D)."""
 
     def __init__(self, config: TRMConfig) -> None:
@@ -71,20 +85,3 @@ class UnitsLayer(nn.Module):
             messages = torch.cat([self.unit[i](part) for i, part in zip(self.weight_sharing, by_kind, strict=True)])
             mixed = self.own(h) + segment_sum(messages, units.transposed)
         return gated_update(h, mixed, self.down)  # mixed: (L, 2 H)
-
-
-def pack(edges: Sequence[UnitEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
-    """Sums of tokens by unit; kind k of puzzle b has the units k U + (units of the puzzles before b) + 0, 1, ..."""
-    num_kinds = max(edges[0].kinds) + 1
-    first_unit = indptr_of(np.array([e.num_units for e in edges]))  # (B + 1,)
-    per_kind = round_up(int(first_unit[-1]))  # U
-    rows = [
-        np.where(e.unit_of_token < 0, -1, e.unit_of_token + s + np.array(e.kinds)[:, None] * per_kind)
-        for e, s in zip(edges, first_unit, strict=False)
-    ]
-    num_rows = max(map(len, rows))  # puzzles differ in how many units of a kind a token lies in
-    unit = np.concatenate([np.pad(r, ((0, num_rows - len(r)), (0, 0)), constant_values=-1) for r in rows], 1)
-    return csr_of_assignments(unit.T, num_tokens, num_kinds * per_kind)
-
-
-MIXER = Mixer(UnitsLayer, UnitEdges, pack)
