@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from trmsolve.tasks.reading import program
 from trmsolve.text_io import Line
 
 MAX_CHARACTERS = 1 << 22  # of one value; a list may hold any number of them
@@ -23,17 +24,23 @@ MAX_DEPTH = 16
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\[\]{}(),]|//.*""")
 _OPENING, _CLOSING = "[{(", "]})"
-_START = re.compile(  # board = [   int grid[9][9] = {   {"puzzle":   [[3, 0,   const maze = ["###
-    r"""\s*(?:(?:[\w:*<>.,&]+(?:\[[\w ]*\])*\s+)*[\w.*]+(?:\[[\w ]*\])*(?:\s*:\s*[\w\[\], .<>]+)?\s*=\s*)?
-    (?:new\s+)?(?:[A-Za-z][\w.]*(?:\[\s*\])*\s*)?(?=(?P<body>[\[{(].*))""",
+_NAME = r"[\w.*$@:!?'-]+"
+_START = re.compile(  # board = [   int grid[9][9] = {   {"puzzle":   [[3, 0,   x <- matrix(c(   const maze = ["###
+    r"""\s*(?P<named>(?:\w+>\s+)?(?:[\w:*<>.,&]+(?:\[[\w ]*\])*\s+)*[\w.*$@:!?'-]+(?:\[[\w ,]*\])*
+        (?:\s*:\s*[\w\[\], .<>;]+)?\s*(?:=|:=|<-)\s*)?
+    (?:new\s+|'|&)?(?:\[\d*\])*(?:[A-Za-z][\w.]*!?(?:\[[\s,\d]*\])*\s*)?(?=(?P<body>[\[{(].*))""",
     re.VERBOSE,
 )
-_NESTED = re.compile(r"""[\[{(]\s*(?:[\[{(\n]|$|["'][^\]]|-?\d+\s*,|null|None|\.)""")
+_NESTED = re.compile(
+    r"""[\[{(]\s*(?:[\[{(\n]|\|[\d _.,]*([\n,]|$)|[%\#]\s|$|["'][^\]]|-?\d+\s*,|null|None|\.|[A-Za-z]\w*!?[\[({])"""
+)
+_ROWS = re.compile(  # [5 3; 0 7
+    r"\[[^\[\](){}'\"]+(;[^\[\](){}'\"]+){2}|\[\s*[\d._]+(\s+[\d._]+){3,}\s*;?\s*(\.\.\.)?$"
+)
 _OBJECT = re.compile(r"""\{\s*("(?!\d)|'[^']*'\s*:|[^\W\d]|$)""")  # {"puzzle":   {'puzzle':   {puzzle:
 _TEXTS = re.compile(r"""\[\s*(["'])[^"']{3,}\1\s*,""")  # ["53..7....",   ['####',
-_WORDS = {"None": "null", "NULL": "null", "nan": "null", "NaN": "null", "np.nan": "null", "math.nan": "null"}
-_WORDS |= {"True": "true", "False": "false", "undefined": "null", "nil": "null"}
-_WORD = re.compile(r"(?<![\w.])(?:np\.|math\.)?[A-Za-z]+(?![\w.])")
+MAX_WHOLE = 1 << 16  # characters of a list that are kept to be read again as a whole
+SMALLEST = 9  # cells, or characters of a text, that a literal of a program has
 _YAML_START = re.compile(r"---\s*|[A-Za-z_][\w -]*:\s*([|>][-+]?\s*)?|-\s+[A-Za-z_]\w*:\s.*")
 _YAML_NEXT = re.compile(r"""\s*-\s+(["'\[{|>]|[A-Za-z_]\w*:|\S{16,}\s*$).*|\s*[A-Za-z_]\w*:(\s.*)?|\s{2,}\S.*""")
 _XML_START = re.compile(r"\s*<(\?xml|!DOCTYPE|[A-Za-z][\w.:-]*[\s/>])")
@@ -60,7 +67,7 @@ def collector(line: Line, is_first: bool) -> Collector | None:
     text = line.text
     if any(mark in text for mark in "[{("):
         start = _START.match(text)
-        if start and is_document(start["body"]):
+        if start and is_document(start["body"], bool(start["named"])):
             return Literal(len(text) - len(start["body"]))
     if is_first and _XML_START.match(text):
         return Xml()
@@ -69,8 +76,13 @@ def collector(line: Line, is_first: bool) -> Collector | None:
     return None
 
 
-def is_document(body: str) -> bool:
-    """Whether text that begins with a bracket is a nested or longer value, not a row `[5, 3, 0],` or a `[Section]`."""
+def is_document(body: str, is_named: bool = False) -> bool:
+    """Whether text that begins with a bracket is a nested or longer value, not a row `[5, 3, 0],` or a `[Section]`.
+
+    is_named: whether something is set to it, as in `A = [5 3 0; 0 7 0]`.
+    """
+    if is_named and _ROWS.match(body):
+        return True
     if not _NESTED.match(body):
         return False
     depth = deepest = 0
@@ -108,14 +120,19 @@ class Literal(Collector):
     def __init__(self, start: int) -> None:
         super().__init__()
         self.start, self.text, self.depth = start, "", 0
+        self.before = ""  # the line up to the first bracket
         self.first: Line | None = None  # of the open value
         self.is_list = False
+        self.is_loose = False  # cells are separated otherwise than by commas: the list is read when it ends
         self.elements = 0
         self.rows: list[Any] = []  # elements that are rows of one value
         self.rows_line: Line | None = None
+        self.whole: str | None = ""  # the text of the list, as long as all elements may be rows of one value
 
     def add(self, line: Line) -> Iterator[Value]:
         self.lines.append(line)
+        if self.depth == 0:
+            self.before = line.text[: self.start + 1]
         body = line.text[self.start :] if self.depth == 0 else line.text
         if self.depth and not self.is_list and line.text.startswith('{"') and self.lines[0].text.startswith('{"'):
             first = self.lines[0]  # JSON Lines: the line before was cut off
@@ -137,12 +154,14 @@ class Literal(Collector):
                 self.depth -= 1
                 if self.depth == 0:
                     self.text += body[begin : token.start() if self.is_list else token.end()]
-                    yield from self._finish(line)
+                    yield from self._finish(line, body[token.end() :])
                     return
-            elif mark == "," and self.depth == 1 and self.is_list:
+            elif mark == "," and self.depth == 1 and self.is_list and not self.is_loose:
                 self.text += body[begin : token.start()]
                 yield from self._element(line)
-                begin = token.end()
+                if self.state is not State.MORE:
+                    return
+                begin = token.start() if self.is_loose else token.end()
             elif mark.startswith("//"):
                 body = body[: token.start()]
                 break
@@ -156,86 +175,80 @@ class Literal(Collector):
         text, self.text = self.text, ""
         first, self.first = self.first or line, None
         try:
-            value = literal(text)
+            values = self._literal(text)
+            program.refuse_columns(self.before, "", "")
         except ValueError as error:
             if not self.elements:
-                self.state = State.FAILED
-                return
-            yield Value(first, damage=str(error))
-            return
-        self.elements += 1
-        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
-            self.lines = []
-            yield Value(first, value)
-        else:
-            self.rows_line = self.rows_line or first
-            self.rows.append(value)
-
-    def _finish(self, line: Line) -> Iterator[Value]:
-        self.state = State.DONE
-        first = self.first or line
-        if not self.is_list:
-            try:
-                yield Value(first, literal(self.text))
-            except ValueError as error:
-                if self.format == "JSON" and not self.text.lstrip().startswith('{"'):
-                    self.state = State.FAILED
-                    return
+                self.state = State.FAILED if str(error).startswith("is no JSON") else State.DONE
+            if self.state is not State.FAILED:
                 yield Value(first, damage=str(error))
             return
-        if self.text.strip():
-            yield from self._element(first)
+        if len(values) != 1 and self.whole is not None:
+            self.is_loose, self.text, self.first = True, self.whole + text, first
+            return
+        self.elements += 1
+        for value in values:
+            if isinstance(value, dict) and not text.lstrip().startswith(("{", "[", "(")):
+                continue  # dtype=uint8
+            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
+                self.lines, self.whole = [], None
+                yield Value(first, value)
+            else:
+                self.rows_line = self.rows_line or first
+                self.rows.append(value)
+        if self.whole is not None:
+            self.whole = f"{self.whole}{text}," if len(self.whole) < MAX_WHOLE else None
+
+    def _finish(self, line: Line, behind: str) -> Iterator[Value]:
+        self.state = State.DONE
+        first = self.first or line
+        try:
+            program.refuse_columns(self.before, (self.whole or "") + self.text, behind)
+            if not self.is_list:
+                (value,) = self._literal(self.text)
+                yield Value(first, value)
+                return
+            if self.text.strip() and not self.is_loose:
+                yield from self._element(first)
+            if self.is_loose:
+                self.rows = self._literal(self.text)
+        except ValueError as error:
+            if not str(error).startswith("is no JSON") or self.text.lstrip().startswith('{"'):
+                yield Value(first, damage=str(error))
+            else:
+                self.state = State.FAILED
+            return
+        if self.format != "JSON" or self.before.endswith("("):  # sizes and types stand beside lists
+            self.rows = [row for row in self.rows if isinstance(row, list)] or self.rows
+            if program.size(self.rows) < SMALLEST:
+                self.rows, self.elements = [], 0 if self.whole is not None else self.elements
         if self.rows and self.state is not State.FAILED:
             yield Value(self.rows_line or first, self.rows)
         elif not self.elements:
             self.state = State.FAILED
+
+    def _literal(self, text: str) -> list[Any]:
+        """The value of a JSON text, or the values of a literal in another language; numbers as texts.
+
+        Raises ValueError, with the place in the text.
+        """
+        try:
+            return [json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda name: None)]
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
+        except ValueError as error:
+            first = error
+        values = program.parse(text)
+        if not values:
+            raise ValueError(f"is no JSON: {first}")
+        self.format = "code"
+        return values
 
     def end(self) -> Iterator[Value]:
         yield from super().end()
         if self.lines and self.lines[0].text.lstrip().startswith(("{", "[{")):
             self.state = State.DONE
             yield Value(self.lines[0], damage="is no complete JSON: the input ends within it")
-
-
-def literal(text: str) -> Any:
-    """The value of a JSON text, or of a literal in Python, C or JavaScript; numbers as texts.
-
-    Raises ValueError, with the place in the text.
-    """
-    try:
-        return _json(text)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except ValueError as error:
-        first = error
-    try:
-        return _json(_as_json(text))
-    except (ValueError, RecursionError):
-        raise ValueError(f"is no JSON: {first}") from None
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda name: None)
-
-
-def _as_json(text: str) -> str:
-    """A literal of a program with JSON's brackets, quotes and words, and without a comma after the last element."""
-    is_object = bool(re.match(r"\s*\{[^\[\]{}(]*:", text))
-    parts, place = [], 0
-    for token in _TOKEN.finditer(text):
-        parts.append(_WORD.sub(lambda word: _WORDS.get(word[0], word[0]), text[place : token.start()]))
-        mark, place = token[0], token.end()
-        if mark.startswith("'"):
-            mark = json.dumps(mark[1:-1].replace("\\'", "'"))
-        elif mark.startswith("//"):
-            mark = ""
-        elif not is_object and mark in "{(":
-            mark = "["
-        elif not is_object and mark in "})":
-            mark = "]"
-        parts.append(mark)
-    joined = "".join([*parts, _WORD.sub(lambda word: _WORDS.get(word[0], word[0]), text[place:])])
-    return re.sub(r",(\s*[\]}])", r"\1", joined)
 
 
 class Yaml(Collector):
