@@ -16,11 +16,11 @@ from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
-from trmsolve.tasks.reading.layout import is_sequence, layouts, unbracketed
+from trmsolve.tasks.reading.layout import is_alignment_row, is_sequence, layouts, unbracketed
 
 _RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
-_QUOTATION = re.compile(r"> ?")
+_QUOTATION = re.compile(r"(?:>(?: (?=>))?)+ ?")  # > >> > >
 _CORNERS = "+o*"
 _UPRIGHT = "|│┃║!"
 _LEVEL = "-=_─━═"
@@ -30,7 +30,7 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
     """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
     if len(rows) > LARGEST and not may_be_lines(rows[0]):
         parse.refuse_sizes(rows, legend)
-    rows = _unquoted(rows)
+    rows = _without_alignment_row(_unquoted(rows))
     if (lines := from_lines([row.rstrip() for row in _dedented(rows)])) is not None:
         maze = parse.maze(lines, legend)
         return maze._replace(warnings=(*maze.warnings, "walls are lines between the cells")), "walls as lines"
@@ -65,7 +65,7 @@ def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequenc
     separated = [
         layout
         for layout in layouts(rows)
-        if not layout.name.startswith("by position")
+        if not layout.name.startswith(("by position", "in boxes"))
         and (labels or "label" not in layout.name)
         and (not layout.is_unglued or "label" in layout.name)
         and len(layout.cells[0]) >= SMALLEST
@@ -151,7 +151,8 @@ def _without_row_labels(rows: Sequence[str]) -> list[str] | None:
             head = rows[0][max(ends) :] if top else ""
             numbered = not top or is_sequence(list(head)) or is_sequence(rows[0].split())
             if numbered and len(set(ends)) == 1:
-                return [row[ends[0] :] for row in rows[top:]]
+                rest = [row[ends[0] :] for row in rows[top:]]
+                return [row.lstrip()[1:] for row in rest] if all(row.lstrip()[:1] == "|" for row in rest) else rest
     return None
 
 
@@ -184,10 +185,22 @@ def _unquoted(rows: Sequence[str]) -> Sequence[str]:
     return rows
 
 
+def _without_alignment_row(rows: Sequence[str]) -> Sequence[str]:
+    """A markdown table without its second line, and without its head where that is empty or counts columns."""
+    if len(rows) < SMALLEST + 1 or not is_alignment_row(rows[1]):
+        return rows
+    head = [cell.strip() for cell in rows[0].strip().strip("|").split("|")]
+    names = [cell for cell in head if cell]
+    is_label = not names or is_sequence(names)
+    return rows[2:] if is_label else [rows[0], *rows[2:]]
+
+
 def _unframed(rows: Sequence[str]) -> list[str] | None:
     """The rows within a frame of lines; None where there is no frame, or it is the wall itself."""
     inner = [row.strip() for row in rows]
     sides = "|│║┃"
+    if all(len(row) > SMALLEST and row[0] in sides and row[-1] in sides for row in inner):
+        return None if any(mark in row[1:-1] for row in inner for mark in sides) else [row[1:-1] for row in inner]
     if len(rows) < 5 or not all(_RULE.fullmatch(row) for row in (inner[0], inner[-1])):
         return None
     if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):

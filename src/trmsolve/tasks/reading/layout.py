@@ -19,11 +19,12 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
 _SYMBOLS = str.maketrans(  # keycaps lose their cap, empty squares are blanks, digits of other scripts are digits
-    dict.fromkeys("\ufe0f\u20e3\u200b\u200d") | dict.fromkeys("⬜□▢◻⬚◽▫", ".") | {"\u00a0": " ", "\u3000": " "}
-) | {start + digit: str(digit) for start in (0xFF10,) for digit in range(10)}
-_SYMBOLS |= {0x2460 + digit - 1: str(digit) for digit in range(1, 10)}
-_QUOTE = re.compile(r"\s{0,3}>\s?")  # a quotation in markdown or mail
+    dict.fromkeys("\ufe0f\u20e3\u200b\u200d") | dict.fromkeys("⬜□▢◻⬚◽▫○◯〇", ".")
+)
+_SYMBOLS |= {ord(mark): str(digit) for row in ("①②③④⑤⑥⑦⑧⑨", "一二三四五六七八九") for digit, mark in enumerate(row, 1)}
+_QUOTE = re.compile(r"(?:\s{0,3}>)+\s?")  # a quotation in markdown or mail
 _ROW_IN_BRACKETS = re.compile(r"""\s*[\[({\s]*[\[({"'](?P<cells>[^\[\](){}"']*)["')\]}][\])}\s]*[,;]?\s*""")
+_BEHIND_ROW = re.compile(r"""([\])}])\s*[,;]\s*$""")  # the comma behind ['#', 'S'],
 _BRACKETS = str.maketrans(dict.fromkeys("[](){}\"'"))
 _SIDE_PANEL = re.compile(r"(?P<grid>\s*[│║┃|+┌├└╔╠╚┏┣┗].*[│║┃|+┐┤┘╗╣╝┓┫┛])\s{2,}(?=.*[A-Za-z]{3})[^\s│║┃|+┌-╿][^│║┃|]*")
 _LABEL = re.compile(r"(?:r|c|row|col|column)?[ _-]?(?P<number>\d{1,3}|[a-z])[.:)]?", re.IGNORECASE)
@@ -56,7 +57,7 @@ def unbracketed(text: str) -> str:
     if not any(mark in text for mark in "[](){}\"'"):
         return text
     row = _ROW_IN_BRACKETS.fullmatch(text)
-    return row["cells"] if row else text.translate(_BRACKETS)
+    return row["cells"] if row else _BEHIND_ROW.sub(r"\1", text).translate(_BRACKETS)
 
 
 def is_alignment_row(text: str) -> bool:

@@ -13,6 +13,7 @@ from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.documents import Collector, State, Value, Xml, collector
 from trmsolve.tasks.reading.layout import Matrix
+from trmsolve.tasks.reading.lines import clean
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import LINE_LIMIT, source_name
 
@@ -100,6 +101,8 @@ class Reader:
             self.started = True
             yield from self.text(line)
             return
+        if self.table is None:
+            line = Line(line.number, clean(line.text))
         is_first, self.started = not self.started, self.started or bool(line.text.strip())
         if self.table is None and (new := collector(line, is_first)):
             self.collector = new

@@ -28,6 +28,7 @@ _LEGAL = frozenset("123456789ABCDEFGabcdefg,;" + VERTICAL + "".join(BLANKS))
 _CORNERED = re.compile(r"[.:*'`,|]?-{3,}([.:*'`|]-{3,})*[.:*'`,|]?")  # *-----------*  .---.---.---.  :---:
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _RUN = re.compile(r"[0-9A-Za-z._*?·-]{36,}")
+_SLASHED = re.compile(r"(?<![\w./])[\w.*-]{4,25}(?:/[\w.*-]{4,25}){3,24}(?![\w/])")
 _ROW_LABEL = re.compile(r"(?:(?:r|row)[ _-]?\d{1,2}[.:)]?|\d{1,2}[.:)]|[a-z][.:)]?)", re.IGNORECASE)
 _RISING = re.compile(r"1?2?3?4?5?6?7?8?9?")
 _FIELDS = re.compile(r"[\d.,;\s_?*-]*[;,][\d.,;\s_?*-]*")
@@ -116,6 +117,16 @@ def wholes(text: str) -> tuple[list[str], str]:
         if len(padded) in SIDE and len(padded) > 36 and len(padded.split()) not in BOX and _is_grid(padded):
             return [padded], ""
     return [run for run in _RUN.findall(text) if len(run) in (*SIDE, CANDIDATES) and _is_grid(run)], ""
+
+
+def unslashed(text: str) -> str:
+    """The text with puzzles whose rows are joined by `/` as puzzles on a line."""
+    return _SLASHED.sub(_joined, text) if "/" in text else text
+
+
+def _joined(match: re.Match[str]) -> str:
+    rows = match[0].split("/")
+    return "".join(rows) if {len(row) for row in rows} == {len(rows)} and len(rows) in BOX else match[0]
 
 
 def damaged(text: str, whole: list[str]) -> str:

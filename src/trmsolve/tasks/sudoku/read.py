@@ -25,7 +25,7 @@ from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
 from trmsolve.tasks.sudoku.interpret import answered, box_layout, complete_grid, continues, from_candidates, to_grid
-from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, wholes
+from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, unslashed, wholes
 from trmsolve.tasks.sudoku.rules import BOX, SIDE
 from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, symbol, value
 from trmsolve.tasks.text import describe
@@ -82,7 +82,7 @@ class SudokuReader(Reader):
             yield self.bad(line, f"a line of more than {LINE_LIMIT:,} characters; {LENGTHS}")
             return
         after_row, self.after_row = self.after_row, False
-        text = plain(line.text)
+        text = unslashed(plain(line.text))
         lexed = lex(text)
         if lexed.kind is Kind.SECTION:
             yield from self._close()
@@ -128,12 +128,12 @@ class SudokuReader(Reader):
 
     # -- whole puzzles ------------------------------------------------------------------------------------------
     def is_whole(self, text: str) -> bool:
-        bare = text.strip()
+        bare = unslashed(text.strip())
         known = len(bare) in SIDE or len(bare) == CANDIDATES
         return known and (cell_values(bare, SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
 
     def from_line(self, text: str, within: str = "") -> Puzzle:
-        bare = text.strip() if text.strip() else text
+        bare = unslashed(text.strip()) if text.strip() else text
         whole, _ = wholes(bare)
         if len(bare) not in SIDE and len(text) not in SIDE and len(whole) == 2 and self._is_answer(*whole):
             return self._puzzle_of(whole[0], whole[1])

@@ -1,0 +1,83 @@
+"""What a line holds without the marks of the place it was copied from: a terminal, a program, LaTeX, a forum.
+
+    clean('puzzle = \"\"\"53..7....')  ->  "53..7...."      clean(r"5 & 3 & & 7 \\\\ \\hline")  ->  "5 , 3 , , 7"
+    clean("\\x1b[1m5\\x1b[0m3.")      ->  "53."            clean("[code]")                   ->  "```", a fence
+
+Spaces that may be cells stay. Letters, signs and digits that only look wider or are of another script become ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+FENCE = "```"  # what stands around a puzzle and is no line of it
+
+_MARKED = re.compile(
+    r"""\x1b|\"{3}|'{3}|`|\\|\[/?[a-z]{3,}|\[,\d|\[\d+,\]|\|\.\s*$|["']\s*\+\s*$|\s&\s""", re.IGNORECASE
+)
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9])")  # colours of a terminal
+_TAG = re.compile(r"\s*\[/?(?:code|pre|tt|mono|spoiler|quote|table)(?:=[^\]]*)?\]", re.IGNORECASE)
+_OPENED = re.compile(
+    r"""[^"'`]{0,80}[=(:\[]\s*[a-zA-Z]?(\"{3}|'{3}|`)"""
+)  # puzzle = \"\"\"   print(\"\"\"   const maze = `
+_CLOSED = re.compile(r"""(\"{3}|'{3}|`)(?:\.\w+\([^)]*\))*[\s;,)\]]*$""")  # """.strip())
+_JOINED = re.compile(r"""(\s*(["'])[^"']*\2)\s*[+.]?\s*\\?\s*$""")  # '53..7....' + \\
+_LATEX_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|\\(?:\[[^\]]*\])?)|\$\$?|\\[\[\]()]")
+_LATEX_BLOCK = re.compile(r"\s*\\(?:begin|end)\{[^}]*\}(?:\[[^\]]*\]|\{[^}]*\})*")
+_LATEX_STYLE = re.compile(r"\\[a-zA-Z]+\{([^{}\\]*)\}")
+_R_LABEL = re.compile(r"\[,?(\d+),?\]")
+
+
+def clean(text: str) -> str:
+    """The line as a person would have typed it, or FENCE for a line that only marks where something begins or ends."""
+    if not text.isascii():
+        text = "".join(map(_ascii, text))
+    if not _MARKED.search(text):
+        return text
+    text = _ESCAPES.sub("", text)
+    if (bare := _TAG.sub("", text)) != text:
+        return bare if bare.strip() else FENCE
+    if text.count("`") == 1 or '"""' in text or "'''" in text:
+        return _without_quotes(text)
+    if joined := _JOINED.fullmatch(text):
+        return joined[1]
+    if "\\" in text or " & " in text or re.search(r"\|\.\s*$", text):
+        return _without_latex(text)
+    return _R_LABEL.sub(r" \1 ", text) if "[," in text or ",]" in text else text
+
+
+def _without_quotes(text: str) -> str:
+    """Without the quotes that begin or end a text of several lines in a program."""
+    closed = _CLOSED.search(text)
+    bare = text[: closed.start()] if closed else text
+    if opened := _OPENED.match(bare):
+        bare = bare[opened.end() :]
+    elif (first := bare.lstrip()[:3]) in ('"""', "'''"):
+        bare = bare.lstrip().removeprefix(first)
+    return bare if bare.strip() else FENCE
+
+
+def _without_latex(text: str) -> str:
+    """A row of a tabular, a matrix or the sudoku package: fields between commas or bars."""
+    bare = _LATEX_BLOCK.sub("", text)
+    if bare != text and not bare.strip():
+        return FENCE
+    bare = _LATEX_STYLE.sub(r"\1", _LATEX_RULE.sub("", bare))
+    if "&" in bare:
+        bare = ",".join(bare.rstrip().split("&"))
+    if re.fullmatch(r"\s*\|(?:[^|]*\|){2,}\.\s*", bare):
+        bare = bare.rstrip()[:-1]
+    return bare if bare.strip() or not text.strip() else FENCE
+
+
+@lru_cache(maxsize=4096)
+def _ascii(mark: str) -> str:
+    """A character of full width as ASCII, and a decimal digit of any script as that digit."""
+    if "\uff01" <= mark <= "\uff5e":
+        return chr(ord(mark) - 0xFEE0)
+    if mark in "\u3000\u00a0":
+        return " "
+    digit = unicodedata.decimal(mark, None)
+    return mark if digit is None else str(digit)
