@@ -50,12 +50,16 @@ def clean(text: str) -> str:
 
 def _without_quotes(text: str) -> str:
     """Without the quotes that begin or end a text of several lines in a program."""
-    closed = _CLOSED.search(text)
-    bare = text[: closed.start()] if closed else text
-    if opened := _OPENED.match(bare):
-        bare = bare[opened.end() :]
-    elif (first := bare.lstrip()[:3]) in ('"""', "'''"):
-        bare = bare.lstrip().removeprefix(first)
+    if _CLOSED.match(bare := text.strip()):
+        return FENCE
+    if opened := _OPENED.match(text):
+        bare = text[opened.end() :]
+    elif bare.startswith(('"""', "'''")):
+        bare = bare[3:]
+    else:
+        bare = text
+    closed = _CLOSED.search(bare)
+    bare = bare[: closed.start()] if closed else bare
     return bare if bare.strip() else FENCE
 
 
