@@ -131,6 +131,7 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
     question, answer = path.read_text().splitlines()[1].split(",")
     done = cli("solve", "--checkpoint", checkpoint, "-", stdin=f"{question}\n")
     assert (done.exit_code, done.stdout) == (1, f"{answer}\n") and "not checked" in done.stderr
+    assert cli("grid", "--checkpoint", checkpoint, "-", stdin=f"{question}\n").stdout == f"{answer}\n"
     done = cli("solve", "--checkpoint", checkpoint, "-", "--json", stdin=f"{question}\n")
     (record,) = json.loads(done.stdout)
     assert (record["answer"], record["solved"], record["verified"], record["checked"]) == (answer, False, False, False)
@@ -141,7 +142,7 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
 
 
 def test_the_task_grid_needs_data_or_a_checkpoint(cli):
-    for arguments in (("solve", "--task", "grid", "-"), ("eval", "grid", "-")):
+    for arguments in (("solve", "--task", "grid", "-"), ("grid", "-"), ("eval", "grid", "-")):
         done = cli(*arguments, stdin="01/10\n")
         assert done.exit_code == 2 and "takes its settings from a trained checkpoint" in done.stderr
     done = cli("train", "--task", "grid")

@@ -25,10 +25,10 @@ def clock(monkeypatch):
     return now
 
 
-def panel(encoding: str = "utf-8", height: int = 30, **settings) -> TrainPanel:
-    """A panel of a run on a terminal 100 wide."""
+def panel(encoding: str = "utf-8", height: int = 30, width: int = 100, **settings) -> TrainPanel:
+    """A panel of a run on a terminal."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=stream, force_terminal=True, width=100, height=height, color_system=None)
+    console = Console(file=stream, force_terminal=True, width=width, height=height, color_system=None)
     shown = TrainPanel(console, 0.0)
     shown.begin("training sudoku", TrainConfig(**settings), MODEL, 0.0, [])
     return shown
@@ -55,7 +55,7 @@ def test_the_panel_shows_phase_clock_speed_curves_rate_and_what_was_saved(clock)
     assert "training" in text and "35.0 s of 10 min 00 s, 9 min 25 s left" in text and "5.8 %" in text
     assert "50, 2 steps/s, 12 puzzles/s" in text
     assert re.search(r"loss +0\.0400 +█▇?[▁▂▃▄▅▆▇]+▁", text) and re.search(r"exact +25\.0%", text)
-    assert "at step 50: exact after 32 steps 50.00%, puzzles 40" in text and "runs/s at step 50" in text
+    assert "exact after 32 steps 50.00%, at step 50, puzzles 40" in text and "runs/s at step 50" in text
     assert re.search(r"learning rate +1\.02e-02", text)
 
 
@@ -92,6 +92,34 @@ def test_a_low_window_gets_two_lines_and_an_old_one_ascii(clock):
     low = panel(height=6, steps=10)
     low.step(5, 1.0, 0.5)
     assert screen(low).count("\n") == 2 and "step 5" in screen(low)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 15), (40, 6)])
+def test_a_narrow_window_shows_whole_parts_and_room_for_the_echo_of_ctrl_c(clock, width, height):
+    """The echo ^C^C after the last column would begin another line, and the panel be redrawn one line too low."""
+    shown = panel(width=width, height=height, minutes=10)
+    for step in range(1, 51):
+        clock[0] = 10.0 + step / 2
+        shown.step(step, clock[0], 2.0 / step)
+    shown.update(METRICS)
+    shown.saved("runs/" + "long" * 20, 50)
+    shown.evaluated({"step": 50, "seconds": 35.0, "puzzles": 40, "exact_at_32": 0.5})
+    text = screen(shown)
+    assert max(map(len, text.splitlines())) <= width - 4
+    if width == 80:
+        assert re.search(r"35\.0 s of 10 min 00 s, 9 min 25 s left +│", text)
+        assert re.search(r"saved +…[long]+ at step 50 +│", text)
+        assert re.search(r"exact after 32 steps 50\.00%, at step 50, puzzles 40 +│", text)
+    else:
+        assert "training 35.0 s of 10 min 00 s\n" in text and len(text.splitlines()) < height
+    if height > 6:
+        assert "2 steps/s" in text and "12 puzzles/s" in text
+
+
+def test_no_puzzle_has_left_training_yet(clock):
+    shown = panel(steps=10)
+    shown.update(METRICS | {"puzzles_per_second": 0.0})
+    assert "puzzles/s" not in screen(shown)
 
 
 def test_sparklines_and_curves_are_bounded():

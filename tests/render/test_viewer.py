@@ -15,7 +15,7 @@ from trmsolve.inference.options import Result, StepEvent
 from trmsolve.render.console import Keyboard, console_for, parse_keys
 from trmsolve.render.frame import frames
 from trmsolve.render.panel import PuzzlePanel
-from trmsolve.render.terminal import HELP, LiveView, colored_answer
+from trmsolve.render.terminal import HELP, REPLAY_PACE, SYMBOLS_HELP, LiveView, colored_answer
 from trmsolve.tasks.base import Prediction, Puzzle
 from trmsolve.tasks.sudoku.write import picture
 
@@ -124,9 +124,17 @@ def test_with_stay_the_view_waits_for_a_key():
     assert steps == [*range(7), *range(7)]
 
 
+def test_a_replay_can_be_followed_by_eye():
+    view, text, *_ = watch(refinement(4), *[None] * 6, " ", *[None] * 6, "q", stay=True)
+    assert view.pace == REPLAY_PACE and "0.2 s per step" in text
+    assert watch(refinement(4), *[None] * 6, " ", *[None] * 6, "q", stay=True, pace=0.8)[0].pace == 0.8
+
+
 def test_help_is_shown_in_place_of_the_grid():
     _, text, _, _ = watch(refinement(9), " ", "?", "?", " ")
-    assert all(line in text for line in HELP)
+    assert all(line in text for line in HELP + SYMBOLS_HELP) and all(len(line) < 40 for line in HELP + SYMBOLS_HELP)
+    _, text, _, _ = watch(growth(maze(9, 12)), " ", "?", "?", " ")
+    assert all(line in text for line in HELP) and not any(line in text for line in SYMBOLS_HELP)
 
 
 def test_candidates_are_those_that_no_given_excludes():

@@ -18,6 +18,7 @@ TASKS = {
     "sudoku": "Solve Sudoku puzzles and verify them.",
     "maze": "Find shortest paths and verify them.",
     "arc": "Solve ARC tasks by test-time training.",
+    "grid": "Answer grids by a network that you trained.",
 }
 
 

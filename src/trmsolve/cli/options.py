@@ -143,7 +143,9 @@ class RunArgs:
     output: Path | None = OUTPUT_FILE()
     force: bool = FORCE()
     show_steps: bool | None = option(None, PICTURES, "Show every step.", show_default="for one puzzle on a terminal")
-    pace: float = option(0.0, PICTURES, "Minimum seconds per shown step.", min=0)
+    pace: float | None = option(
+        None, PICTURES, "Minimum seconds per shown step.", min=0, show_default="0.2 with --show-steps, for ARC 0"
+    )
     svg: Path | None = SVG()
     gif: Path | None = GIF()
     html: Path | None = HTML()

@@ -15,7 +15,7 @@ from trmsolve.render.console import is_terminal
 from trmsolve.render.frame import Frame
 from trmsolve.text_io import atomic_write, check_writable
 
-PACE = 0.4  # seconds per step of a replay
+STEP_PACE, REPLAY_PACE = 0.2, 0.4  # seconds per step of a solve that is watched, and of a replay
 Outcome = TypeVar("Outcome")
 MAX_INITIAL_FRAMES = 6  # frames before the first step that files keep
 
@@ -107,7 +107,7 @@ class ReplayArgs:
     """Options of trmsolve replay."""
 
     trace: Path = o.argument(..., "TRACE", "A file that --trace wrote.")
-    pace: float = o.option(PACE, o.PICTURES, "Minimum seconds per shown step.", min=0)
+    pace: float = o.option(REPLAY_PACE, o.PICTURES, "Minimum seconds per shown step.", min=0)
     svg: Path | None = o.SVG()
     gif: Path | None = o.GIF()
     html: Path | None = o.HTML()

@@ -22,7 +22,7 @@ from trmsolve.cli.few_shot import few_shot_results
 from trmsolve.cli.inputs import is_seekable, peek, prompted_files, records, task_for, with_deadline, with_notes
 from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given
 from trmsolve.cli.output import LineShare, check_style, delayed_status, destination, file_progress
-from trmsolve.cli.pictures import PictureFiles, show
+from trmsolve.cli.pictures import STEP_PACE, PictureFiles, show
 from trmsolve.cli.report import Report, Summary, message
 from trmsolve.cli.run import (
     ERROR,
@@ -72,6 +72,10 @@ HELP = {
     If answers are known, a task is solved when one of the two attempts is right for every test. Otherwise it counts as
     solved when its demonstrations are reproduced.
     """,
+    "grid": """Answer grids by a network that you trained with --task grid; name it with --checkpoint.
+
+    There are no rules to check an answer: those that the halting head accepts are printed, as not checked.
+    """,
     "solve": """Solve puzzles of any task: the task of --checkpoint, or --task (a name or a Python file).
 
     A task file is Python code and is executed. Name only files that you trust.
@@ -88,6 +92,8 @@ EXAMPLES = {
     "arc": """
         trmsolve arc task.json
         trmsolve arc tasks/ --submission submission.json --resume kept.jsonl""",
+    "grid": """
+        trmsolve grid grids.txt --checkpoint runs/grid/grid.safetensors""",
     "solve": """
         trmsolve solve --task sudoku puzzle.txt
         trmsolve solve --task my_puzzle.py --checkpoint mine.safetensors puzzle.txt""",
@@ -108,7 +114,9 @@ def task_command(name: str) -> Callable[..., None]:
 
     def run(args: RunArgs, *others: Any, context: typer.Context) -> int:
         by_group = {type(group): group for group in others}
-        chosen = task or (task_for(by_group[TaskArgs].task, args.checkpoint) if name == "solve" else get(name))
+        chosen = task or (None if name == "solve" else get(name))
+        if chosen is None or chosen.learns_settings:
+            chosen = task_for(by_group[TaskArgs].task if name == "solve" else name, args.checkpoint)
         unsupported = SearchArgs if isinstance(chosen, Demonstrates) else SubmitArgs
         if unsupported in by_group:
             reject_given(context, [field.name for field in fields(unsupported)], chosen.name)
@@ -205,8 +213,10 @@ class Job:
 
     def watch(self, frames: Iterator[Any], single: bool) -> Any:
         """Show frames, and write the pictures; returns the result that ends them."""
-        visible, stay = self.is_visible(single), self.args.show_steps is True
-        kept, result = show(frames, self.args.color.value, self.args.pace, visible, bool(self.pictures), stay)
+        visible, stay, pace = self.is_visible(single), self.args.show_steps is True, self.args.pace
+        if pace is None:  # a Sudoku is solved sooner than the eye can follow
+            pace = STEP_PACE if stay and not self.few_shot else 0.0
+        kept, result = show(frames, self.args.color.value, pace, visible, bool(self.pictures), stay)
         if self.pictures:
             self.pictures.write(kept)
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import ceil, floor, log10
 from typing import Any
 
 import pygal
@@ -40,37 +41,51 @@ def _chart(
     factor: float = 1.0,
     logarithmic: bool = False,
 ) -> str:
-    style = Style(colors=COLOURS, background="white", plot_background="white", font_family="sans-serif")
-    curves = []
+    curves = []  # (name, number of the run, whether of the training mix, points)
     for number, (name, records) in enumerate(runs.items()):
         for key in keys:
             points = curve(records, key, factor)
-            if logarithmic:
-                points = [(step, value) for step, value in points if value > 0]
+            if logarithmic:  # pygal's own logarithmic axis would distort the steps too
+                points = [(step, log10(value)) for step, value in points if value > 0]
             if points:
                 curves.append((name if key is keys[0] else f"{name}, held out", number, key is keys[0], points))
     values = [value for *_, points in curves for _, value in points]
     chart = pygal.XY(
-        style=style,
+        style=Style(
+            colors=[COLOURS[number % len(COLOURS)] for _, number, *_ in curves] or COLOURS,
+            background="white",
+            plot_background="white",
+            font_family="sans-serif",
+            guide_stroke_color="#dddddd",
+            major_guide_stroke_color="#bbbbbb",
+        ),
         width=WIDTH,
         height=HEIGHT,
         title=title,
         show_dots=False,
-        logarithmic=logarithmic and bool(values) and max(values) > min(values),
         no_data_text="not measured",
         js=[],  # no scripts: pygal would load them from another server
         disable_xml_declaration=True,
         truncate_legend=40,
         legend_at_bottom=len(curves) > 6,
+        y_labels=_log_labels(values) if logarithmic else None,
         x_value_formatter=lambda step: f"{step:,.0f}",
-        value_formatter=lambda value: f"{value:.4g}",
+        value_formatter=lambda value: f"{10**value if logarithmic else value:.4g}",
     )
-    for name, number, is_training, points in curves:
+    for name, _, is_training, points in curves:
         stroke = {"width": 2} if is_training else {"width": 2, "dasharray": "4, 4"}
-        color = COLOURS[number % len(COLOURS)]
-        values_of_curve = [{"value": point, "color": color} for point in points]
-        chart.add(name, values_of_curve, stroke_style=stroke, show_dots=len(points) == 1 or not is_training)
+        chart.add(name, points, stroke_style=stroke, show_dots=len(points) == 1 or not is_training)
     return re.sub(r"<script.*?</script>", "", chart.render(is_unicode=True), flags=re.DOTALL)
+
+
+def _log_labels(logs: list[float]) -> list[float] | None:
+    """The logarithms of 1, 2, 5, 10, ... among these; None (labels of pygal) where they are fewer than 2."""
+    if not logs:
+        return None
+    exponents = range(floor(min(logs)), ceil(max(logs)) + 1)
+    labels = [exponent + log10(digit) for exponent in exponents for digit in (1, 2, 5)]
+    labels = [label for label in labels if min(logs) <= label <= max(logs)]
+    return labels[:: 1 + len(labels) // 12] if len(labels) > 1 else None
 
 
 def curve(records: list[Record], key: str | Callable[[Record], str], factor: float = 1.0) -> list[Point]:

@@ -21,6 +21,7 @@ from trmsolve.render.panel import PuzzlePanel
 from trmsolve.tasks.base import Picture
 
 REDRAW_SECONDS = 0.04  # least time between two redraws: faster ones only flicker
+REPLAY_PACE = 0.2  # seconds per step of a solve that is shown again
 PACES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds per step that + and - choose from
 STEPS = {"left": -1, "up": -1, "right": 1, "down": 1}
 HELP = (
@@ -28,11 +29,10 @@ HELP = (
     "← →      previous step, next step",
     "Home End first step, newest step",
     "+ -      faster, slower",
-    "c        candidates as pencil marks (grids of symbols)",
-    "p        confidence as shade (grids of symbols)",
     "?        this help",
-    "q        end the view; the answer follows",
+    "q        end the view",
 )
+SYMBOLS_HELP = ("c        candidates as pencil marks", "p        confidence as shade")
 
 
 class LiveView:
@@ -140,7 +140,7 @@ class LiveView:
         elif key == " ":
             self.paused = not self.paused
             if panel.frames[-1].done and panel.index == newest:
-                self.paused, panel.index = False, 0
+                self.paused, panel.index, self.pace = False, 0, self.pace or REPLAY_PACE
         elif key in STEPS or key in ("home", "end"):
             index = panel.index + STEPS[key] if key in STEPS else 0 if key == "home" else newest
             self.paused, panel.index = True, min(max(index, 0), newest)
@@ -153,7 +153,7 @@ class LiveView:
         elif key in ("p", "P") and not panel.frame.picture.solid:
             panel.shades = not panel.shades
         elif key == "?":
-            panel.help = () if panel.help else HELP
+            panel.help = () if panel.help else HELP if panel.frame.picture.solid else HELP + SYMBOLS_HELP
 
     def _footer(self, panel: PuzzlePanel) -> list[str]:
         newest = len(panel.frames) - 1

@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from trmsolve.render.caption import duration
+from trmsolve.render.caption import duration, shorten, wrapped
 from trmsolve.render.console import UNICODE, encodable, glyphs_for, is_live
 from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
@@ -25,6 +25,9 @@ LINE_SECONDS = 10.0  # between two plain lines
 REFRESHES = 4  # of the panel per second
 RECENT_STEPS = 30  # over which the speed is measured
 WIDTH = 88
+NARROW = 60  # columns below which the panel is plain lines
+LABEL = 15  # columns of the name of a row
+MARGIN = 4  # columns kept free: a terminal writes ^C there, and must not wrap it into the next line
 HEAD = ("step", "seconds")  # of every line of metrics
 CURVE_POINTS = 2048  # of a curve, before neighbours are averaged
 ASCII_LEVELS = "_.-=+*%#"
@@ -76,7 +79,8 @@ class TrainPanel:
         self.current_step = 0
         self.loss, self.exact = Curve(), Curve()
         self.finished = False
-        self.evaluation = self.saved_at = self.measured = ""
+        self.saved_at = self.measured = ""
+        self.evaluation: list[str] = []
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS + 1)  # (monotonic seconds, step)
         self._live: Live | None = None
         self._last_line = -LINE_SECONDS
@@ -150,7 +154,7 @@ class TrainPanel:
         """The result of an evaluation on held-out puzzles."""
         measures = {name: describe_metric(name, value) for name, value in result.items() if name not in HEAD}
         exact = [text for name, text in measures.items() if name.startswith("exact")][-1:]
-        self.evaluation = f"at step {result['step']:,}: {', '.join([*exact, measures.get('puzzles', '')])}"
+        self.evaluation = [*exact, f"at step {result['step']:,}", measures.get("puzzles", "")]
         if self.phase != "stopping":
             self.set_phase("training")
         if self._live is None:
@@ -207,23 +211,27 @@ class TrainPanel:
 
     def line(self) -> str:
         """The state of the run on one line."""
-        parts = [f"{self.phase} {self._clock()}", f"step {self.current_step:,}"]
+        return ", ".join(self._parts())
+
+    def _parts(self) -> list[str]:
+        clock, *left = self._clock()
+        parts = [f"{self.phase} {clock}", *left, f"step {self.current_step:,}"]
         if self.loss.values:
             parts.append(f"loss {self.loss.values[-1]:.4f}")
         parts += [describe_metric(name, self.metrics[name]) for name in ("exact_accuracy",) if name in self.metrics]
-        return ", ".join([*parts, *self._speed(), *(f"learning rate {rate}" for rate in self._learning_rate())])
+        return [*parts, *self._speed(), *(f"learning rate {rate}" for rate in self._learning_rate())]
 
-    def _clock(self) -> str:
+    def _clock(self) -> list[str]:
         text = duration(self.seconds)
         if self.config.minutes and self.model_config is not None:
             text += f" of {duration(60 * self.config.minutes)}"
         left = self.seconds_left
-        return text if left is None else f"{text}, {duration(left)} left"
+        return [text] if left is None else [text, f"{duration(left)} left"]
 
     def _speed(self) -> list[str]:
         rate = self.steps_per_second
         speed = [] if rate is None else [f"{FORMATS['steps_per_second'][1].format(rate)} steps/s"]
-        if (puzzles := self.metrics.get("puzzles_per_second")) is not None:
+        if puzzles := self.metrics.get("puzzles_per_second"):  # 0 until the first puzzle leaves training
             speed.append(f"{FORMATS['puzzles_per_second'][1].format(puzzles)} puzzles/s")
         return speed
 
@@ -235,28 +243,33 @@ class TrainPanel:
 
     def render(self) -> RenderableType:
         """The panel."""
-        width = min(self.console.width, WIDTH)
+        width = max(min(self.console.width - MARGIN, WIDTH), 1)
         inner = width - 4
         steps = f"{self.current_step:,}" + (f" of {self.config.steps:,}" if self.config.steps else "")
         curve_width = max(0, inner - 27)
+        activity = [self.measured] if self.measured else ["once about a minute"] * (self.phase == "compiling")
         rows = [
-            (self.phase, f"{self._clock()}  {self.measured}"),
-            ("step", ", ".join([steps, *self._speed()])),
+            (self.phase, [*self._clock(), *activity]),
+            ("step", [steps, *self._speed()]),
             *(
-                (name, f"{form.format(curve.values[-1]):<9} {sparkline(curve.values, curve_width, self._levels)}")
+                (name, [f"{form.format(curve.values[-1]):<9} {sparkline(curve.values, curve_width, self._levels)}"])
                 for name, form, curve in (("loss", "{:.4f}", self.loss), ("exact", "{:.1%}", self.exact))
                 if curve.values
             ),
-            ("learning rate", "".join(self._learning_rate()) or "no step yet"),
-            ("evaluated", self.evaluation or "not yet"),
-            ("saved", self.saved_at or "not yet"),
+            ("learning rate", self._learning_rate() or ["no step yet"]),
+            ("evaluated", self.evaluation or ["not yet"]),
+            ("saved", [self.saved_at or "not yet"]),
         ]
-        if self.console.height < len(rows) + 4:  # a low window
-            return Group(self._bar(width), Text(self._safe(self.line()), no_wrap=True, overflow="crop"))
+        if self.console.height < len(rows) + 4 or width < NARROW:
+            lines = wrapped(self._parts(), width, self._glyphs.dot)[: max(self.console.height - 3, 1)]
+            return Group(self._bar(width), *(Text(self._safe(line), no_wrap=True) for line in lines))
         table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim", no_wrap=True, min_width=13)
+        table.add_column(style="dim", no_wrap=True, min_width=LABEL - 2)
         table.add_column(no_wrap=True, overflow="crop")
-        for name, text in rows:
+        for name, parts in rows:
+            while len(parts) > 1 and len(", ".join(parts)) > inner - LABEL:
+                parts = parts[:-1]  # a narrow window shows whole parts
+            text = shorten(", ".join(parts), max(inner - LABEL, 1))
             table.add_row(name, Text(self._safe(text), no_wrap=True, overflow="crop"))
         border = box.ASCII if self._levels == ASCII_LEVELS else box.ROUNDED
         title = Text(self._safe(self.title))
