@@ -1,10 +1,10 @@
-"""Values out of lines: JSON, literals of programs (Python, C, JavaScript), YAML and XML, each when it is complete.
+"""Values out of lines: JSON, literals of programs and YAML, each when it is complete; markup.py adds HTML and XML.
 
 A collector takes the lines from its first one on. `add` returns the values that this line completes; `state` says
 whether it wants more. What turns out to be no document is handed back line by line (`lines`), to be read as text.
 Numbers stay the texts they were, so a puzzle of 81 digits keeps its leading zeros and 3.0 is judged by the task.
 
-Nothing here runs code or expands anything: YAML is read without anchors, XML without entities.
+Nothing here runs code or expands anything: YAML is read without anchors.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from enum import Enum, auto
-from typing import Any, NamedTuple
-from xml.parsers import expat
+from typing import Any
 
-from trmsolve.tasks.reading import program
+from trmsolve.tasks.reading import places, program
+from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, MAX_DEPTH, Collector, State, Value
+from trmsolve.tasks.reading.markup import START, Markup
 from trmsolve.text_io import Line
-
-MAX_CHARACTERS = 1 << 22  # of one value; a list may hold any number of them
-MAX_DEPTH = 16
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\[\]{}(),]|//.*""")
 _OPENING, _CLOSING = "[{(", "]})"
@@ -37,29 +34,14 @@ _NESTED = re.compile(
 _ROWS = re.compile(  # [5 3; 0 7
     r"\[[^\[\](){}'\"]+(;[^\[\](){}'\"]+){2}|\[\s*[\d._]+(\s+[\d._]+){3,}\s*;?\s*(\.\.\.)?$"
 )
-_OBJECT = re.compile(r"""\{\s*("(?!\d)|'[^']*'\s*:|[^\W\d]|$)""")  # {"puzzle":   {'puzzle':   {puzzle:
+_OBJECT = re.compile(
+    r"""\{\s*("(?!\d)|"[^"]*"\s*:|\([\d, ]+\)\s*:|'[^']*'\s*:|[^\W\d]|$)"""
+)  # {"puzzle":   {'puzzle':   {puzzle:
 _TEXTS = re.compile(r"""\[\s*(["'])[^"']{3,}\1\s*,""")  # ["53..7....",   ['####',
 MAX_WHOLE = 1 << 16  # characters of a list that are kept to be read again as a whole
 SMALLEST = 9  # cells, or characters of a text, that a literal of a program has
 _YAML_START = re.compile(r"---\s*|[A-Za-z_][\w -]*:\s*([|>][-+]?\s*)?|-\s+[A-Za-z_]\w*:\s.*")
 _YAML_NEXT = re.compile(r"""\s*-\s+(["'\[{|>]|[A-Za-z_]\w*:|\S{16,}\s*$).*|\s*[A-Za-z_]\w*:(\s.*)?|\s{2,}\S.*""")
-_XML_START = re.compile(r"\s*<(\?xml|!DOCTYPE|[A-Za-z][\w.:-]*[\s/>])")
-
-
-class State(Enum):
-    """What a collector wants after a line."""
-
-    MORE = auto()
-    DONE = auto()
-    FAILED = auto()
-
-
-class Value(NamedTuple):
-    """A value and the line on which it begins. damage: why there is no value."""
-
-    line: Line
-    value: Any = None
-    damage: str = ""
 
 
 def collector(line: Line, is_first: bool) -> Collector | None:
@@ -69,8 +51,10 @@ def collector(line: Line, is_first: bool) -> Collector | None:
         start = _START.match(text)
         if start and is_document(start["body"], bool(start["named"])):
             return Literal(len(text) - len(start["body"]))
-    if is_first and _XML_START.match(text):
-        return Xml()
+    if "<" in text and START.match(text):
+        return Markup()
+    if (cells := places.table(text)) is not None:
+        return cells
     if is_first and _YAML_START.fullmatch(text):
         return Yaml()
     return None
@@ -91,25 +75,6 @@ def is_document(body: str, is_named: bool = False) -> bool:
         depth += (mark in _OPENING) - (mark in _CLOSING)
         deepest = max(deepest, depth)
     return depth > 0 or deepest > 1 or body.startswith('{"') or bool(_TEXTS.match(body))
-
-
-class Collector:
-    """Lines that may be a document."""
-
-    format = ""
-
-    def __init__(self) -> None:
-        self.lines: list[Line] = []  # that no value has come out of yet
-        self.state = State.MORE
-
-    def add(self, line: Line) -> Iterator[Value]:
-        """Take a line; returns the values it completes."""
-        raise NotImplementedError
-
-    def end(self) -> Iterator[Value]:
-        """The input has ended."""
-        self.state = State.FAILED
-        return iter(())
 
 
 class Literal(Collector):
@@ -190,7 +155,8 @@ class Literal(Collector):
         for value in values:
             if isinstance(value, dict) and not text.lstrip().startswith(("{", "[", "(")):
                 continue  # dtype=uint8
-            if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
+            is_object = isinstance(value, dict) and places.place(value) is None
+            if is_object or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
                 self.lines, self.whole = [], None
                 yield Value(first, value)
             else:
@@ -301,63 +267,3 @@ class Yaml(Collector):
             return
         for value in values:
             yield Value(self.lines[0], value)
-
-
-class Xml(Collector):
-    """An XML document: every attribute and every element's text, by name, as `{name: text}`.
-
-    A document type with declarations of its own, or an entity, is refused.
-    """
-
-    format = "XML"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._open
-        self.parser.EndElementHandler = self._close
-        self.parser.CharacterDataHandler = self._characters
-        self.parser.StartDoctypeDeclHandler = self._doctype
-        self.parser.EntityDeclHandler = self._entity
-        self.names: list[str] = []
-        self.texts: list[str] = []
-        self.values: list[Value] = []
-
-    def add(self, line: Line) -> Iterator[Value]:
-        self.lines.append(line)
-        self.line = line
-        try:
-            self.parser.Parse(line.text + "\n", False)
-        except expat.ExpatError:
-            self.state = State.FAILED
-        except ValueError as error:
-            self.state = State.DONE
-            self.values = [Value(line, damage=str(error))]
-        values, self.values = self.values, []
-        return iter(values)
-
-    def _open(self, name: str, attributes: dict[str, str]) -> None:
-        self.names.append(name)
-        self.texts.append("")
-        if len(self.names) > MAX_DEPTH:
-            raise ValueError("XML is nested too deeply")
-        self.values += [Value(self.line, {key: text}) for key, text in attributes.items()]
-
-    def _close(self, name: str) -> None:
-        self.names.pop()
-        if text := self.texts.pop().strip():
-            self.values.append(Value(self.line, {name: text}))
-        if not self.names:
-            self.state = State.DONE
-
-    def _characters(self, text: str) -> None:
-        if self.texts and len(self.texts[-1]) < MAX_CHARACTERS:
-            self.texts[-1] += text
-
-    def _doctype(self, name: str, system: str | None, public: str | None, has_declarations: int) -> None:
-        if has_declarations or system or public:
-            raise ValueError("XML with a document type of its own is not read; expected none, or <!DOCTYPE name>")
-
-    def _entity(self, *_: Any) -> None:
-        raise ValueError("XML with entities is not read")

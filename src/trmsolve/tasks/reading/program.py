@@ -97,8 +97,9 @@ def parse(text: str) -> list[Any]:
         elif kind == "close" and len(levels) > 1:
             levels.pop()
             levels[-1].add(level.value())
-        elif kind == "key" and level.values and not isinstance(level.values[-1], list | dict):
-            level.key = str(level.values.pop())
+        elif kind == "key" and level.values and not isinstance(level.values[-1], dict):
+            key = level.values.pop()
+            level.key = ",".join(map(str, key)) if isinstance(key, list) else str(key)
         elif kind == "comma":
             if level.after_comma:
                 raise ValueError("is no JSON: nothing stands between two commas")

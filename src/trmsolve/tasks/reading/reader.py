@@ -6,19 +6,26 @@ no puzzle becomes an InvalidPuzzle and reading continues behind it. Nothing but 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.documents import Collector, State, Value, Xml, collector
-from trmsolve.tasks.reading.layout import Matrix
+from trmsolve.tasks.reading.collectors import Collector, State, Value, cell_text, kind
+from trmsolve.tasks.reading.documents import collector
+from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.lines import clean
+from trmsolve.tasks.reading.markup import Markup
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import LINE_LIMIT, source_name
 
 Record = Puzzle | InvalidPuzzle
 
+_NO_ROWS = re.compile(
+    r"(?i)(.*_)?(sub)?(box|block|region|square|col|column|group|house|unit|grid)(e?s)"
+)  # lists of other cells
 MAX_PROSE = 3  # lines of text around puzzles that are kept, for the message when there is no puzzle
 
 
@@ -42,7 +49,8 @@ class Reader:
         self.after_gap = False  # an empty line has come since the table's last row
         self.record: list[Line] = []  # lines of a table's row whose quotes are still open
         self.collector: Collector | None = None
-        self.xml_puzzle: tuple[Value, str] | None = None  # waits for its solution
+        self.no_tags = False  # what looked like HTML or XML was text
+        self.tagged: tuple[Line, Any] | None = None  # waits for its solution
         self.prose: list[Line] = []  # text around puzzles
         self.count = 0  # records so far
         self.started = False
@@ -87,6 +95,13 @@ class Reader:
         """The puzzle of a matrix of cell texts. Raises Malformed."""
         raise NotImplementedError
 
+    def assembled(self, value: Any) -> Puzzle | None:
+        """The puzzle that parts of an object or a list make together, such as cells with places; None for others.
+
+        Raises Malformed.
+        """
+        return None
+
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         """The puzzle with what is written as its answer; as it is where that is no answer. Raises Malformed."""
         raise NotImplementedError
@@ -104,7 +119,7 @@ class Reader:
         if self.table is None:
             line = Line(line.number, clean(line.text))
         is_first, self.started = not self.started, self.started or bool(line.text.strip())
-        if self.table is None and (new := collector(line, is_first)):
+        if self.table is None and (new := self._begun(line, is_first)):
             self.collector = new
             yield from self._collect(line)
             return
@@ -138,6 +153,10 @@ class Reader:
         return Puzzle(puzzle.question, f"{self.name}:{line.number}", style, puzzle.solution, name, puzzle.warnings)
 
     # -- documents ----------------------------------------------------------------------------------------------
+    def _begun(self, line: Line, is_first: bool = False) -> Collector | None:
+        """The document that begins with a line; after tags that were none, tags begin no other."""
+        return None if self.no_tags and line.text.lstrip().startswith("<") else collector(line, is_first)
+
     def _collect(self, line: Line) -> Iterator[Record]:
         assert self.collector is not None
         yield from self._values(list(self.collector.add(line)))
@@ -155,21 +174,24 @@ class Reader:
         if values:
             yield from self.end_text()
         for value in values:
-            if isinstance(current, Xml) and not value.damage:
-                yield from self._xml(value)
+            if isinstance(current, Markup) and not value.damage:
+                yield from self._tagged(value)
             else:
                 yield from self._from_value(value, current.format)
         if current.state is State.MORE:
             return
         self.collector = None
-        if isinstance(current, Xml):
-            yield from self._end_of_xml()
-        if current.state is State.FAILED:  # it was text after all
+        if isinstance(current, Markup):
+            yield from self._end_of_markup()
+            self.no_tags = current.state is State.FAILED
+            for line in current.lines[: current.state is State.DONE]:
+                self.note(line)
+        if current.state is State.FAILED or isinstance(current, places.Table):  # it was text after all
             lines, current.lines = current.lines, []
-            for number, line in enumerate(lines):
+            for number, line in enumerate(lines, current.state is State.DONE):
                 if number and self.collector is not None:
                     yield from self._collect(line)
-                elif number and (new := collector(line, False)):
+                elif number and (new := self._begun(line)):
                     self.collector = new
                     yield from self._collect(line)
                 else:
@@ -182,16 +204,19 @@ class Reader:
             return
         records = list(self._records(value.value, value.line, layout))
         if not records:
-            kind = (
-                "an object with the keys " + ", ".join(map(str, value.value)) if isinstance(value.value, dict) else ""
-            )
-            kind = kind or f"a list of {len(value.value)}" if isinstance(value.value, list | dict) else "a value"
-            hint = "expected an object with puzzle, question or board, or a list of rows"
-            records = [self.bad(value.line, shorten(f"no puzzle: {kind} without one; {hint}", 300))]
+            hint = "expected an object with puzzle, question or board, a list of rows, or of cells with row, col, value"
+            records = [self.bad(value.line, f"no puzzle: {kind(value.value)} without one; {hint}")]
         yield from records
 
     def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:
-        if isinstance(value, dict):
+        try:
+            together = self.assembled(value) if isinstance(value, dict | list) else None
+        except Malformed as error:
+            yield self.bad(line, str(error))
+            return
+        if together is not None:
+            yield self.placed(together, line, "line", layout)
+        elif isinstance(value, dict):
             yield from self._from_object(value, line, layout)
         elif isinstance(value, str):
             if self.is_whole(value) or "\n" in value.strip("\n"):
@@ -238,8 +263,13 @@ class Reader:
             known = answer >= 0 and value.get("solved") is not False
             yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
             return
-        for part in value.values():
-            if isinstance(part, dict | list) or (isinstance(part, str) and self.is_whole(part)):
+        if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):  # {"row1": ..., "row2": ...}
+            yield self._guarded(list(value.values()), None, line, layout)
+            return
+        for key, part in value.items():
+            if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):
+                yield self.bad(line, f"the lists in '{shorten(str(key), 20)}' are no rows; expected rows of cells")
+            elif isinstance(part, dict | list) or (isinstance(part, str) and self.is_whole(part)):
                 yield from self._records(part, line, layout)
 
     def _guarded(self, question: Any, answer: Any, line: Line, layout: str, style: str = "") -> Record:
@@ -277,22 +307,44 @@ class Reader:
             raise Malformed(f"line {records[0].source.rpartition(':')[2]} of it: {records[0].message}")
         return records[0]
 
-    def _xml(self, value: Value) -> Iterator[Record]:
-        ((name, text),) = value.value.items()
-        text = "".join(text.split()) if self.is_whole("".join(text.split())) else text
-        if not self.is_whole(text):
+    def _tagged(self, value: Value) -> Iterator[Record]:
+        """The records of what a tag holds; the next tag may be the solution."""
+        ((name, content),) = value.value.items()
+        if isinstance(content, str):
+            glued = "".join(content.split())
+            content = glued if self.is_whole(glued) else content
+            if not self.is_whole(content):
+                yield from self._tagged_text(value.line, content)
+                return
+        elif any(isinstance(row, dict) for row in content):
+            yield from self._end_of_markup()
+            yield from self._from_value(Value(value.line, content), Markup.format)
             return
-        if tables.columns([name])[1] >= 0 and self.xml_puzzle is not None:
-            (puzzle, question), self.xml_puzzle = self.xml_puzzle, None
-            yield self._guarded(question, text, puzzle.line, "XML")
+        elif all(isinstance(row, list) for row in content):
+            content = "\n".join("\t".join(row) for row in content)
+        if tables.columns([name])[1] >= 0 and self.tagged is not None:
+            (line, question), self.tagged = self.tagged, None
+            yield self._guarded(question, content, line, Markup.format)
         else:
-            yield from self._end_of_xml(none=True)
-            self.xml_puzzle = value, text
+            yield from self._end_of_markup()
+            self.tagged = value.line, content
 
-    def _end_of_xml(self, none: bool = False) -> Iterator[Record]:
-        if self.xml_puzzle is not None:
-            (value, question), self.xml_puzzle = self.xml_puzzle, None
-            yield self._guarded(question, None, value.line, "XML")
+    def _tagged_text(self, line: Line, text: str) -> Iterator[Record]:
+        """The puzzles of a text of several lines between tags."""
+        lines = text.strip("\n").split("\n")
+        if len(lines) > 2:
+            yield from self._end_of_markup()
+            part = type(self)(self.name)
+            for record in part.read(Line(line.number + number, text) for number, text in enumerate(lines)):
+                if isinstance(record, Puzzle):
+                    yield self.placed(
+                        record, Line(int(record.source.rpartition(":")[2]), ""), record.style, Markup.format
+                    )
+
+    def _end_of_markup(self) -> Iterator[Record]:
+        if self.tagged is not None:
+            (line, question), self.tagged = self.tagged, None
+            yield self._guarded(question, None, line, Markup.format)
 
     # -- tables -------------------------------------------------------------------------------------------------
     def _in_table(self, line: Line, table: tables.Table) -> Iterator[Record]:
@@ -343,10 +395,3 @@ class Reader:
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         """The record of a table's row."""
         return self._guarded(question, answer, line, "table", "csv")
-
-
-def cell_text(cell: Any) -> str:
-    """A cell of a JSON matrix as text; null is an empty cell."""
-    if cell is None or isinstance(cell, bool):
-        return "" if cell is None else str(int(cell))
-    return cell if isinstance(cell, str) else "?" * 9

@@ -178,6 +178,16 @@ class GridBuilder:
         return bool(self.period) and len(self.rows) > self.gap and (len(self.rows) - self.gap) % self.period == 0
 
 
+def parts(grid: GridBuilder) -> list[GridBuilder]:
+    """The grids, each with the same labels or without, that follow one another in too many rows; [] for none."""
+    rows = grid.rows
+    for size in sorted({side + labels for side in BOX for labels in (0, 1)}, reverse=True):
+        parts = [GridBuilder(rows[start : start + size]) for start in range(0, len(rows), size)]
+        if len(parts) > 1 and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
+            return parts
+    return []
+
+
 def _reading(layout: Layout) -> Reading | None:
     """The grid of a layout, where it is square and all its cells are known."""
     side = len(layout.cells)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.reading.places import Cell, extent
 from trmsolve.tasks.reading.reader import Malformed
+from trmsolve.tasks.sudoku.grid_builder import Reading, Row
 from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, conflicts
-from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, symbol, value
+from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
+
+LENGTHS = "a puzzle line has 81 (or 16, 36, 64, 144, 256, 625)"
+SIZES = "4, 6, 8, 9, 12, 16 or 25"
 
 
 def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
@@ -75,6 +81,67 @@ def from_candidates(cells: Sequence[str]) -> Puzzle:
     ):
         raise Malformed("the candidates exclude what the givens allow (a sukaku): only givens can be read")
     return Puzzle(givens, layout="candidates", warnings=("cells with one candidate are givens, others are left out",))
+
+
+def from_places(cells: Sequence[Cell], note: str, size: Any) -> Puzzle:
+    """The puzzle of cells that name their places; note: how the places were taken.
+
+    Raises Malformed where they leave the side or the counting open.
+    """
+    known = extent(cells, int(size) if isinstance(size, str) and size.isdecimal() else 0)
+    if known is None or known[0] not in BOX:
+        raise Malformed(
+            f"{len(cells)} cells with places, of an unknown size or counted from 0 or 1; expected "
+            '"size": 9 beside them, and a row or column 0 or 9 among them'
+        )
+    side, base = known
+    grid = [""] * side**2
+    for row, column, content in cells:
+        text = "" if content is None else str(content)
+        if cell_value(text) is None:
+            raise Malformed(f"row {row}, column {column} holds '{text[:20]}'; {expected(side)}")
+        place = (row - base) * side + column - base
+        if cell_value(text):
+            if grid[place] not in ("", text):
+                raise Malformed(f"row {row}, column {column} is given twice, as {grid[place]} and {text}")
+            grid[place] = text
+    return Puzzle(to_grid(grid, side), layout=f"cells with places, counted from {base}", warnings=(note,) * bool(note))
+
+
+def of_readings(readings: Sequence[Reading], box_height: int) -> Puzzle:
+    """The puzzle of the only reading, with boxes of that height (0: not drawn).
+
+    Raises Malformed where there are several, or where it is none.
+    """
+    first, *others = readings
+    if others:
+        names = [f"{''.join(map(symbol, one.values))} ({one.layout or 'glued'})" for one in readings[:2]]
+        raise Malformed(f"two readings explain these rows: {' and '.join(names)}; write . for blanks, without labels")
+    if first.is_candidates:
+        return from_candidates(first.cells)
+    question = to_grid(first.cells, first.side, box_height)
+    return Puzzle(question, layout=", ".join(filter(None, (first.layout, box_layout(question)))))
+
+
+def diagnose(rows: Sequence[Row], side: int) -> None:
+    """Raises Malformed for what is wrong with the rows of a grid that no reading explains."""
+    for index, row in enumerate(rows):
+        if row.lexed.foreign:
+            raise Malformed(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
+        if side and len(row.lexed.cells) != side:
+            number = len(row.lexed.cells)
+            raise Malformed(f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index)
+    if len(rows) == 1:
+        cells = len(rows[0].lexed.cells)
+        raise Malformed(f"{cells} characters; {LENGTHS}, a row of a grid {SIZES} and as many rows")
+    if not side:
+        raise Malformed(f"rows of {len(rows[0].lexed.cells)} cells; a grid has {SIZES}")
+    if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
+        raise Malformed(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
+    if len(rows) < side:
+        raise Malformed(f"the grid ends after {len(rows)} rows, expected {side}")
+    to_grid([cell for row in rows for cell in row.lexed.cells], side)
+    raise Malformed(f"no regular layout explains its {side} rows; expected {side} cells in each, separated alike")
 
 
 def complete_grid(text: str, side: int) -> np.ndarray | None:

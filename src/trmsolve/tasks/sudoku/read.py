@@ -18,21 +18,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
+from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
-from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Reading, Row
-from trmsolve.tasks.sudoku.interpret import answered, box_layout, complete_grid, continues, from_candidates, to_grid
+from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row, parts
+from trmsolve.tasks.sudoku.interpret import (
+    LENGTHS,
+    SIZES,
+    answered,
+    complete_grid,
+    continues,
+    diagnose,
+    from_candidates,
+    from_places,
+    of_readings,
+    to_grid,
+)
 from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, unslashed, wholes
 from trmsolve.tasks.sudoku.rules import BOX, SIDE
-from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, symbol, value
+from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, value
 from trmsolve.tasks.text import describe
 from trmsolve.text_io import LINE_LIMIT
 
-LENGTHS = "a puzzle line has 81 (or 16, 36, 64, 144, 256, 625)"
-SIZES = "4, 6, 8, 9, 12, 16 or 25"
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
 
 _PLAIN_LINE = re.compile(r"[1-9.]{81}|[0-9]{81}")  # nearly every line of a large file
@@ -155,6 +167,17 @@ class SudokuReader(Reader):
         if side and odd_cell is not None and cell_values(flat, side) is None:
             raise Malformed(f"a cell holds '{odd_cell[:20]}'; {expected(side)}")
         return self._puzzle_of(flat, "")
+
+    def assembled(self, value: Any) -> Puzzle | None:
+        if (rows := places.unwrapped(value)) is not None:
+            return self.from_cells([[cell_text(cell) for cell in row] for row in rows])
+        parts = [value]
+        if isinstance(value, dict):
+            answer = tables.columns(list(map(str, value)))[1]
+            parts += [part for index, part in enumerate(value.values()) if index != answer]
+        found = [placed for part in parts if (placed := places.placed_cells(part))]
+        size = value.get("size") if isinstance(value, dict) else None
+        return from_places(*found[0], size) if len(found) == 1 else None
 
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         is_answer = drawn.question.shape == puzzle.question.shape and drawn.question.all()
@@ -329,13 +352,15 @@ class SudokuReader(Reader):
         if not readings and lead and not lead[0].is_blank:  # a first row of one digit
             grid.all.insert(0, lead[0])
             readings = grid.readings()
-        if not readings and (parts := _parts(grid)):
-            for part in parts:
+        if not readings and (several := parts(grid)):
+            for part in several:
                 yield from self._finish(part)
             return
         rows = [row for row in grid.rows if row.lexed.kind is not Kind.LABELS]
         try:
-            puzzle = _of_readings(grid, readings) if readings else self._diagnose(rows, grid)
+            if not readings:
+                diagnose(rows, grid.side)
+            puzzle = of_readings(readings, grid.box_height(readings[0].side))
         except Malformed as error:
             if len(rows) == 1:  # a line of its own, among lines: text that follows is no heading
                 self.after_line = len(rows[0].lexed.cells)
@@ -344,55 +369,12 @@ class SudokuReader(Reader):
         first = next(row for row in grid.all if row in grid.rows or row.is_blank)
         yield self.placed(puzzle, first.line, "grid", "grid")
 
-    def _diagnose(self, rows: list[Row], grid: GridBuilder) -> Puzzle:
-        """Raises Malformed for what is wrong with the rows of a grid that no reading explains."""
-        side = grid.side
-        for index, row in enumerate(rows):
-            if row.lexed.foreign:
-                raise Malformed(f"row {index + 1} holds {row.lexed.foreign}; {expected(side or None)}", index)
-            if side and len(row.lexed.cells) != side:
-                number = len(row.lexed.cells)
-                raise Malformed(f"row {index + 1} has {number} cell{'s' * (number != 1)}, expected {side}", index)
-        if len(rows) == 1:
-            cells = len(rows[0].lexed.cells)
-            raise Malformed(f"{cells} characters; {LENGTHS}, a row of a grid {SIZES} and as many rows")
-        if not side:
-            raise Malformed(f"rows of {len(rows[0].lexed.cells)} cells; a grid has {SIZES}")
-        if len(rows) > side:  # a `-` for a blank, late, made rows of lines of dashes
-            raise Malformed(f"the grid has {len(rows)} rows with its lines of dashes, expected {side}")
-        if len(rows) < side:
-            raise Malformed(f"the grid ends after {len(rows)} rows, expected {side}")
-        to_grid([cell for row in rows for cell in row.lexed.cells], side)
-        raise Malformed(f"no regular layout explains its {side} rows; expected {side} cells in each, separated alike")
-
     def _is_numbering(self, text: str) -> bool:
         """A bare number that counts the puzzles, or says on the first line how many follow."""
         number = re.fullmatch(r"([0-9]{1,6})[.:)]?\r?", text)  # not 1..., nor 1 and spaces, which are rows
         if self.grid or not number:
             return False
         return int(number[1]) == self.count + 1 or (not self.count and len(number[1]) not in BOX)
-
-
-def _parts(grid: GridBuilder) -> list[GridBuilder]:
-    """The grids, each with the same labels or without, that follow one another in too many rows; [] for none."""
-    rows = grid.rows
-    for size in sorted({side + labels for side in BOX for labels in (0, 1)}, reverse=True):
-        parts = [GridBuilder(rows[start : start + size]) for start in range(0, len(rows), size)]
-        if len(parts) > 1 and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
-            return parts
-    return []
-
-
-def _of_readings(grid: GridBuilder, readings: list[Reading]) -> Puzzle:
-    """The puzzle of the only reading. Raises Malformed where there are several, or where it is none."""
-    first, *others = readings
-    if others:
-        names = [f"{''.join(map(symbol, one.values))} ({one.layout or 'glued'})" for one in readings[:2]]
-        raise Malformed(f"two readings explain these rows: {' and '.join(names)}; write . for blanks, without labels")
-    if first.is_candidates:
-        return from_candidates(first.cells)
-    question = to_grid(first.cells, first.side, grid.box_height(first.side))
-    return Puzzle(question, layout=", ".join(filter(None, (first.layout, box_layout(question)))))
 
 
 def _foreign(cells: Sequence[str], text: str) -> str:

@@ -1,0 +1,166 @@
+"""Grids that are given cell by cell, each with its place.
+
+{"cells": [{"row": 0, "col": 1, "value": 3}]}    {"A1": 5, "A2": 3}    {"r1c1": 5}    {"0,0": 5}    [[0, 0, 5], ...]
+row,col,value                                    a table with a header that names these
+1,1,5
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from trmsolve.tasks.reading.collectors import Collector, State, Value
+from trmsolve.tasks.reading.table import DELIMITERS, fields
+from trmsolve.text_io import Line
+
+ROW, COLUMN = ("row", "r", "y", "i"), ("col", "column", "c", "x", "j")
+CONTENT = ("value", "val", "v", "digit", "number", "given", "clue")
+
+GIVEN = ("given", "fixed", "isGiven", "is_given", "locked", "editable")  # whether a cell is part of the question
+PAIRS = "pairs of numbers are taken as row, column"
+
+Cell = tuple[int, int, Any]  # row and column as they are counted there, content
+
+_NAMED = re.compile(r"r(?:ow)?[ _-]?(\d{1,2})[ _,-]?c(?:ol)?[ _-]?(\d{1,2})", re.IGNORECASE)
+_PAIR = re.compile(r"[(\[]?\s*(\d{1,2})\s*[,_:;-]\s*(\d{1,2})\s*[)\]]?")
+_LETTERED = re.compile(r"([A-Y])(\d{1,2})", re.IGNORECASE)
+
+
+def place(value: Any) -> tuple[int, int] | None:
+    """The (row, column) of {"row": 1, "col": 2}, {"x": 2, "y": 1}, [1, 2] or "1,2", as counted; None for others."""
+    if isinstance(value, dict):
+        value = [_first(value, ROW), _first(value, COLUMN)]
+    if isinstance(value, str) and (pair := _PAIR.fullmatch(value.strip())):
+        value = list(pair.groups())
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    if not all(isinstance(part, str) and re.fullmatch(r"\d{1,3}", part) for part in value):
+        return None
+    return int(value[0]), int(value[1])
+
+
+def placed_cells(value: Any) -> tuple[list[Cell], str] | None:
+    """Each cell that a list or an object names by its place, and how places that name no row were taken; None where it
+    is neither."""
+    note = ""
+    if isinstance(value, list) and len(value) > 3:
+        if all(isinstance(cell, list) and len(cell) == 3 for cell in value):
+            named, note = [(place(cell[:2]), cell[2]) for cell in value], PAIRS
+        elif all(isinstance(cell, dict) for cell in value):
+            named = [(place(cell), _first(cell, CONTENT)) for cell in value]
+        else:
+            return None
+    elif isinstance(value, dict) and len(value) > 3:
+        places, note = _places([str(key).strip() for key in value])
+        named = list(zip(places, value.values(), strict=True))
+    else:
+        return None
+    cells = [(*at, content) for at, content in named if at is not None]
+    scalars = not any(isinstance(content, list | dict) for *_, content in cells)
+    return (cells, note) if len(cells) == len(named) and scalars else None
+
+
+def _first(value: dict[Any, Any], names: Sequence[str]) -> Any:
+    keys = {str(key).lower(): key for key in value}
+    return next((value[keys[name]] for name in names if name in keys), None)
+
+
+def _places(keys: Sequence[str]) -> tuple[Sequence[tuple[int, int] | None], str]:
+    """The places that keys name, and how they were taken.
+
+    Of letters and numbers in order, A1, A2, B1 are taken as rows A and B, as most programs name them; A1, B1, A2 as a
+    spreadsheet's columns.
+    """
+    for pattern, note in ((_NAMED, ""), (_PAIR, PAIRS)):
+        matches = [pattern.fullmatch(key) for key in keys]
+        if all(matches):
+            return [(int(match[1]), int(match[2])) for match in matches if match], note
+    lettered = [_LETTERED.fullmatch(key) for key in keys]
+    pairs = [(ord(match[1].upper()) - 64, int(match[2])) for match in lettered if match]
+    if len(pairs) == len(keys) and pairs == sorted(pairs):
+        return pairs, "letters are taken as rows, numbers as columns"
+    if len(pairs) == len(keys) and pairs == sorted(pairs, key=lambda pair: pair[::-1]):
+        return [(number, letter) for letter, number in pairs], "letters are taken as columns, numbers as rows"
+    return [None] * len(keys), ""
+
+
+def extent(cells: Sequence[Cell], size: int = 0) -> tuple[int, int] | None:
+    """The side of the square grid that cells are of, and whether they count from 0 or 1; None where either is open.
+
+    size: the side where it is stated, otherwise 0.
+    """
+    indices = [index for cell in cells for index in cell[:2]]
+    first, last = min(indices), max(indices)
+    if size and first > 0 and last < size:
+        return None
+    base = 0 if first == 0 else 1
+    side = size or last + 1 - base
+    is_certain = size or side == 9 or len({cell[:2] for cell in cells}) == side**2  # 8x8 may be 9x9 with empty edges
+    return (side, base) if is_certain and last - base < side else None
+
+
+def unwrapped(rows: Any) -> list[list[Any]] | None:
+    """A matrix whose cells are objects, {"value": 5, "given": true} or {}; None for others.
+
+    Of cells that say whether they are givens only those are kept.
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, list) and row for row in rows):
+        return None
+    cells = [cell for row in rows for cell in row]
+    if not cells or not all(isinstance(cell, dict) for cell in cells):
+        return None
+    flags = [
+        name
+        for name in ("given", "fixed", "isGiven", "is_given", "locked", "editable")
+        if any(name in cell for cell in cells)
+    ]
+    if flags[1:] or not any(_first(cell, CONTENT[:5]) is not None for cell in cells):
+        return None
+
+    def content(cell: dict[Any, Any]) -> Any:
+        kept = not flags or (cell.get(flags[0]) in (True, "true", "1")) != (flags[0] == "editable")
+        return _first(cell, CONTENT[:5]) if kept else None
+
+    return [[content(cell) for cell in row] for row in rows]
+
+
+def table(text: str) -> Table | None:
+    """The table of cells with places that this line is the header of; None where it is none."""
+    if len(text) > 80 or not text[:1].isalpha():
+        return None
+    for delimiter in DELIMITERS:
+        names = [name.strip().strip('"').lower() for name in fields(text, delimiter)]
+        found = [[names.index(name) for name in some if name in names] for some in (ROW, COLUMN, CONTENT)]
+        if len(names) == 3 and all(found):
+            return Table(delimiter, [some[0] for some in found])
+    return None
+
+
+class Table(Collector):
+    """The rows of a table of row, column and value, as a list of triples."""
+
+    format = "table of cells"
+
+    def __init__(self, delimiter: str, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.delimiter, self.columns = delimiter, columns
+        self.rows: list[list[str]] = []
+        self.head: Line | None = None
+
+    def add(self, line: Line) -> Iterator[Value]:
+        if self.head is None:
+            self.head = line
+            return
+        parts = [part.strip() for part in fields(line.text, self.delimiter)]
+        if len(parts) == 3 and all(parts[at].isdecimal() for at in self.columns[:2]) and len(self.rows) <= 625:
+            self.rows.append([parts[at] for at in self.columns])
+            return
+        self.lines = [line]  # to be read as text
+        yield from self.end()
+
+    def end(self) -> Iterator[Value]:
+        self.state = State.DONE
+        assert self.head is not None
+        yield Value(self.head, self.rows)
