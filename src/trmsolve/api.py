@@ -12,19 +12,20 @@ for event in model.watch("4.....8.5.3..........7......2.....6.....8.4......1....
 from __future__ import annotations
 
 import os
+import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import torch
 
-from trmsolve.api_types import options_with, require, require_iterable
 from trmsolve.checkpoint import CheckpointFile, available, find, load_tensors
 from trmsolve.device import DeviceSpec, resolve_device, set_device
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.solver import Solver
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trmsolve.tasks.few_shot import FewShotTask
+
+Options = TypeVar("Options")
 
 MANY_PUZZLES = 10_000  # rows of a table of puzzle embeddings that is never built
 MAX_SLIDER_STEPS = 200  # steps of a watched puzzle that its result keeps for the slider
@@ -102,7 +105,7 @@ class Model:
         """One Result per puzzle, in order, as soon as it is available.
 
         puzzles: one text or several, in the formats of the command line, or Puzzle records. options: SolveOptions, or
-        its fields as keyword arguments. deadline: time.monotonic() after which inference.prefetch.DeadlineExceeded is
+        its fields as keyword arguments. deadline: time.monotonic() after which errors.DeadlineExceeded is
         raised. Raises TrmsolveError for invalid settings; a text that is not a puzzle gives a Result with `error`.
         """
         options = options_with(SolveOptions, options, settings)
@@ -149,7 +152,7 @@ class Model:
         """One FewShotResult per ARC task, in order, as soon as it is available; with `events` also progress events.
 
         options: AdaptOptions, or its fields as keyword arguments. deadline: time.monotonic() after which
-        inference.prefetch.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that does not support
+        errors.DeadlineExceeded is raised. Raises TrmsolveError for a checkpoint that does not support
         test-time training. The model is not changed: every task starts from the checkpoint's weights.
         """
         from trmsolve.inference.test_time_training import adapt
@@ -248,3 +251,50 @@ def _find_for(spec: str | None, task: Task) -> CheckpointFile:
                 f"name one: --checkpoint FILE, or train: trmsolve train --task {origin(task.name)}",
             ) from error
         raise
+
+
+# -- arguments: wrong types and unknown settings become errors that say what is right ------------------------------
+def options_with(kind: type[Options], options: Options | None, settings: Mapping[str, Any]) -> Options:
+    """`options`, by default the defaults of `kind`, with some fields replaced; raises TrmsolveError."""
+    if options is None:
+        options = kind()
+    elif not isinstance(options, kind):
+        raise TrmsolveError(f"options: expected {kind.__name__}, found {describe(options)}")
+    hints, names = get_type_hints(kind), [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name, value in settings.items():
+        if name not in names:
+            raise TrmsolveError(f"unknown setting '{name}'", did_you_mean(name, names))
+        if not _fits(value, hints[name]):
+            raise TrmsolveError(f"{name}: expected {_name(hints[name])}, found {describe(value)}")
+    return replace(options, **settings)  # type: ignore[type-var]
+
+
+def require(name: str, value: Any, expected: tuple[type, ...], words: str) -> None:
+    """Raise TrmsolveError unless an argument has one of these types. words: them in words."""
+    if not isinstance(value, expected):
+        raise TrmsolveError(f"{name}: expected {words}, found {describe(value)}")
+
+
+def require_iterable(name: str, value: Any, words: str) -> None:
+    """Raise TrmsolveError unless an argument can be iterated. words: what it may be."""
+    if not isinstance(value, Iterable):
+        raise TrmsolveError(f"{name}: expected {words}, found {describe(value)}")
+
+
+def describe(value: object) -> str:
+    """A value and its type, shortened."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:59] + '…'} ({type(value).__name__})"
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(value, bool):
+        return bool in kinds
+    allowed = tuple({int: Integral, float: Real}.get(kind, kind) for kind in kinds)
+    return isinstance(value, allowed)
+
+
+def _name(hint: Any) -> str:
+    kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return " or ".join("None" if kind is types.NoneType else kind.__name__ for kind in kinds)

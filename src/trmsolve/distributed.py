@@ -7,7 +7,7 @@
 
 In training each process computes a part of every batch, and gradients are summed by one all_reduce of a flat tensor.
 DistributedDataParallel is not used: it averages over processes, which is wrong if they have unequal numbers of tokens;
-here losses are normalised by the whole batch first. sharding.py distributes the items of a stream.
+here losses are normalised by the whole batch first. stream.py distributes the items of a stream.
 
 A single process is a group of one, for which the methods do nothing. torch is imported when a group is joined.
 Processes on CPUs (gloo) are tested; the path for GPUs (NCCL) has never run.

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import trmsolve
+from trmsolve.errors import DeadlineExceeded
 from trmsolve.inference.options import SolveOptions
-from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.search import AugmentedRestarts, SingleRun
 from trmsolve.inference.solver import Solver, strategy_for
 from trmsolve.model.trm import TRM, TRMConfig

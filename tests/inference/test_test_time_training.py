@@ -12,11 +12,10 @@ import torch
 
 from tasks.arc.examples import grid
 from trmsolve.device import resolve_device
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference import test_time_training
 from trmsolve.inference.batch import ContinuousBatch
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RefineEvent, Schedule
-from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.test_time_training import TestTimeTrainer, adapt, num_fitting
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM

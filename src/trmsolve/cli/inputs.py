@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from trmsolve.checkpoint.hub import local_path
 from trmsolve.cli.run import echo_err
 from trmsolve.errors import TrmsolveError
-from trmsolve.inference.prefetch import Prefetcher
+from trmsolve.stream import Prefetcher
 from trmsolve.tasks import get, names, resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates

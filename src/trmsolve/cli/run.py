@@ -20,7 +20,7 @@ import typer
 from trmsolve.cli.options import parameters
 from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.sharding import sharded_map
+from trmsolve.stream import sharded_map
 from trmsolve.text_io import printable
 from trmsolve.threads import num_cores
 

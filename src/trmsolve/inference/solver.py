@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from trmsolve.errors import DeadlineExceeded
 from trmsolve.inference.batch import ContinuousBatch, Rollout, default_batch_size
 from trmsolve.inference.branch_search import BranchSearch
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
-from trmsolve.inference.prefetch import DeadlineExceeded, Prefetcher
 from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy, SingleRun
 from trmsolve.model.trm import TRM
+from trmsolve.stream import Prefetcher
 from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
 
 

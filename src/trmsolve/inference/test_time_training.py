@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.device import DeviceSpec, set_device
-from trmsolve.errors import TrmsolveError
+from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.few_shot import (
     AdaptEvent,
@@ -33,7 +33,6 @@ from trmsolve.inference.few_shot import (
     WeightedAnswer,
     rank_answers,
 )
-from trmsolve.inference.prefetch import DeadlineExceeded
 from trmsolve.inference.resources import Pace, peak_memory
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import Readout

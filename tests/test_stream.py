@@ -12,7 +12,7 @@ import torch
 from group_processes import Group
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import DeadlineExceeded
-from trmsolve.sharding import sharded_map
+from trmsolve.stream import sharded_map
 
 pytestmark = [
     pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built without distributed"),

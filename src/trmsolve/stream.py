@@ -1,7 +1,7 @@
-"""Distribute a stream of items among the processes of torchrun; outputs are returned in the order of the items.
+"""Streams of items: read ahead on a thread, and distributed among the processes of torchrun.
 
-The main process reads the items in windows and broadcasts each window. Process r computes its items r, r + world_size,
-..., and the outputs are gathered.
+Outputs are returned in the order of the items. The main process reads the items in windows and broadcasts each window.
+Process r computes its items r, r + world_size, ..., and the outputs are gathered.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from trmsolve.distributed import POLL, PeerLost, ProcessGroup
+from trmsolve.distributed import PeerLost, ProcessGroup
 from trmsolve.errors import DeadlineExceeded
 
 Item = TypeVar("Item")
@@ -129,45 +129,78 @@ def _full(items: Iterable[Item], size: int) -> Generator[list[Item], None, None]
 
 
 def _available(items: Iterable[Item], size: int, deadline: float | None) -> Generator[list[Item], None, None]:
-    """Lists of 1 to `size` items, read by another thread. Raises what reading raises, and DeadlineExceeded."""
-    inbox: queue.Queue[tuple[str, Any]] = queue.Queue(size)
-    stopped = threading.Event()
+    """Lists of 1 to `size` items, as many as are ready. Raises what reading raises, and DeadlineExceeded."""
+    with Prefetcher(items) as source:
+        while (item := source.next(True, deadline)) is not None:
+            batch = [item]
+            while len(batch) < size and (item := source.next(False)) is not None:
+                batch.append(item)
+            yield batch
 
-    def put(kind: str, value: Any = None) -> bool:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                inbox.put((kind, value), timeout=POLL)
+
+# -- reading ahead --------------------------------------------------------------------------------------------------
+PREFETCH = 256  # records read ahead of their use
+
+_END = object()
+
+
+class Prefetcher:
+    """Context manager around an iterable, read by a thread: slow input does not delay outputs that are ready."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = items
+        self._error: BaseException | None = None  # what the iterable has raised
+        self._all_read = False
+        self._queue: queue.Queue[Any] = queue.Queue(PREFETCH)
+        self._closed = threading.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all items have been returned, without an exception."""
+        return self._all_read and self._error is None
+
+    def __enter__(self) -> Prefetcher:
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+
+    def _read(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    return
+        except BaseException as error:
+            self._error = error
+        self._put(_END)
+
+    def _put(self, item: Any) -> bool:
+        """Wait for space in the queue; False once the prefetcher is closed."""
+        while not self._closed.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
                 return True
+            except queue.Full:
+                continue
         return False
 
-    def read() -> None:
-        try:
-            if all(put("item", item) for item in items):
-                put("end")
-        except Exception as error:  # raised again where the items are used
-            put("error", error)
+    def next(self, wait: bool, deadline: float | None = None) -> Any | None:
+        """Return the next item, or None if none is ready (with wait=False) or the input has `ended`.
 
-    threading.Thread(target=read, name="items", daemon=True).start()
-    try:
-        kind = "item"
-        value: Any = None
-        while kind == "item":
-            batch: list[Item] = []
-            while len(batch) < size:
-                try:
-                    kind, value = inbox.get(timeout=POLL) if not batch else inbox.get_nowait()
-                except queue.Empty:
-                    if batch:
-                        break
-                    if deadline is not None and time.monotonic() >= deadline:
-                        raise DeadlineExceeded from None
-                    continue
-                if kind != "item":
-                    break
-                batch.append(value)
-            if batch:
-                yield batch
-            if kind == "error":
-                raise value  # the exception that reading raised
-    finally:
-        stopped.set()
+        With `wait`, raises what the iterable has raised, after all items before, and DeadlineExceeded when `deadline`
+        (time.monotonic()) passes while waiting.
+        """
+        if not self._all_read:
+            try:
+                item = self._queue.get(wait, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                if wait:
+                    raise DeadlineExceeded from None
+                return None
+            if item is not _END:
+                return item
+            self._all_read = True
+        if wait and self._error is not None:
+            raise self._error
+        return None
