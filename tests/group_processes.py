@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,26 @@ from trmsolve.distributed import ProcessGroup
 BOUND = 600.0  # seconds after which a process that hangs is killed: far more than any of them needs
 
 
+def process_context() -> Any:
+    """A context whose fork server imports torch and the functions of the tests once."""
+    if os.name == "nt":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["test_stream", "training.workers"])
+    path = os.environ.get("PYTHONPATH")
+    try:  # the server does not get this process's sys.path
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([path] if path else [])])
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH") if path is None else os.environ.update(PYTHONPATH=path)
+    return context
+
+
 class Group:
     """Running processes. Each calls function(group, *args) within ProcessGroup.joined()."""
 
     def __init__(self, size: int, folder: Path, function: Callable[..., Any], *args: Any) -> None:
-        context = multiprocessing.get_context("forkserver" if os.name != "nt" else "spawn")
-        if os.name != "nt":
-            context.set_forkserver_preload(["group_processes"])  # torch is imported once
+        context = process_context()
         self.store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         self.files = [folder / f"process {rank}.txt" for rank in range(size)]
         self.processes = [

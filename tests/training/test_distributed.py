@@ -1,7 +1,6 @@
 """Several processes train as one does: equal weights, runs that change hands, and an end for all when one fails."""
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from group_processes import process_context
 from training.workers import KINDS, PART, STEPS, member, train
 from trmsolve.checkpoint import read_header
 from trmsolve.distributed import local_device
@@ -27,9 +27,7 @@ CLOSE_MUON = {"atol": 0.04, "rtol": 0.0}  # it orthogonalises in bf16 where the 
 
 def together(name: str, folder: Path, size: int = 2, seconds: float = 600.0) -> list[tuple[int | None, str]]:
     """Exit code of every process of a scene, None where it had to be killed, and what it said."""
-    context = multiprocessing.get_context("forkserver" if os.name != "nt" else "spawn")
-    if os.name != "nt":
-        context.set_forkserver_preload(["training.workers"])  # torch is imported once
+    context = process_context()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
