@@ -11,7 +11,7 @@ import torch
 import trmsolve
 from trmsolve.errors import DeadlineExceeded
 from trmsolve.inference.options import SolveOptions
-from trmsolve.inference.search import AugmentedRestarts, SingleRun
+from trmsolve.inference.search import AugmentedRestarts, SearchStrategy
 from trmsolve.inference.solver import Solver, strategy_for
 from trmsolve.model.trm import TRM, TRMConfig
 from trmsolve.tasks import get
@@ -155,7 +155,7 @@ def test_a_task_that_neither_branches_nor_augments_has_one_run():
     torch.manual_seed(0)
     config = TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": 8, "intermediate_size": 8})
     question, _, _ = generate(3, 0, 9)
-    assert type(strategy_for(Plain(), question)) is SingleRun
+    assert type(strategy_for(Plain(), question)) is SearchStrategy
     (result,) = Solver(Plain(), TRM(config), torch.float32).solve([Puzzle(question)], SolveOptions(max_steps=5))
     assert (result.solved, result.steps, result.restarts, result.reason) == (False, 5, 0, "")
 

@@ -32,11 +32,10 @@ from typing import Any
 import numpy as np
 
 from trmsolve.inference.batch import Rollout, WarmStart
-from trmsolve.inference.options import SolveOptions, search_settings
-from trmsolve.inference.search import Candidate, mean_confidence
+from trmsolve.inference.options import SolveOptions
+from trmsolve.inference.search import Candidate, SearchStrategy, mean_confidence
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import Readout
-from trmsolve.tasks.base import Prediction
 
 CHAIN_SHARE = 0.1  # of the open choices are assigned after one run while there are many solutions
 MIN_PROB = 1e-3  # lower bound of the probability of every option that the rules allow
@@ -125,20 +124,21 @@ class Branch(Candidate):
         ]
 
 
-class BranchSearch:
+class BranchSearch(SearchStrategy):
     """Best-first search through the tree; depth-first once all leaves have a low probability."""
 
     complete = True
 
     def __init__(self, task: Any, question: np.ndarray) -> None:
-        self.task, self.question = task, question
-        self.settings = search_settings(task)
-        encoded = task.encode(question)
-        self.root = None if encoded is None else Branch(question=question, encoded=encoded)
+        super().__init__(task, question)
         self.depth_first = bool(task.ambiguity_reason(question))
         self.proving = False  # a solution is known
         self._unexpanded: list[tuple[Branch, Readout]] = []
         self._with_states: deque[Branch] = deque()
+
+    def _first_candidate(self) -> Branch | None:
+        encoded = self.task.encode(self.question)
+        return None if encoded is None else Branch(question=self.question, encoded=encoded)
 
     @property
     def exhausted(self) -> bool:
@@ -220,10 +220,6 @@ class BranchSearch:
         """Mark a candidate without open choices, which has no branches."""
         candidate.ran = candidate.expanded = True
         candidate.solvable_prob = 0.0
-
-    def restore(self, candidate: Branch, prediction: Prediction) -> Prediction:
-        """The prediction itself: an answer under assignments is an answer of the puzzle."""
-        return prediction
 
     def describe(self, candidate: Branch) -> str:
         """For example: assuming r3c5=7 r1c1=2."""

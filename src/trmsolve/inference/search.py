@@ -12,12 +12,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from trmsolve.inference.batch import Request, Rollout, WarmStart
-from trmsolve.inference.options import Result, SearchSettings, SolveOptions, StepEvent, search_settings
+from trmsolve.inference.options import Result, SolveOptions, StepEvent, search_settings
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import Readout
 from trmsolve.tasks.base import Prediction, Puzzle, Task
@@ -35,43 +35,61 @@ class Candidate:
     rollout: Rollout | None = None  # while it is in the batch
 
 
-class SearchStrategy(Protocol):
-    """Supplies the candidates of one puzzle, the puzzle's own question first."""
+class SearchStrategy:
+    """Supplies the candidates of one puzzle, the puzzle's own question first. This one has no others.
 
-    root: Any  # the Candidate of the question itself; None when the rules reject it
-    settings: SearchSettings
-    complete: bool  # whether `exhausted` proves that there are no other solutions
+    root: the candidate of the question itself; None when the rules reject it.
+    """
+
+    complete = False  # whether `exhausted` proves that there are no other solutions
+
+    def __init__(self, task: Any, question: np.ndarray) -> None:
+        self.task, self.question, self.settings = task, question, search_settings(task)
+        self.root: Any = self._first_candidate()
+
+    def _first_candidate(self) -> Candidate | None:
+        encoded = self.task.encode(self.question)
+        return None if encoded is None else Candidate(question=self.question, encoded=encoded)
 
     @property
     def exhausted(self) -> bool:
         """Whether every candidate has been tried."""
+        return True
 
     def next_candidates(self, number: int) -> Sequence[Any]:
         """Up to `number` further candidates; none when there is nothing left to try."""
+        return []
 
     def max_steps(self, candidate: Any, options: SolveOptions) -> int:
         """Maximum supervision steps of this candidate's run."""
+        return options.max_steps or self.task.max_steps(self.question)
 
     def warm_start(self, candidate: Any, options: SolveOptions) -> WarmStart | None:
         """Initial states of this candidate's run; None: fresh states."""
+        return None
 
     def should_stop(self, candidate: Any, options: SolveOptions) -> bool:
         """Whether to end a run whose last answer was wrong before its maximum of steps."""
+        return False
 
     def record_failure(self, candidate: Any, readout: Readout) -> None:
         """Record a run that ended without an answer."""
+        candidate.rollout = None
 
     def record_solution(self, candidate: Any, readout: Readout) -> None:
         """Record a run that found a solution, if the search continues for a second one."""
+        candidate.rollout = None
 
     def record_complete(self, candidate: Any) -> None:
         """Record a candidate without open choices, which was checked without a run."""
 
     def restore(self, candidate: Any, prediction: Prediction) -> Prediction:
         """Map a prediction for the candidate's question to one for the puzzle's question."""
+        return prediction
 
     def describe(self, candidate: Any) -> str:
         """How the candidate differs from the root, for display; "" for the root."""
+        return ""
 
 
 @dataclass(eq=False)
@@ -275,49 +293,6 @@ def mean_confidence(readout: Readout) -> float:
     return float(readout.confidence.mean())
 
 
-class SingleRun:
-    """No restarts, for tasks that neither branch nor augment."""
-
-    complete = False
-    exhausted = True
-
-    def __init__(self, task: Any, question: np.ndarray) -> None:
-        self.task, self.question = task, question
-        self.settings = search_settings(task)
-        self.root = self._first_candidate()
-
-    def _first_candidate(self) -> Candidate | None:
-        encoded = self.task.encode(self.question)
-        return None if encoded is None else Candidate(question=self.question, encoded=encoded)
-
-    def next_candidates(self, number: int) -> Sequence[Candidate]:
-        return []
-
-    def max_steps(self, candidate: Candidate, options: SolveOptions) -> int:
-        return options.max_steps or self.task.max_steps(self.question)
-
-    def warm_start(self, candidate: Candidate, options: SolveOptions) -> WarmStart | None:
-        return None
-
-    def should_stop(self, candidate: Candidate, options: SolveOptions) -> bool:
-        return False
-
-    def record_failure(self, candidate: Candidate, readout: Readout) -> None:
-        candidate.rollout = None
-
-    def record_solution(self, candidate: Candidate, readout: Readout) -> None:
-        candidate.rollout = None
-
-    def record_complete(self, candidate: Candidate) -> None:
-        pass
-
-    def restore(self, candidate: Any, prediction: Prediction) -> Prediction:
-        return prediction
-
-    def describe(self, candidate: Any) -> str:
-        return ""
-
-
 @dataclass(eq=False, slots=True, kw_only=True)
 class AugmentedCandidate(Candidate):
     """The question under augmentation k."""
@@ -325,7 +300,7 @@ class AugmentedCandidate(Candidate):
     k: int
 
 
-class AugmentedRestarts(SingleRun):
+class AugmentedRestarts(SearchStrategy):
     """Restarts for tasks with augmentations: each augmentation of the question once, in order.
 
     If the network is not equivariant to a task's symmetries, its errors differ between augmentations of a puzzle. The

@@ -16,7 +16,7 @@ from trmsolve.errors import DeadlineExceeded
 from trmsolve.inference.batch import ContinuousBatch, Rollout, default_batch_size
 from trmsolve.inference.branch_search import BranchSearch
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
-from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy, SingleRun
+from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy
 from trmsolve.model.trm import TRM
 from trmsolve.stream import Prefetcher
 from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
@@ -26,7 +26,7 @@ def strategy_for(task: Task, question: np.ndarray) -> SearchStrategy:
     """The restart strategy for a puzzle, by the task's capabilities."""
     if isinstance(task, Augments):
         return AugmentedRestarts(task, question)
-    return (BranchSearch if isinstance(task, Branches) else SingleRun)(task, question)
+    return (BranchSearch if isinstance(task, Branches) else SearchStrategy)(task, question)
 
 
 class Solver:
