@@ -1,10 +1,11 @@
-"""Choose the device and the dtype of a model, with the reason.
+"""Choose the device and the dtype of a model, with the reason; and the memory that is free.
 
 torch is imported inside the functions.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,3 +151,28 @@ def _cpu_bfloat16() -> set[str]:
         (line.split(":", 1)[1].split() for line in lines if line.lower().startswith(("flags", "features"))), []
     )
     return names & set(flags)
+
+
+# -- memory of the host ---------------------------------------------------------------------------------------------
+def require_memory(size: int, what: str, hint: str) -> None:
+    """Raise TrmsolveError if `what` needs more bytes than are free; does nothing if that is unknown."""
+    free = available_memory()
+    if free is not None and size > free:
+        raise TrmsolveError(f"{what} needs {size / 1e6:,.1f} MB of memory, {free / 1e6:,.1f} are free", hint)
+
+
+def available_memory() -> int | None:
+    """Bytes of free memory and swap; of all memory if free memory is unknown (macOS); None if both are unknown."""
+    try:
+        rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        kilobytes = {row[0].rstrip(":"): int(row[1]) for row in rows}
+        left = 1024 * (kilobytes["MemAvailable"] + kilobytes["SwapFree"])
+    except (OSError, KeyError, ValueError, IndexError):
+        try:
+            left = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, OSError, ValueError):  # Windows
+            return None
+    try:  # a container may be given less than the machine has
+        return min(left, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return left

@@ -147,11 +147,11 @@ _END = object()
 class Prefetcher:
     """Context manager around an iterable, read by a thread: slow input does not delay outputs that are ready."""
 
-    def __init__(self, items: Iterable[Any]) -> None:
+    def __init__(self, items: Iterable[Any], depth: int = PREFETCH) -> None:
         self._items = items
         self._error: BaseException | None = None  # what the iterable has raised
         self._all_read = False
-        self._queue: queue.Queue[Any] = queue.Queue(PREFETCH)
+        self._queue: queue.Queue[Any] = queue.Queue(depth)
         self._closed = threading.Event()
 
     @property

@@ -20,7 +20,7 @@ from trmsolve.checkpoint.lookup import by_address, by_name, known
 from trmsolve.cli.checkpoints import app
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
-from trmsolve.convert.names import our_name, published_name
+from trmsolve.convert.read import our_name, published_name
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.sequence_model import official
 from trmsolve.model.trm import TRM

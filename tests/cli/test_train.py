@@ -59,7 +59,7 @@ def test_warnings_of_the_library_are_shown():
 # -- what it refuses ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [100_000_000, 10_000_000_000])
 def test_a_batch_that_does_not_fit_into_memory_is_refused_with_both_figures(cli, tmp_path, size, monkeypatch):
-    monkeypatch.setattr("trmsolve.convert.read.available_memory", lambda: 4_000_000_000)
+    monkeypatch.setattr("trmsolve.training.memory.available_memory", lambda: 4_000_000_000)
     done = cli(*TINY, "--batch-size", size, "--run", tmp_path / "run", "--steps", 1)
     assert done.exit_code == 2
     assert re.search(rf"--batch-size {size} needs about [\d,.]+ GB of memory, 4\.0 GB are available", done.stderr)

@@ -17,10 +17,11 @@ import trmsolve
 from checkpoint.fake_hub import FakeHub
 from networks import HRM
 from trmsolve import checkpoint as checkpoints
-from trmsolve.convert import convert, read
+from trmsolve import device
+from trmsolve.convert import convert
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
-from trmsolve.convert.names import our_name, published_name
+from trmsolve.convert.read import our_name, published_name
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.sequence_model import official
 from trmsolve.model.trm import TRM, num_parameters
@@ -415,13 +416,13 @@ def test_a_disk_that_fills_up_leaves_no_file(tmp_path, state, monkeypatch):
 
 
 def test_only_a_file_that_cannot_be_mapped_needs_its_size_in_memory(tmp_path, state, monkeypatch):
-    monkeypatch.setattr(read, "available_memory", lambda: 1_100_000)
+    monkeypatch.setattr(device, "available_memory", lambda: 1_100_000)
     torch.save(state, tmp_path / "new")
     torch.save(state, tmp_path / "old", _use_new_zipfile_serialization=False)
     size = (tmp_path / "old").stat().st_size
     with pytest.raises(TrmsolveError, match=rf"reading .*old needs {size / 1e6:.1f} MB of memory, 1.1 are free"):
         import_checkpoint(str(tmp_path / "old"), tmp_path / "out.safetensors", CYCLES)
-    monkeypatch.setattr(read, "available_memory", lambda: None)  # not known: try
+    monkeypatch.setattr(device, "available_memory", lambda: None)  # not known: try
     assert import_checkpoint(str(tmp_path / "old"), tmp_path / "old.safetensors", CYCLES).path.exists()
 
 
@@ -431,7 +432,7 @@ def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path, state, name, s
 
 
 def test_available_memory_is_known_on_this_machine():
-    left = read.available_memory()
+    left = device.available_memory()
     assert left is None or 1e6 < left < 1e15
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from networks import HRM
-from trmsolve.convert.names import our_name, split
+from trmsolve.convert.read import our_name, split
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.packing import pack
 from trmsolve.model.sequence_model import official, refine

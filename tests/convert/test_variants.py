@@ -18,8 +18,7 @@ import trmsolve
 from trmsolve import checkpoint as checkpoints
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
-from trmsolve.convert.names import published_name, split
-from trmsolve.convert.read import load_nested_tensors
+from trmsolve.convert.read import load_nested_tensors, published_name, split
 from trmsolve.convert.settings import read_settings, settings_of
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.sequence_model import official, refine

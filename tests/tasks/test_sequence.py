@@ -11,7 +11,7 @@ import trmsolve
 from networks import HRM
 from trmsolve import checkpoint as checkpoints
 from trmsolve.cli import app
-from trmsolve.convert.names import published_name
+from trmsolve.convert.read import published_name
 from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.solver import Solver
 from trmsolve.model.sequence_model import official

@@ -113,13 +113,13 @@ def save(
     try:
         Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            save_file(_separate(tensors), temporary, metadata)
+            save_file(separate(tensors), temporary, metadata)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TrmsolveError(f"cannot write {path}: {reason}", "choose another folder") from None
 
 
-def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Contiguous tensors on the CPU. Tensors that share memory, which safetensors rejects, are copied."""
     separate, storages = {}, set()
     for name, tensor in tensors.items():

@@ -112,7 +112,7 @@ def bench(args: BenchArgs) -> None:
     from trmsolve.api import load
     from trmsolve.benchmark.measure import Statistic
     from trmsolve.inference.flops import matmul_rate
-    from trmsolve.training.provenance import hardware
+    from trmsolve.training.run_dir import hardware
 
     model = load(args.checkpoint, task=task, device=args.device, dtype=args.dtype)
     puzzles = puzzles if few_shot else _fitting(model, puzzles)
@@ -227,7 +227,7 @@ def _training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark.training import TrainingSetup, compare_training
     from trmsolve.training import recipe as recipes
-    from trmsolve.training.compile import compile_pays
+    from trmsolve.training.train_step import compile_pays
 
     task, device = model.task.name, model.device_spec.device
     values = recipes.over(recipes.further(task, model.config), {"data": {"sources": args.files}})

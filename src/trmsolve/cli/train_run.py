@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
     from trmsolve.checkpoint import Header
     from trmsolve.cli.train import TrainArgs
-    from trmsolve.distributed import ProcessGroup
     from trmsolve.tasks.base import Puzzle, Task, TrainingData
     from trmsolve.training.trainer import Trainer
 
@@ -57,7 +56,7 @@ class TrainJob:
 
     def export(self, trainer: Trainer, path: Path, metrics: dict[str, Any] | None = None) -> None:
         """Write the averaged weights as a checkpoint."""
-        from trmsolve.training.provenance import export_checkpoint
+        from trmsolve.training.run_dir import export_checkpoint
 
         export_checkpoint(trainer, self.recipe.task, path, metrics, self.task.settings)
 
@@ -193,10 +192,10 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
 
     from trmsolve.device import resolve_device
     from trmsolve.distributed import ProcessGroup, local_device
-    from trmsolve.training.compile import compile_pays
-    from trmsolve.training.profile import Profile
+    from trmsolve.training.memory import check_memory
     from trmsolve.training.run_dir import RunDir
-    from trmsolve.training.trainer import Trainer
+    from trmsolve.training.train_step import compile_pays
+    from trmsolve.training.trainer import Trainer, profiler
 
     args = job.args
     if args.threads:
@@ -221,7 +220,8 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         _tensorboard(job.run, panel) if args.tensorboard and group.is_main else nullcontext(panel) as reporter,
     ):
         group.assert_equal(data=job.data.describe())
-        _check_memory(job, model_config, spec, group)
+        bf16 = spec.dtype == torch.bfloat16
+        check_memory(config, model_config, job.data.draw, spec.device, bf16, group.world_size)
         compiles = compile_pays(config.minutes, spec.device) if args.compile is None else args.compile
         trainer = Trainer(
             config,
@@ -230,7 +230,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             folder,
             weights=weights,
             compile=compiles,
-            autocast=spec.dtype == torch.bfloat16,
+            autocast=bf16,
             device=spec.device,
             group=group,
         )
@@ -259,7 +259,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             stop=stop,
             on_step=on_step,
             on_save=lambda: job.export(trainer, job.own_checkpoint),
-            profile=Profile(args.profile, args.force, panel.message) if args.profile and group.is_main else None,
+            profile=profiler(args.profile, panel.message) if args.profile and group.is_main else None,
             startup_seconds=time.monotonic() - panel.began,
         )
         signals = group.broadcast(stop.signals[:1])
@@ -307,24 +307,6 @@ def _read_checkpoint(path: Path, steps: int) -> Header | None:
         if header.provenance.get("steps") == steps:
             return header
     return None
-
-
-def _check_memory(job: TrainJob, model_config: Any, spec: Any, group: ProcessGroup) -> None:
-    """Raise TrmsolveError where the run would not fit into memory, before it is taken."""
-    import torch
-
-    from trmsolve.convert.read import available_memory as free_host_memory
-    from trmsolve.device import free_memory
-    from trmsolve.distributed import get_dist_info
-    from trmsolve.training.memory import check_batch_size, estimate_memory
-
-    available = free_memory(spec.device) if spec.device.type == "cuda" else free_host_memory()
-    info = get_dist_info()
-    if available is not None and info is not None and spec.device.type == "cpu":
-        available //= info.local_world_size
-    bf16 = spec.dtype == torch.bfloat16
-    estimate = estimate_memory(job.recipe.train, model_config, job.data.draw, bf16, available)
-    check_batch_size(estimate, job.recipe.train, group.world_size, available)
 
 
 @contextmanager

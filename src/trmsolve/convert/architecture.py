@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from trmsolve.checkpoint.format import not_finite
-from trmsolve.convert.names import our_name, published_name
-from trmsolve.convert.read import Network, require_memory
+from trmsolve.convert.read import Network, our_name, published_name
+from trmsolve.device import require_memory
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import EPS

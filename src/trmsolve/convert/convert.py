@@ -19,8 +19,9 @@ from trmsolve.checkpoint.format import read_header, save, sha256_of
 from trmsolve.checkpoint.hub import Address, NoSuchFile, cached, offline, pull
 from trmsolve.checkpoint.lookup import Known, by_address, by_name, known
 from trmsolve.convert.architecture import ImportOptions, fit, infer
-from trmsolve.convert.read import INDEX, read_network, require_memory, shards
+from trmsolve.convert.read import INDEX, read_network, shards
 from trmsolve.convert.settings import merged, read_settings, settings_names, settings_of
+from trmsolve.device import require_memory
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
 from trmsolve.text_io import check_writable, printable

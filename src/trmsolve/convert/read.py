@@ -7,7 +7,6 @@ scalars, configuration objects) are replaced by inert classes that keep only the
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 import zipfile
@@ -20,15 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trmsolve.convert.names import REDUNDANT, is_of_nano_trm, split
+from trmsolve.device import require_memory
 from trmsolve.errors import TrmsolveError
 from trmsolve.text_io import printable
 
 INDEX = ".index.json"  # ending of the file that lists the shards of a network
 MAX_INDEX = 1 << 24  # bytes
+FETCH_AGAIN = "fetch or copy it again"
 MAX_DEPTH = 32  # of dicts in dicts
 MAX_STAND_INS = 200
-_AGAIN = "fetch or copy it again"
 _UNZIP = "unpack it, and name the file of weights inside"
 # Modules that a malicious pickle would call: refused. Classes of other modules are replaced by inert ones.
 _HARMFUL = re.compile(
@@ -87,7 +86,7 @@ def load_nested_tensors(path: Path) -> Mapping[Any, Any]:
     except OSError as error:
         raise TrmsolveError(f"cannot read {path}: {error.strerror or error}") from None
     if not start:
-        raise TrmsolveError(f"{path} is empty", _AGAIN)
+        raise TrmsolveError(f"{path} is empty", FETCH_AGAIN)
     if start.startswith(b"version https://git-lfs"):
         raise TrmsolveError(f"{path} is only a Git LFS pointer, not the weights", "run: git lfs pull")
     if start[257:262] == b"ustar":
@@ -116,7 +115,7 @@ def shards(index: Path) -> list[str]:
             raise ValueError("bad file names")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "expected a weight_map from tensors to files beside it"
-        raise TrmsolveError(f"cannot read {index} as an index of shards: {reason}", _AGAIN) from None
+        raise TrmsolveError(f"cannot read {index} as an index of shards: {reason}", FETCH_AGAIN) from None
     return names
 
 
@@ -133,7 +132,7 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
                 raise TrmsolveError(f"{path} is already a checkpoint of trmsolve", "use it directly: --checkpoint")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
-        raise TrmsolveError(f"{path} is truncated or damaged: {error}", _AGAIN) from None
+        raise TrmsolveError(f"{path} is truncated or damaged: {error}", FETCH_AGAIN) from None
 
 
 def _pickle(path: Path, zipped: bool) -> Any:
@@ -143,7 +142,7 @@ def _pickle(path: Path, zipped: bool) -> Any:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            raise TrmsolveError(f"{path} is truncated or no file of weights", _AGAIN) from None
+            raise TrmsolveError(f"{path} is truncated or no file of weights", FETCH_AGAIN) from None
         names = [entry.filename for entry in entries]
         if any(name.endswith("/constants.pkl") for name in names):
             hint = "in Python: torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE)"
@@ -166,7 +165,7 @@ def _pickle(path: Path, zipped: bool) -> Any:
             if not name or len(stand_ins) > MAX_STAND_INS:
                 reason = re.split(r"\. |\n", str(error).strip())[0][:200].removeprefix("Weights only load failed")
                 message = f"{path} is truncated or no file of weights{reason and f': {printable(reason)}'}"
-                raise TrmsolveError(message, _AGAIN) from None
+                raise TrmsolveError(message, FETCH_AGAIN) from None
             stand_ins[name] = stand_in
 
 
@@ -263,28 +262,75 @@ def _is_average(where: str) -> bool:
     return bool(re.search(r"(?<![a-z])(ema|swa|shadow|averag|avg)", words))
 
 
-# -- memory -------------------------------------------------------------------------------------------------------
+# -- names of tensors -----------------------------------------------------------------------------------------------
+# Published names may have any prefix, which depends on how the model was wrapped when it was saved (`_orig_mod.` by the
+# compiler, `module.` by a parallel run, `model.inner.` by the published training loop). Wrappers of single layers,
+# inside a name, are removed. nano-trm's names are mapped to the published ones.
+
+_WHOLE = {
+    "embed_tokens.embedding_weight": "embed.weight",
+    "embed_pos.embedding_weight": "embed.position_table",
+    "puzzle_emb.weights": "embed.puzzle_table",
+    "lm_head.weight": "answer_head.weight",
+    "q_head.weight": "q_head.weight",
+    "q_head.bias": "q_head.bias",
+    "H_init": "y_init",
+    "L_init": "z_init",
+}
+_LEVELS = {"L_level": "layers", "H_level": "y_layers"}
+_PARTS = {
+    "mlp_t.gate_up_proj": "mix.gate_up",
+    "mlp_t.down_proj": "mix.down",
+    "self_attn.qkv_proj": "qkv",
+    "self_attn.o_proj": "out",
+    "mlp.gate_up_proj": "mlp.gate_up",
+    "mlp.down_proj": "mlp.down",
+}
+_LAYER = re.compile(r"(?P<level>[LH]_level)\.layers\.(?P<index>\d{1,6})\.(?P<part>.+)\.weight")
+_NANO = {
+    "lenet": "L_level",
+    "input_embedding": "embed_tokens",
+    "pos_embedding": "rotary_emb",
+    "z_H_init": "H_init",
+    "z_L_init": "L_init",
+}
+_ROOTS = "|".join(("embed_tokens|embed_pos|puzzle_emb|rotary_emb|lm_head|q_head|H_level|L_level|H_init|L_init", *_NANO))
+_WRAPPED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<root>{_ROOTS})(?P<rest>(?:\..+)?)", re.DOTALL)
+_WRAPPERS = re.compile(r"\._(?:orig_mod|fsdp_wrapped_module|checkpoint_wrapped_module)(?=\.)")
+# Tensors saved by some versions, although they can be computed from the weights or are temporary.
+REDUNDANT = ("rotary_emb.cos_cached", "rotary_emb.sin_cached", "puzzle_emb.local_weights", "puzzle_emb.local_ids")
 
 
-def require_memory(size: int, what: str, hint: str) -> None:
-    """Raise TrmsolveError if `what` needs more bytes than are free; does nothing if that is unknown."""
-    free = available_memory()
-    if free is not None and size > free:
-        raise TrmsolveError(f"{what} needs {size / 1e6:,.1f} MB of memory, {free / 1e6:,.1f} are free", hint)
+def split(name: str) -> tuple[str, str] | None:
+    """The prefix and the published name of a tensor; None if it belongs to no published network."""
+    match = _WRAPPED.fullmatch(name)
+    if match is None:
+        return None
+    return match["prefix"], _NANO.get(match["root"], match["root"]) + _WRAPPERS.sub("", match["rest"])
 
 
-def available_memory() -> int | None:
-    """Bytes of free memory and swap; of all memory if free memory is unknown (macOS); None if both are unknown."""
-    try:
-        rows = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
-        kilobytes = {row[0].rstrip(":"): int(row[1]) for row in rows}
-        left = 1024 * (kilobytes["MemAvailable"] + kilobytes["SwapFree"])
-    except (OSError, KeyError, ValueError, IndexError):
-        try:
-            left = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, OSError, ValueError):  # Windows
-            return None
-    try:  # a container may be given less than the machine has
-        return min(left, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        return left
+def is_of_nano_trm(name: str) -> bool:
+    """Whether a tensor has a name that only nano-trm gives."""
+    match = _WRAPPED.fullmatch(name)
+    return match is not None and match["root"] in _NANO
+
+
+def our_name(name: str) -> str | None:
+    """Our name of a published tensor (without prefix), None when there is none."""
+    if match := _LAYER.fullmatch(name):
+        part = _PARTS.get(match["part"])
+        return part and f"{_LEVELS[match['level']]}.{match['index']}.{part}.weight"
+    return _WHOLE.get(name)
+
+
+def published_name(name: str) -> str:
+    """The inverse of `our_name`, for messages."""
+    for level, own in _LEVELS.items():
+        if name.startswith(f"{own}."):
+            index, part = name.removeprefix(f"{own}.").removesuffix(".weight").split(".", 1)
+            return f"{level}.layers.{index}.{_inverse(_PARTS, part)}.weight"
+    return _inverse(_WHOLE, name)
+
+
+def _inverse(table: dict[str, str], name: str) -> str:
+    return next((published for published, own in table.items() if own == name), name)

@@ -6,10 +6,10 @@ not depend on the number of processes.
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,10 @@ from torch import Tensor
 from trmsolve.distributed import CollectiveError, ProcessGroup
 from trmsolve.model.packing import PAD_MULTIPLE
 from trmsolve.model.trm import TRM
+from trmsolve.stream import Prefetcher
 from trmsolve.tasks.base import Sample
-from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.carry import Carry, LossNormalizer, SlotSchedule
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.losses import LossNormalizer
 from trmsolve.training.metrics import SUMS, StepMetrics
 
 PREFETCH = 64  # samples drawn in advance
@@ -153,29 +153,32 @@ class SamplePrefetcher:
 
     def __init__(self, draw: Callable[[int], Sample], depth: int = PREFETCH) -> None:
         self._draw, self._depth = draw, depth
-        self._ready: deque[Future[Sample]] = deque()
-        self._next_index: int | None = None  # of the first in `_ready`
-        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()  # tasks need not be thread-safe
+        self._ahead: Prefetcher | None = None
+        self._next_index = 0  # of the next sample of `_ahead`
 
     def __call__(self, index: int) -> Sample:
         """Sample number `index`. Raises whatever `draw` raises."""
-        if self._executor is None:
-            return self._draw(index)
-        if index != self._next_index:
-            return self._executor.submit(self._draw, index).result()  # tasks need not be thread-safe: one thread draws
-        self._next_index = index + 1
-        self._ready.append(self._executor.submit(self._draw, index + self._depth))
-        return self._ready.popleft().result()
+        if self._ahead is None or index != self._next_index:
+            with self._lock:
+                return self._draw(index)
+        self._next_index += 1
+        sample: Any = self._ahead.next(wait=True)
+        return sample
 
     @contextmanager
     def running(self, index: int) -> Iterator[None]:
         """A thread draws samples from `index` on, in order, until the block ends."""
-        with ThreadPoolExecutor(1, "samples") as self._executor:
-            self._next_index = index
-            self._ready.extend(self._executor.submit(self._draw, index + k) for k in range(self._depth))
+
+        def samples() -> Iterator[Sample]:
+            for number in count(index):
+                with self._lock:
+                    sample = self._draw(number)
+                yield sample
+
+        self._next_index = index
+        with Prefetcher(samples(), self._depth) as self._ahead:
             try:
                 yield
             finally:
-                self._ready.clear()
-                self._executor.shutdown(cancel_futures=True)
-                self._executor = None
+                self._ahead = None

@@ -73,6 +73,13 @@ class Labels(NamedTuple):
     is_last: Tensor  # bool (B,) puzzles whose next step is their last
 
 
+class LossNormalizer(NamedTuple):
+    """Divisors of the losses, so that the losses of all micro-batches add up to the loss of the batch."""
+
+    weight: Tensor  # float32 (), total weight of the choices of the whole batch
+    num_slots: int  # of the whole batch
+
+
 class Carry:
     """Puzzles and states of the consecutive slots `own` of a schedule. draw: returns the sample with an index."""
 

@@ -49,7 +49,7 @@ class TrainConfig:
     lr_floor: float = number(0.01, 0, 1)
     grad_clip: float = number(1.0, 0, 1e9)  # maximum norm of the gradient; 0: no maximum
     ema: float = number(0.999, 0, 1)  # decay of the average of the weights; 0: no average
-    loss: str = choice("softmax", "stablemax")  # losses.py
+    loss: str = choice("softmax", "stablemax")  # train_step.py
     halt_weight: float = number(0.1, 0, 1e6)  # of the halting loss
     # Of the loss of "the question has a solution", a prediction that prunes branches of a search.
     solvable_weight: float = number(0.5, 0, 1e6)

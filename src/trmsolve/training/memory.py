@@ -12,18 +12,35 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from trmsolve.device import available_memory, free_memory
+from trmsolve.distributed import get_dist_info
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.base import Sample
-from trmsolve.training.carry import Carry, SlotSchedule
+from trmsolve.training.carry import Carry, LossNormalizer, SlotSchedule
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.losses import LossNormalizer
 from trmsolve.training.train_step import supervision_step
 
 PARAMETER_COPIES = 6  # weights, gradients, average, two moments of the optimizer, and a copy while a run is saved
 NUM_SAMPLES = 4  # puzzles that are measured
 TEMPORARIES = 1.3  # memory of a step, relative to the tensors saved for its backward pass
+
+
+def check_memory(
+    config: TrainConfig,
+    model_config: TRMConfig,
+    draw: Callable[[int], Sample],
+    device: torch.device,
+    bf16: bool,
+    world_size: int = 1,
+) -> None:
+    """Raise TrmsolveError where a run would not fit into the free memory, before it is taken."""
+    info = get_dist_info()
+    available = free_memory(device) if device.type == "cuda" else available_memory()
+    if available is not None and info is not None and device.type == "cpu":
+        available //= info.local_world_size
+    check_batch_size(estimate_memory(config, model_config, draw, bf16, available), config, world_size, available)
 
 
 class MemoryEstimate(NamedTuple):

@@ -1,5 +1,7 @@
 """A run on disk: a state file, which is replaced atomically, a metrics log, and a lock. Resumable after kill -9.
 
+Its checkpoint is exported with its provenance: data, settings, the commit of the code, the hardware.
+
 runs/NAME/state.safetensors   weights, EMA, optimizers, slots; step, seconds and settings in its header
 runs/NAME/metrics.jsonl       one JSON object a line: training metrics and evaluations
 runs/NAME/lock                held while a process trains here
@@ -9,21 +11,32 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trmsolve.distributed import CollectiveError
+from trmsolve import __version__
+from trmsolve.checkpoint.format import save as save_checkpoint
+from trmsolve.checkpoint.format import separate
+from trmsolve.distributed import CollectiveError, get_dist_info
 from trmsolve.errors import TrmsolveError
-from trmsolve.text_io import printable
+from trmsolve.text_io import atomic_write, printable, replacing
 
+if TYPE_CHECKING:
+    from trmsolve.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[3]  # of a checkout: src/trmsolve/training/run_dir.py
 FORMAT_VERSION = 2  # 1: trmsolve 0.1
 VALUES: dict[str, type | tuple[type, ...]] = {  # types of the values in a state's header
     **{"step": int, "seconds": (int, float), "supervised": int, "slots": dict},
@@ -57,15 +70,9 @@ class RunDir:
 
     def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Replace the state atomically: after a crash, either the old or the new one is complete."""
-        temporary = self.state_file.with_suffix(".tmp")
-        with self._errors(temporary):
-            # safetensors rejects expanded and shared tensors, so each is copied.
-            copies = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
+        with self._errors(), replacing(self.state_file) as temporary:
             state = json.dumps({**values, "format_version": FORMAT_VERSION})
-            save_file(copies, temporary, {"state": state})
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(self.state_file)
+            save_file(separate(tensors), temporary, {"state": state})
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and values of the last save, or None in a fresh folder."""
@@ -113,23 +120,19 @@ class RunDir:
         """Remove metrics after this step, from which the run resumes."""
         if not self.metrics_file.exists():
             return
-        temporary = self.metrics_file.with_suffix(".tmp")
-        with self._errors(temporary):
+        with self._errors():
             kept = [json.dumps(record) + "\n" for record in self.read_log() if record["step"] <= step]
-            temporary.write_text("".join(kept), encoding="utf-8")
-            temporary.replace(self.metrics_file)
+            atomic_write(self.metrics_file, "".join(kept), force=True)
 
     @contextmanager
-    def _errors(self, temporary: Path | None = None) -> Iterator[None]:
-        """Turn errors such as a full disk into TrmsolveError, and remove the temporary file."""
+    def _errors(self) -> Iterator[None]:
+        """Name the run in errors such as a full disk, and say what to do."""
         try:
             yield
-        except (OSError, SafetensorError) as error:
-            if temporary is not None:
-                with suppress(OSError):
-                    temporary.unlink()
+        except (OSError, SafetensorError, TrmsolveError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
             raise TrmsolveError(
-                f"{self.path}: the run cannot be saved: {getattr(error, 'strerror', None) or error}",
+                f"{self.path}: the run cannot be saved: {reason}",
                 "free disk space; the same command then resumes from the last save",
             ) from error
 
@@ -167,3 +170,60 @@ def _lock(file: Any) -> bool:
     except OSError:
         return False
     return True
+
+
+# -- its checkpoint, with provenance -----------------------------------------------------------------------------------
+def export_checkpoint(
+    trainer: Trainer,
+    task: str,
+    path: Path,
+    metrics: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Write the run's averaged weights with their provenance. settings: the task's. Returns the path."""
+    model = trainer.ema.model
+    provenance = {
+        "sessions": trainer.provenance.get("sessions", []),
+        "trmsolve": __version__,
+        "commit": commit(),
+        "torch": torch.__version__,
+        "steps": trainer.step,
+        "supervised_puzzles": trainer.supervised,
+        "seconds": round(trainer.seconds, 1),
+        "hardware": hardware(trainer.device),
+        "history": trainer.history,
+    }
+    tensors, config = model.state_dict(), model.config
+    if hasattr(model.embed, "new_table"):  # new tasks start from the mean of the trained rows only
+        tensors, config = {**tensors, **model.embed.new_table(1)}, replace(config, num_puzzles=1)
+    save_checkpoint(path, tensors, task, config.to_dict(), provenance, metrics or {}, settings)
+    return path
+
+
+@cache
+def commit() -> str:
+    """The commit of the checkout that this code runs from, with -dirty for uncommitted changes; "" elsewhere.
+
+    Only a checkout of this project is described, never a repository around an installed package, whose git
+    configuration could execute programs.
+    """
+    if not (ROOT / ".git").exists() or not (ROOT / "src" / "trmsolve").is_dir():
+        return ""
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def hardware(device: torch.device) -> str:
+    """The number of threads and the instruction set, or the accelerator, of each process; without host names."""
+    info, threads = get_dist_info(), torch.get_num_threads()
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        capability = torch.backends.cpu.get_cpu_capability()
+        name = f"{threads} thread{'s' * (threads > 1)}, {platform.machine()}, {capability}"
+    else:
+        name = f"{device.type}, {platform.machine()}"
+    return name if info is None else f"{info.world_size} processes, each on {name}"

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity
 
 from trmsolve.device import set_device
 from trmsolve.distributed import CollectiveError, ProcessGroup
@@ -28,9 +31,6 @@ from trmsolve.training.metrics import MetricAccumulator
 from trmsolve.training.optim import EMA, Optimizers
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.train_step import Supervision, train_step
-
-if TYPE_CHECKING:
-    from trmsolve.training.profile import Profile
 
 Evaluate = Callable[[TRM], dict[str, Any]]  # measures of the averaged model; empty when it was stopped
 OnStep = Callable[[int, float, float], None]  # step, seconds and loss
@@ -185,7 +185,7 @@ class Trainer:
         stop: Callable[[], bool] = lambda: False,
         on_step: OnStep = lambda step, seconds, loss: None,
         on_save: Callable[[], None] = lambda: None,
-        profile: Profile | None = None,
+        profile: torch.profiler.profile | None = None,
         startup_seconds: float = 0.0,
     ) -> str:
         """Train until finished. Returns finished, interrupted or diverged.
@@ -280,3 +280,45 @@ class Trainer:
         metrics, age = batch.metrics(reports, clock(), stop()), batch.schedule.age + config.bptt_steps
         totals.add(metrics, batch.advance(metrics), age)
         return metrics.sums
+
+
+# -- a profile ------------------------------------------------------------------------------------------------------
+WARM_UP = 10  # optimizer steps before the recording, for caches and torch.compile
+STEPS = 10  # optimizer steps that are recorded
+SHOWN = 10  # operators in the table
+
+
+def profiler(path: Path, message: Callable[[str], None]) -> torch.profiler.profile:
+    """Records a trace of STEPS steps, for Perfetto or chrome://tracing, and a table of the slowest operators.
+
+    path: the trace, as JSON, gzipped if the name ends in .gz. message: called with each line of the table, or with the
+    reason why there is none.
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silence the profiler's own log
+
+    def write(profile: torch.profiler.profile) -> None:
+        if profile.step_num < WARM_UP + STEPS:
+            message(f"no trace: a profile needs {WARM_UP + STEPS} steps, but the run had fewer")
+            return
+        profile.export_chrome_trace(str(path))
+        for line in (*table(profile.key_averages()), f"trace of {STEPS} steps: {path}"):
+            message(line)
+
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
+    plan = torch.profiler.schedule(wait=WARM_UP - 2, warmup=2, active=STEPS, repeat=1)
+    return torch.profiler.profile(activities=activities, schedule=plan, on_trace_ready=write)
+
+
+def table(events: Any) -> list[str]:
+    """The operators with the most self time, on the GPU if it was used."""
+    events = [event for event in events if not event.key.startswith("ProfilerStep")]  # time outside of operators
+    on_gpu = any(event.self_device_time_total for event in events)
+    time = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    costliest = sorted(events, key=lambda event: -getattr(event, time))
+    total = sum(getattr(event, time) for event in events) or 1.0
+    lines = [f"{'ms/step':>9}  {'share':>6}  {'calls/step':>10}  operator, on the {'GPU' if on_gpu else 'CPU'}"]
+    for event in costliest[:SHOWN]:
+        spent = getattr(event, time)
+        name = event.key if len(event.key) <= 60 else event.key[:57] + "..."
+        lines.append(f"{spent / 1000 / STEPS:9.2f}  {spent / total:6.1%}  {event.count / STEPS:10.1f}  {name}")
+    return lines
