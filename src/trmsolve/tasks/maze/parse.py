@@ -66,7 +66,7 @@ def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
     """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises MalformedMaze."""
     refuse_sizes(rows, legend)
     warnings: list[str] = []
-    grid = _grid(rows, legend, warnings)
+    grid = grid_of(rows, legend, warnings)
     if (grid == WALL).all():
         raise MalformedMaze(f"walls only; {EXPECTED}")
     if not ((grid == START) | (grid == GOAL)).any():
@@ -89,7 +89,7 @@ def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
     Whether its path is any good is not asked here.
     """
     refuse_sizes(rows, None)
-    drawn = _grid(rows, None, [])
+    drawn = grid_of(rows, None, [])
     _refuse_ends(drawn)
     return fitting(drawn, question)
 
@@ -115,7 +115,7 @@ def split(text: str) -> list[str]:
         return text.split("/")
     side = isqrt(len(text))
     if side * side != len(text) or side < SMALLEST:
-        _grid([text], None, [])  # of prose, the characters are what is wrong, not their number
+        grid_of([text], None, [])  # of prose, the characters are what is wrong, not their number
         raise MalformedMaze(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
     return [text[start : start + side] for start in range(0, len(text), side)]
 
@@ -128,10 +128,10 @@ def refuse_sizes(rows: Sequence[Sequence[str]], legend: Legend | None) -> None:
         raise MalformedMaze(f"{LIMIT}, this one at least {size(height, max(widths))}")
     if len(widths) > 1:
         for row, text in enumerate(rows):  # a foreign mark explains more than a length
-            _grid([text], legend or roles(rows), [], row)
+            grid_of([text], legend or roles(rows), [], row)
         _refuse_ragged(rows, width)
     if min(height, width) < SMALLEST:
-        _grid(rows, legend, [])
+        grid_of(rows, legend, [])
         raise MalformedMaze(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
 
 
@@ -170,7 +170,9 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     return known
 
 
-def _grid(rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0) -> np.ndarray:
+def grid_of(
+    rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0
+) -> np.ndarray:
     """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
     if legend is None and (plain := _of_common_marks(rows)) is not None:
         return plain
@@ -207,7 +209,7 @@ def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[st
     if not (border == "0").all() or (np.isin(marks, ["0", "1"]).sum() == marks.size):
         return grid
     swapped = np.where(marks == "0", np.uint8(WALL), np.where(marks == "1", np.uint8(FLOOR), grid))
-    reached = [_is_connected(one) for one in (grid, swapped)]
+    reached = [is_connected(one) for one in (grid, swapped)]
     if all(reached):
         raise MalformedMaze("0 may be floor or, as all of the border, wall; write # for wall and . for floor")
     if reached[1]:
@@ -216,7 +218,7 @@ def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[st
     return grid
 
 
-def _is_connected(grid: np.ndarray) -> bool:
+def is_connected(grid: np.ndarray) -> bool:
     if [(grid == cell).sum() for cell in (START, GOAL)] != [1, 1]:
         return False
     return bool(distances(grid != WALL, find_cell(grid, START))[find_cell(grid, GOAL)] >= 0)
@@ -266,7 +268,10 @@ def _refuse_ends(grid: np.ndarray) -> None:
         elif not cells:
             wrong.append(f"no {NAMES[cell]}")
     if wrong:
-        raise MalformedMaze(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B)", *rows[:1])
+        hint = (
+            "" if rows else ', drawn, or beside the cells in JSON as "start": [row, column] and "goal": [row, column]'
+        )
+        raise MalformedMaze(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B){hint}", *rows[:1])
 
 
 def _without_path(grid: np.ndarray) -> np.ndarray:

@@ -21,9 +21,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import isqrt
+from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
-from trmsolve.tasks.maze import parse
+from trmsolve.tasks.maze import ends, parse
 from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of_rows
@@ -68,7 +69,34 @@ class MazeReader(Reader):
         self.one_a_line = False  # in this block every line is a maze
         self.skipping = False  # in this block a maze was refused for its size; its other rows say nothing new
         self.legend: dict[str, int] = {}
+        self.ends: dict[int, ends.End] = {}  # that text around a maze names
+        self.endless: Matrix | None = None  # the cells of a maze that was just refused for having none
         self.waiting: list[Line] = []  # a maze whose legend is not complete yet
+
+    def read(self, lines: Iterable[Line]) -> Iterator[Record]:
+        """The records of an input in order. A maze without start and goal waits for text that names them."""
+        waiting: tuple[InvalidPuzzle, Matrix] | None = None
+        for record in super().read(lines):
+            if waiting:
+                yield self._with_ends(*waiting)
+            waiting, cells, self.endless = None, self.endless, None
+            if isinstance(record, InvalidPuzzle) and cells:
+                waiting = record, cells
+            else:
+                yield record
+                self.ends.clear()
+        if waiting:
+            yield self._with_ends(*waiting)
+
+    def _with_ends(self, record: InvalidPuzzle, cells: Matrix) -> Record:
+        line = Line(int(record.source.rpartition(":")[2]), record.text)
+        named, self.ends = self.ends, {}
+        if named.keys() != ends.NAMES.keys():
+            return record
+        try:
+            return self.placed(_puzzle(ends.with_ends(cells, named), ""), line, "grid", "cells and ends")
+        except MalformedMaze as error:
+            return self.bad(line, str(error))
 
     # -- text ---------------------------------------------------------------------------------------------------
     def text(self, line: Line) -> Iterator[Record]:
@@ -188,6 +216,7 @@ class MazeReader(Reader):
 
     def _prose(self, line: Line) -> None:
         self.note(line)
+        self.ends |= ends.of_text(line.text)
         for pattern in _LEGEND:
             for match in pattern.finditer(line.text):
                 if (cell := _LEGEND_NAMES.get(match["name"].lower())) is not None:
@@ -199,6 +228,7 @@ class MazeReader(Reader):
         try:
             maze, layout = of_rows([row.text for row in rows], legend)
         except MalformedMaze as error:
+            self._keep([list(row.text) for row in rows], error)
             return self.bad(rows[min(error.row, len(rows) - 1)], str(error))
         return self.placed(_puzzle(maze, layout), rows[0], "grid", "grid")
 
@@ -239,7 +269,20 @@ class MazeReader(Reader):
     def from_cells(self, cells: Matrix) -> Puzzle:
         if len(cells) == 1:  # rows as texts, or all cells in one list
             cells = [list(row) for row in parse.split("".join(cells[0]))]
-        return _puzzle(parse.maze([[cell_mark(cell) for cell in row] for row in cells]), "")
+        marks = [[cell_mark(cell) for cell in row] for row in cells]
+        try:
+            return _puzzle(parse.maze(marks), "")
+        except MalformedMaze as error:
+            self._keep(marks, error)
+            raise
+
+    def _keep(self, cells: Matrix, error: MalformedMaze) -> None:
+        if str(error).startswith("no start; no goal") and len(set(map(len, cells))) == 1:
+            self.endless = cells
+
+    def assembled(self, value: Any) -> Puzzle | None:
+        maze = ends.of_object(value) if isinstance(value, dict) else None
+        return _puzzle(maze, "") if maze else None
 
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         answer = drawn.question if drawn.solution is None else drawn.solution
