@@ -10,7 +10,6 @@ import pytest
 import trmsolve
 from networks import SUDOKU_MODEL
 from trmsolve.benchmark import measure
-from trmsolve.benchmark.inference import cold_starts
 from trmsolve.checkpoint import save
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
@@ -49,8 +48,6 @@ def test_the_failure_of_a_child_is_reported():
         measure.solving_rate("sudoku", "/nowhere/missing.safetensors", ["1...\n..3.\n.4..\n...2"])
     with pytest.raises(TrmsolveError, match=r"python ended with exit code 7: it printed no error"):
         measure.run_python("sys.exit(7)")
-    with pytest.raises(TrmsolveError, match="ended with exit code 2"):
-        cold_starts(["sudoku", "-", "--checkpoint", "/nowhere/missing.safetensors"], "1...\n..3.\n.4..\n...2", 1)
 
 
 def test_training_rate_of_a_task_file_reads_the_checkpoint_that_was_written(monkeypatch):

@@ -244,7 +244,7 @@ def test_every_recipe_learns(name, tmp_path):
         run = trainer(recipe, folder)
         losses = []
         for _ in range(40):
-            run._step(totals := MetricAccumulator())
+            run.train_step(totals := MetricAccumulator())
             losses.append(totals.totals["loss"])
         table = run.model.embed.puzzle_table
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3]), losses
@@ -273,7 +273,7 @@ def test_the_depth_grows_and_the_checkpoint_has_the_whole_of_it(tmp_path):
         run = trainer(recipe, folder)
         depths = []
         for _ in range(10):
-            run._step(MetricAccumulator())
+            run.train_step(MetricAccumulator())
             depths.append((run.model.config.T, run.model.config.n))
         assert depths == [(1, 1)] * 5 + [(2, 2)] * 3 + [(3, 6)] * 2
         assert (run.ema.model.config.T, run.ema.model.config.n) == (3, 6)

@@ -12,7 +12,6 @@ accuracy was at least that of the baseline.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ import torch
 from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trmsolve, timed
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
 from trmsolve.inference.flops import step_flops
-from trmsolve.inference.options import Result, SolveOptions
+from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.solver import Solver
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
@@ -35,48 +34,6 @@ BATCH_SIZE = 768  # of the baseline, as published
 LATENCY_PUZZLES = 8  # puzzles whose latency is measured, one after the other
 
 
-@dataclass(frozen=True)
-class Stream:
-    """The measured throughput of our solver with one set of options, or of the baseline."""
-
-    name: str
-    correct: int  # puzzles, by the rules
-    puzzles: int
-    rate: Statistic  # puzzles/s
-    steps: float  # mean supervision steps per puzzle
-    flops: Statistic | None = None  # FLOP/s of the matrix multiplies
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "name": self.name,
-            "right": self.correct,
-            "accuracy": self.correct / self.puzzles,
-            "puzzles_per_second": self.rate.to_dict(),
-            "mean_steps": self.steps,
-            "flops_per_second": self.flops and self.flops.to_dict(),
-        }
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Puzzles/s of one of our streams divided by that of a baseline, repetition by repetition."""
-
-    ours: str
-    baseline: str
-    times: Statistic
-    as_accurate: bool  # whether our accuracy is equal or better: only then is the ratio a fair comparison
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "ours": self.ours,
-            "published": self.baseline,
-            "times": self.times.to_dict(),
-            "accuracy_equal_or_better": self.as_accurate,
-        }
-
-
 # -- streams --------------------------------------------------------------------------------------------------------
 def compare_streams(
     solver: Solver,
@@ -85,12 +42,14 @@ def compare_streams(
     puzzles: Sequence[Puzzle],
     repeat: int,
     say: Say = lambda text: None,
-) -> tuple[list[Stream], list[Ratio]]:
-    """Measure our solver with each of the settings, and the baseline on each of these solvers, alternating.
+) -> dict[str, Any]:
+    """Measure our solver with each of the settings, and the baseline on each of these solvers, alternating; for JSON.
 
-    Includes encoding, batching, solving and checking, but not loading and warm-up.
+    streams: the accuracy by the rules and the speed of each. ratios: puzzles/s of ours divided by that of a baseline,
+    repetition by repetition; a fair comparison only if our accuracy is equal or better. Includes encoding, batching,
+    solving and checking, but not loading and warm-up.
     """
-    # The first call with a shape is slower: libraries prepare, and on a GPU steps are captured, for every batch size.
+    # The first call with a shape is slower: libraries prepare.
     warm_up = puzzles if solver.model.y_init.device.type == "cuda" else puzzles[:LATENCY_PUZZLES]
     for options in settings.values():
         list(solver.solve(warm_up, options))
@@ -104,34 +63,35 @@ def compare_streams(
     functions |= {name: partial(solve_fixed_steps, baseline, puzzles) for name, baseline in baselines.items()}
     measured = in_turns(functions, repeat, say)
     per_token, sizes = _flops_per_token(solver, puzzles)
-    streams = [
-        _our_stream(name, measured[name], per_token, sizes, single_run=options.restarts == 0)
-        for name, options in settings.items()
-    ]
-    for name in baselines:
-        seconds = [each for each, _ in measured[name]]
-        rate = Statistic.of([len(puzzles) / each for each in seconds])
-        flops = Statistic.of([per_token * sizes.sum() * STEPS / each for each in seconds])
-        streams.append(Stream(name, measured[name][0][1], len(puzzles), rate, STEPS, flops))
-    correct = {stream.name: stream.correct for stream in streams}
+    correct: dict[str, int] = {}
+    streams = []
+    for name, runs in measured.items():
+        outcome, seconds = runs[0][1], [each for each, _ in runs]
+        steps = np.full(len(puzzles), STEPS) if name in baselines else np.array([result.steps for result in outcome])
+        correct[name] = outcome if name in baselines else sum(result.solved for result in outcome)
+        # With restarts FLOP/s are unknown: branches have fewer tokens than their puzzle, which are not recorded.
+        single_run = name in baselines or settings[name].restarts == 0
+        flops = per_token * float((steps * sizes).sum())
+        streams.append(
+            {
+                "name": name,
+                "right": correct[name],
+                "accuracy": correct[name] / len(puzzles),
+                "puzzles_per_second": Statistic.of([len(puzzles) / each for each in seconds]).to_dict(),
+                "mean_steps": float(steps.mean()),
+                "flops_per_second": Statistic.of([flops / each for each in seconds]).to_dict() if single_run else None,
+            }
+        )
     ratios = []
     for ours in settings:
         for other in baselines:
             pairs = zip(measured[ours], measured[other], strict=True)
             times = Statistic.of([their_seconds / our_seconds for (our_seconds, _), (their_seconds, _) in pairs])
-            ratios.append(Ratio(ours, other, times, correct[ours] >= correct[other]))
-    return streams, ratios
-
-
-def _our_stream(
-    name: str, runs: list[tuple[float, list[Result]]], per_token: float, sizes: np.ndarray, single_run: bool
-) -> Stream:
-    results = runs[0][1]
-    steps = np.array([r.steps for r in results])
-    # With restarts FLOP/s are unknown: branches have fewer tokens than their puzzle, by an amount that is not recorded.
-    flops = Statistic.of([per_token * (steps * sizes).sum() / seconds for seconds, _ in runs]) if single_run else None
-    rate = Statistic.of([len(results) / seconds for seconds, _ in runs])
-    return Stream(name, sum(r.solved for r in results), len(results), rate, float(steps.mean()), flops)
+            fair = correct[ours] >= correct[other]
+            ratios.append(
+                {"ours": ours, "published": other, "times": times.to_dict(), "accuracy_equal_or_better": fair}
+            )
+    return {"streams": streams, "ratios": ratios}
 
 
 def _flops_per_token(solver: Solver, puzzles: Sequence[Puzzle], number: int = 32) -> tuple[float, np.ndarray]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class Statistic:
 
 
 def in_turns(
-    functions: dict[str, Callable[[], Outcome]], repeat: int, say: Callable[[str], None]
+    functions: Mapping[str, Callable[[], Outcome]], repeat: int, say: Callable[[str], None]
 ) -> dict[str, list[tuple[float, Outcome]]]:
     """Call each function `repeat` times, in turns, so that all have the same conditions: (seconds, outcome) by name."""
     measured: dict[str, list[tuple[float, Outcome]]] = {name: [] for name in functions}

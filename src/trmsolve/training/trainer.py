@@ -204,7 +204,7 @@ class Trainer:
         smooth, first, stopped = None, self.step, False
         with prefetching, profile or nullcontext():
             while not (stopped or self.config.finished(self.step, self.seconds)):
-                sums = self._step(totals, lambda: time.monotonic() - began, stop)
+                sums = self.train_step(totals, lambda: time.monotonic() - began, stop)
                 loss = sums["total"]
                 if profile is not None:
                     profile.step()
@@ -262,13 +262,13 @@ class Trainer:
         self.run_dir.log({**result, "kind": "evaluation"})
         report.evaluated(result)
 
-    def _step(
+    def train_step(
         self,
         totals: MetricAccumulator,
         clock: Callable[[], float] = time.monotonic,
         stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, float]:
-        """One training step of the whole batch. Returns the sums of StepMetrics."""
+        """One training step of the whole batch, added to `totals`. Returns the sums of StepMetrics."""
         batch, model, config = self.batch, self.model, self.config
         T, n = config.depth(self.ema.model.config, self.step, self.seconds)
         if (T, n) != (model.config.T, model.config.n):  # the averaged model, which is evaluated, keeps the full depth
