@@ -19,7 +19,9 @@ def test_the_tour_of_a_sudoku_shows_the_shapes_and_the_steps_of_the_network(cli)
     broken, halting = zip(*[map(int, step) for step in steps], strict=True)
     assert broken[0] > broken[-1] == 0 and min(broken[:-1]) > 0  # the run ends at the first answer without a conflict
     assert halting[-1] == max(halting) > halting[0]
-    assert "assuming r" in done.stdout and "solved in" in done.stdout
+    runs = done.stdout.partition("rules broken  run\n")[2].partition("\n\n")[0].splitlines()
+    assert 2 <= len(runs) <= 9 and "plain recursion" in runs[0] and "assuming r" in runs[-1]
+    assert "solved in" in done.stdout
     assert "Enter" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -29,7 +31,7 @@ def test_the_tour_of_a_maze_sees_it_again_under_a_symmetry(cli):
     assert done.stdout.count("Here: solved in") == 1 and max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_the_tour_of_arc_trains_for_a_few_steps(cli):
+def test_the_tour_of_arc_trains_and_votes(cli):
     done = cli("explain", "arc", "--steps", 2)
     assert done.exit_code == 0 and "Test-time training: 2 steps" in done.stdout
     assert re.search(r"^ +2  everything +\d\.\d+ +\d+ %$", done.stdout, re.M) and "votes" in done.stdout

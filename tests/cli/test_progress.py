@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from trmsolve.cli import output, run
+from trmsolve.cli import evaluate, output, run
 from trmsolve.cli.output import LineShare, Progress, file_progress
 
 from .conftest import EASY, PATIENCE, SMALL, Terminal
@@ -53,6 +53,20 @@ def test_messages_do_not_stand_behind_the_line_of_progress(tmp_path, monkeypatch
     text = capsys.readouterr().err
     assert re.search(r"\r\x1b\[K2 of 3 puzzles, [\d,.]+/s, 67%, \S+ \S+ left\r\x1b\[Ka message\n", text)
     assert text.endswith("\r\x1b[Kthe end\n")
+
+
+def test_an_evaluation_shows_its_speed_and_the_time_left_of_each_part(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(output, "is_terminal", lambda stream: True)
+    monkeypatch.setattr("trmsolve.cli.evaluate.time.monotonic", lambda: now[0])
+    with evaluate._progress("m (1 of 2): ", True) as progress:
+        progress("solving", 64, 1000)
+        for now[0], activity, done in ((101.0, "solving", 164), (200.0, "single pass", 0), (210.0, "single pass", 500)):
+            progress(activity, done, 1000)
+    lines = capsys.readouterr().err.split(output.CLEAR_LINE)
+    assert "m (1 of 2): solving, 64 of 1,000 puzzles" in lines
+    assert "m (1 of 2): solving, 164 of 1,000 puzzles, 100.0/s, 8.4 s left" in lines
+    assert "m (1 of 2): single pass, 500 of 1,000 puzzles, 50.0/s, 10.0 s left" in lines
 
 
 SLOW = """

@@ -33,6 +33,12 @@ def test_a_trace_is_drawn_into_files_and_never_over_one(cli, tmp_path):
     assert again.exit_code == 2 and "already exists" in again.stderr and "--force" in again.stderr
 
 
+def test_on_a_terminal_the_files_are_named(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("trmsolve.cli.pictures.is_terminal", lambda stream: True)
+    trace, page = save_trace(refinement(4), tmp_path / "a.jsonl"), tmp_path / "a.html"
+    assert cli("replay", trace, "--html", page).stderr == f"wrote {page}\n"
+
+
 def test_a_file_that_is_no_trace_is_refused(cli, tmp_path):
     (tmp_path / "a.txt").write_text("hello\n")
     done = cli("replay", tmp_path / "a.txt")

@@ -93,6 +93,8 @@ COMPLETIONS = {
     "checkpoints info m": {"maze"},
     "checkpoints import alphaxiv-sudoku-m": {"alphaxiv-sudoku-mlp"},
     "explain m": {"maze"},
+    "bench --task m": {"maze"},
+    "train --mixer m": {"mlp"},
 }
 
 

@@ -113,7 +113,12 @@ def test_checkpoints(cli):
     assert [line.split()[:2] for line in listed] == [[name, "bundled"] for name in ("arc", "maze", "sudoku")]
     tasks = [entry["task"] for entry in json.loads(cli("checkpoints", "list", "--json").stdout)]
     assert tasks == ["arc", "maze", "sudoku"]
-    assert "parameters: " in cli("checkpoints", "info", "sudoku").stdout
+    for name in ("sudoku", "maze", "arc"):
+        text = cli("checkpoints", "info", name).stdout
+        assert "parameters: " in text and "mixer " in text and "N_sup " in text and "metrics:\n  " in text
+        assert len(text.splitlines()) <= 25 and max(map(len, text.splitlines())) < 250
+    text = cli("checkpoints", "info", "sudoku", "--full").stdout
+    assert "--minutes 60" in text and "halt_pooling: sum" in text
     info = json.loads(cli("checkpoints", "info", "sudoku", "--json").stdout)
     assert info["task"] == "sudoku" and info["parameters"] <= 1_000_000 and len(info["sha256"]) == 64
 

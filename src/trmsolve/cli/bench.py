@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from trmsolve.cli import complete
 from trmsolve.cli import options as o
 from trmsolve.cli.inputs import records, task_for
 from trmsolve.cli.options import MEASUREMENT, QUICK, option
@@ -47,7 +48,12 @@ class BenchArgs:
     """Options of trmsolve bench."""
 
     files: list[str] | None = o.argument(None, "FILE", "Puzzles; training needs answers. Default: generated puzzles.")
-    task: str = option("sudoku", o.MODEL, "Measure this task: sudoku, maze, or a Python file that defines one.")
+    task: str = option(
+        "sudoku",
+        o.MODEL,
+        "Measure this task: sudoku, maze, or a Python file that defines one.",
+        complete=complete.tasks,
+    )
     checkpoint: str | None = o.CHECKPOINT()
     device: str = o.DEVICE()
     dtype: str = o.DTYPE()

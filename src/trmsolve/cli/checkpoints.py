@@ -17,8 +17,10 @@ from trmsolve.cli.options import argument, option
 from trmsolve.cli.output import status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
+from trmsolve.render.caption import count
 from trmsolve.text_io import printable
 
+MODEL_FIELDS = ("mixer", "hidden_size", "num_layers", "n", "T", "N_sup")  # that info always shows
 FROM_SETTINGS = "from settings"  # where options of import come from by default
 
 app = typer.Typer(
@@ -103,6 +105,7 @@ class InfoArgs:
     """Options of checkpoints info."""
 
     checkpoint: str = argument(..., None, "NAME, FILE or hf://owner/repo/file", complete.checkpoints)
+    full: bool = option(False, None, "Print the whole header.", "--full")
     as_json: bool = o.AS_JSON()
 
 
@@ -130,16 +133,44 @@ def info(args: InfoArgs) -> int:
     if args.as_json:
         print(json.dumps(values, indent=2))
         return SOLVED
+    if not args.full:
+        values = _shortened(values)
     for key, value in values.items():
-        if key == "puzzle_table":
-            print(f"{key}: {' x '.join(f'{n:,}' for n in value) or 'none'}")
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             print(f"{key}:")
             for name, part in value.items():
                 print(f"  {printable(name)}: {printable(part if isinstance(part, str) else json.dumps(part), 100_000)}")
         else:
-            print(f"{key}: {printable(value)}")
+            shown = " x ".join(f"{n:,}" for n in value) or "none" if key == "puzzle_table" else value
+            print(f"{key}: {printable(shown)}")
     return SOLVED
+
+
+def _shortened(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields without those settings of the model that have their default, and without the training log."""
+    from trmsolve.model.config import TRMConfig
+
+    defaults = {name: value for name, value in TRMConfig().to_dict().items() if name not in MODEL_FIELDS}
+    model = {name: value for name, value in values["model"].items() if value and value != defaults.get(name)}
+    provenance = {
+        name: f"{count(len(part), 'record')}, shown by --full" if isinstance(part, list) else part
+        for name, part in values["provenance"].items()
+        if part != []
+    }
+    kept = {name: values[name] for name in ("name", "path", "sha256", "task", "parameters")}
+    return kept | {
+        **({"puzzle_table": values["puzzle_table"]} if values["puzzle_table"] else {}),
+        "model": _on_one_line(model),
+        "metrics": {name: _on_one_line(part) for name, part in values["metrics"].items()} or "none",
+        "provenance": provenance,
+    }
+
+
+def _on_one_line(values: Any) -> str:
+    """The names and values of a JSON object, or another JSON value, as text."""
+    if isinstance(values, dict):
+        return ", ".join(f"{name} {_on_one_line(value)}" for name, value in values.items())
+    return f"{values:.4g}" if isinstance(values, float) else str(values)
 
 
 @dataclass(frozen=True)

@@ -63,4 +63,5 @@ tasks, kinds, recipes = _among(_tasks), _among(_kinds), _among(_recipes)
 checkpoints, published = _among(_checkpoints), _among(_published)  # bundled and cached; those on the hub
 generators = _among(lambda: GENERATED)
 devices = _among(lambda: ("auto", "cpu", "cuda", "mps"))
+mixers = _among(lambda: ("attention", "grid", "mlp", "relational"))
 dtypes = _among(lambda: ("auto", "float32", "bfloat16"))

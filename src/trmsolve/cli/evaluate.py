@@ -123,11 +123,12 @@ def evaluate(args: EvalArgs, search: SearchEvalArgs, adapt: AdaptEvalArgs, conte
 # -- puzzles: search ----------------------------------------------------------------------------------------------
 def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessGroup | None) -> int:
     """Report on stdout; returns the exit code. Interrupted, it reports on what has been measured."""
-    from trmsolve.inference.evaluate import Measurement, rollout, split_records, unsupported_reasons
-
     checkpoints: Sequence[str | None] = args.checkpoint or [None]
     task = task_for(args.task, checkpoints[0])
-    puzzles, invalid = split_records(records(task, args.files or (), args.limit))
+    with delayed_status("reading", not args.quiet):
+        from trmsolve.inference.evaluate import Measurement, rollout, split_records, unsupported_reasons
+
+        puzzles, invalid = split_records(records(task, args.files or (), args.limit))
     for record in invalid if group is None or group.is_main else ():
         echo_err(f"{record.source}: {record.message}")
     if search.held_out:
@@ -249,8 +250,18 @@ def _circumstances(model: Model, args: EvalArgs, **settings: Any) -> dict[str, A
 @contextmanager
 def _progress(prefix: str, visible: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Yields a function (activity, puzzles done, all puzzles) that shows the progress on a terminal."""
+    began: dict[str, tuple[float, int]] = {}  # of each activity: time.monotonic() and the puzzles that were done then
     with status_line(visible) as show:
-        yield lambda activity, done, total: show(f"{prefix}{activity}, {done} of {total} puzzles")
+
+        def update(activity: str, done: int, total: int) -> None:
+            start, done_before = began.setdefault(activity, (time.monotonic(), done))
+            seconds, new = time.monotonic() - start, done - done_before
+            parts = [f"{prefix}{activity}", f"{done:,} of {total:,} puzzles"]
+            if new and seconds:
+                parts += [f"{new / seconds:,.1f}/s", f"{duration(seconds * (total - done) / new)} left"]
+            show(", ".join(parts))
+
+        yield update
 
 
 # -- few-shot tasks -----------------------------------------------------------------------------------------------

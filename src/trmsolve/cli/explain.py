@@ -34,9 +34,10 @@ WIDTH = 78  # columns of the text
 INDENT, GAP = "  ", 4  # columns before drawings, and between two of them
 BAR = 20  # columns of a bar for a probability
 MAX_STEPS = 12  # supervision steps that the tour shows at most
+MAX_RUNS = 8  # of a search that it shows at most
 
 SUDOKU = "..5..1..2..4..29.53..8....6.......2...64.9....1...8.9....213...57.......63......."
-HARDER = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"
+HARDER = "1....7.9..3..2...8..96..5....53..9...1..8...26....4...3......1..4......7..7...3.."  # AI Escargot
 MAZE = """\
 #####################
 #S    #   #         #
@@ -70,7 +71,7 @@ class ExplainArgs:
 
     topic: Topic = o.argument(Topic.sudoku, "TASK", "sudoku, maze or arc.")
     wait: bool = o.option(True, None, "On a terminal, wait for Enter after a page.")
-    steps: int = o.option(5, None, "arc: optimizer steps that are shown.", min=1)
+    steps: int = o.option(40, None, "arc: optimizer steps of test-time training.", min=1)
     color: o.Color = o.COLOR()
 
 
@@ -135,9 +136,8 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     yield Page(
         f"A puzzle, and a network of {parameters} parameters",
         _drawing(task, console, question),
-        f"This is the puzzle. The network has {layers} layers and knows no rules: it has learnt from examples what "
-        f"an answer looks like. A large language model has a million times as many parameters. What makes up for "
-        "it is recursion: the same small network runs again and again, each time on its own last answer.",
+        f"The network has {layers} layers. A large language model has a million times as many parameters. What makes "
+        "up for it is recursion: the same small network runs again and again, each time on its own last answer.",
     )
     device, dtype = model.device_spec.device, model.device_spec.dtype
     tokens, batch = pack([encoded])
@@ -146,15 +146,15 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         x = network.embed(tokens, batch, None).to(dtype)
         y, z = network.init_state(len(tokens), dtype)
         yield Page(
-            "Three tensors: x the question, y the answer, z the thoughts",
+            "Three tensors: x the question, y the answer, z the latent state",
             f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
             f"{config.hidden_size} numbers (the hidden size D):",
             [
                 _shape("x", x, "the question; never changes"),
                 _shape("y", y, "the answer so far"),
-                _shape("z", z, "a latent state: intermediate results"),
+                _shape("z", z, "intermediate results, never read out"),
             ],
-            "y and z begin equal for all tokens: at first the network has no opinion.",
+            "y and z start with the same values for all tokens.",
             f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",
         )
         rows = []
@@ -165,21 +165,21 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         rows.append(Text(f"  y <- f(y + z)       then once:            y changes by {_change(before, y)}"))
         yield Page(
             f"The inner loop: n = {n} updates of z, then one of y",
-            "f is the network. First it thinks: it updates z from the question, the answer so far, and z itself. "
-            "Then it answers: it updates y from z. These are the numbers of this puzzle (mean absolute change):",
+            "f is the network. First it updates z from the question, the answer so far, and z itself. Then it updates "
+            "y from z. These are the numbers of this puzzle (mean absolute change):",
             rows,
-            "This is one latent recursion. The same f updates z and y; only the sum it is given tells it what to "
-            "do. With x: think. Without x: answer.",
+            "This is one latent recursion. The same f updates z and y. It can tell which by its input: x is part of "
+            "the sum only when z is updated.",
         )
     calls = T * (n + 1)
     yield Page(
         f"The outer loop: T = {T}, a supervision step",
         f"A supervision step consists of T = {T} latent recursion{'s' if T > 1 else ''}. So f runs T (n + 1) = "
         f"{calls} times in a step, which makes it {calls * layers} layers deep. In training only the last "
-        "recursion has a gradient, and the loss is taken after every supervision step: that is why each "
-        "step learns to improve whatever answer it finds.",
-        f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. {config.N_sup} steps of "
-        f"{calls * layers} layers: {config.N_sup * calls * layers:,} layers in all, of {layers} that exist.",
+        "recursion has a gradient, and every supervision step has a loss of its own. So each step learns to improve "
+        "the answer that it is given.",
+        f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. That is a depth of "
+        f"{config.N_sup} x {calls * layers} = {config.N_sup * calls * layers:,} layers, with the weights of {layers}.",
     )
     yield from _halting(model, console, question)
     yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
@@ -188,11 +188,11 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         [
             Text(f"  {text}")
             for text in (
-                f"{f'trmsolve {name} FILE --show-steps':<42}watch it; space pauses, ? helps",
-                f"{f'trmsolve {name} FILE --restarts 0':<42}the network alone, without search",
-                f"{f'trmsolve train --task {name} --minutes 30':<42}train a network of your own",
-                f"{'docs/how-it-works.md':<42}all of this in more detail",
-                f"{'arXiv 2510.04871':<42}the paper",
+                f"{f'trmsolve {name} FILE --show-steps':<44}watch it; space pauses, ? helps",
+                f"{f'trmsolve {name} FILE --restarts 0':<44}the network alone, without search",
+                f"{f'trmsolve train --task {name} --minutes 30':<44}train a network of your own",
+                f"{'docs/how-it-works.md':<44}all of this in more detail",
+                f"{'arXiv 2510.04871':<44}the paper",
             )
         ],
     )
@@ -225,8 +225,7 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
     yield Page(
         "The answer after the first step, and after the last",
         beside([drawings[0], drawings[-1]], GAP),
-        "The first answer is a quick guess, cell by cell. Each further step looks at the whole answer so far and "
-        "mends what contradicts it.",
+        "The first answer is a guess, cell by cell. Each further step sees the whole answer so far and corrects it.",
     )
 
 
@@ -243,18 +242,22 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
             runs[event.description] = runs.get(event.description, (0,))[0] + 1, event.halt_prob, broken
     assert result is not None
     rows = [Text("  steps  halting  rules broken  run", "bold")]
-    for description, (steps, halt_prob, broken) in runs.items():
+    skipped = range(MAX_RUNS // 2, len(runs) - MAX_RUNS // 2)
+    for number, (description, (steps, halt_prob, broken)) in enumerate(runs.items()):
+        if number in skipped:
+            rows += [Text(f"  ({len(skipped)} more runs)")] if number == skipped[0] else []
+            continue
         rows.append(
             Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {_shortened(description or 'plain recursion')}")
         )
     yield Page(
         "Restarts: when the network stays unsure",
-        "This one is known for being hard. The plain recursion does not settle:",
+        "This Sudoku is known to be hard. The plain recursion does not solve it:",
         rows,
-        "So the solver branches: it takes a cell in which two digits seem about equally likely, assumes each in "
+        "So the solver branches. It takes a cell in which two digits are about equally likely, assumes each in "
         "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
-        "its parent. The network's own probabilities say which branch to try first; the rules only reject.",
-        f"The end: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
+        "its parent. The network's own probabilities decide which branch comes next. The rules only reject.",
+        f"Result: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
     )
 
 
@@ -276,7 +279,7 @@ def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator
         "Restarts: another view of the same maze",
         f"If a run does not end well, the solver tries the maze again under a symmetry that the network does not "
         f"have: {task.augmentation_name(1)}, reflected, start and goal exchanged; up to "
-        f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it errs elsewhere.",
+        f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it makes other mistakes.",
         _drawing(task, console, turned, result.prediction),
         f"Here: {result.summary}. Breadth-first search checks that no path is shorter. It never supplies one.",
     )
@@ -291,18 +294,18 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
     grids = [
         np.array(rows, np.uint8)
         for rows in (
-            [[0, 0, 6], [6, 0, 6], [0, 6, 0]],
-            [[0, 1, 2, 1], [1, 2, 2, 2], [1, 0, 0, 0]],
-            [[0, 4, 8, 0, 4], [0, 0, 8, 4, 0], [0, 0, 4, 4, 0]],
-            [[0, 9, 0, 0, 1], [3, 0, 0, 3, 0], [0, 0, 0, 0, 0]],
+            [[3, 2, 2], [2, 2, 2], [3, 0, 0]],
+            [[2, 0, 0, 2], [2, 2, 2, 0], [0, 5, 0, 0], [5, 2, 0, 2]],
+            [[0, 2, 0, 4, 0], [2, 2, 0, 0, 4], [0, 4, 8, 8, 4], [4, 2, 0, 2, 0]],
+            [[2, 2, 9, 9], [9, 2, 0, 2], [0, 0, 0, 2], [0, 0, 0, 2], [2, 2, 0, 9]],
         )
     ]
-    *shown, test = (Pair(grid, grid[:, ::-1].copy()) for grid in grids)
-    arc_task = FewShotTask("mirror", "explain", tuple(shown), (test.input,), (test.output,))
+    *shown, test = (Pair(grid, np.where(grid == 2, 1, grid).astype(np.uint8)) for grid in grids)
+    arc_task = FewShotTask("recolour", "explain", tuple(shown), (test.input,), (test.output,))
     demonstrations = [_drawing(task, console, grid) for pair in shown for grid in (pair.input, pair.output)]
     yield Page(
-        "A task: each has a rule of its own, shown by a few pairs",
-        "Three demonstrations: an input, and beside it its output. The rule is not given. Do you see it?",
+        "A task: a rule, shown by a few pairs of grids",
+        "Three demonstrations, each an input with its output. The rule is not given. Do you see it?",
         beside(demonstrations[:2], GAP),
         beside(demonstrations[2:4], GAP),
         beside(demonstrations[4:], GAP),
@@ -320,7 +323,7 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         f"T = {model.config.T} latent recursion of n = {model.config.n} "
         "updates of z and one of y, as in `trmsolve explain sudoku`.",
     )
-    events = model.adapt([arc_task], steps=steps, budget=None, votes=4, events=True)
+    events = model.adapt([arc_task], steps=steps, budget=None, votes=8, events=True)
     rows: dict[int, Text] = {0: Text("  optimizer step  phase         loss  right", "bold")}
     result = None
     for event in events:
@@ -335,12 +338,12 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         "Solving a task means training on it: a copy of the network learns from the demonstrations, in 8 "
         "orientations and with permuted colours. First only the task's embedding learns, then all weights.",
         list(rows.values()),
-        f"{steps} steps are few: `trmsolve arc` takes some hundred, for at most one minute (--budget 60s). One "
-        "demonstration is held out at first; when it is predicted exactly, the rule counts as found.",
+        "`trmsolve arc` trains for at most one minute (--budget 60s). One demonstration is held out at first. When it "
+        "is predicted exactly, the rule counts as found, and training ends early.",
     )
     attempts = result.ranked[0][:2]
     votes = " and ".join(str(answer.votes) for answer in attempts)
-    verdict = "One of them is right." if result.solved else "Neither is right yet; try --steps 50."
+    verdict = "One of them is right." if result.solved else f"Neither is right yet: try --steps {2 * steps}."
     yield Page(
         "Voting",
         f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from trmsolve.cli import options as o
-from trmsolve.cli.run import SOLVED, command
+from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.render.console import is_terminal
 from trmsolve.render.frame import Frame
 from trmsolve.text_io import atomic_write, check_writable
@@ -30,17 +30,21 @@ class PictureFiles:
     force: bool = False
     trace: Path | None = None
 
+    @property
+    def paths(self) -> list[Path]:
+        """Of all files to write."""
+        return [path for path in (self.svg, self.gif, self.html, self.trace) if path is not None]
+
     def __bool__(self) -> bool:
-        return any((self.svg, self.gif, self.html, self.trace))
+        return bool(self.paths)
 
     def check(self) -> None:
         """Raises TrmsolveError now rather than after the solve."""
-        for path in (self.svg, self.gif, self.html, self.trace):
-            if path is not None:
-                check_writable(path, self.force)
+        for path in self.paths:
+            check_writable(path, self.force)
 
-    def write(self, frames: list[Frame]) -> None:
-        """Write each file whose path is set."""
+    def write(self, frames: list[Frame], quiet: bool = False) -> None:
+        """Write each file whose path is set, and name them on a terminal."""
         if self.trace is not None:
             from trmsolve.render.trace import save_trace
 
@@ -58,6 +62,8 @@ class PictureFiles:
             from trmsolve.render.gif import save_gif
 
             save_gif(frames, self.gif, self.force)
+        if not quiet and is_terminal(sys.stderr):
+            echo_err(f"wrote {', '.join(map(str, self.paths))}")
 
 
 def show(

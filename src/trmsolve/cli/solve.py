@@ -218,7 +218,7 @@ class Job:
             pace = STEP_PACE if stay and not self.few_shot else 0.0
         kept, result = show(frames, self.args.color.value, pace, visible, bool(self.pictures), stay)
         if self.pictures:
-            self.pictures.write(kept)
+            self.pictures.write(kept, self.args.quiet)
         return result
 
 

@@ -50,7 +50,10 @@ class TrainArgs:
     print_config: bool = option(False, RECIPE, "Print the recipe with all flags applied, and exit.", "--print-config")
     list_recipes: bool = option(False, RECIPE, "Print the names of the recipes, and exit.", "--list-recipes")
     mixer: str | None = option(
-        None, MODEL, "Task grid only: mlp or attention (one size), grid or relational (any size)."
+        None,
+        MODEL,
+        "Task grid only: mlp or attention (one size), grid or relational (any size).",
+        complete=complete.mixers,
     )
     run: Path | None = option(None, RUN, "Run folder. Resumes the run in it, if any.")
     source: str | None = option(
@@ -151,22 +154,22 @@ def train(args: TrainArgs, model: ModelArgs, optimizer: OptimizerArgs, data: Dat
     Exit code: 0 finished, 2 diverged or bad input, 130 interrupted, 143 terminated (resume after both).
     """
     began = time.monotonic()
-    wait_passively()
-
-    from trmsolve.render.console import console_for
-    from trmsolve.render.train_panel import TrainPanel
-
     is_main = (info := get_dist_info()) is None or info.is_main
     if args.list_recipes:
-        from trmsolve.training.recipe import names
-
         if is_main:
-            print("\n".join(names()))
+            print("\n".join(complete.recipes("")))
         return SOLVED
     if args.recipe is None and args.task is None:
         raise TrmsolveError(
             "nothing to train", "name a task, --task sudoku, or a recipe: trmsolve train --list-recipes"
         )
+    if args.minutes == 0:
+        raise TrmsolveError("--minutes 0 leaves no time to train", "for example --minutes 10")
+    wait_passively()
+
+    from trmsolve.render.console import console_for
+    from trmsolve.render.train_panel import TrainPanel
+
     console = console_for(sys.stderr, args.color.value)
     with TrainPanel(console, began, quiet=args.quiet, silent=not is_main) as panel:
         if not args.print_config:
