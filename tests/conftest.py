@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # huggingface_hub fixes its folders when it is first imported, which may be before any fixture runs.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="trmsolve-hf-")
 
