@@ -141,6 +141,24 @@ def test_a_cellular_automaton_is_learnt_backwards_from_a_csv(cli, tmp_path):
     assert done.exit_code == 2 and "'x' in row 2, column 2; expected cells out of 01ab" in done.stderr
 
 
+def test_a_folder_of_the_published_code_is_trained_on_evaluated_and_solved(cli, tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    (data / "train").mkdir(parents=True)
+    questions = np.random.default_rng(0).integers(1, 4, (60, 9))
+    for name, array in (("inputs", questions), ("labels", 4 - questions)):
+        np.save(data / "train" / f"all__{name}.npy", array.astype(np.int32))
+    done = cli("train", "--task", "grid", "--data", data, "--steps", 2, "--run", run, *QUICK)
+    assert done.exit_code == 0, done.stderr
+    done = cli("eval", "grid", data, "--held-out", "--checkpoint", run / "grid.safetensors", "--json")
+    assert done.exit_code == 0 and 1 <= json.loads(done.stdout)["puzzles"] < 30
+    done = cli("grid", data, "--checkpoint", run / "grid.safetensors", "--limit", 2, "--json")
+    assert [record["source"] for record in json.loads(done.stdout)] == [f"{data}:1", f"{data}:2"]
+    other = (data / "train").rename(tmp_path / "other")
+    np.save(other / "all__inputs.npy", questions.astype(np.int32) + 5)
+    done = cli("eval", "grid", other, "--checkpoint", run / "grid.safetensors")
+    assert done.exit_code == 2 and f"{other}: the model has no symbol" in done.stderr
+
+
 def test_the_task_grid_needs_data_or_a_checkpoint(cli):
     for arguments in (("solve", "--task", "grid", "-"), ("grid", "-"), ("eval", "grid", "-")):
         done = cli(*arguments, stdin="01/10\n")

@@ -236,7 +236,7 @@ def test_quiet_and_verbose(cli):
 
 def test_verbose_logging_ends_with_the_command(cli):
     verbose = cli("sudoku", "-", "-v", "--device", "cpu", stdin=EASY)
-    assert "steps: " in verbose.stderr and "steps: " not in cli("sudoku", "-", "--device", "cpu", stdin=EASY).stderr
+    assert "device: " in verbose.stderr and "device: " not in cli("sudoku", "-", "--device", "cpu", stdin=EASY).stderr
     assert logging.getLogger("trmsolve").handlers == []
 
 

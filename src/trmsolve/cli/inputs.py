@@ -112,6 +112,9 @@ def _records_of(task: Task, file: str) -> Iterator[Any]:
     try:
         lines: Iterable[Line] | None = typed_lines(task, file)
         name = name if lines is None else "argument"
+        if lines is None and Path(file).is_dir():
+            yield from task.read_folder(file)
+            return
         lines = open_lines(local_path(file)) if lines is None else lines
         source = task.read(_copied(lines, seen), name)
         first = next(source, None)

@@ -154,9 +154,7 @@ class RunArgs:
     timeout: float | None = option(None, LIMITS, "Stop after this time.", min=0, metavar="SECONDS")
     limit: int | None = LIMIT()
     quiet: bool = QUIET()
-    verbose: bool = option(
-        False, MESSAGES, "Print the device, the checkpoint and how steps are run.", "-v", "--verbose"
-    )
+    verbose: bool = option(False, MESSAGES, "Print the device and the checkpoint.", "-v", "--verbose")
 
 
 @dataclass(frozen=True)

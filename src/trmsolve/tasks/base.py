@@ -167,6 +167,12 @@ class Task:
         """The puzzles of one file, each as soon as its last line has been read. source: the file's name."""
         raise NotImplementedError
 
+    def read_folder(self, folder: str) -> Iterable[Puzzle | InvalidPuzzle]:
+        """The puzzles of a folder. Raises InputError for tasks whose puzzles are in files only."""
+        from trmsolve.text_io import open_lines
+
+        return self.read(open_lines(folder), folder)
+
     def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """A question or an answer as text in the style grid or line."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks.base import Option, Prediction, Puzzle, Task, Violation
-from trmsolve.tasks.grid.data import GridData, held_out, load
+from trmsolve.tasks.grid.data import GridData, held_out, load, puzzles_of
 from trmsolve.tasks.grid_text import MAX_SIDE, Alphabet, read_grids
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class GridTask(Task):
     def read(self, lines: Iterable[Line], source: str) -> Iterator[Puzzle | InvalidPuzzle]:
         """Grids divided by blank lines, rows joined by `/`, or a CSV (tasks/grid_text.py)."""
         return read_grids(lines, source, self.alphabet, self.unsupported_reason)
+
+    def read_folder(self, folder: str) -> list[Puzzle]:
+        """The grids of a folder of the TRM and HRM code (tasks/grid/data.py)."""
+        return puzzles_of(self, folder)
 
     def write(self, puzzle: Puzzle, answer: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """The answer as a grid, a line, or a row of a CSV."""

@@ -122,27 +122,36 @@ def _ignored_label(path: Path) -> Any:
         return None
 
 
+def puzzles_of(task: GridTask, path: str) -> list[Puzzle]:
+    """The pairs of a file or folder in the symbols of the task. Raises TrmsolveError for a symbol that it lacks."""
+    pairs, index = load(path), {symbol: value for value, symbol in enumerate(task.alphabet.symbols)}
+    if missing := [symbol for symbol in pairs.symbols if symbol not in index]:
+        raise TrmsolveError(
+            f"{path}: the model has no symbol '{missing[0]}'", "use data with the symbols that it was trained on"
+        )
+    table = np.array([index[symbol] for symbol in pairs.symbols], np.uint8 if len(index) <= 256 else np.uint16)
+    return [
+        Puzzle(table[question], f"{path}:{n}", "csv", table[answer])
+        for n, (question, answer) in enumerate(pairs.grids, 1)
+    ]
+
+
 class FileSource:
     """The pairs of one file that are not held out."""
 
     def __init__(self, task: GridTask, path: str, holdout: float) -> None:
         self.name = Path(path).name
-        folder = Path(path)
+        folder, pairs = Path(path), load(path)
+        self.pairs: list[Pair] = []
+        self.held_out: list[Puzzle] = []
         self.digest = file_digest(folder / "all__inputs.npy" if folder.is_dir() else folder)
-        pairs = load(path)
-        index = {symbol: value for value, symbol in enumerate(task.alphabet.symbols)}
-        if missing := [symbol for symbol in pairs.symbols if symbol not in index]:
-            raise TrmsolveError(f"{path}: the model has no symbol '{missing[0]}'", "train a new model, without --from")
-        table = np.array([index[symbol] for symbol in pairs.symbols], np.uint16)
-        dtype = np.uint8 if len(index) <= 256 else np.uint16
-        grids = [(table[question].astype(dtype), table[answer].astype(dtype)) for question, answer in pairs.grids]
-        self.ignored = None if pairs.ignored is None else int(table[pairs.ignored])
-        self.pairs = [pair for pair in grids if not held_out(pair[0], holdout)]
-        self.held_out = [
-            Puzzle(question, f"{path}:{n}", "csv", answer)
-            for n, (question, answer) in enumerate(grids, 1)
-            if held_out(question, holdout)
-        ]
+        for puzzle in puzzles_of(task, path):
+            assert puzzle.solution is not None
+            if held_out(puzzle.question, holdout):
+                self.held_out.append(puzzle)
+            else:
+                self.pairs.append((puzzle.question, puzzle.solution))
+        self.ignored = None if pairs.ignored is None else task.alphabet.symbols.index(pairs.symbols[pairs.ignored])
         if not self.pairs:
             raise TrmsolveError(f"{path}: all of its grids are held out", "lower --set data.holdout=SHARE")
         for question, _ in self.pairs:
