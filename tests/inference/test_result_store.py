@@ -117,25 +117,19 @@ def test_errors_are_not_stored(path):
     assert path.read_bytes() == before and kept.find(other()) is None
 
 
-def test_an_incomplete_line_is_overwritten(path):
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99, 1.0])
+def test_an_incomplete_last_line_is_ignored_and_left_behind(path, share):
     whole = path.read_bytes()
     opened(path).add(replace(RESULT, task=other()))
     line = path.read_bytes()[len(whole) :]
-    for length in (1, 5, 20, 30, len(line) // 2, len(line) - 1):
-        path.write_bytes(whole + line[:length])
-        kept = opened(path)
-        assert path.read_bytes() == whole + line[:length], "changed before there is something to keep"
-        assert kept.find(other()) is None and kept.find(task()) is not None
-        kept.add(replace(RESULT, task=other()))
-        assert path.read_bytes() == whole + line, length
-
-
-def test_a_last_line_without_newline_is_ignored(path):
-    path.write_bytes(path.read_bytes()[:-1])
-    store = opened(path)
-    assert store.find(task()) is None
-    store.add(replace(RESULT, task=other()))
-    assert opened(path).find(task()) is None and opened(path).find(other()) is not None
+    torn = whole + line[: 1 + int(share * (len(line) - 3))]
+    path.write_bytes(torn)
+    kept = opened(path)
+    assert kept.num_damaged == 1 and path.read_bytes() == torn
+    assert kept.find(other()) is None and kept.find(task()) is not None
+    kept.add(replace(RESULT, task=other()))
+    assert path.read_bytes() == torn + b"\n" + line
+    assert opened(path).find(task()) is not None and opened(path).find(other()) is not None
 
 
 def test_two_processes_may_share_a_file(path):
@@ -218,15 +212,6 @@ def test_a_damaged_line_is_ignored_and_its_task_can_be_stored_again(path, damage
     assert store.find(task()) is None
     store.add(RESULT)
     assert path.read_text() == damaged + whole and same(opened(path).find(task()), RESULT)
-
-
-@pytest.mark.parametrize("length", [1, 5, 20, 30, 200])
-def test_a_result_appended_to_an_incomplete_line_is_found(path, length):
-    """One process is killed while it writes, another one that shares the file goes on in the same line."""
-    whole = path.read_text()
-    path.write_text(whole[:length] + whole)
-    store = opened(path)
-    assert store.num_damaged == 1 and same(store.find(task()), RESULT)
 
 
 def test_bytes_that_are_not_utf8(tmp_path):

@@ -1,8 +1,8 @@
 """Store results on disk as they are computed, so that a run over many tasks, which may take hours, can be resumed.
 
 The file is JSON Lines: one line per result, written before the next task begins. Each line names the checkpoint and the
-options of its result, so that a file can have results of several. An incomplete line, from a killed process or a full
-disk, is ignored, and its task is run again.
+options of its result, so that a file can have results of several. An incomplete line, from a killed process, a full
+disk or a power cut, is ignored, and its task is run again.
 """
 
 from __future__ import annotations
@@ -47,12 +47,8 @@ class ResultStore:
         self.num_damaged = 0
         self._results: dict[str, dict[str, Any]] = {}  # fields of a FewShotResult by task digest
         data = _open(path)
-        complete, newline, self._torn = data.rpartition(b"\n")
-        self._end = len(complete + newline)  # bytes before a last line without a newline
-        for number, line in enumerate(complete.split(b"\n") if newline else (), 1):
+        for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), 1):
             self._read(line, f"{path}:{number}")
-        if self._torn:
-            self._read(self._torn, f"{path}: its last line", complete=False)
 
     def find(self, task: FewShotTask) -> FewShotResult | None:
         """The result of a task with these demonstrations and tests, or None.
@@ -83,8 +79,6 @@ class ResultStore:
         text = json.dumps(record, separators=(",", ":"), default=lambda value: value.tolist())  # of numpy
         line = HEAD + text[1:].encode() + b"\n"
         try:
-            if self._torn and self.path.stat().st_size == self._end + len(self._torn):  # unchanged since then
-                os.truncate(self.path, self._end)
             with self.path.open("a+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
@@ -93,24 +87,15 @@ class ResultStore:
                 os.fsync(file.fileno())
         except OSError as error:
             raise TrmsolveError(f"{self.path}: cannot store a result: {error.strerror or error}") from error
-        self._torn = b""
         self._results[digest] = {"ranked": result.ranked} | {f: getattr(result, f) for f in FIELDS.values()}
 
-    def _read(self, line: bytes, location: str, complete: bool = True) -> None:
+    def _read(self, line: bytes, location: str) -> None:
         """Read one line, or count it as damaged. Raises TrmsolveError if it was not written by a ResultStore."""
-        if line and not line.strip(b"\0"):  # a file system may leave zeros where a write was lost
-            self.num_damaged += 1
-            return
-        line = line.lstrip(b"\0")
-        start = line.rfind(HEAD) if complete else -1  # a complete line may follow an incomplete one
-        broken = line[:start] if start >= 0 else line
-        if not line or (broken and not (broken.startswith(HEAD) or HEAD.startswith(broken))):
+        text = line.strip(b"\0")  # a file system may leave zeros where a write was lost
+        if not line or not (text.startswith(HEAD) or HEAD.startswith(text)):
             raise TrmsolveError(f"{location}: not a stored result", HINT)
-        self.num_damaged += bool(broken)
-        if start < 0:
-            return
         try:
-            values = json.loads(line[start:])
+            values = json.loads(text)
             digest, made_by = str(values["task"]), values["made_by"]
             ranked = tuple(tuple(map(_answer, answers)) for answers in values["ranked"])
             numbers = {field: _number(values[key], optional=key == "left_out") for key, field in FIELDS.items()}
