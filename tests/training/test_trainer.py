@@ -277,7 +277,7 @@ def test_prefetching_does_not_change_a_run_and_raises_errors_of_draw(tmp_path, m
 
 
 # -- the step -----------------------------------------------------------------------------------------------------
-def test_refill_in_place_equals_packing_again():
+def test_a_refilled_carry_equals_a_new_one():
     recipe = recipes.build({**recipes.read("trm-mlp-sudoku"), "data": {"sources": ["generate:9x9"]}})
     model = TRM(replace(recipe.config, hidden_size=8, intermediate_size=16, seq_intermediate_size=16, n=1, T=1))
     draw = recipe.data().draw

@@ -110,29 +110,14 @@ class Carry:
         samples = self.samples
         self.tokens, self.batch = self._to_device(pack([s.encoded for s in samples], self.multiple))
         self.lengths = [len(s.encoded.x) for s in samples]
-        self._uniform = all(_same_layout(samples[0], s) for s in samples)
-        self._weights = np.array([_weight(s).sum(dtype=np.float64) for s in samples])  # (B,)
+        weights = [_weight(s) for s in samples]
+        self.total_weight = float(np.sum([weight.sum(dtype=np.float64) for weight in weights]))  # of all choices
         self.target = self._to_device(np.concatenate([s.target for s in samples]))
-        self.weight = self._to_device(np.concatenate([_weight(s) for s in samples]))
+        self.weight = self._to_device(np.concatenate(weights))
         self.accepted = self._to_device(np.concatenate([_accepted(s) for s in samples]))
         self.solvable = self._to_device(np.array([s.solvable for s in samples]))
         slot_of_choice = np.repeat(np.arange(len(samples)), [s.encoded.num_choices for s in samples])
         self.slot_of_choice = self._to_device(slot_of_choice)
-
-    def _replace(self, fresh: np.ndarray) -> None:
-        """Pack new puzzles and initial states into these slots, in place. All puzzles must have the same layout."""
-        samples, slots = [self.samples[slot] for slot in fresh], self._to_device(fresh)
-        self._weights[fresh] = [_weight(s).sum(dtype=np.float64) for s in samples]
-        for rows, parts in (
-            (self.tokens, [s.encoded.x for s in samples]),
-            (self.target, [s.target for s in samples]),
-            (self.weight, [_weight(s) for s in samples]),
-            (self.accepted, [_accepted(s) for s in samples]),
-        ):
-            rows.view(len(self.samples), -1)[slots] = self._to_device(np.stack(parts))
-        self.solvable[slots] = self._to_device(np.array([s.solvable for s in samples]))
-        for states, init in zip((self.y, self.z), self.model.init_state(1, self.dtype), strict=True):
-            states.view(len(self.samples), -1, states.shape[1])[slots] = init
 
     def _to_device(self, values: Any) -> Any:
         """Nested arrays and tensors, on the device; does not wait for a GPU."""
@@ -152,11 +137,6 @@ class Carry:
         return (self.model.embed.puzzle_ids(first) if has_table else torch.zeros_like(first)).numpy()
 
     @property
-    def total_weight(self) -> float:
-        """The sum of the weights of all choices."""
-        return float(self._weights.sum())
-
-    @property
     def labels(self) -> Labels:
         """The labels of the current puzzles."""
         is_last = self._to_device(self.schedule.is_last[self._own_slots])
@@ -171,14 +151,9 @@ class Carry:
         fresh = np.flatnonzero(done[self._own_slots])
         if not len(fresh):
             return
-        other = self.samples[0]
-        for slot in fresh.tolist():
-            self.samples[slot] = self.draw(int(self.schedule.index[self.own[slot]]))
-        if self._uniform and all(_same_layout(other, self.samples[slot]) for slot in fresh):
-            self._replace(fresh)
-            return
         ys, zs = self.states()
         for slot in fresh.tolist():
+            self.samples[slot] = self.draw(int(self.schedule.index[self.own[slot]]))
             ys[slot], zs[slot] = self.model.init_state(len(self.samples[slot].encoded.x), self.dtype)
         self._pack()
         self.restore(torch.cat(ys), torch.cat(zs))
@@ -194,18 +169,6 @@ class Carry:
         y, z = (states.to(self.device, self.dtype) for states in (y, z))
         padding = (0, 0, 0, len(self.tokens) - len(y))
         self.y, self.z = F.pad(y, padding), F.pad(z, padding)
-
-
-def _same_layout(one: Sample, other: Sample) -> bool:
-    """Whether two puzzles of a sequence model differ only in tokens and labels."""
-    a, b = one.encoded, other.encoded
-    return (
-        a.edges.dense
-        and a.edges == b.edges
-        and len(a.meanings) == len(b.meanings)
-        and np.array_equal(a.first, b.first)
-        and np.array_equal(a.size, b.size)
-    )
 
 
 def _weight(sample: Sample) -> np.ndarray:
