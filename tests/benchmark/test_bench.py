@@ -13,13 +13,12 @@ import trmsolve
 from networks import SUDOKU_MODEL
 from trmsolve.benchmark import inference, training
 from trmsolve.benchmark.inference import solve_fixed_steps
-from trmsolve.benchmark.measure import Statistic, in_turns
+from trmsolve.benchmark.measure import Statistic, in_turns, matmul_rate
 from trmsolve.cli import app
 from trmsolve.cli.bench import figure, number
 from trmsolve.inference.evaluate import single_pass
-from trmsolve.inference.flops import count_flops, matmul_rate, step_flops
 from trmsolve.inference.options import SolveOptions, StepEvent, search_settings
-from trmsolve.inference.solver import Solver
+from trmsolve.inference.solver import Solver, count_flops, step_flops
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import reference_mode
 from trmsolve.model.trm import TRM

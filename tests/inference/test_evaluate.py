@@ -14,10 +14,9 @@ from trmsolve.cli import app
 from trmsolve.cli.tables import WIDTH, Comparison, in_thousands, labels
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference import evaluate as compare
-from trmsolve.inference.flops import step_flops
 from trmsolve.inference.metrics import calibration, calibration_error, summary
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.solver import Solver
+from trmsolve.inference.solver import Solver, step_flops
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import pack
 from trmsolve.model.sequence_model import official

@@ -20,9 +20,8 @@ import torch
 
 from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trmsolve, timed
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
-from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import SolveOptions
-from trmsolve.inference.solver import Solver
+from trmsolve.inference.solver import Solver, step_flops
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
 from trmsolve.model.packing import logits_by_choice, pack

@@ -79,6 +79,26 @@ def synchronize() -> None:
         torch.mps.synchronize()
 
 
+def matmul_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.5) -> float:
+    """FLOP/s of a square matrix multiply on this device in this dtype: the best of several sizes and repetitions."""
+    sizes = (1024, 4096, 8192) if device.type == "cuda" else (1024,)
+    return max(_matmul_rate(size, device, dtype, seconds / len(sizes)) for size in sizes)
+
+
+def _matmul_rate(size: int, device: torch.device, dtype: torch.dtype, seconds: float) -> float:
+    a, b, c = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(3))
+    calls = 1 if device.type == "cpu" else 10  # per measurement, so that launching them is not what is measured
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end or not best:
+        started = time.perf_counter()
+        for _ in range(calls):
+            torch.mm(a, b, out=c)
+        if device.type != "cpu":
+            c[0, 0].item()  # waits for the device
+        best = max(best, calls * 2 * size**3 / (time.perf_counter() - started))
+    return best
+
+
 # -- child processes ------------------------------------------------------------------------------------------------
 def run_python(code: str, arguments: Sequence[str] = (), stdin: str = "", allowed: Sequence[int] = (0,)) -> str:
     """Run Python code in a child process and return its standard output.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.benchmark.measure import Statistic, in_turns
-from trmsolve.inference.flops import count_flops
+from trmsolve.inference.solver import count_flops
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.metrics import MetricAccumulator
 from trmsolve.training.recipe import Recipe

@@ -41,8 +41,8 @@ MAPPED = 1 << 28  # bytes above which files are mapped; overwriting a mapped fil
 METADATA_KEY = "trmsolve"
 BUFFERS = ("y_init", "z_init", "embed.puzzle_table")  # not trainable parameters
 FLOATS = ("F16", "BF16", "F32", "F64")  # dtypes that weights may have
-_AGAIN = "copy it again, or fetch it again: trmsolve checkpoints pull"
-_IMPORT = "convert foreign weights first: trmsolve checkpoints import FILE"
+FETCH_AGAIN = "copy it again, or fetch it again: trmsolve checkpoints pull"
+IMPORT_FIRST = "convert foreign weights first: trmsolve checkpoints import FILE"
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]  # name -> (dtype as safetensors writes it, shape)
 
@@ -153,18 +153,18 @@ def read_header(path: str | Path) -> Header:
     elif METADATA_KEY in metadata:
         fields = _parse(metadata[METADATA_KEY])
     else:
-        raise TrmsolveError(f"{path} has weights, but not of trmsolve", _IMPORT)
+        raise TrmsolveError(f"{path} has weights, but not of trmsolve", IMPORT_FIRST)
     if fields is None:
-        raise TrmsolveError(f"{path} is damaged: no readable '{METADATA_KEY}' in its header", _AGAIN)
+        raise TrmsolveError(f"{path} is damaged: no readable '{METADATA_KEY}' in its header", FETCH_AGAIN)
     version = _version(path, fields.get("format_version"))
     task = fields.get("task")
     if not isinstance(task, str) or not task:
-        raise TrmsolveError(f"{path} does not say which task it is for", _AGAIN)
+        raise TrmsolveError(f"{path} does not say which task it is for", FETCH_AGAIN)
     parts: dict[str, Any] = {key: fields.get(key) for key in ("model", "provenance", "metrics")}
     parts["settings"] = fields.get("settings", {})
     for key, part in parts.items():
         if not isinstance(part, dict):
-            raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", _AGAIN)
+            raise TrmsolveError(f"{path} is damaged: no readable '{key}' in its header", FETCH_AGAIN)
     if version == 1:
         parts["model"] = map_model(parts["model"])
         tensors = {map_tensor_name(name): entry for name, entry in tensors.items()}
@@ -191,13 +191,13 @@ def load_tensors(path: str | Path, sha256: str = "") -> dict[str, torch.Tensor]:
             digest = sha256 and hashlib.sha256(data).hexdigest()
             tensors = load(data) if digest == sha256 else {}
     except (SafetensorError, OSError) as error:
-        raise TrmsolveError(f"cannot read the weights of {path}: {error}", _AGAIN) from None
+        raise TrmsolveError(f"cannot read the weights of {path}: {error}", FETCH_AGAIN) from None
     if digest != sha256:
         raise replaced(path)
     if header.format_version == 1:
         tensors = {map_tensor_name(name): tensor for name, tensor in tensors.items()}
     if names := not_finite(tensors):
-        raise TrmsolveError(f"{path} is damaged: NaN or infinite weights in {', '.join(names[:10])}", _AGAIN)
+        raise TrmsolveError(f"{path} is damaged: NaN or infinite weights in {', '.join(names[:10])}", FETCH_AGAIN)
     return tensors
 
 
@@ -252,7 +252,7 @@ def _read_safetensors(path: Path) -> tuple[int, dict[str, str], Tensors]:
             raise _foreign(path, start)
         if (end := 8 + int.from_bytes(start[:8], "little")) > size:
             message = f"its header alone takes {end:,} bytes, the file has {size:,}"
-            raise TrmsolveError(f"{path} is truncated: {message}", _AGAIN)
+            raise TrmsolveError(f"{path} is truncated: {message}", FETCH_AGAIN)
         with safe_open(path, "np") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
@@ -262,13 +262,13 @@ def _read_safetensors(path: Path) -> tuple[int, dict[str, str], Tensors]:
     except SafetensorError as error:
         reason = str(error).removeprefix("Error while deserializing header: ")
         message = f"{path} is truncated or damaged: its {size:,} bytes do not fit its header ({printable(reason, 200)})"
-        raise TrmsolveError(message, _AGAIN) from None
+        raise TrmsolveError(message, FETCH_AGAIN) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise TrmsolveError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     for name, (dtype, _) in tensors.items():
         if dtype not in FLOATS:
             message = f"tensor {printable(name)} is {dtype}, expected one of {', '.join(FLOATS)}"
-            raise TrmsolveError(f"{path}: {message}", _AGAIN)
+            raise TrmsolveError(f"{path}: {message}", FETCH_AGAIN)
     return size, metadata, tensors
 
 
@@ -291,20 +291,20 @@ def _parse(text: Any) -> dict[str, Any] | None:
 def _foreign(path: Path, start: bytes) -> TrmsolveError:
     """The error for a file that is not safetensors, with specific messages for common formats."""
     if not start:
-        return TrmsolveError(f"{path} is empty", _AGAIN)
+        return TrmsolveError(f"{path} is empty", FETCH_AGAIN)
     if start.startswith(b"version https://git-lfs"):
         return TrmsolveError(f"{path} is only a Git LFS pointer, not the weights", "run: git lfs pull")
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return TrmsolveError(f"{path} is a PyTorch (pickle) file, not safetensors", _IMPORT)
+        return TrmsolveError(f"{path} is a PyTorch (pickle) file, not safetensors", IMPORT_FIRST)
     if len(start) < 9 and start[8:] in (b"", b"{"):
-        return TrmsolveError(f"{path} is truncated or not a checkpoint: only {len(start)} bytes", _AGAIN)
-    return TrmsolveError(f"{path} is not a safetensors file", _IMPORT)
+        return TrmsolveError(f"{path} is truncated or not a checkpoint: only {len(start)} bytes", FETCH_AGAIN)
+    return TrmsolveError(f"{path} is not a safetensors file", IMPORT_FIRST)
 
 
 def _version(path: Path, text: Any) -> int:
     version = int(text) if type(text) is int or (isinstance(text, str) and text.isdecimal() and len(text) < 10) else 0
     if version < 1:
-        raise TrmsolveError(f"{path} is damaged: no format version", _AGAIN)
+        raise TrmsolveError(f"{path} is damaged: no format version", FETCH_AGAIN)
     if version > FORMAT_VERSION:
         message = f"{path} was written by a newer trmsolve (format {version}, supported: up to {FORMAT_VERSION})"
         raise TrmsolveError(message, "upgrade: pip install --upgrade trmsolve")
@@ -316,16 +316,16 @@ def _check_model(path: Path, model: dict[str, Any], tensors: Tensors) -> None:
     try:
         config = TRMConfig.from_dict(model)
     except TrmsolveError as error:
-        raise TrmsolveError(f"{path}: {error.message}", error.hint or _AGAIN) from None
+        raise TrmsolveError(f"{path}: {error.message}", error.hint or FETCH_AGAIN) from None
     for stack, expected in (("layers", config.num_layers), ("y_layers", config.num_y_layers)):
         layers = {name.split(".")[1] for name in tensors if name.startswith(f"{stack}.")}
         if layers != set(map(str, range(expected))):
-            raise TrmsolveError(f"{path}: model.num_{stack} is {expected}, the tensors have {len(layers)}", _AGAIN)
+            raise TrmsolveError(f"{path}: model.num_{stack} is {expected}, the tensors have {len(layers)}", FETCH_AGAIN)
     for name, shape in expected_shapes(config).items():
         actual = tensors.get(name, ("", None))[1]
         if actual != shape:
             problem = "missing" if actual is None else f"of shape {list(actual)}"
-            raise TrmsolveError(f"{path}: tensor {name} is {problem}, expected {list(shape)} by model.*", _AGAIN)
+            raise TrmsolveError(f"{path}: tensor {name} is {problem}, expected {list(shape)} by model.*", FETCH_AGAIN)
 
 
 def expected_shapes(config: TRMConfig) -> dict[str, tuple[int, ...]]:

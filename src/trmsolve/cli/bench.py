@@ -114,8 +114,7 @@ def bench(args: BenchArgs) -> None:
 
     from trmsolve import __version__
     from trmsolve.api import load
-    from trmsolve.benchmark.measure import Statistic
-    from trmsolve.inference.flops import matmul_rate
+    from trmsolve.benchmark.measure import Statistic, matmul_rate
     from trmsolve.training.run_dir import hardware
 
     model = load(args.checkpoint, task=task, device=args.device, dtype=args.dtype)

@@ -15,7 +15,6 @@ import torch
 
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, default_batch_size
-from trmsolve.inference.flops import step_flops
 from trmsolve.inference.metrics import (
     calibration,
     calibration_error,
@@ -26,7 +25,7 @@ from trmsolve.inference.metrics import (
     wilson_interval,
 )
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.solver import Solver
+from trmsolve.inference.solver import Solver, step_flops
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks.base import Augments, Puzzle, Task
 

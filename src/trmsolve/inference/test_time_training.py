@@ -28,12 +28,13 @@ from trmsolve.inference.few_shot import (
     AdaptEvent,
     AdaptOptions,
     FewShotResult,
+    Pace,
     RefineEvent,
     Schedule,
     WeightedAnswer,
+    peak_memory,
     rank_answers,
 )
-from trmsolve.inference.resources import Pace, peak_memory
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import Readout
 from trmsolve.model.trm import TRM
