@@ -38,6 +38,13 @@ SUDOKU = {
         f"<tr><th>{n}</th>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for n, row in enumerate(EMPTY, 1)
     )
     + "</table>",
+    "cells in one element": "<div id=grid>" + tagged(EMPTY, "{}", "<div>{}</div>", "") + "</div>",
+    "cells with places in data": "<div>"
+    + "".join(f'<p data-row="{r}" data-col="{c}">{EMPTY[r][c]}</p>' for r in range(9) for c in range(9))
+    + "</div>",
+    "coloured code": "<pre><span>x</span> = [\n"
+    + tagged(ZEROS, "[{}],", '<span class="mi">{}</span>,').replace(",]", "]")
+    + "\n]</pre>",
     "pre": "<pre>\n" + "\n".join(ROWS) + "\n</pre>",
     "lines in a paragraph": "<p>" + "<br>\n".join(ROWS) + "</p>",
     "script": "<html><script>\nfor (i=0; i<n; i++) {}\nvar g = [\n"

@@ -50,6 +50,21 @@ SUDOKU = {
     "full width": in_script(0xFF10, "．"),
     "circled": in_script(0x245F, "○"),
     "Chinese": "\n".join("".join("〇一二三四五六七八九"[int(cell)] for cell in row) for row in ZEROS),
+    "grep -n": "\n".join(f"puzzle.txt:{n}:{row}" for n, row in enumerate(ROWS, 1)),
+    "a diff": "@@ -0,0 +1,9 @@\n" + "\n".join(f"+{row}" for row in ROWS),
+    "a list": "\n".join(f"- {row}" for row in ZEROS),
+    "named rows": "\n".join(f"Row {n}: {' '.join(row)}" for n, row in enumerate(ROWS, 1)),
+    "rows of settings": "\n".join(f"row{n} = {row}" for n, row in enumerate(ZEROS, 1)),
+    "inline code": "\n".join(f"`{row}`" for row in ROWS),
+    "bold cells of markdown": "|" * 10 + "\n|" + "-|" * 9 + "\n"
+    + "\n".join("|" + "|".join(f"**{c}**" if c != "." else " " for c in row) + "|" for row in ROWS),
+    "bullets for blanks": LINES.replace(".", "•"),
+    "braille blanks": LINES.replace(".", "\u2800"),
+    "long dashes": LINES.replace(".", "–"),
+    "a sheet with empty columns": "\n".join(f",{','.join(row)},,," for row in ZEROS),
+    "a sheet with a title": "Sudoku 12,,,,,,,,\n" + "\n".join(",".join(row) for row in CELLS).replace(" ", ""),
+    "floats between tabs": "\n".join("\t".join(f"{cell}.00" for cell in row) for row in ZEROS),
+    "floats between spaces": "\n".join(" ".join(f"{cell}.0" for cell in row) for row in ZEROS),
     "rows joined by /": "/".join(ROWS),
     "rows joined by /, named": "Puzzle: " + "/".join(ZEROS) + " (hard)",
 }  # fmt: skip
@@ -62,6 +77,7 @@ def test_sudoku(text):
     assert record.question.tolist() == GRID
 
 
+WORDS = {"#": "wall", " ": "path", "S": "start", "G": "end"}
 WIDE = str.maketrans("# SG", "＃\u3000ＳＧ")
 MAZES = {
     "bars beside the rows": "\n".join(f"|{row}|" for row in MAZE),
@@ -81,6 +97,9 @@ MAZES = {
     "a mail": "Bob wrote:\n" + "\n".join(f"> {row}" for row in MAZE),
     "numbers and bars": "\n".join(f"{n:>3} | {row}" for n, row in enumerate(MAZE, 1)),
     "colours of a terminal": "\n".join("".join(f"\x1b[44m{cell}\x1b[0m" for cell in row) for row in MAZE),
+    "words": str([[WORDS[mark] for mark in row] for row in MAZE]),
+    "shades": "\n".join(MAZE).translate(str.maketrans("# ", "▓░")),
+    "a list made of a text": 'maze = [list(row) for row in """\n' + "\n".join(MAZE) + '\n""".strip().split("\\n")]',
     "LaTeX": "\\begin{verbatim}\n" + "\n".join(MAZE) + "\n\\end{verbatim}",
     "emoji": "\n".join(MAZE).translate(str.maketrans("# SG", "🧱⬜🚶🏁")),
 }  # fmt: skip

@@ -41,6 +41,16 @@ SUDOKU = {
     "Ruby": "grid = %w[\n" + "\n".join(ZEROS) + "\n]",
     "MiniZinc": "start=[|\n" + joined(ZEROS, "", "|\n", "") + "|];",
     "Python, texts one after another": "puzzle = (" + "\n    ".join(f'"{row}"' for row in ZEROS) + ")",
+    "C++, array": "std::array<std::array<int, 9>, 9> b = {{\n" + joined(ZEROS, "{{", ",\n", "}}") + "\n}};",
+    "C, one array": "const unsigned char p[81] = {\n" + joined(ZEROS, "", ",\n", "") + "\n};",
+    "Perl": "my @grid = (\n" + joined(ZEROS, "[qw(", ",\n", ")]", " ") + ");",
+    "OCaml": "let grid = [|\n" + joined(ZEROS, "  [|", ";\n", "|]", "; ") + "\n|]",
+    "Swift": "let p: [[Int?]] = [\n" + joined(ZEROS, "[", ",\n", "]").replace("0", "nil") + "\n]",
+    "Python, comments": "board = [\n    # band\n"
+    + "\n".join(f"    [{', '.join(row)}],  # row" for row in ZEROS)
+    + "\n]",
+    "Python, a text made a list": f'np.array(list("{"".join(ZEROS)}"), dtype=int).reshape((9, 9))',
+    "YAML on one line": "grid: [" + joined(ZEROS, "[", ", ", "]", ",") + "]",
     "numpy, printed": "[[" + joined(ZEROS, "", "]\n [", "", " ") + "]]",
     "numpy, with a type": "array([[" + joined(ZEROS, "", "],\n       [", "") + "]], dtype=uint8)",
     "numpy, reshaped": "np.array([" + joined(ZEROS, "", ", ", "") + "]).reshape(9, 9)",
@@ -97,7 +107,8 @@ def test_short_lists_are_text(text):
         ("[5, 3,\n0, 7]", ["5", "3", "0", "7"]),
         ("{'puzzle': '5.3', n: 1}", {"puzzle": "5.3", "n": "1"}),
         ("array('a' => [1, NULL], 'b' => true)", {"a": ["1", None], "b": True}),
-        ("(9, [1, 2], dtype=int)", [["1", "2"]]),
+        ("(9, [1, 2], dtype=int)", ["1", "2"]),
+        ("{{{5, 3}}, {{0, 7}}}", [["5", "3"], ["0", "7"]]),
         ("['it\\'s', \"a\\n\"]", ["it's", "a\n"]),
     ],
 )

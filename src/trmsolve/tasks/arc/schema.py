@@ -254,7 +254,10 @@ def _pairs(value: Any, path: str) -> list[Located]:
         raise Malformed(f"{path}: found {_count(len(value), 'pair')}, expected 1 to {MAX_PAIRS:,}")
     pairs = [_from_text(pair) for pair in value]
     return [
-        (f"{path}[{i}]", {"input": pair[0], "output": pair[1]} if _depth(pair) == 3 and len(pair) == 2 else pair)
+        (
+            f"{path}[{i}]",
+            dict(zip(("input", "output"), pair, strict=False)) if _depth(pair) == 3 and len(pair) < 3 else pair,
+        )
         for i, pair in enumerate(pairs)
     ]
 

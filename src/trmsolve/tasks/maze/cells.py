@@ -22,11 +22,12 @@ VALUES = {mark: cell for cell, marks in FORMS.items() for mark in marks}
 
 # Accepted where no mark of FORMS has the role. The first set that occurs in the maze gives the role.
 OTHER_WALLS = ("■▓▒▪⬛🟫🧱", "Xx", "@TOW", "%", "*", "H", "w", "&")
-OTHER_FLOORS = ("_", "-", "·", "⬜□", ",", ":", "F")
+OTHER_FLOORS = ("_", "-", "·", "⬜□", "░", ",", ":", "F")
 OTHER_STARTS = ("2", "P", "@", "🟢🟩🚶🏃🧍🐭🐁🤖", "^")
 OTHER_GOALS = ("3", "Ff", "Tt", "X", "$", "🔴🟥🏁🚩🏆🧀🎯⭐", "*")
 OTHER_PATHS = ("+", "*", "•", "x", "·")  # only where they form one way that begins at the start or the goal
-ARROWS = "⇨→⇒➔►▶➡"  # two of one kind: the way in and the way out
+WORDS = {"wall": "#", "path": ".", "floor": ".", "open": ".", "empty": ".", "start": "S", "end": "G", "goal": "G"}
+ARROWS = "⇨→⇒➔►▶➡>"  # two of one kind: the way in and the way out
 
 
 def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:

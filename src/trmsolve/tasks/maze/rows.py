@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL
+from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL, WORDS
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.reading.layout import is_alignment_row, is_sequence, layouts, unbracketed
@@ -211,8 +211,9 @@ def _unframed(rows: Sequence[str]) -> list[str] | None:
 
 
 def cell_mark(cell: str) -> str:
-    """A cell's text without spaces around it, .0 of a float, or quotes; an empty one is floor."""
+    """A cell's text without spaces around it, .0 of a float, or quotes; an empty one is floor, and words are marks."""
     bare = cell.strip().strip("\"'")
+    bare = WORDS.get(bare.lower(), bare) if len(bare) > 2 else bare
     return bare.removesuffix(".0") or (" " if cell or not bare else bare)
 
 

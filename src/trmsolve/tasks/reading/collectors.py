@@ -63,3 +63,17 @@ def cell_text(cell: Any) -> str:
     if cell is None or isinstance(cell, bool):
         return "" if cell is None else str(int(cell))
     return cell if isinstance(cell, str) else "?" * 9
+
+
+def size(value: Any) -> int:
+    """How many cells a value may hold: its scalars, or the characters of a text."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return sum(map(size, value))
+    return len(value) if isinstance(value, str) and len(value) > 3 else 1
+
+
+def is_path(value: Any) -> bool:
+    """Whether a value is a list of places, [[1, 1], [1, 2], ...], rather than a grid."""
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(at, list) and len(at) == 2 for at in value)

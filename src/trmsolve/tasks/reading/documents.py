@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trmsolve.tasks.reading import places, program
-from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, MAX_DEPTH, Collector, State, Value
+from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, MAX_DEPTH, Collector, State, Value, size
 from trmsolve.tasks.reading.markup import START, Markup
 from trmsolve.text_io import Line
 
@@ -24,7 +24,7 @@ _OPENING, _CLOSING = "[{(", "]})"
 _NAME = r"[\w.*$@:!?'-]+"
 _START = re.compile(  # board = [   int grid[9][9] = {   {"puzzle":   [[3, 0,   x <- matrix(c(   const maze = ["###
     r"""\s*(?P<named>(?:\w+>\s+)?(?:[\w:*<>.,&]+(?:\[[\w ]*\])*\s+)*[\w.*$@:!?'-]+(?:\[[\w ,]*\])*
-        (?:\s*:\s*[\w\[\], .<>;]+)?\s*(?:=|:=|<-)\s*)?
+        (?:\s*:\s*[\w\[\], .<>;?]+)?\s*(?:=|:=|<-|:\s)\s*)?
     (?:new\s+|'|&)?(?:\[\d*\])*(?:[A-Za-z][\w.]*!?(?:\[[\s,\d]*\])*\s*)?(?=(?P<body>[\[{(].*))""",
     re.VERBOSE,
 )
@@ -148,7 +148,7 @@ class Literal(Collector):
             if self.state is not State.FAILED:
                 yield Value(first, damage=str(error))
             return
-        if len(values) != 1 and self.whole is not None:
+        if len(values) > 1 and self.whole is not None:
             self.is_loose, self.text, self.first = True, self.whole + text, first
             return
         self.elements += 1
@@ -186,7 +186,7 @@ class Literal(Collector):
             return
         if self.format != "JSON" or self.before.endswith("("):  # sizes and types stand beside lists
             self.rows = [row for row in self.rows if isinstance(row, list)] or self.rows
-            if program.size(self.rows) < SMALLEST:
+            if size(self.rows) < SMALLEST:
                 self.rows, self.elements = [], 0 if self.whole is not None else self.elements
         if self.rows and self.state is not State.FAILED:
             yield Value(self.rows_line or first, self.rows)
@@ -205,7 +205,7 @@ class Literal(Collector):
         except ValueError as error:
             first = error
         values = program.parse(text)
-        if not values:
+        if not values and "#" not in text:
             raise ValueError(f"is no JSON: {first}")
         self.format = "code"
         return values

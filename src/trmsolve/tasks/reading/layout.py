@@ -19,7 +19,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
 _SYMBOLS = str.maketrans(  # keycaps lose their cap, empty squares are blanks, digits of other scripts are digits
-    dict.fromkeys("\ufe0f\u20e3\u200b\u200d") | dict.fromkeys("⬜□▢◻⬚◽▫○◯〇", ".")
+    dict.fromkeys("\ufe0f\u20e3\u200b\u200d") | dict.fromkeys("⬜□▢◻⬚◽▫○◯〇•∙⋅‧⠀", ".") | dict.fromkeys("–—−", "-")
 )
 _SYMBOLS |= {ord(mark): str(digit) for row in ("①②③④⑤⑥⑦⑧⑨", "一二三四五六七八九") for digit, mark in enumerate(row, 1)}
 _QUOTE = re.compile(r"(?:\s{0,3}>)+\s?")  # a quotation in markdown or mail
@@ -110,9 +110,11 @@ def _matrices(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
 def _fields(fields: Matrix, name: str) -> Iterator[tuple[Matrix, str]]:
     width = max(map(len, fields))
     padded = [row + [""] * (width - len(row)) for row in fields]  # spreadsheets drop empty fields at the end
-    yield padded, name
-    if all(row[-1] == "" for row in padded):  # a separator behind every cell, the last one too
-        yield [row[:-1] for row in padded], name
+    empty = [not any(column) for column in zip(*padded, strict=True)]  # of a sheet around the grid, or its own
+    before, behind = (next((at for at, none in enumerate(some) if not none), 0) for some in (empty, empty[::-1]))
+    for left in range(before + 1):
+        for right in range(behind + 1):
+            yield [row[left : width - right] for row in padded], name
 
 
 def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:

@@ -14,19 +14,24 @@ from functools import lru_cache
 
 FENCE = "```"  # what stands around a puzzle and is no line of it
 
-_MARKED = re.compile(
-    r"""\x1b|\"{3}|'{3}|`|\\|\[/?[a-z]{3,}|\[,\d|\[\d+,\]|\|\.\s*$|["']\s*\+\s*$|\s&\s""", re.IGNORECASE
+_MARKED = re.compile(  # nearly no line
+    r"""\x1b|\"{3}|'{3}|`|\\|\[/?[a-z]{3,}|\[,\d|\[\d+,\]|\|\.\s*$|["']\s*\+\s*$|\s&\s|\*\*\s*\|"""
+    r"""|^\s*(?:[-*•]\s|\+)[\d.]{6,25}\s*$|^\s*(?:row|line)\s?\d|^[\w./-]+:\d+:|^@@\s""",
+    re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9])")  # colours of a terminal
 _TAG = re.compile(r"\s*\[/?(?:code|pre|tt|mono|spoiler|quote|table)(?:=[^\]]*)?\]", re.IGNORECASE)
 _OPENED = re.compile(
-    r"""[^"'`]{0,80}[=(:\[]\s*[a-zA-Z]?(\"{3}|'{3}|`)"""
+    r"""[^"'`]{0,80}(?:[=(:\[]|\bin)\s*[a-zA-Z]?(\"{3}|'{3}|`)"""
 )  # puzzle = \"\"\"   print(\"\"\"   const maze = `
 _CLOSED = re.compile(r"""(\"{3}|'{3}|`)(?:\.\w+\([^)]*\))*[\s;,)\]]*$""")  # """.strip())
 _JOINED = re.compile(r"""(\s*(["'])[^"']*\2)\s*[+.]?\s*\\?\s*$""")  # '53..7....' + \\
 _LATEX_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|\\(?:\[[^\]]*\])?)|\$\$?|\\[\[\]()]")
 _LATEX_BLOCK = re.compile(r"\s*\\(?:begin|end)\{[^}]*\}(?:\[[^\]]*\]|\{[^}]*\})*")
 _LATEX_STYLE = re.compile(r"\\[a-zA-Z]+\{([^{}\\]*)\}")
+_PREFIX = re.compile(r"[\w./-]+\.\w+:\d+:|\s*(?:[-*•]\s|\+)(?=[\d.]{6,25}\s*$)")  # grep -n, a list, a diff
+_ROW_NAME = re.compile(r"(\s*)(?:row|line)\s?(\d{1,2})\s*[:=]\s*", re.IGNORECASE)
+_BOLD = re.compile(r"(\|\s*)\*\*(\w{1,2})\*\*(?=\s*\|)")
 _R_LABEL = re.compile(r"\[,?(\d+),?\]")
 
 
@@ -39,6 +44,13 @@ def clean(text: str) -> str:
     text = _ESCAPES.sub("", text)
     if (bare := _TAG.sub("", text)) != text:
         return bare if bare.strip() else FENCE
+    if prefix := _PREFIX.match(text):
+        return text[prefix.end() :]
+    if re.match(r"@@\s", text):
+        return FENCE
+    text = _BOLD.sub(r"\1\2", _ROW_NAME.sub(r"\1\2: ", text, count=1))
+    if text.count("`") == 2 and (bare := text.strip())[:1] == bare[-1:] == "`":
+        return bare[1:-1]
     if text.count("`") == 1 or '"""' in text or "'''" in text:
         return _without_quotes(text)
     if joined := _JOINED.fullmatch(text):

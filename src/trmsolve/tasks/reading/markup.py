@@ -69,6 +69,8 @@ class _Element:
             return None
         if all(isinstance(child, dict) for child in self.children):
             return self.children
+        if len(self.children) >= SHORTEST and all(isinstance(cell, str) and len(cell) < 3 for cell in self.children):
+            return [self.children]  # all cells, one after the other
         if not self.are_rows:
             return None
         if all(isinstance(child, str) for child in self.children):
@@ -124,7 +126,7 @@ class Markup(Collector):
         elif name == "br":
             if self.stack:
                 self.stack[-1].text += "\n"
-        elif name in _TRANSPARENT:
+        elif name in _TRANSPARENT or (self.stack and self.stack[-1].name == "pre" and name != "pre"):
             return
         elif token["slash"]:
             if any(element.name == name for element in self.stack):
@@ -134,7 +136,7 @@ class Markup(Collector):
             while self.stack and self.stack[-1].name in _CLOSES.get(name, ()):
                 self._close()
             attributes = _ATTRIBUTE.findall(token["attributes"])
-            known = {key.lower(): html.unescape(text.strip("\"'")) for key, text in attributes}
+            known = {key.lower().removeprefix("data-"): html.unescape(text.strip("\"'")) for key, text in attributes}
             self.stack.append(_Element(name, known, line))
             if name in _VOID or token["attributes"].endswith("/"):
                 self._close()

@@ -63,7 +63,7 @@ class _Level:
             return {self.keys[index]: value for index, value in enumerate(self.values)}
         plain = [value for index, value in enumerate(self.values) if index not in self.keys]
         if lists := [value for value in plain if isinstance(value, list | dict) and value]:
-            return lists[0] if self.is_call and len(lists) == 1 else lists
+            return lists
         cuts = [] if self.keys else self.rows or ([] if self.has_commas else self.lines)
         ends = [0, *cuts, len(plain)]
         rows = [plain[start:end] for start, end in pairwise(ends) if start < end]
@@ -96,7 +96,7 @@ def parse(text: str) -> list[Any]:
             levels.append(_Level(is_call))
         elif kind == "close" and len(levels) > 1:
             levels.pop()
-            levels[-1].add(level.value())
+            levels[-1].add(_bare(level.value(), level.is_call))
         elif kind == "key" and level.values and not isinstance(level.values[-1], dict):
             key = level.values.pop()
             level.key = ",".join(map(str, key)) if isinstance(key, list) else str(key)
@@ -112,13 +112,11 @@ def parse(text: str) -> list[Any]:
     return result if isinstance(result, list) else [result]
 
 
-def size(value: Any) -> int:
-    """How many cells a value may hold: its scalars, or the characters of a text."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return sum(map(size, value))
-    return len(value) if isinstance(value, str) and len(value) > 3 else 1
+def _bare(value: Any, is_call: bool) -> Any:
+    """What a call, or a second pair of brackets as in {{5, 3, 0}}, holds alone."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], list | dict):
+        return value
+    return value[0] if is_call or not any(isinstance(cell, list | dict) for cell in value[0]) else value
 
 
 def _string(mark: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.collectors import Collector, State, Value, cell_text, kind
+from trmsolve.tasks.reading.collectors import Collector, State, Value, cell_text, is_path, kind, size
 from trmsolve.tasks.reading.documents import collector
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.lines import clean
@@ -26,6 +26,7 @@ Record = Puzzle | InvalidPuzzle
 _NO_ROWS = re.compile(
     r"(?i)(.*_)?(sub)?(box|block|region|square|col|column|group|house|unit|grid)(e?s)"
 )  # lists of other cells
+MOST_OTHERS = 8  # values of a list or an object that is beside a puzzle, such as [1, 1]
 MAX_PROSE = 3  # lines of text around puzzles that are kept, for the message when there is no puzzle
 
 
@@ -238,7 +239,9 @@ class Reader:
         if not isinstance(value, list) or not value:
             return False
         if all(isinstance(row, list) for row in value):
-            return not any(isinstance(cell, list | dict) for row in value for cell in row)
+            cells = [cell for row in value for cell in row]
+            is_text = len(cells) == 1 and isinstance(cells[0], str) and self.is_whole(cells[0])
+            return not is_text and not any(isinstance(cell, list | dict) for cell in cells)
         scalars = not any(isinstance(cell, list | dict) for cell in value)
         return scalars and not any(isinstance(cell, str) and self.is_whole(cell) for cell in value)
 
@@ -260,7 +263,7 @@ class Reader:
             others = [i for i, key in enumerate(keys) if i != answer and self._is_one(value[key])]
             question = others[0] if len(others) == 1 else -1
         if question >= 0 and (isinstance(value[keys[question]], str) or self._is_one(value[keys[question]])):
-            known = answer >= 0 and value.get("solved") is not False
+            known = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
             yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
             return
         if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):  # {"row1": ..., "row2": ...}
@@ -269,7 +272,9 @@ class Reader:
         for key, part in value.items():
             if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):
                 yield self.bad(line, f"the lists in '{shorten(str(key), 20)}' are no rows; expected rows of cells")
-            elif isinstance(part, dict | list) or (isinstance(part, str) and self.is_whole(part)):
+            elif (isinstance(part, dict | list) and size(part) > MOST_OTHERS) or (
+                isinstance(part, str) and self.is_whole(part)
+            ):
                 yield from self._records(part, line, layout)
 
     def _guarded(self, question: Any, answer: Any, line: Line, layout: str, style: str = "") -> Record:
@@ -304,7 +309,8 @@ class Reader:
         if len(records) != 1:
             raise Malformed(f"{len(records)} puzzles in one field, expected one")
         if isinstance(records[0], InvalidPuzzle):
-            raise Malformed(f"line {records[0].source.rpartition(':')[2]} of it: {records[0].message}")
+            number = records[0].source.removeprefix(self.name).strip(":")
+            raise Malformed(f"line {number} of it: {records[0].message}" if number else records[0].message)
         return records[0]
 
     def _tagged(self, value: Value) -> Iterator[Record]:
@@ -320,6 +326,8 @@ class Reader:
             yield from self._end_of_markup()
             yield from self._from_value(Value(value.line, content), Markup.format)
             return
+        elif len(content) == 1:
+            (content,) = content
         elif all(isinstance(row, list) for row in content):
             content = "\n".join("\t".join(row) for row in content)
         if tables.columns([name])[1] >= 0 and self.tagged is not None:

@@ -171,7 +171,7 @@ def split_cells(body: str) -> tuple[str, ...]:
             fields = [field.strip() for field in body.split(mark)]
             if fields[-1] == "" and len(fields) not in COUNTS:
                 fields.pop()  # a comma after the last cell
-            if len(fields) in COUNTS and all(len(field) <= 2 for field in fields):
+            if len(fields) in COUNTS and all(len(field) <= 2 or cell_value(field) is not None for field in fields):
                 return tuple(fields)
             body = body.replace(mark, " ")
     if any(mark in body for mark in VERTICAL):
@@ -227,6 +227,8 @@ def _between_bars(body: str) -> tuple[str, ...]:
 
 
 def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
+    if len(tokens) in BOX and all(".0" in token and cell_value(token) is not None for token in tokens):
+        return tuple(tokens)  # 5.0 3.0
     glued = tuple("".join(tokens))
     numbers = tokens[1:] if tokens and _ROW_LABEL.fullmatch(tokens[0]) else tokens
     if len(numbers) > 9 and all(len(token) <= 2 for token in numbers):
