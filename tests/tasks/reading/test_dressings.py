@@ -58,7 +58,7 @@ def test_a_dressed_puzzle_is_read_or_refused(task):
             403451,
         )
     ]
-    + [("maze", 17836), ("maze", 402973)],
+    + [("maze", seed) for seed in (17836, 402973, 3803, 400794)],
 )
 def test_a_dressing_that_was_read_wrongly(task, seed):
     read_share(task, range(seed, seed + 1))

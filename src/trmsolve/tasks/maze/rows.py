@@ -187,8 +187,8 @@ def _unquoted(rows: Sequence[str]) -> Sequence[str]:
 
 def _without_alignment_row(rows: Sequence[str]) -> Sequence[str]:
     """A markdown table without its second line, and without its head where that is empty or counts columns."""
-    if len(rows) < SMALLEST + 1 or not is_alignment_row(rows[1]):
-        return rows
+    if len(rows) < SMALLEST + 1 or not is_alignment_row(rows[1]) or any("-" in row for row in [rows[0], *rows[2:]]):
+        return rows  # a - elsewhere is floor
     head = [cell.strip() for cell in rows[0].strip().strip("|").split("|")]
     names = [cell for cell in head if cell]
     is_label = not names or is_sequence(names)

@@ -6,46 +6,29 @@ no puzzle becomes an InvalidPuzzle and reading continues behind it. Nothing but 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.collectors import Collector, State, Value, cell_text, is_path, kind, size
+from trmsolve.tasks.reading.collectors import Collector, State, Value
 from trmsolve.tasks.reading.documents import collector
-from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.lines import clean
 from trmsolve.tasks.reading.markup import Markup
-from trmsolve.tasks.text import shorten
+from trmsolve.tasks.reading.values import Malformed as Malformed
+from trmsolve.tasks.reading.values import Record as Record
+from trmsolve.tasks.reading.values import ValueReader
 from trmsolve.text_io import LINE_LIMIT, source_name
 
-Record = Puzzle | InvalidPuzzle
-
-_NO_ROWS = re.compile(
-    r"(?i)(.*_)?(sub)?(box|block|region|square|col|column|group|house|unit|grid)(e?s)"
-)  # lists of other cells
-MOST_OTHERS = 8  # values of a list or an object that is beside a puzzle, such as [1, 1]
 MAX_PROSE = 3  # lines of text around puzzles that are kept, for the message when there is no puzzle
 
 
-class Malformed(Exception):
-    """Cells that are no puzzle; `row` is the row at fault (0-based) where there is one. Never leaves the readers."""
-
-    def __init__(self, message: str, row: int = 0) -> None:
-        super().__init__(message)
-        self.row = row
-
-
-class Reader:
+class Reader(ValueReader):
     """Reads one input, line by line. Subclasses are the tasks' readers."""
 
-    task = ""
-    expected = ""  # what an input should hold, for messages
-
     def __init__(self, source: str) -> None:
-        self.name = source_name(source)
+        super().__init__(source_name(source))
         self.table: tables.Table | None = None
         self.after_gap = False  # an empty line has come since the table's last row
         self.record: list[Line] = []  # lines of a table's row whose quotes are still open
@@ -84,29 +67,6 @@ class Reader:
         """The record of a line of prose where a puzzle was expected."""
         raise NotImplementedError
 
-    def is_whole(self, text: str) -> bool:
-        """Whether a text is a complete puzzle on one line."""
-        raise NotImplementedError
-
-    def from_line(self, text: str) -> Puzzle:
-        """The puzzle that a text without line breaks holds, and its solution if it shows one. Raises Malformed."""
-        raise NotImplementedError
-
-    def from_cells(self, cells: Matrix) -> Puzzle:
-        """The puzzle of a matrix of cell texts. Raises Malformed."""
-        raise NotImplementedError
-
-    def assembled(self, value: Any) -> Puzzle | None:
-        """The puzzle that parts of an object or a list make together, such as cells with places; None for others.
-
-        Raises Malformed.
-        """
-        return None
-
-    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
-        """The puzzle with what is written as its answer; as it is where that is no answer. Raises Malformed."""
-        raise NotImplementedError
-
     # -- lines --------------------------------------------------------------------------------------------------
     def feed(self, line: Line) -> Iterator[Record]:
         """Take a line; returns the records that are complete with it."""
@@ -139,19 +99,10 @@ class Reader:
         """The table that a line begins."""
         return tables.header(text)
 
-    def bad(self, line: Line, message: str) -> InvalidPuzzle:
-        """The record of what is no puzzle."""
-        return InvalidPuzzle(f"{self.name}:{line.number}", message, shorten(line.text))
-
     def note(self, line: Line) -> None:
         """Leave out a line of prose."""
         if len(self.prose) < MAX_PROSE:
             self.prose.append(line)
-
-    def placed(self, puzzle: Puzzle, line: Line, style: str, layout: str) -> Puzzle:
-        """A puzzle with its source, its style and how it was written."""
-        name = layout if not puzzle.layout else f"{layout}: {puzzle.layout}" if layout else puzzle.layout
-        return Puzzle(puzzle.question, f"{self.name}:{line.number}", style, puzzle.solution, name, puzzle.warnings)
 
     # -- documents ----------------------------------------------------------------------------------------------
     def _begun(self, line: Line, is_first: bool = False) -> Collector | None:
@@ -197,121 +148,6 @@ class Reader:
                     yield from self._collect(line)
                 else:
                     yield from self._table_or_text(line)
-
-    def _from_value(self, value: Value, layout: str) -> Iterator[Record]:
-        """The records of a value, at least one."""
-        if value.damage:
-            yield self.bad(value.line, f"{value.damage}; expected {self.expected}")
-            return
-        records = list(self._records(value.value, value.line, layout))
-        if not records:
-            hint = "expected an object with puzzle, question or board, a list of rows, or of cells with row, col, value"
-            records = [self.bad(value.line, f"no puzzle: {kind(value.value)} without one; {hint}")]
-        yield from records
-
-    def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:
-        try:
-            together = self.assembled(value) if isinstance(value, dict | list) else None
-        except Malformed as error:
-            yield self.bad(line, str(error))
-            return
-        if together is not None:
-            yield self.placed(together, line, "line", layout)
-        elif isinstance(value, dict):
-            yield from self._from_object(value, line, layout)
-        elif isinstance(value, str):
-            if self.is_whole(value) or "\n" in value.strip("\n"):
-                yield self._guarded(value, None, line, layout)
-        elif isinstance(value, list) and value:
-            if self._is_one(value):
-                yield self._guarded(value, None, line, layout)
-            elif len(value) == 2 and all(map(self._is_one, value)) and self._answers(*value):
-                yield self._guarded(value[0], value[1], line, layout)
-            else:
-                for part in value:
-                    whole = not isinstance(part, str) or self.is_whole(part) or "\n" in part
-                    yield from self._records(part, line, layout) if whole else [self._guarded(part, None, line, layout)]
-
-    def _is_one(self, value: Any) -> bool:
-        """Whether a value is one puzzle: rows of cells, rows as texts, or all cells in one list."""
-        if isinstance(value, str):
-            return self.is_whole(value)
-        if not isinstance(value, list) or not value:
-            return False
-        if all(isinstance(row, list) for row in value):
-            cells = [cell for row in value for cell in row]
-            is_text = len(cells) == 1 and isinstance(cells[0], str) and self.is_whole(cells[0])
-            return not is_text and not any(isinstance(cell, list | dict) for cell in cells)
-        scalars = not any(isinstance(cell, list | dict) for cell in value)
-        return scalars and not any(isinstance(cell, str) and self.is_whole(cell) for cell in value)
-
-    def _answers(self, question: Any, answer: Any) -> bool:
-        """Whether the second of two values is the solution of the first."""
-        try:
-            return self.answered(self._puzzle(question), self._puzzle(answer)).solution is not None
-        except Malformed:
-            return False
-
-    def _from_object(self, value: dict[Any, Any], line: Line, layout: str) -> Iterator[Record]:
-        other = value.get("task")
-        if isinstance(other, str) and "puzzle" in value and other != self.task and other.isidentifier():
-            yield self.bad(line, f"a record of the task '{other}'; expected {self.task}: trmsolve {other} FILE")
-            return
-        keys = list(value)
-        question, answer = tables.columns([str(key) for key in keys])
-        if question < 0 and answer >= 0:  # {"value": [[...]], "solution": [[...]]}
-            others = [i for i, key in enumerate(keys) if i != answer and self._is_one(value[key])]
-            question = others[0] if len(others) == 1 else -1
-        if question >= 0 and (isinstance(value[keys[question]], str) or self._is_one(value[keys[question]])):
-            known = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
-            yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
-            return
-        if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):  # {"row1": ..., "row2": ...}
-            yield self._guarded(list(value.values()), None, line, layout)
-            return
-        for key, part in value.items():
-            if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):
-                yield self.bad(line, f"the lists in '{shorten(str(key), 20)}' are no rows; expected rows of cells")
-            elif (isinstance(part, dict | list) and size(part) > MOST_OTHERS) or (
-                isinstance(part, str) and self.is_whole(part)
-            ):
-                yield from self._records(part, line, layout)
-
-    def _guarded(self, question: Any, answer: Any, line: Line, layout: str, style: str = "") -> Record:
-        """The record of a question and its answer, or of what is wrong with them."""
-        part = ""
-        try:
-            puzzle = self._puzzle(question)
-            part = "answer: "
-            if answer not in (None, "", [], "null"):
-                puzzle = self.answered(puzzle, self._puzzle(answer))
-        except Malformed as error:
-            return self.bad(line, f"{part}{error}")
-        return self.placed(puzzle, line, style or puzzle.style or "line", layout)
-
-    def _puzzle(self, value: Any) -> Puzzle:
-        """The puzzle of a text, of rows, or of a list of all cells. Raises Malformed."""
-        if isinstance(value, list):
-            if all(isinstance(row, list) for row in value):
-                return self.from_cells([[cell_text(cell) for cell in row] for row in value])
-            texts = [cell_text(cell) for cell in value]
-            if any(len(text) > 4 for text in texts):
-                return self._one_of(texts)
-            return self.from_cells([texts])
-        if isinstance(value, dict):
-            raise Malformed("an object, expected a grid")
-        text = str(value)
-        return self._one_of(text.splitlines()) if "\n" in text.strip("\r\n") else self.from_line(text)
-
-    def _one_of(self, lines: Sequence[str]) -> Puzzle:
-        """The only puzzle of a few lines."""
-        records = list(type(self)(self.name).read(Line(number, text) for number, text in enumerate(lines, 1)))
-        if len(records) != 1:
-            raise Malformed(f"{len(records)} puzzles in one field, expected one")
-        if isinstance(records[0], InvalidPuzzle):
-            number = records[0].source.removeprefix(self.name).strip(":")
-            raise Malformed(f"line {number} of it: {records[0].message}" if number else records[0].message)
-        return records[0]
 
     def _tagged(self, value: Value) -> Iterator[Record]:
         """The records of what a tag holds; the next tag may be the solution."""
