@@ -239,9 +239,9 @@ def message(task: Task, result: Result | FewShotResult, check_unique: bool = Fal
         return f"{name}: {result.reason}"
     if result.unchecked:
         status = "not checked: the task has no rules" if result.answered else "no answer accepted by the halting head"
-        return f"{name}: {status} (halting probability {result.halt_prob:.0%}, {result.steps} steps)"
+        return f"{name}: {status} (halting probability {percent(result.halt_prob)}, {count(result.steps, 'step')})"
     halted = "; the halting head accepted it" if result.halted else ""
-    lines = [f"{name}: not solved after {result.steps} steps and {result.restarts} restarts{halted}"]
+    lines = [f"{name}: not solved after {count(result.steps, 'step')} and {count(result.restarts, 'restart')}{halted}"]
     if reason := failure_reason(task, result):
         lines.append(reason)
     if result.prediction is not None:

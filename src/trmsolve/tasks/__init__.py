@@ -77,7 +77,9 @@ def get(name: str) -> Task:
         return register(import_module(f"trmsolve.tasks.{name}").TASK)
     if name in _plugins():
         return register(_plugins()[name].load())
-    raise TrmsolveError(f"unknown task '{name}'", did_you_mean(name, names()))
+    raise TrmsolveError(
+        f"unknown task '{name}'", f"{did_you_mean(name, names())}; or name a Python file that defines it"
+    )
 
 
 @cache

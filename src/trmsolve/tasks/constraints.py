@@ -89,7 +89,7 @@ class ConstraintPuzzle(Task):
 
     def make(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """A random question of that size, and its solution. random_solution() and remove_givens() help."""
-        raise TrmsolveError(f"{self.name} has no generator", "define make(self, rng, size)")
+        raise TrmsolveError(f"{self.name} has no generator", "define make(self, rng, size), or name files of puzzles")
 
     # -- reading and writing: characters in rows --------------------------------------------------------------------
     @property
