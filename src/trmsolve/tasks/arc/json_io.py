@@ -23,6 +23,8 @@ import numpy as np
 from trmsolve.errors import InputError
 from trmsolve.tasks.arc.arrays import NPY, ZIP, load_arrays, value_from_arrays
 from trmsolve.tasks.few_shot import Attempts, Grid
+from trmsolve.tasks.reading.collectors import size
+from trmsolve.tasks.reading.program import parse as parse_program
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import read_text, source_name
 
@@ -30,6 +32,8 @@ MAX_BYTES = 1 << 25  # of a text; five times the largest collection of tasks
 MAX_LISTS = 2_000_000  # of a text, where an object counts as four lists: about 250 MB of memory
 MAX_DEPTH = 32  # of lists and objects in damaged texts
 MAX_LINES = 100_000  # of JSON Lines; more than any collection has
+MAX_PYTHON = 1 << 22  # characters of a value that Python printed
+SMALLEST = 8  # values of a task that Python printed
 MAX_DIGITS = 1000  # of a number; Python is very slow for longer ones, or rejects them
 
 
@@ -99,6 +103,9 @@ def _decompress(path: str | Path) -> bytes:
 
 def parse_lines(text: str) -> list[Document]:
     """One document, or one for each line if the first line is a document and others follow it (JSON Lines)."""
+    text = _within(text)
+    if "'" in text and '"' not in text and (value := _of_python(text)) is not None:
+        return [Document(value, container="Python")]
     first, _, rest = text.lstrip(" \t\r\n").partition("\n")
     if not rest.strip() or first[:1] not in ("{", "[") or _too_many_lists(text) or parse(first).fault is not None:
         return [parse(text)]
@@ -108,6 +115,38 @@ def parse_lines(text: str) -> list[Document]:
         number = lines[MAX_LINES][0]
         documents.append(Document(None, Fault(number, f"more than {MAX_LINES:,} lines; split the file", ""), number))
     return [replace(document, container="JSON Lines") for document in documents]
+
+
+def _within(text: str) -> str:
+    """The JSON of a mail that quotes it, of a fence of markdown, or of a program that sets a name to it.
+
+    Lines keep their numbers.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        return text
+    lines = text.split("\n")
+    if all(line.startswith(">") for line in lines if line.strip()):
+        return "\n".join(re.sub(r"^(> ?)+", "", line) for line in lines)
+    start = _begin.search(text)
+    end = max(text.rfind("}"), text.rfind("]")) + 1
+    return "\n" * text.count("\n", 0, start.start(1)) + text[start.start(1) : end] if start and end else text
+
+
+def _of_python(text: str) -> Any:
+    """The value that Python prints so, {'train': [...]}; None for others."""
+    try:
+        (value,) = parse_program(text) if len(text) < MAX_PYTHON else [None]
+    except ValueError:
+        return None
+    return _numbers(value) if isinstance(value, dict | list) and size(value) > SMALLEST else None
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 4 else value
 
 
 def parse(text: str, line: int = 1) -> Document:
@@ -163,6 +202,7 @@ def _last_member(text: str, end: int) -> tuple[int, str, int | None]:
     return last, closing if last else "", None
 
 
+_begin = re.compile(r"^\s*(?:[\w.$ :]+=\s*)?([{\[])", re.MULTILINE)
 _structure = re.compile(r'["\[\]{},]')
 
 

@@ -41,8 +41,9 @@ _TRANSPOSED = re.compile(r"\s*\)*\s*(\.T\b|'|\.transpose)")  # behind it
 class _Level:
     """What stands within one pair of brackets so far."""
 
-    def __init__(self, is_call: bool = False) -> None:
-        self.is_call = is_call
+    def __init__(self, bracket: str = "") -> None:
+        self.bracket = bracket  # "call" behind a name
+        self.inner = ""  # the bracket of the last list within
         self.values: list[Any] = []
         self.keys: dict[int, str] = {}  # of values, by their index
         self.key: str | None = None
@@ -63,7 +64,8 @@ class _Level:
             return {self.keys[index]: value for index, value in enumerate(self.values)}
         plain = [value for index, value in enumerate(self.values) if index not in self.keys]
         if lists := [value for value in plain if isinstance(value, list | dict) and value]:
-            return lists
+            alone = "call" in (self.bracket, self.inner) or self.bracket == self.inner == "{"  # {{5, 3, 0}}
+            return lists[0] if self.bracket and alone and len(lists) == 1 else lists
         cuts = [] if self.keys else self.rows or ([] if self.has_commas else self.lines)
         ends = [0, *cuts, len(plain)]
         rows = [plain[start:end] for start, end in pairwise(ends) if start < end]
@@ -93,10 +95,11 @@ def parse(text: str) -> list[Any]:
             is_call = end == token.start() and bool(level.values) and bool(_CALL.fullmatch(str(level.values[-1])))
             if is_call:
                 level.values.pop()
-            levels.append(_Level(is_call))
+            levels.append(_Level("call" if is_call else mark))
         elif kind == "close" and len(levels) > 1:
             levels.pop()
-            levels[-1].add(_bare(level.value(), level.is_call))
+            levels[-1].add(level.value())
+            levels[-1].inner = level.bracket
         elif kind == "key" and level.values and not isinstance(level.values[-1], dict):
             key = level.values.pop()
             level.key = ",".join(map(str, key)) if isinstance(key, list) else str(key)
@@ -110,13 +113,6 @@ def parse(text: str) -> list[Any]:
             level.lines.append(len(level.values))
     result = levels[0].value()
     return result if isinstance(result, list) else [result]
-
-
-def _bare(value: Any, is_call: bool) -> Any:
-    """What a call, or a second pair of brackets as in {{5, 3, 0}}, holds alone."""
-    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], list | dict):
-        return value
-    return value[0] if is_call or not any(isinstance(cell, list | dict) for cell in value[0]) else value
 
 
 def _string(mark: str) -> str:
