@@ -78,6 +78,20 @@ def test_what_is_open_is_refused(value, reason):
     assert isinstance(record, InvalidPuzzle) and reason in record.message
 
 
+def test_ends_that_are_named_come_before_openings():
+    rows = ["# #####", *PLAIN[1:4], "##### #"]
+    (opened,) = records("\n".join(rows))
+    assert "the openings r1c2 and r5c6 are taken" in opened.warnings[0]
+    for text in (
+        "\n".join(rows) + "\n\nstart: (1, 1)\ngoal: (3, 5)",
+        json.dumps({"m": rows, "start": [1, 1], "end": [3, 5]}),
+    ):
+        (named,) = records(text)
+        assert format_line(named.question) == "/".join(rows).replace("#    #/", "#S    #/", 1).replace(
+            "#   # #/", "#   #G#/"
+        )
+
+
 def test_ends_belong_to_one_maze():
     first, second = records(f"maze = {WALLS}\nstart = (1, 1)\nend = (3, 5)\n\nmaze = {WALLS}\n")
     assert isinstance(first, Puzzle) and "no start; no goal" in second.message

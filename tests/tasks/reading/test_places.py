@@ -31,7 +31,7 @@ SUDOKU = {
     "table from 1": "row,col,value\n" + "\n".join(f"{r + 1},{c + 1},{v}" for r, c, v in GIVENS),
     "table from 0, then text": "r;c;v\n" + "\n".join(f"{r};{c};{v}" for r, c, v in GIVENS) + "\n\nThe end.",
     "rows by name": json.dumps({f"row{n}": row for n, row in enumerate(GRID, 1)}),
-    "rows by number": json.dumps({str(n): "".join(map(str, row)) for n, row in enumerate(GRID)}),
+    "rows as texts": json.dumps({f"row_{n}": "".join(map(str, row)) for n, row in enumerate(GRID)}),
     "objects in rows": json.dumps({"grid": [[{"value": v, "given": v > 0} for v in row] for row in GRID]}),
     "empty objects in rows": json.dumps({"grid": [[{"value": v} if v else {} for v in row] for row in GRID]}),
 }  # fmt: skip
@@ -63,6 +63,9 @@ INNER = [{"row": r, "col": c, "value": v} for r, c, v in GIVENS if 0 < r < 8 and
         ({"cells": [*ZERO, {"row": 0, "col": 2, "value": "x7"}]}, "row 0, column 2 holds 'x7'"),
         ({"boxes": GRID}, "the lists in 'boxes' are no rows"),
         ({"columns": GRID}, "the lists in 'columns' are no rows"),
+        ({str(n): row for n, row in enumerate(GRID)}, "lists by 0 to 8 may be columns"),  # as pandas writes them
+        ({"cells": [{"row": r, "col": c, "value": 0} for r, c, _ in CELLS]}, "all of them blank"),
+        ([{"row": 9, "col": 9, "rating": n} for n in range(5)], "an object with the keys row, col, rating"),
         ([{"rating": 3}, {"rating": 4}], "an object with the keys rating"),
     ],
 )

@@ -75,12 +75,12 @@ class MazeReader(Reader):
 
     def read(self, lines: Iterable[Line]) -> Iterator[Record]:
         """The records of an input in order. A maze without start and goal waits for text that names them."""
-        waiting: tuple[InvalidPuzzle, Matrix] | None = None
+        waiting: tuple[Record, Matrix] | None = None
         for record in super().read(lines):
             if waiting:
                 yield self._with_ends(*waiting)
             waiting, cells, self.endless = None, self.endless, None
-            if isinstance(record, InvalidPuzzle) and cells:
+            if cells:
                 waiting = record, cells
             else:
                 yield record
@@ -88,8 +88,9 @@ class MazeReader(Reader):
         if waiting:
             yield self._with_ends(*waiting)
 
-    def _with_ends(self, record: InvalidPuzzle, cells: Matrix) -> Record:
-        line = Line(int(record.source.rpartition(":")[2]), record.text)
+    def _with_ends(self, record: Record, cells: Matrix) -> Record:
+        text = record.text if isinstance(record, InvalidPuzzle) else ""
+        line = Line(int(record.source.rpartition(":")[2]), text)
         named, self.ends = self.ends, {}
         if named.keys() != ends.NAMES.keys():
             return record
@@ -228,8 +229,9 @@ class MazeReader(Reader):
         try:
             maze, layout = of_rows([row.text for row in rows], legend)
         except MalformedMaze as error:
-            self._keep([list(row.text) for row in rows], error)
+            self._keep([list(row.text) for row in rows], str(error))
             return self.bad(rows[min(error.row, len(rows) - 1)], str(error))
+        self._keep([list(row.text) for row in rows], *maze.warnings)
         return self.placed(_puzzle(maze, layout), rows[0], "grid", "grid")
 
     def _too_wide(self, line: Line, what: str) -> Iterator[Record]:
@@ -271,13 +273,16 @@ class MazeReader(Reader):
             cells = [list(row) for row in parse.split("".join(cells[0]))]
         marks = [[cell_mark(cell) for cell in row] for row in cells]
         try:
-            return _puzzle(parse.maze(marks), "")
+            maze = parse.maze(marks)
         except MalformedMaze as error:
-            self._keep(marks, error)
+            self._keep(marks, str(error))
             raise
+        self._keep(marks, *maze.warnings)
+        return _puzzle(maze, "")
 
-    def _keep(self, cells: Matrix, error: MalformedMaze) -> None:
-        if str(error).startswith("no start; no goal") and len(set(map(len, cells))) == 1:
+    def _keep(self, cells: Matrix, *remarks: str) -> None:
+        """Keep the cells of a maze that has no ends of its own."""
+        if any(remark.startswith("no start") for remark in remarks) and len(set(map(len, cells))) == 1:
             self.endless = cells
 
     def assembled(self, value: Any) -> Puzzle | None:

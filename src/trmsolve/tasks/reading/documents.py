@@ -155,7 +155,7 @@ class Literal(Collector):
         for value in values:
             if isinstance(value, dict) and not text.lstrip().startswith(("{", "[", "(")):
                 continue  # dtype=uint8
-            is_object = isinstance(value, dict) and places.place(value) is None
+            is_object = isinstance(value, dict) and not places.is_cell(value)
             if is_object or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
                 self.lines, self.whole = [], None
                 yield Value(first, value)

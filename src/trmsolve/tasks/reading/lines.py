@@ -81,7 +81,7 @@ def _without_latex(text: str) -> str:
     if bare != text and not bare.strip():
         return FENCE
     bare = _LATEX_STYLE.sub(r"\1", _LATEX_RULE.sub("", bare))
-    if "&" in bare:
+    if "&" in bare and ("\\" in text or re.fullmatch(r"[\d.\s&]+", bare)):
         bare = ",".join(bare.rstrip().split("&"))
     if re.fullmatch(r"\s*\|(?:[^|]*\|){2,}\.\s*", bare):
         bare = bare.rstrip()[:-1]

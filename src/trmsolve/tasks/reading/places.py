@@ -41,6 +41,11 @@ def place(value: Any) -> tuple[int, int] | None:
     return int(value[0]), int(value[1])
 
 
+def is_cell(value: Any) -> bool:
+    """Whether this is an object with a row, a column and a value."""
+    return isinstance(value, dict) and place(value) is not None and any(str(key).lower() in CONTENT for key in value)
+
+
 def placed_cells(value: Any) -> tuple[list[Cell], str] | None:
     """Each cell that a list or an object names by its place, and how places that name no row were taken; None where it
     is neither."""
@@ -48,7 +53,7 @@ def placed_cells(value: Any) -> tuple[list[Cell], str] | None:
     if isinstance(value, list) and len(value) > 3:
         if all(isinstance(cell, list) and len(cell) == 3 for cell in value):
             named, note = [(place(cell[:2]), cell[2]) for cell in value], PAIRS
-        elif all(isinstance(cell, dict) for cell in value):
+        elif all(is_cell(cell) for cell in value):
             named = [(place(cell), _first(cell, CONTENT)) for cell in value]
         else:
             return None

@@ -15,6 +15,7 @@ from trmsolve.tasks.text import shorten
 Record = Puzzle | InvalidPuzzle
 
 MOST_OTHERS = 8  # values of a list or an object that is beside a puzzle, such as [1, 1]
+_ROW = re.compile(r"(?i)(row|r|line)[ _-]?\d+")  # of an object's rows
 _NO_ROWS = re.compile(r"(?i)(.*_)?(box|block|region|square|col|column|group|house|unit|sub_?grid)(e?s)")  # other cells
 
 
@@ -141,8 +142,13 @@ class ValueReader:
             known = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
             yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
             return
-        if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):  # {"row1": ..., "row2": ...}
-            yield self._guarded(list(value.values()), None, line, layout)
+        if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):
+            if all(_ROW.fullmatch(str(key)) for key in value):
+                yield self._guarded(list(value.values()), None, line, layout)
+            else:
+                yield self.bad(
+                    line, f"lists by {keys[0]} to {keys[-1]} may be columns; expected rows in a list, or row1"
+                )
             return
         for key, part in value.items():
             if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):

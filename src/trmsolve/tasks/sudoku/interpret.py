@@ -105,6 +105,8 @@ def from_places(cells: Sequence[Cell], note: str, size: Any) -> Puzzle:
             if grid[place] not in ("", text):
                 raise Malformed(f"row {row}, column {column} is given twice, as {grid[place]} and {text}")
             grid[place] = text
+    if not any(grid):
+        raise Malformed(f"{len(cells)} cells with places, all of them blank; expected givens")
     return Puzzle(to_grid(grid, side), layout=f"cells with places, counted from {base}", warnings=(note,) * bool(note))
 
 
