@@ -1,6 +1,7 @@
 """trmsolve bench: what the baseline computes, what a ratio compares, and what the command says."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from networks import SUDOKU_MODEL
 from trmsolve.benchmark import inference, training
 from trmsolve.benchmark.inference import solve_fixed_steps
 from trmsolve.benchmark.measure import Statistic, in_turns, matmul_rate
+from trmsolve.benchmark.test_time_training import mirror_task
+from trmsolve.checkpoint import load_tensors
 from trmsolve.cli import app
 from trmsolve.cli.bench import figure, number
 from trmsolve.inference.evaluate import single_pass
+from trmsolve.inference.few_shot import AdaptOptions
 from trmsolve.inference.options import SolveOptions, StepEvent, search_settings
 from trmsolve.inference.solver import Solver, count_flops, step_flops
+from trmsolve.inference.test_time_training import TestTimeTrainer
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import reference_mode
 from trmsolve.model.trm import TRM
@@ -261,6 +266,26 @@ def test_bench_skips_unsupported_puzzles(tmp_path):
     assert done.exit_code == 2 and "supports 9x9 only" in done.stderr
 
 
-def test_bench_does_not_measure_few_shot_tasks():
-    done = bench("--task", "arc")
-    assert done.exit_code == 2 and "trmsolve eval arc FILE" in done.stderr
+# -- test-time training -------------------------------------------------------------------------------------------
+def test_test_time_training_is_compared_with_version_01():
+    result = CliRunner().invoke(app, ["bench", "--task", "arc", "--steps", "1", "--repeat", "2", "--json", "-q"])
+    assert result.exit_code == 0, result.output
+    measured = json.loads(result.stdout)["test_time_training"]
+    ours, baseline = (measured["ways"][name]["steps_per_second"] for name in ("ours", "version 0.1"))
+    assert ours["n"] == baseline["n"] == 2 and ours["low"] > 0
+    low, high = ours["low"] / baseline["high"], ours["high"] / baseline["low"]
+    assert low <= measured["ratio"]["low"] <= measured["ratio"]["median"] <= measured["ratio"]["high"] <= high
+
+
+def test_test_time_training_learns_as_in_version_01():
+    model = trmsolve.load("arc", device="cpu", dtype="float32")
+    weights = load_tensors(model.checkpoint.path, model.checkpoint.sha256)
+    options, losses = AdaptOptions(budget=None, steps=100, votes=4), []
+    for context in (nullcontext(), reference_mode()):
+        trainer = TestTimeTrainer(model.task, model.config, weights, [mirror_task(4)], options, torch.device("cpu"))
+        with context:
+            for _ in range(8):
+                trainer.train(0.3)
+                losses.append(trainer.loss)
+    assert losses[7] < losses[0]
+    np.testing.assert_allclose(losses[:8], losses[8:], rtol=1e-2)

@@ -18,7 +18,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.inference.options import SolveOptions
 from trmsolve.tasks import get, origin
 from trmsolve.tasks.base import Generates, Puzzle
-from trmsolve.tasks.few_shot import Demonstrates
+from trmsolve.tasks.few_shot import Demonstrates, FewShotTask
 
 if TYPE_CHECKING:
     from trmsolve.api import Model
@@ -51,7 +51,7 @@ class BenchArgs:
     task: str = option(
         "sudoku",
         o.MODEL,
-        "Measure this task: sudoku, maze, or a Python file that defines one.",
+        "Measure this task: sudoku, maze, arc, or a Python file that defines one.",
         complete=complete.tasks,
     )
     checkpoint: str | None = o.CHECKPOINT()
@@ -101,14 +101,16 @@ def bench(args: BenchArgs) -> None:
     Training: the baseline is eager, with AdamW, one optimizer step per supervision step. It is compared with the
     procedure of trmsolve train.
 
+    ARC: one task, that of FILE or a generated one of 15x15 cells. Optimizer steps of test-time training are compared
+    with those of version 0.1: formulas of autograd, and batches of 1200 cells.
+
     Each figure is the median of --repeat measurements, with the smallest and the largest.
     """
     task = task_for(args.task, args.checkpoint)
-    if isinstance(task, Demonstrates):
-        raise TrmsolveError(
-            f"bench does not measure {task.name.upper()}", f"measure it: trmsolve eval {task.name} FILE"
-        )
-    puzzles = _puzzles(task, args) if args.what != What.training or args.files else []
+    few_shot = isinstance(task, Demonstrates)
+    if few_shot and args.busy:
+        raise TrmsolveError("--busy does not measure test-time training", "leave it out")
+    puzzles = _puzzles(task, args) if not few_shot and (args.what != What.training or args.files) else []
 
     import torch
 
@@ -118,7 +120,7 @@ def bench(args: BenchArgs) -> None:
     from trmsolve.training.run_dir import hardware
 
     model = load(args.checkpoint, task=task, device=args.device, dtype=args.dtype)
-    puzzles = _fitting(model, puzzles)
+    puzzles = puzzles if few_shot else _fitting(model, puzzles)
     device, dtype = model.device_spec.device, model.device_spec.dtype
     with status_line(not args.quiet) as show:
         show("matrix multiply")
@@ -137,11 +139,13 @@ def bench(args: BenchArgs) -> None:
             "repeat": args.repeat,
             "matmul_flops_per_second": Statistic.of([matmul_rate(device, dtype) for _ in range(args.repeat)]).to_dict(),
         }
-        if args.busy:
+        if few_shot:
+            report["test_time_training"] = _test_time_training(model, args, show)
+        elif args.busy:
             report["busy"] = _busy(model, puzzles, args, show)
         elif args.what != What.training:
             report["inference"] = _inference(model, puzzles, args, show)
-        if args.what != What.inference and not args.busy:
+        if args.what != What.inference and not args.busy and not few_shot:
             report["training"] = _training(model, args, show)
     put(json.dumps(report, indent=2) if args.as_json else text(report))
 
@@ -212,6 +216,17 @@ def _busy(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> d
     return measure_busy(rates, args.repeat, show)
 
 
+def _test_time_training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
+    from trmsolve.benchmark.test_time_training import compare_test_time_training, mirror_task
+
+    tasks = [mirror_task()]
+    if args.files:
+        tasks = [record for record in records(model.task, args.files, None) if isinstance(record, FewShotTask)]
+    if not tasks:
+        raise TrmsolveError(f"{', '.join(args.files or [])}: no task found", "name a JSON file of tasks")
+    return compare_test_time_training(model, tasks[0], args.steps, args.repeat, show)
+
+
 def _training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark.training import TrainingSetup, compare_training
@@ -245,9 +260,18 @@ def text(report: Mapping[str, Any]) -> str:
         lines += ["", *_inference_text(report["inference"], report["puzzles"], peak)]
     if "training" in report:
         lines += ["", *_training_text(report["training"], peak)]
+    if "test_time_training" in report:
+        lines += ["", *_test_time_training_text(report["test_time_training"])]
     if "busy" in report:
         lines += ["", *_busy_text(report["busy"])]
     return "\n".join(lines)
+
+
+def _test_time_training_text(measured: Mapping[str, Any]) -> list[str]:
+    rows = [[name, figure(way["steps_per_second"]), str(way["tokens"])] for name, way in measured["ways"].items()]
+    ratio = f"ratio of optimizer steps/s: {figure(measured['ratio'])}"
+    title = f"test-time training on {measured['task']}, {measured['steps']} steps a measurement"
+    return [title, *aligned([["", "optimizer steps/s", "tokens a step"], *rows]), ratio]
 
 
 def _busy_text(measured: Mapping[str, Any]) -> list[str]:
