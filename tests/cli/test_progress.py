@@ -60,12 +60,14 @@ def test_an_evaluation_shows_its_speed_and_the_time_left_of_each_part(monkeypatc
     monkeypatch.setattr(output, "is_terminal", lambda stream: True)
     monkeypatch.setattr("trmsolve.cli.evaluate.time.monotonic", lambda: now[0])
     with evaluate._progress("m (1 of 2): ", True) as progress:
-        progress("solving", 64, 1000)
-        for now[0], activity, done in ((101.0, "solving", 164), (200.0, "single pass", 0), (210.0, "single pass", 500)):
-            progress(activity, done, 1000)
+        now[0] = 102.0  # a batch of results comes at once
+        for done in (1, 64):
+            progress("solving", done, 1000)
+        for now[0], done in ((200.0, 0), (210.0, 500)):
+            progress("single pass", done, 1000)
     lines = capsys.readouterr().err.split(output.CLEAR_LINE)
-    assert "m (1 of 2): solving, 64 of 1,000 puzzles" in lines
-    assert "m (1 of 2): solving, 164 of 1,000 puzzles, 100.0/s, 8.4 s left" in lines
+    assert "m (1 of 2): solving, 64 of 1,000 puzzles, 32.0/s, 29.2 s left" in lines
+    assert "m (1 of 2): single pass, 0 of 1,000 puzzles" in lines
     assert "m (1 of 2): single pass, 500 of 1,000 puzzles, 50.0/s, 10.0 s left" in lines
 
 

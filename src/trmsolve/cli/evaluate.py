@@ -250,15 +250,17 @@ def _circumstances(model: Model, args: EvalArgs, **settings: Any) -> dict[str, A
 @contextmanager
 def _progress(prefix: str, visible: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Yields a function (activity, puzzles done, all puzzles) that shows the progress on a terminal."""
-    began: dict[str, tuple[float, int]] = {}  # of each activity: time.monotonic() and the puzzles that were done then
+    last, began = time.monotonic(), dict[str, float]()  # the time of the last call, and when each activity began
     with status_line(visible) as show:
 
         def update(activity: str, done: int, total: int) -> None:
-            start, done_before = began.setdefault(activity, (time.monotonic(), done))
-            seconds, new = time.monotonic() - start, done - done_before
+            nonlocal last
+            now = time.monotonic()
+            seconds = now - began.setdefault(activity, last if done else now)
+            last = now
             parts = [f"{prefix}{activity}", f"{done:,} of {total:,} puzzles"]
-            if new and seconds:
-                parts += [f"{new / seconds:,.1f}/s", f"{duration(seconds * (total - done) / new)} left"]
+            if done and seconds:
+                parts += [f"{done / seconds:,.1f}/s", f"{duration(seconds * (total - done) / done)} left"]
             show(", ".join(parts))
 
         yield update
