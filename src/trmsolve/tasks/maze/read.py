@@ -31,6 +31,7 @@ from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.reader import Reader, Record
+from trmsolve.tasks.reading.values import nearest
 from trmsolve.text_io import LINE_LIMIT
 
 WIDEST_ROW = 4 * LARGEST + 8  # characters of a row with separators or walls between its cells
@@ -130,8 +131,8 @@ class MazeReader(Reader):
         try:
             parse.maze([line.text])
         except MalformedMaze as error:
-            return self.bad(line, str(error))
-        return self.bad(line, f"no maze; {parse.EXPECTED}")
+            return self.bad(line, f"{error}; {nearest(line.text)}")
+        return self.bad(line, f"no maze; {parse.EXPECTED}; {nearest(line.text)}")
 
     def _is_floor(self, text: str) -> bool:
         """Whether a line without ink belongs to the maze above it."""

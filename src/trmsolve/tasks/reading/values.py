@@ -19,6 +19,21 @@ _ROW = re.compile(r"(?i)(row|r|line)[ _-]?\d+")  # of an object's rows
 _NO_ROWS = re.compile(r"(?i)(.*_)?(box|block|region|square|col|column|group|house|unit|sub_?grid)(e?s)")  # other cells
 
 
+_NEAREST = (  # by how a text begins or what stands in it
+    (r"\s*<", "HTML or XML: <tr> with a <td> for each cell, <row>, or one element with all cells"),
+    (r"\s*\\", "LaTeX: the cells of a row between &, \\\\ at its end"),
+    (r"\s*[\[{(]", 'JSON: {"puzzle": ...}, a list of rows, or of cells with row, col and value'),
+    (r"[^,;\t]*[,;\t]", "CSV: the cells of a row, or a puzzle below a header with the column question"),
+    (r"[^|]*\|", "a frame or a markdown table: the cells of a row between |"),
+    (r"", "plain rows of cells, one below the other"),
+)
+
+
+def nearest(text: str) -> str:
+    """The known format that a text without a puzzle looks like, for messages."""
+    return "nearest known format: " + next(name for pattern, name in _NEAREST if re.match(pattern, text))
+
+
 class Malformed(Exception):
     """Cells that are no puzzle; `row` is the row at fault (0-based) where there is one. Never leaves the readers."""
 
@@ -81,8 +96,8 @@ class ValueReader:
             return
         records = list(self._records(value.value, value.line, layout))
         if not records:
-            hint = "expected an object with puzzle, question or board, a list of rows, or of cells with row, col, value"
-            records = [self.bad(value.line, f"no puzzle: {kind(value.value)} without one; {hint}")]
+            known = nearest("<" if layout.startswith("HTML") else "{")
+            records = [self.bad(value.line, f"no puzzle: {kind(value.value)}; expected {self.expected}; {known}")]
         yield from records
 
     def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:

@@ -26,6 +26,7 @@ from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
+from trmsolve.tasks.reading.values import nearest
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row, parts
 from trmsolve.tasks.sudoku.interpret import (
     LENGTHS,
@@ -136,7 +137,7 @@ class SudokuReader(Reader):
 
     def no_puzzle(self, line: Line) -> InvalidPuzzle:
         foreign = lex(line.text).foreign or "text without cells"
-        return self.bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #")
+        return self.bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #; {nearest(line.text)}")
 
     # -- whole puzzles ------------------------------------------------------------------------------------------
     def is_whole(self, text: str) -> bool:
