@@ -128,6 +128,7 @@ def test_refining_draws_the_grid_and_what_changed_in_it():
     made, _ = drawn()
     first, second = made[11:13]
     assert "step 1 of at most 4 · halting 25 % · unsure 4 of 4 cells · changed 0 cells · test 1 of 2" in words(first)
+    assert words(first).endswith("time 5.0 s")  # it goes on with the clock of adapting
     assert "unsure 0 of 4 cells · changed 1 cell ·" in words(second)
     assert {"90 99 ??", "00 > 00 ??"} <= set(rows(first.picture))
     assert {"90 09 *.", "00 > 00 .."} <= set(rows(second.picture))

@@ -31,6 +31,11 @@ def test_a_run_has_one_colour_in_all_charts():
             assert colors[str(number)].lower() == COLOURS[name == "second"].lower()
 
 
+def test_equal_metrics_give_equal_bytes_without_scripts():
+    text = "".join(charts(run=(4.0, 3.0, 2.0, 1.0)))
+    assert text == "".join(charts(run=(4.0, 3.0, 2.0, 1.0))) and "<script" not in text
+
+
 def test_steps_are_linear_and_the_loss_is_logarithmic():
     loss, exact, _ = charts(run=(1000.0, 100.0, 10.0, 1.0))
     path = re.findall(r'<path d="M([^"]+)" class="line reactive', loss)[0]

@@ -67,11 +67,40 @@ def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
         trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
         parts.append(_text(MARGIN + 34, top + 17, f"{shorten(printable(curve.name), NAME)} ({trust})"))
     parts.append("</g>")
-    for i, plot in enumerate((_accuracy(curves), _calibration(curves, step))):
-        panel = plot.render(is_unicode=True, disable_xml_declaration=True)
-        panel = re.sub(r"<!--.*?-->|<script.*?</script>", "", panel, flags=re.DOTALL)  # comments have a date
+    plots = (("accuracy", _accuracy(curves)), ("trust", _calibration(curves, step)))
+    for i, (plot_name, plot) in enumerate(plots):
+        panel = rendered(plot, plot_name)
         parts.append(f'<svg x="{MARGIN + PANEL * i}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def rendered(plot: pygal.XY, name: str) -> str:
+    """The SVG of a pygal chart, without scripts, without a date and with an id that is not random."""
+    plot.uuid = name
+    text = plot.render(is_unicode=True, disable_xml_declaration=True)
+    return re.sub(r"<!--.*?-->|<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def style(colors: Sequence[str], **settings: Any) -> Style:
+    """The look of all charts on a light page. colors: of the series, in order."""
+    return Style(
+        colors=tuple(colors),
+        background="transparent",
+        plot_background="transparent",
+        foreground=LIGHT.ink,
+        foreground_strong=LIGHT.ink,
+        foreground_subtle=LIGHT.faint,
+        guide_stroke_color=LIGHT.thin,
+        major_guide_stroke_color=LIGHT.thin,
+        guide_stroke_dasharray="none",
+        major_guide_stroke_dasharray="none",
+        font_family=FONT,
+        opacity="1",
+        stroke_opacity="1",
+        stroke_width="2",
+        dot_opacity="1",
+        **settings,
+    )
 
 
 def _text(x: float, y: float, text: str, look: str = "") -> str:
@@ -129,28 +158,8 @@ def _plot(
 ) -> pygal.XY:
     """An empty chart. Its series take the colours `before`, then one per checkpoint (`twice`: for two series)."""
     own = [colour for colour in COLOURS[: len(curves)] for _ in range(1 + twice)]
-    style = Style(
-        colors=(*before, *own),
-        background="transparent",
-        plot_background="transparent",
-        foreground=LIGHT.ink,
-        foreground_strong=LIGHT.ink,
-        foreground_subtle=LIGHT.faint,
-        guide_stroke_color=LIGHT.thin,
-        major_guide_stroke_color=LIGHT.thin,
-        guide_stroke_dasharray="none",
-        major_guide_stroke_dasharray="none",
-        font_family=FONT,
-        label_font_size=13,
-        major_label_font_size=13,
-        title_font_size=14,
-        opacity="1",
-        stroke_opacity="1",
-        stroke_width="2",
-        dot_opacity="1",
-    )
-    plot = pygal.XY(
-        style=style,
+    return pygal.XY(
+        style=style([*before, *own], label_font_size=13, major_label_font_size=13, title_font_size=14),
         css=("file://style.css", "file://graph.css", f"inline:{LOOK.format(name=name)}"),
         js=(),
         range=(0, 1),
@@ -163,5 +172,3 @@ def _plot(
         height=PLOT,
         **titles,
     )
-    plot.uuid = name  # random otherwise
-    return plot

@@ -42,7 +42,7 @@ def frames(
     for answer, (i, (height, width)) in zip(task.answers or (), enumerate(sizes), strict=False):
         sizes[i] = max(height, answer.shape[0]), max(width, answer.shape[1])
     columns = screen_width(task, sizes, ATTEMPTS[:places])
-    seconds = 0.0
+    seconds = preparation = 0.0  # preparation: before adapting began, which budgets and results do not count
 
     def frame(
         status: StatusText,
@@ -71,13 +71,14 @@ def frames(
     yield frame(_ready(options), grids, every_test)
     for event, seconds in timed(events):
         if isinstance(event, AdaptEvent):
+            preparation = seconds - event.seconds
             yield frame(_adapting(event, options), grids, every_test)
         elif isinstance(event, RefineEvent):
             changes = change_map(event.prediction, previous if event.step > 1 else None)
             previous = event.prediction
             current = (previous.answer, changes)
             grids = [current if i == event.test else earlier[:1] for i, earlier in enumerate(grids)]
-            status = _refining(event, changes, len(task.tests), seconds)
+            status = _refining(event, changes, len(task.tests), seconds - preparation)
             yield frame(status, grids, [event.test], REFINING, event.step)
         else:
             attempts = event.attempts or grids

@@ -8,9 +8,9 @@ from math import ceil, floor, log10
 from typing import Any
 
 import pygal
-from pygal.style import Style
 
-from trmsolve.render.chart import COLOURS
+from trmsolve.render.chart import COLOURS, rendered, style
+from trmsolve.render.theme import LIGHT
 
 WIDTH, HEIGHT = 900, 300  # of each chart, in pixels
 MAX_POINTS = 500  # per curve; more are averaged
@@ -31,7 +31,7 @@ def run_charts(runs: dict[str, list[Record]]) -> str:
         for k, svg in enumerate(charts)
     )
     size = f'width="{WIDTH}" height="{HEIGHT * len(charts)}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{nested}</svg>\n'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect {size} fill="{LIGHT.paper}"/>{nested}</svg>\n'
 
 
 def _chart(
@@ -51,21 +51,13 @@ def _chart(
                 curves.append((name if key is keys[0] else f"{name}, held out", number, key is keys[0], points))
     values = [value for *_, points in curves for _, value in points]
     chart = pygal.XY(
-        style=Style(
-            colors=[COLOURS[number % len(COLOURS)] for _, number, *_ in curves] or COLOURS,
-            background="white",
-            plot_background="white",
-            font_family="sans-serif",
-            guide_stroke_color="#dddddd",
-            major_guide_stroke_color="#bbbbbb",
-        ),
+        style=style([COLOURS[number % len(COLOURS)] for _, number, *_ in curves] or COLOURS),
         width=WIDTH,
         height=HEIGHT,
         title=title,
         show_dots=False,
         no_data_text="not measured",
         js=[],  # no scripts: pygal would load them from another server
-        disable_xml_declaration=True,
         truncate_legend=40,
         legend_at_bottom=len(curves) > 6,
         y_labels=_log_labels(values) if logarithmic else None,
@@ -75,7 +67,7 @@ def _chart(
     for name, _, is_training, points in curves:
         stroke = {"width": 2} if is_training else {"width": 2, "dasharray": "4, 4"}
         chart.add(name, points, stroke_style=stroke, show_dots=len(points) == 1 or not is_training)
-    return re.sub(r"<script.*?</script>", "", chart.render(is_unicode=True), flags=re.DOTALL)
+    return rendered(chart, title.split(",")[0].replace(" ", "-"))
 
 
 def _log_labels(logs: list[float]) -> list[float] | None:
