@@ -9,13 +9,20 @@ import re
 import signal
 import sys
 import threading
+import time
 import types
+from types import SimpleNamespace
+from typing import Any
 from xml.dom import minidom
 
 import pytest
+import torch
+from rich.console import Console
 
 from trmsolve.checkpoint import read_header
 from trmsolve.cli.run import logged_to
+from trmsolve.cli.train_run import Evaluation, StopRequests
+from trmsolve.render.train_panel import TrainPanel
 from trmsolve.training.config import TrainConfig
 
 from .conftest import PATIENCE, TWICE
@@ -312,3 +319,16 @@ def test_a_folder_without_metrics_is_refused(cli, tmp_path, text, message):
         (tmp_path / "metrics.jsonl").write_text(text)
     done = cli("plot", tmp_path)
     assert done.exit_code == 2 and message in done.stderr
+
+
+def test_only_an_evaluation_during_a_run_says_that_there_was_no_time(monkeypatch):
+    """At the end of a run the report on the held-out puzzles says how many were measured."""
+    monkeypatch.setattr("trmsolve.inference.evaluate.solver_for", lambda *_: None)
+    monkeypatch.setattr("trmsolve.inference.evaluate.measure_single_pass", lambda *_: SimpleNamespace(puzzles=0))
+    for minutes, number in ((0.1, 0), (1000.0, 1)):
+        recipe, args = SimpleNamespace(train=SimpleNamespace(minutes=minutes)), SimpleNamespace(eval_minutes=10.0)
+        job: Any = SimpleNamespace(recipe=recipe, args=args, held_out={}, task=None)
+        panel, messages = TrainPanel(Console(), time.monotonic(), silent=True), []
+        panel.message = messages.append  # type: ignore[method-assign]
+        assert Evaluation(job, panel, StopRequests(messages.append), torch.float32)(None) == {}
+        assert len(messages) == number

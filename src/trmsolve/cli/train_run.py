@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,6 @@ class Evaluation:
     panel: TrainPanel
     stop: StopRequests
     dtype: torch.dtype
-    last_seconds: float = field(default=0.0)  # that the last evaluation took
 
     @property
     def puzzles(self) -> list[Puzzle]:
@@ -149,16 +148,18 @@ class Evaluation:
         from trmsolve.inference.evaluate import measure_single_pass, solver_for
 
         self.panel.set_phase("evaluating")
-        allowed = time.monotonic() + EVALUATION_SHARE * 60 * self.job.args.eval_minutes
-        deadline, puzzles = min(allowed, self.deadline(0.5)), self.puzzles
+        allowed, end = time.monotonic() + EVALUATION_SHARE * 60 * self.job.args.eval_minutes, self.deadline(0.5)
         try:
             with self.stop.abortable():
                 solver = solver_for(self.job.task, model, self.dtype)
-                counts = measure_single_pass(solver, puzzles, SINGLE_PASS_STEPS, deadline, self.panel.measuring)
+                counts = measure_single_pass(
+                    solver, self.puzzles, SINGLE_PASS_STEPS, min(allowed, end), self.panel.measuring
+                )
         except (KeyboardInterrupt, Terminated):
             return {}
         if not counts.puzzles:
-            self.panel.message("no time to evaluate: choose fewer puzzles, --eval-limit")
+            if allowed < end:  # else the run ends, and `final` reports
+                self.panel.message("no time to evaluate: choose fewer puzzles, --eval-limit")
             return {}
         rates = {key: round(value, 4) for key, value in counts.rates().items()}
         return {"puzzles": counts.puzzles} | rates
