@@ -328,7 +328,7 @@ def test_only_an_evaluation_during_a_run_says_that_there_was_no_time(monkeypatch
     for minutes, number in ((0.1, 0), (1000.0, 1)):
         recipe, args = SimpleNamespace(train=SimpleNamespace(minutes=minutes)), SimpleNamespace(eval_minutes=10.0)
         job: Any = SimpleNamespace(recipe=recipe, args=args, held_out={}, task=None)
-        panel, messages = TrainPanel(Console(), time.monotonic(), silent=True), []
+        panel, messages = TrainPanel(Console(), time.monotonic(), quiet=True), []
         panel.message = messages.append  # type: ignore[method-assign]
         assert Evaluation(job, panel, StopRequests(messages.append), torch.float32)(None) == {}
         assert len(messages) == number
