@@ -191,3 +191,60 @@ def dressed_maze(rng: np.random.Generator) -> tuple[np.ndarray, str]:
     if rng.random() < 0.2:
         lines += ["" for _ in range(int(rng.integers(2)))] + [str(rng.choice(["The end of it.", "```", "Good luck!"]))]
     return grid, "\n".join(lines)
+
+
+def document(rng: np.random.Generator, rows: list[list[str]]) -> str:
+    """Rows of cells in a document or a program: brackets, tags, LaTeX, with text around it."""
+    quote = str(rng.choice(["", '"', "'"])) if all(len(cell) for row in rows for cell in row) else '"'
+    if not all(cell.isdigit() for row in rows for cell in row):
+        quote = quote or '"'
+    cells = [[f"{quote}{cell}{quote}" for cell in row] for row in rows]
+    between = str(rng.choice([", ", ",", " "])) if quote == "" else ", "
+    end = str(rng.choice(["\n", ",\n", ", "])) if between == " " else str(rng.choice([",\n", ", ", ",\n\n"]))
+    name = str(
+        rng.choice(["", "grid = ", "int g[9][9] = ", "let x: [[u8; 9]; 9] = ", "$g = ", "val g = ", "board := [][]int"])
+    )
+    lines = [between.join(row) for row in cells]
+    kind = str(rng.choice(["brackets", "braces", "call", "rows", "html", "xml", "latex", "text", "flat"]))
+    if kind == "brackets":
+        text = f"{name}[" + str(rng.choice(["", "\n"])) + end.join(f"[{line}]" for line in lines) + "]"
+    elif kind == "braces":
+        text = f"{name or 'a = '}{{" + end.join(f"{{{line}}}" for line in lines) + "};"
+    elif kind == "call":
+        inner = str(rng.choice(["array", "c", "List.of", "vec!", "intArrayOf"]))
+        text = f"{name or 'x = '}list(" + end.join(f"{inner}({line})" for line in lines) + ")"
+    elif kind == "rows":
+        text = "M = [" + str(rng.choice(["; ", ";\n", ";...\n"])).join(lines) + "];"
+    elif kind in ("html", "xml"):
+        row, cell = ("tr", "td") if kind == "html" else ("row", "cell")
+        close = bool(rng.random() < 0.7) or kind == "xml"
+        tags = ["".join(f"<{cell}>{one}" + f"</{cell}>" * close for one in line) for line in rows]
+        text = "<table>\n" + "\n".join(f"<{row}>{line}" + f"</{row}>" * close for line in tags) + "\n</table>"
+    elif kind == "latex":
+        body = " \\\\ \\hline\n".join(" & ".join(row) for row in rows)
+        text = "\\begin{tabular}{" + "c" * len(rows[0]) + "}\n" + body + " \\\\\n\\end{tabular}"
+    elif kind == "text":
+        mark = str(rng.choice(['"""', "'''", "`"]))
+        text = f"{name or 'p = '}{mark}" + str(rng.choice(["", "\n"])) + "\n".join(map("".join, rows)) + f"\n{mark}"
+    else:
+        text = f"{name}[" + end.join(lines) + "]"
+    if rng.random() < 0.2:
+        text = "Look at this:\n\n" + text
+    return text + ("\n\nThanks!" if rng.random() < 0.2 else "")
+
+
+def sudoku_document(rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """A question and a document that holds it."""
+    grid = sudoku(rng)
+    blank = str(rng.choice([".", "0", "0", "0", "_", ""]))
+    as_number = len(grid) > 9 and rng.random() < 0.3
+    name = str if as_number else symbol
+    rows = [[name(value) if value else blank or ("." if as_number else " ") for value in row] for row in grid.tolist()]
+    return grid, document(rng, rows)
+
+
+def maze_document(rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """A maze and a document that holds it."""
+    grid = maze(rng)
+    marks = str(rng.choice(["# SG", "#.SG", "1023", "1023", "#.AB", "█ SG"]))
+    return grid, document(rng, [[marks[cell] for cell in row] for row in grid.tolist()])

@@ -7,19 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tasks.reading.dressings import dressed_maze, dressed_sudoku
+from tasks.reading.dressings import dressed_maze, dressed_sudoku, maze_document, sudoku_document
 from trmsolve.tasks import get
 from trmsolve.tasks.base import Line, Puzzle
 
 DRESS: dict[str, Callable] = {"sudoku": dressed_sudoku, "maze": dressed_maze}
+DOCUMENT: dict[str, Callable] = {"sudoku": sudoku_document, "maze": maze_document}
 LEAST_READ = {"sudoku": 0.75, "maze": 0.5}  # shares; many mazes in spaces are ambiguous and rightly refused
 
 
-def read_share(task: str, seeds: range) -> float:
+def read_share(task: str, seeds: range, dress: dict[str, Callable] = DRESS) -> float:
     """The share of dressed puzzles that are read; fails for one that is read as another puzzle."""
     right = 0
     for seed in seeds:
-        grid, text = DRESS[task](np.random.default_rng(seed))
+        grid, text = dress[task](np.random.default_rng(seed))
         lines = [Line(number, part) for number, part in enumerate(text.split("\n"), 1)]
         puzzles = [record for record in get(task).read(lines, "f") if isinstance(record, Puzzle)]
         assert len(puzzles) <= 1, f"seed {seed}:\n{text}"
@@ -32,6 +33,11 @@ def read_share(task: str, seeds: range) -> float:
 @pytest.mark.parametrize("task", DRESS)
 def test_a_dressed_puzzle_is_read_or_refused(task):
     assert read_share(task, range(150)) > LEAST_READ[task]
+
+
+@pytest.mark.parametrize("task", DOCUMENT)
+def test_a_puzzle_in_a_document_is_read_or_refused(task):
+    assert read_share(task, range(150), DOCUMENT) > LEAST_READ[task]
 
 
 # Seeds of dressings that were once read as other puzzles: rules of 36, 64, 81 or 144 dashes, rows of sixteen cells as
@@ -69,3 +75,9 @@ def test_a_dressing_that_was_read_wrongly(task, seed):
 @pytest.mark.parametrize("first_seed", [1000, 400_000])
 def test_20000_dressed_puzzles_are_read_or_refused(task, first_seed):
     assert read_share(task, range(first_seed, first_seed + 20_000)) > LEAST_READ[task]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", DOCUMENT)
+def test_20000_documents_are_read_or_refused(task):
+    assert read_share(task, range(1000, 21_000), DOCUMENT) > LEAST_READ[task]

@@ -166,7 +166,11 @@ class MazeReader(Reader):
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, line: Line) -> Iterator[Record]:
-        if self.rows and len(self.rows[0].text) != len(line.text) and not _inked(self.rows):
+        tabs = line.text.count("\t")
+        is_wide = (
+            self.rows and len(self.rows[0].text) != len(line.text) and not tabs == self.rows[0].text.count("\t") > 0
+        )
+        if is_wide and not _inked(self.rows):
             self.rows.clear()  # they were no rows of this maze
         self.rows.append(line)
         if any(_ends(line.text)) and self._are_mazes():
@@ -270,8 +274,10 @@ class MazeReader(Reader):
         return _puzzle(parse.maze(parse.split(text)), "")
 
     def from_cells(self, cells: Matrix) -> Puzzle:
-        if len(cells) == 1:  # rows as texts, or all cells in one list
-            cells = [list(row) for row in parse.split("".join(cells[0]))]
+        if len(cells) == 1 and max(map(len, cells[0])) > 1:  # rows as texts
+            cells = [list(row) for row in cells[0]]
+        elif len(cells) == 1:  # all cells in one list
+            cells = _square(cells[0])
         marks = [[cell_mark(cell) for cell in row] for row in cells]
         try:
             maze = parse.maze(marks)
@@ -357,6 +363,23 @@ def _ends(text: str) -> tuple[int, int]:
     """How many starts and goals the line holds."""
     starts, goals = (sum(map(text.count, FORMS[cell])) for cell in (START, GOAL))
     return starts, goals
+
+
+def _square(marks: Sequence[str]) -> Matrix:
+    """The rows of all cells of a maze in one list. Raises MalformedMaze unless a border shows that it is square."""
+    rows = [list(row) for row in parse.split("".join(cell_mark(mark) for mark in marks))]
+    border = [*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)]
+    if sum(VALUES.get(mark) == FLOOR for mark in border) > 2:  # two openings
+        side = len(rows)
+        raise MalformedMaze(
+            f'{side**2} cells in one list may be other than {side}x{side}; expected rows, or "width" and "height"'
+        )
+    return rows
+
+
+def _are_alike(above: str, text: str) -> bool:
+    """Whether a row of floor and another have the same width, in characters or in cells between tabs."""
+    return len(above) == len(text) or text.count("\t") == above.count("\t") > 0
 
 
 def _inked(rows: Sequence[Line]) -> list[Line]:

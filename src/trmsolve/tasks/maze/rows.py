@@ -16,7 +16,7 @@ from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL, WORDS
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
-from trmsolve.tasks.reading.layout import is_alignment_row, is_sequence, layouts, unbracketed
+from trmsolve.tasks.reading.layout import IN_SHEET, is_alignment_row, is_sequence, layouts, unbracketed
 
 _RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
@@ -30,6 +30,11 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
     """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
     if len(rows) > LARGEST and not may_be_lines(rows[0]):
         parse.refuse_sizes(rows, legend)
+    for opening, closing in () if legend else ("[]", "{}", "()"):
+        if sum(row.count(opening) for row in rows) != sum(row.count(closing) for row in rows):
+            raise MalformedMaze(
+                f"{opening} and {closing} do not match: a row may be missing; expected all rows in brackets"
+            )
     rows = _without_alignment_row(_unquoted(rows))
     if (lines := from_lines([row.rstrip() for row in _dedented(rows)])) is not None:
         maze = parse.maze(lines, legend)
@@ -67,6 +72,7 @@ def _layouts(rows: Sequence[str], labels: bool = True) -> Iterator[tuple[Sequenc
         for layout in layouts(rows)
         if not layout.name.startswith(("by position", "in boxes"))
         and (labels or "label" not in layout.name)
+        and IN_SHEET not in layout.name
         and (not layout.is_unglued or "label" in layout.name)
         and len(layout.cells[0]) >= SMALLEST
         and all(len({row.count(mark) for row in rows}) == 1 for mark in ",;\t")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 Matrix = list[list[str]]
 
 VERTICAL = "|│║┃¦"
+IN_SHEET = "without the empty columns around"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
@@ -114,7 +115,8 @@ def _fields(fields: Matrix, name: str) -> Iterator[tuple[Matrix, str]]:
     before, behind = (next((at for at, none in enumerate(some) if not none), 0) for some in (empty, empty[::-1]))
     for left in range(before + 1):
         for right in range(behind + 1):
-            yield [row[left : width - right] for row in padded], name
+            is_plain = left == 0 and right < 2  # a separator behind every cell, the last one too
+            yield [row[left : width - right] for row in padded], name if is_plain else f"{name}, {IN_SHEET}"
 
 
 def _between_bars(rows: list[str]) -> Iterator[tuple[Matrix, str]]:

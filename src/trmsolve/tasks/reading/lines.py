@@ -64,15 +64,17 @@ def _without_quotes(text: str) -> str:
     """Without the quotes that begin or end a text of several lines in a program."""
     if _CLOSED.match(bare := text.strip()):
         return FENCE
+    is_row_of_spaces = False
     if opened := _OPENED.match(text):
         bare = text[opened.end() :]
+        is_row_of_spaces = len(bare) > 2 and bare.isspace()
     elif bare.startswith(('"""', "'''")):
         bare = bare[3:]
     else:
         bare = text
     closed = _CLOSED.search(bare)
     bare = bare[: closed.start()] if closed else bare
-    return bare if bare.strip() else FENCE
+    return bare if bare.strip() or is_row_of_spaces else FENCE
 
 
 def _without_latex(text: str) -> str:

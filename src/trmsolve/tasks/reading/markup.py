@@ -35,6 +35,7 @@ _CLOSES = {"td": ("td", "th"), "th": ("td", "th"), "tr": ("td", "th", "tr"), "li
 _CLOSES |= dict.fromkeys(("table", "div", "ul", "ol", "pre"), ("p",))
 _RAW = ("script", "style")
 MAX_LEAVES, MAX_CHILDREN, MAX_NESTING, MAX_TAG = 300, 1000, 200, 1 << 16
+FEWEST_CELLS = 81  # of a grid in one element, rather than a row
 SHORTEST = 16  # characters of a text that may be a puzzle
 
 
@@ -69,7 +70,8 @@ class _Element:
             return None
         if all(isinstance(child, dict) for child in self.children):
             return self.children
-        if len(self.children) >= SHORTEST and all(isinstance(cell, str) and len(cell) < 3 for cell in self.children):
+        is_flat = len(self.children) >= FEWEST_CELLS and not self.is_row
+        if is_flat and all(isinstance(cell, str) and len(cell) < 3 for cell in self.children):
             return [self.children]  # all cells, one after the other
         if not self.are_rows:
             return None

@@ -77,8 +77,7 @@ class Reader(ValueReader):
             self.started = True
             yield from self.text(line)
             return
-        if self.table is None:
-            line = Line(line.number, clean(line.text))
+        line = self._cleaned(line)
         is_first, self.started = not self.started, self.started or bool(line.text.strip())
         if self.table is None and (new := self._begun(line, is_first)):
             self.collector = new
@@ -105,6 +104,9 @@ class Reader(ValueReader):
             self.prose.append(line)
 
     # -- documents ----------------------------------------------------------------------------------------------
+    def _cleaned(self, line: Line) -> Line:
+        return Line(line.number, clean(line.text)) if self.table is None else line
+
     def _begun(self, line: Line, is_first: bool = False) -> Collector | None:
         """The document that begins with a line; after tags that were none, tags begin no other."""
         return None if self.no_tags and line.text.lstrip().startswith("<") else collector(line, is_first)
@@ -143,7 +145,9 @@ class Reader(ValueReader):
             for number, line in enumerate(lines, current.state is State.DONE):
                 if number and self.collector is not None:
                     yield from self._collect(line)
-                elif number and (new := self._begun(line)):
+                    continue
+                line = self._cleaned(line)
+                if number and (new := self._begun(line)):
                     self.collector = new
                     yield from self._collect(line)
                 else:
@@ -164,14 +168,21 @@ class Reader(ValueReader):
             return
         elif len(content) == 1:
             (content,) = content
-        elif all(isinstance(row, list) for row in content):
-            content = "\n".join("\t".join(row) for row in content)
+        elif all(isinstance(row, list) for row in content) and not self._is_whole_matrix(content):
+            content = "\n".join("\t".join(row) for row in content)  # with labels
         if tables.columns([name])[1] >= 0 and self.tagged is not None:
             (line, question), self.tagged = self.tagged, None
             yield self._guarded(question, content, line, Markup.format)
         else:
             yield from self._end_of_markup()
             self.tagged = value.line, content
+
+    def _is_whole_matrix(self, rows: list[list[str]]) -> bool:
+        try:
+            self.from_cells(rows)
+        except Malformed:
+            return False
+        return True
 
     def _tagged_text(self, line: Line, text: str) -> Iterator[Record]:
         """The puzzles of a text of several lines between tags."""
