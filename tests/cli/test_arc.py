@@ -169,7 +169,7 @@ def test_stored_results_are_not_computed_again(arc, folder, tmp_path, monkeypatc
     assert a["solved"] is False and c["solved"] is None
     assert f"2 of 3 tasks found in {stored}; not solved again" in whole.stderr
     assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "b", "c", "d"]
-    assert arc(folder, "--resume", stored, "--submission", kaggle, "--force").stdout and batch_sizes == [1, 1, 0]
+    assert arc(folder, "--resume", stored, "--submission", kaggle).stdout and batch_sizes == [1, 1, 0]
     arc(folder / "a.json", "--resume", stored, "--seed", 2)
     assert batch_sizes[-1] == 1
     (tmp_path / "no.jsonl").write_text("something else\n")
@@ -268,11 +268,9 @@ def test_damaged_lines_of_stored_results_are_counted_and_solved_again(arc, folde
     arc(folder / "a.json", "--resume", stored)
     stored.write_bytes(stored.read_bytes()[:-100])  # killed while writing
     done = arc(folder / "a.json", "--resume", stored)
-    assert (
-        f"{stored}: 1 damaged line ignored; their tasks are solved again" in done.stderr and "new task a" in done.stderr
-    )
+    assert f"{stored}: 1 damaged line ignored" in done.stderr and "new task a" in done.stderr
     again = arc(folder / "a.json", "--resume", stored)
-    assert "damaged line" not in again.stderr and f"1 of 1 task found in {stored}" in again.stderr
+    assert f"1 of 1 task found in {stored}" in again.stderr
 
 
 # -- bad input --------------------------------------------------------------------------------------------------

@@ -39,7 +39,10 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     single, tasks = len(all_records) == 1, [record for record in all_records if isinstance(record, FewShotTask)]
     watched = job.is_watched(single)
     options = adapt.adapt_options(args.max_steps, args.seed)
-    submission = Submission(job.task, adapt.submission, args.force, all_records) if adapt.submission else None
+    submission = None
+    if adapt.submission is not None:
+        replace_file = adapt.may_replace_submission(args.force)
+        submission = Submission(job.task, adapt.submission, replace_file, all_records)
     if submission is not None:
         submission.write()
     store: ResultStore | None = None
@@ -95,7 +98,7 @@ def stored_results(
         return None, {}
     store = ResultStore(path, model.checkpoint.sha256, options)
     if store.num_damaged:
-        echo_err(f"{path}: {count(store.num_damaged, 'damaged line')} ignored; their tasks are solved again")
+        echo_err(f"{path}: {count(store.num_damaged, 'damaged line')} ignored")
     return store, {task.name: result for task in tasks if (result := store.find(task)) is not None}
 
 

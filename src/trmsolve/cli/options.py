@@ -213,7 +213,13 @@ class AdaptArgs:
 class SubmitArgs(AdaptArgs):
     """Options of few-shot tasks that can also write a competition's submission file."""
 
-    submission: Path | None = option(None, ADAPT, "Also write a Kaggle submission, updated after every task.")
+    submission: Path | None = option(
+        None, ADAPT, "Also write a Kaggle submission, updated after every task. With --resume, replaces an older one."
+    )
+
+    def may_replace_submission(self, force: bool) -> bool:
+        """Whether the file may exist: the example of the help must run a second time."""
+        return force or (self.resume is not None and self.resume.exists())
 
 
 def parse_duration(text: str) -> float:

@@ -253,7 +253,7 @@ def solve(
     if job.few_shot:
         _ = job.options  # raises now, not after the tasks have been read
         if adapt.submission is not None:
-            check_writable(adapt.submission, args.force)
+            check_writable(adapt.submission, adapt.may_replace_submission(args.force))
         outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
     check_distinct(outputs)
     verbose = logged_to(echo_err, logging.INFO) if args.verbose else nullcontext()
