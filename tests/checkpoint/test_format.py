@@ -337,6 +337,7 @@ def with_model(path, **changes):
         ({"grad_steps": 2}, "model.grad_steps: 2 exceeds n 1"),
         ({"weight_sharing": [[0]]}, "expected a list of integers"),
         ({"weight_sharing": {}}, "expected a list of integers"),
+        ({"weight_sharing": 0}, "model.weight_sharing: found 0, expected a list of integers"),
         ({"unit_scale": float("nan")}, "found None, expected a number"),
         ({"\ud800\x1b[2J": 1}, r"model.\\ud800\\x1b\[2J: unknown setting"),
     ],

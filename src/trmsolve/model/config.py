@@ -53,9 +53,11 @@ def check_field(section: str, field: dataclasses.Field[Any], value: Any) -> None
     elif "bounds" in field.metadata and not (value is None and default is None):
         low, high = field.metadata["bounds"]
         kinds, kind = ((int, float), "number") if "float" in str(field.type) else ((int,), "integer")
-        numbers = value if isinstance(default, tuple) and isinstance(value, tuple) else (value,)
-        if len(numbers) > 1000 or not all(type(n) in kinds and low <= n <= high for n in numbers):
-            one_or_more = f"a list of {kind}s" if isinstance(default, tuple) else f"a{'n' * (kind[0] == 'i')} {kind}"
+        is_list = isinstance(default, tuple)
+        numbers = value if isinstance(value, tuple) else (value,)
+        in_bounds = len(numbers) <= 1000 and all(type(n) in kinds and low <= n <= high for n in numbers)
+        if isinstance(value, tuple) != is_list or not in_bounds:
+            one_or_more = f"a list of {kind}s" if is_list else f"a{'n' * (kind[0] == 'i')} {kind}"
             raise TrmsolveError(f"{name}: found {shown(value)}, expected {one_or_more} from {low:,} to {high:,}")
 
 
