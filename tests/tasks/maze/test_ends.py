@@ -40,6 +40,7 @@ READ = {
     "all cells and ends": json.dumps({"width": 7, "height": 5, "cells": FLAT, "start": [1, 1], "goal": [3, 5]}),
     "variables of Python": f"maze = {WALLS}\nstart = (1, 1)\nend = (3, 5)",
     "variables before it": f"start, n = (1, 1), 3\nstart = (1, 1)\ngoal = (3, 5)\nmaze = {WALLS}",
+    "beside an object": json.dumps({"maze": {"grid": WALLS}, "start": [1, 1], "end": [3, 5]}),
     "text below": "\n".join(PLAIN) + "\n\nStart: (1, 1), goal: (3, 5)",
 }  # fmt: skip
 

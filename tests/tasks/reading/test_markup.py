@@ -58,6 +58,8 @@ SUDOKU = {
         f'<cell row="{r}" col="{c}" value="{cell}"/>' for r, row in enumerate(ZEROS) for c, cell in enumerate(row)
     )
     + "\n</puzzle>",
+    "lists": "<plist><array>" + tagged(ZEROS, "<array>{}</array>", "<integer>{}</integer>") + "</array></plist>",
+    "coloured digits": "<p>" + "<br>".join("".join(f"<span>{c}</span>" for c in row) for row in ROWS) + "</p>",
     "text of data": f"<set><game><![CDATA[{QUESTION}]]></game></set>",
 }  # fmt: skip
 

@@ -100,6 +100,9 @@ MAZES = {
     "words": str([[WORDS[mark] for mark in row] for row in MAZE]),
     "shades": "\n".join(MAZE).translate(str.maketrans("# ", "▓░")),
     "a list made of a text": 'maze = [list(row) for row in """\n' + "\n".join(MAZE) + '\n""".strip().split("\\n")]',
+    "bytes": "[[b'" + "'],\n [b'".join("' b'".join(row) for row in MAZE) + "']]",
+    "a program": "int main() {\n  char m[5][8] = {\n" + ",\n".join(f'  "{row}"' for row in MAZE) + "};\n  solve(m);\n}",
+    "a text that begins on the next line": "MAZE = '''\\\n" + "\n".join(MAZE) + "'''",
     "LaTeX": "\\begin{verbatim}\n" + "\n".join(MAZE) + "\n\\end{verbatim}",
     "emoji": "\n".join(MAZE).translate(str.maketrans("# SG", "🧱⬜🚶🏁")),
 }  # fmt: skip

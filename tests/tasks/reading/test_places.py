@@ -66,6 +66,7 @@ INNER = [{"row": r, "col": c, "value": v} for r, c, v in GIVENS if 0 < r < 8 and
         ({str(n): row for n, row in enumerate(GRID)}, "lists by 0 to 8 may be columns"),  # as pandas writes them
         ({"cells": [{"row": r, "col": c, "value": 0} for r, c, _ in CELLS]}, "all of them blank"),
         ([{"row": 9, "col": 9, "rating": n} for n in range(5)], "an object with the keys row, col, rating"),
+        ({f"c{n}": digit for n, digit in enumerate(GRID[0])}, "lists by c0 to c8 may be columns"),  # one row, not row C
         ([{"rating": 3}, {"rating": 4}], "an object with the keys rating"),
     ],
 )

@@ -380,3 +380,23 @@ def test_text_after_a_line_that_is_no_puzzle_is_no_heading():
     dots = "." * 25  # a row of a 25x25 grid, were there more of them
     assert seen(f"{dots}\nthis is no puzzle\n{P6}") == ["!", "!", P6]
     assert seen(f"{P6}\n{dots}\n{dots}1\n{P6}") == [P6, "!", "!", P6]
+
+
+@pytest.mark.parametrize("lines", [2, 3, 4])
+def test_cells_of_several_lines_are_no_rows(lines):
+    rule = "+---" * 9 + "+"
+    rows = [
+        "53..7....",
+        "6..195...",
+        ".98....6.",
+        "8...6...3",
+        "4..8.3..1",
+        "7...2...6",
+        ".6....28.",
+        "...419..5",
+        "....8..79",
+    ]
+    cells = ["|" + "|".join(f" {cell} ".replace(".", " ") for cell in row) + "|" for row in rows]
+    text = "\n".join("\n".join([rule, *["|   " * 9 + "|"] * (lines - 1), row]) for row in cells) + "\n" + rule
+    found = list(read([Line(number, part) for number, part in enumerate(text.split("\n"), 1)], "f"))
+    assert all(isinstance(record, InvalidPuzzle) for record in found)

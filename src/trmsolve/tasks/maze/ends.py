@@ -48,7 +48,8 @@ def of_object(value: Mapping[Any, Any]) -> Maze | None:
     """The maze of an object that names start and goal beside its cells; None for others. Raises MalformedMaze."""
     keys = {str(key).lower(): part for key, part in value.items()}
     size = [keys.get(name) for name in ("height", "width")]
-    matrices = [cells for part in keys.values() if (cells := matrix(part, size)) is not None]
+    inner = [part for value in keys.values() if isinstance(value, dict) for part in value.values()]
+    matrices = [cells for part in [*keys.values(), *inner] if (cells := matrix(part, size)) is not None]
     ends = {kind: end for kind in NAMES if (end := _end(keys, kind)) is not None}
     if len(matrices) != 1 or (ends.keys() != NAMES.keys() and None in size):
         return None

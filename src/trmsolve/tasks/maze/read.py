@@ -352,7 +352,8 @@ def _is_prose(text: str) -> bool:
         return False
     words = re.findall(r"[^\W\d_]{2,}", text)
     strange = [word for word in words if set(word) - set("SsAaGgEeBboXxHFTtPWO@") and len(set(word.lower())) > 1]
-    return bool(strange) and (len(text.split()) > 1 or text.strip().isalpha() or text.strip()[-1:] in ":.!?")
+    is_code = any(mark in text for mark in "(){};=")
+    return bool(strange) and (len(text.split()) > 1 or is_code or text.strip().isalpha() or text.strip()[-1:] in ":.!?")
 
 
 def _puzzle(maze: Maze, layout: str) -> Puzzle:

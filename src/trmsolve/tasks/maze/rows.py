@@ -218,7 +218,8 @@ def _unframed(rows: Sequence[str]) -> list[str] | None:
 
 def cell_mark(cell: str) -> str:
     """A cell's text without spaces around it, .0 of a float, or quotes; an empty one is floor, and words are marks."""
-    bare = cell.strip().strip("\"'")
+    bare = cell.strip()
+    bare = (bare[1:] if bare[:2] in ("b'", 'b"') else bare).strip("\"'")
     bare = WORDS.get(bare.lower(), bare) if len(bare) > 2 else bare
     return bare.removesuffix(".0") or (" " if cell or not bare else bare)
 

@@ -16,7 +16,7 @@ FENCE = "```"  # what stands around a puzzle and is no line of it
 
 _MARKED = re.compile(  # nearly no line
     r"""\x1b|\"{3}|'{3}|`|\\|\[/?[a-z]{3,}|\[,\d|\[\d+,\]|\|\.\s*$|["']\s*\+\s*$|\s&\s|\*\*\s*\|"""
-    r"""|^\s*(?:[-*•]\s|\+)[\d.]{6,25}\s*$|^\s*(?:row|line)\s?\d|^[\w./-]+:\d+:|^@@\s""",
+    r"""|^\s*(?:[-*•]\s|\+)[\d.]{6,25}\s*$|^\s*(?:row|line)\s?\d|^[\w./-]+:\d+:|^@@\s|^\s*[\])}]{1,2}[;,]*\s*$""",
     re.IGNORECASE,
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9])")  # colours of a terminal
@@ -46,7 +46,7 @@ def clean(text: str) -> str:
         return bare if bare.strip() else FENCE
     if prefix := _PREFIX.match(text):
         return text[prefix.end() :]
-    if re.match(r"@@\s", text):
+    if re.match(r"@@\s|\s*[\])}]{1,2}[;,]*\s*$", text):
         return FENCE
     text = _BOLD.sub(r"\1\2", _ROW_NAME.sub(r"\1\2: ", text, count=1))
     if text.count("`") == 2 and (bare := text.strip())[:1] == bare[-1:] == "`":
@@ -74,7 +74,7 @@ def _without_quotes(text: str) -> str:
         bare = text
     closed = _CLOSED.search(bare)
     bare = bare[: closed.start()] if closed else bare
-    return bare if bare.strip() or is_row_of_spaces else FENCE
+    return bare if bare.strip(" \\\t") or is_row_of_spaces else FENCE
 
 
 def _without_latex(text: str) -> str:

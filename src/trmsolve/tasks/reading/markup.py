@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
-_ROW = re.compile(r"(?:^|[^a-z])(?:tr|row|line|r|li)s?[\d_-]*(?:$|[^a-z])")
+_ROW = re.compile(r"(?:^|[^a-z])(?:tr|row|line|r|li|item|array\w*|list)s?[\d_-]*(?:$|[^a-z])")
 _VOID = ("area", "base", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 _STYLES = ("b", "i", "u", "em", "strong", "font", "a", "small", "big", "sup", "sub", "kbd", "tt", "nobr", "label")
 _TRANSPARENT = (*_STYLES, "thead", "tbody", "tfoot", "colgroup")  # what stands within belongs to the element around
@@ -128,7 +128,7 @@ class Markup(Collector):
         elif name == "br":
             if self.stack:
                 self.stack[-1].text += "\n"
-        elif name in _TRANSPARENT or (self.stack and self.stack[-1].name == "pre" and name != "pre"):
+        elif name in _TRANSPARENT or (self.stack and self.stack[-1].name in ("pre", "p") and name in ("span", "code")):
             return
         elif token["slash"]:
             if any(element.name == name for element in self.stack):

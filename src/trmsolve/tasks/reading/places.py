@@ -64,7 +64,8 @@ def placed_cells(value: Any) -> tuple[list[Cell], str] | None:
         return None
     cells = [(*at, content) for at, content in named if at is not None]
     scalars = not any(isinstance(content, list | dict) for *_, content in cells)
-    return (cells, note) if len(cells) == len(named) and scalars else None
+    is_grid = all(len({cell[axis] for cell in cells}) > 1 for axis in (0, 1))  # c1 to c9 are columns of one row
+    return (cells, note) if len(cells) == len(named) and scalars and is_grid else None
 
 
 def _first(value: dict[Any, Any], names: Sequence[str]) -> Any:

@@ -87,6 +87,8 @@ def parse(text: str) -> list[Any]:
     for token in _TOKEN.finditer(text):
         level, mark, kind = levels[-1], token[0], token.lastgroup
         if kind == "string":
+            if end == token.start() and level.values and level.values[-1] in ("b", "r", "u", "f"):
+                level.values.pop()  # b'#'
             level.add(_string(mark))
         elif kind == "word":
             level.add(_word(mark))

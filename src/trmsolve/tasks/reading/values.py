@@ -15,6 +15,7 @@ from trmsolve.tasks.text import shorten
 Record = Puzzle | InvalidPuzzle
 
 MOST_OTHERS = 8  # values of a list or an object that is beside a puzzle, such as [1, 1]
+FEWEST_CELLS = 16  # of a puzzle whose cells stand in one list
 _ROW = re.compile(r"(?i)(row|r|line)[ _-]?\d+")  # of an object's rows
 _NO_ROWS = re.compile(r"(?i)(.*_)?(box|block|region|square|col|column|group|house|unit|sub_?grid)(e?s)")  # other cells
 
@@ -166,6 +167,8 @@ class ValueReader:
                 )
             return
         for key, part in value.items():
+            if isinstance(part, list) and size(part) == len(part) < FEWEST_CELLS:
+                continue  # names of columns, a start
             if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):
                 yield self.bad(line, f"the lists in '{shorten(str(key), 20)}' are no rows; expected rows of cells")
             elif (isinstance(part, dict | list) and size(part) > MOST_OTHERS) or (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -148,6 +149,17 @@ class GridBuilder:
             yield rows
         if any(row.is_blank for row in self.all) and len(self.all) >= 4:
             yield [row for row in self.all if row.is_blank or row in rows]
+
+    def tall_cells(self, side: int) -> int:
+        """Lines between the rules of a frame, where these draw no boxes but cells of several lines; otherwise 0."""
+        inner = sorted({count for count in self.frames if 0 < count < len(self.rows)})
+        steps = {below - above for above, below in pairwise(inner)}
+        if len(steps) != 1 or steps == {1}:
+            return 0
+        (step,) = steps
+        firsts = [row for at, row in enumerate(self.rows) if (at - inner[0]) % step == 0]
+        padded = not any(row.text.translate(_TO_BAR).strip("| \t") for row in firsts)
+        return step if step not in {*BOX[side], *BOX[side][::-1]} or padded else 0
 
     def box_height(self, side: int) -> int:
         """Rows of a box as lines, blank lines or bars draw it; 0 where nothing does."""

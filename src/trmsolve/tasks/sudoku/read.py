@@ -361,6 +361,8 @@ class SudokuReader(Reader):
         try:
             if not readings:
                 diagnose(rows, grid.side)
+            if height := grid.tall_cells(readings[0].side):
+                raise Malformed(f"cells of {height} lines between rules; expected one line for each row")
             puzzle = of_readings(readings, grid.box_height(readings[0].side))
         except Malformed as error:
             if len(rows) == 1:  # a line of its own, among lines: text that follows is no heading
