@@ -137,9 +137,12 @@ def test_train_and_resume(cli, tmp_path):
     assert done.exit_code == 0 and done.stdout == "" and "finished at step 3" in done.stderr
     done = cli(*TINY, "--run", run, "--steps", 6, "-o", out)
     assert done.exit_code == 0 and "resuming from step 3" in done.stderr and "finished at step 6" in done.stderr
+    assert "the run was complete" not in done.stderr
     info = json.loads(cli("checkpoints", "info", out, "--json").stdout)
     assert info["model"]["hidden_size"] == 16 and info["provenance"]["steps"] == 6
     assert cli(*TINY, "--run", run, "--steps", 6, "-o", out).exit_code == 2  # would overwrite
+    again = cli(*TINY, "--run", run, "--steps", 6)
+    assert again.exit_code == 0 and "the run was complete: raise --minutes or --steps" in again.stderr
     other = cli(*TINY, "--width", 8, "--run", run, "--steps", 9)
     assert other.exit_code == 2 and "another model" in other.stderr
     solved = cli("sudoku", "-", "--checkpoint", out, "--max-steps", 1, "--restarts", 0, stdin="4..3....1....2.4")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -626,7 +627,7 @@ def test_resume_with_other_tasks_or_another_model_is_refused(tmp_path):
     message = refused(*ARC, "--data", b, "--run", tmp_path / "run", "--steps", "2")
     assert "a table of 3 rows, but these data need 4" in message and "--from" in message
     message = refused(*ARC, "--data", a, "--run", tmp_path / "run", "--steps", "2", "--width", "12")
-    assert "a run of another model" in message
+    assert re.search(r"a run of another model: hidden_size \d+, not 12(; intermediate_size \d+, not 24)?\n", message)
 
 
 def test_provenance_marks_sources_used_for_demonstrations_only(tmp_path):

@@ -34,7 +34,14 @@ COMMANDS = {
     "solve": Entry("", "Solve puzzles of any task."),
     "read": Entry("read.read", "Show how a file is understood.", "trmsolve read puzzles.txt"),
     "replay": Entry("pictures.replay", "Play back a recorded solve.", "trmsolve replay steps.jsonl --gif steps.gif"),
-    "train": Entry("train.train", "Train a model, or resume a run.", "trmsolve train --task maze --minutes 30"),
+    "train": Entry(
+        "train.train",
+        "Train a model, or resume a run.",
+        """
+        trmsolve train --task maze --minutes 30
+        trmsolve train --task my_puzzle.py --minutes 10
+        trmsolve train --task grid --data mine.csv --minutes 10""",
+    ),
     "plot": Entry("plot.plot", "Draw training runs.", "trmsolve plot runs/maze -o maze.svg"),
     "eval": Entry(
         "evaluate.evaluate",

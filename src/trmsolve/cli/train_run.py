@@ -244,6 +244,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
             panel.message(f"resuming from step {trainer.step} of {folder.path}")
             if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
                 job.export(trainer, job.own_checkpoint)
+        first_step = trainer.step
         panel.set_phase("compiling" if compiles else "training")
         stop.may_abort = group.world_size == 1
         evaluation = Evaluation(job, panel, stop, spec.dtype) if job.held_out else None
@@ -275,7 +276,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         panel.finish(outcome)
     if group.is_main:
         panel.__exit__()
-        _report(job, trainer, outcome, folder.state_file, panel.quiet)
+        _report(job, trainer, outcome, folder.state_file, panel.quiet, trainer.step > first_step)
     if outcome == "diverged":
         return ERROR
     if signals:
@@ -283,8 +284,8 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
     return SOLVED
 
 
-def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, quiet: bool) -> None:
-    """The last lines: what was reached, and how to use it."""
+def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, quiet: bool, trained: bool) -> None:
+    """The last lines: what was reached, and how to use it. trained: by this command, not before."""
     where = f"{outcome} at step {trainer.step} after {trainer.seconds / 60:.1f} min"
     if outcome == "diverged":
         echo_err(f"{where}; the last good state: {state_file}\n  try a lower --lr")
@@ -293,6 +294,8 @@ def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, qui
     echo_err(f"{where}; checkpoint: {path}")
     if outcome == "interrupted":
         echo_err("resume with the same command")
+    elif not trained:
+        echo_err("the run was complete: raise --minutes or --steps to train on")
     if not quiet:
         name = job.recipe.task
         command = name if name in BUNDLED else f"solve --task {shell_quote(origin(name))}"

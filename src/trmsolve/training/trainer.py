@@ -147,8 +147,15 @@ class Trainer:
                 "use the run's original --data, or start another --run --from its checkpoint",
             )
         if saved != expected:
+            requested = expected.to_dict()
+            differences = [
+                f"{name} {value}, not {requested[name]}"
+                for name, value in saved.to_dict().items()
+                if value != requested[name]
+            ]
             raise CollectiveError(
-                f"{self.run_dir.path}: contains a run of another model: {values['model']}", "choose another --run"
+                f"{self.run_dir.path}: contains a run of another model: {'; '.join(differences)}",
+                "choose another --run",
             )
         try:
             self._restore_parts(tensors, values)
