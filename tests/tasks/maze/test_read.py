@@ -135,6 +135,11 @@ def test_nine_columns_whose_row_could_be_a_maze():
     ]  # two starts: mazes on lines
 
 
+@pytest.mark.parametrize("text", ["#####\n>   #\n# > ###\n####", '["/", "#", "/", "/", "#", "#", "#", "#", "S"]'])
+def test_damaged_mazes_are_refused(text):
+    assert all(isinstance(record, InvalidPuzzle) for record in records(text))
+
+
 def test_rows_of_floor():
     rows = ["     ", "#S  #", "     ", "#  G#", "     "]
     maze = "/".join(rows)

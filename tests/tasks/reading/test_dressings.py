@@ -9,7 +9,7 @@ import pytest
 
 from tasks.reading.dressings import dressed_maze, dressed_sudoku, maze_document, sudoku_document
 from trmsolve.tasks import get
-from trmsolve.tasks.base import Line, Puzzle
+from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 
 DRESS: dict[str, Callable] = {"sudoku": dressed_sudoku, "maze": dressed_maze}
 DOCUMENT: dict[str, Callable] = {"sudoku": sudoku_document, "maze": maze_document}
@@ -38,6 +38,19 @@ def test_a_dressed_puzzle_is_read_or_refused(task):
 @pytest.mark.parametrize("task", DOCUMENT)
 def test_a_puzzle_in_a_document_is_read_or_refused(task):
     assert read_share(task, range(150), DOCUMENT) > LEAST_READ[task]
+
+
+@pytest.mark.parametrize("task", DOCUMENT)
+def test_damaged_documents_end_in_records(task):
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        marks = list(DOCUMENT[task](rng)[1])
+        for _ in range(int(rng.integers(1, 6))):
+            at = int(rng.integers(len(marks) + 1))
+            mark = str(rng.choice(list("[]{}()<>,;:'\"`\\|&=\n /")))
+            marks[at : at + int(rng.choice([0, 1, 20]))] = mark * int(rng.choice([1, 3]))
+        lines = [Line(number, part) for number, part in enumerate("".join(marks).split("\n"), 1)]
+        assert all(isinstance(record, Puzzle | InvalidPuzzle) for record in get(task).read(lines, "f"))
 
 
 # Seeds of dressings that were once read as other puzzles: rules of 36, 64, 81 or 144 dashes, rows of sixteen cells as

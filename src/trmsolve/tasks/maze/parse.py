@@ -185,7 +185,10 @@ def grid_of(
                 raise MalformedMaze(f"{name} in {place}; {EXPECTED}", first_row + index)
     grid = np.array([[known[mark] for mark in row] for row in rows], np.uint8)
     for arrow in set(ARROWS) & known.keys():
-        *_, last = np.argwhere(grid == START).tolist()
+        places = np.argwhere(grid == START).tolist()
+        if len(places) < 2:
+            continue  # a row alone
+        last = places[-1]
         grid[tuple(last)] = GOAL
         warnings.append(f"{arrow} is the start at {cell_name(find_cell(grid, START))}, the goal at {cell_name(last)}")
     if legend is None and {"0", "1"} <= known.keys() and not any("#" in row or "█" in row for row in rows):

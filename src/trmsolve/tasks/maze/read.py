@@ -369,7 +369,7 @@ def _ends(text: str) -> tuple[int, int]:
 def _square(marks: Sequence[str]) -> Matrix:
     """The rows of all cells of a maze in one list. Raises MalformedMaze unless a border shows that it is square."""
     rows = [list(row) for row in parse.split("".join(cell_mark(mark) for mark in marks))]
-    border = [*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)]
+    border = [*rows[0], *rows[-1], *(mark for row in rows for mark in (*row[:1], *row[-1:]))]
     if sum(VALUES.get(mark) == FLOOR for mark in border) > 2:  # two openings
         side = len(rows)
         raise MalformedMaze(
