@@ -84,6 +84,8 @@ def test_maze(text):
         (SUDOKU["R"].replace(", byrow=TRUE", ""), "without byrow=TRUE R fills a matrix by columns"),
         ("x = reshape(" + SUDOKU["MATLAB"][4:-1] + ", 9, 9)", "reshape() fills a matrix by columns"),
         (SUDOKU["MATLAB"].replace("];", "]';"), "a transposed matrix"),
+        (f"columns = {GRID}", "lists of columns or boxes are no rows"),
+        (f"const boxes: number[][] = {GRID};", "lists of columns or boxes are no rows"),
         (f"np.array({GRID}).T", "a transposed matrix"),
         (f"x = np.transpose({GRID})", "a transposed matrix"),
     ],

@@ -34,6 +34,7 @@ _BY_COLUMNS = {
     "without byrow=TRUE R": r"(?<![\w.])matrix\s*\(\s*(?:data\s*=\s*)?c\s*\((?![\s\S]*byrow\s*=\s*T)",
     "reshape()": r"(?<![\w.])reshape\s*\(|order\s*=\s*['\"]F",
 }
+_COLUMNS = re.compile(r"(?i)(?:\b|_)(?:columns|cols|boxes|blocks|regions)\s*(?::[^=]*)?(?:=|<-|:)\s*\W?$")  # boxes = [
 _TRANSPOSES = re.compile(r"(?<![\w.])(?:t|transpose|\w+\.transpose|zip)\s*\(\s*")  # before a literal
 _TRANSPOSED = re.compile(r"\s*\)*\s*(\.T\b|'|\.transpose)")  # behind it
 
@@ -77,6 +78,8 @@ def refuse_columns(before: str, text: str, behind: str) -> None:
     for name, pattern in _BY_COLUMNS.items():
         if re.search(pattern, f"{before}{text}{behind}"):
             raise ValueError(f"{name} fills a matrix by columns; write its rows")
+    if _COLUMNS.search(before):
+        raise ValueError("lists of columns or boxes are no rows; expected rows of cells")
     if _TRANSPOSES.search(before) or (before[-2:-1] != "'" and _TRANSPOSED.match(behind)):
         raise ValueError("a transposed matrix; write it as it is read")
 
