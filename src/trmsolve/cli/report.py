@@ -145,7 +145,7 @@ class Report:
 
             text = colored_answer(text, self.task.picture(result.puzzle.question, result.prediction), self.console)
             if self.is_numbered:
-                title = printable(f"{self.num_records}: {result.puzzle.source}")
+                title = printable(f"{self.num_records}: {result.puzzle.source.replace('stdin:', 'line ')}")
                 text = f"{encodable(title, self.console.encoding)}\n{text}"
         return f"{separator}{text}\n"
 
