@@ -39,6 +39,7 @@ print(json.dumps([losses, [found[f"autograd_cache_{name}"] for name in ("hit", "
 """
 
 
+@pytest.mark.slow  # compiles three times, in new processes
 @pytest.mark.skipif(not compile_pays(None, torch.device("cpu")), reason="no C++ compiler")
 def test_a_second_run_finds_what_the_first_has_compiled_and_no_other_dtypes(tmp_path):
     environment = {**os.environ, "TRMSOLVE_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}

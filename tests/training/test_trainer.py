@@ -398,7 +398,10 @@ def test_a_run_of_version_0_1_is_refused_with_the_release_that_continues_it(tmp_
 
 
 # -- a profile ------------------------------------------------------------------------------------------------------
-SMALL = ("train", "--task", "sudoku", "--data", "generate:4x4", "--batch-size", "4", "--width", "16", "--no-compile")
+SMALL = (
+    *("train", "--task", "sudoku", "--data", "generate:4x4", "--batch-size", "2", "--width", "8", "--n", "1"),
+    *("--set", "train.bptt_steps=1", "--no-compile"),
+)
 
 
 def test_a_profile_is_a_trace_and_the_costliest_operators(tmp_path):
