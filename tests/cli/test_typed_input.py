@@ -129,7 +129,7 @@ def test_a_bare_command_on_a_terminal_asks_for_a_puzzle_and_numbers_the_answers(
         terminal.wait_for("paste a Sudoku, end with Ctrl-D")
         os.write(terminal.ours, f"{SMALL}\n1...............\n".encode())
         terminal.wait_for("1: line 1")
-        terminal.wait_for("2: stdin:2")
+        terminal.wait_for("2: line 2")
         os.write(terminal.ours, b"\x04")
         assert process.wait(300) == 0
     finally:

@@ -112,7 +112,7 @@ def _records_of(task: Task, file: str) -> Iterator[Any]:
     try:
         lines: Iterable[Line] | None = typed_lines(task, file)
         name = name if lines is None else "argument"
-        if lines is None and Path(file).is_dir():
+        if lines is None and os.path.isdir(file):  # noqa: PTH112 - Path.is_dir() raises for a name that is too long
             yield from task.read_folder(file)
             return
         lines = open_lines(local_path(file)) if lines is None else lines
