@@ -65,6 +65,7 @@ SUDOKU = {
     "a sheet with a title": "Sudoku 12,,,,,,,,\n" + "\n".join(",".join(row) for row in CELLS).replace(" ", ""),
     "floats between tabs": "\n".join("\t".join(f"{cell}.00" for cell in row) for row in ZEROS),
     "floats between spaces": "\n".join(" ".join(f"{cell}.0" for cell in row) for row in ZEROS),
+    "wiki": '{| class="wikitable"\n' + "\n".join("|-\n| " + " || ".join(row) for row in CELLS) + "\n|}",
     "rows joined by /": "/".join(ROWS),
     "rows joined by /, named": "Puzzle: " + "/".join(ZEROS) + " (hard)",
 }  # fmt: skip

@@ -28,6 +28,7 @@ _ROW_IN_BRACKETS = re.compile(r"""\s*[\[({\s]*[\[({"'](?P<cells>[^\[\](){}"']*)[
 _BEHIND_ROW = re.compile(r"""([\])}])\s*[,;]\s*$""")  # the comma behind ['#', 'S'],
 _BRACKETS = str.maketrans(dict.fromkeys("[](){}\"'"))
 _SIDE_PANEL = re.compile(r"(?P<grid>\s*[│║┃|+┌├└╔╠╚┏┣┗].*[│║┃|+┐┤┘╗╣╝┓┫┛])\s{2,}(?=.*[A-Za-z]{3})[^\s│║┃|+┌-╿][^│║┃|]*")
+_WIKI_ROW = re.compile(r"\|[^|]*(?:\|\|[^|]*){3,24}(?<!\|)")  # | 5 || 3 || 7
 _LABEL = re.compile(r"(?:r|c|row|col|column)?[ _-]?(?P<number>\d{1,3}|[a-z])[.:)]?", re.IGNORECASE)
 _RULE_CELL = re.compile(r"\s*:?-+:?\s*")
 
@@ -49,6 +50,8 @@ def plain(text: str) -> str:
         text = text.translate(_SYMBOLS)
     if (quote := _QUOTE.match(text)) and quote.end() < len(text):
         text = text[quote.end() :]
+    if "||" in text and _WIKI_ROW.fullmatch(text):
+        return text.replace("||", "|") + "|"
     panel = _SIDE_PANEL.fullmatch(text)
     return panel["grid"] if panel else text
 

@@ -145,6 +145,8 @@ def _is_grid(text: str) -> bool:
 
 def is_frame(bare: str) -> bool:
     """Whether the line only draws: +---+---+, |---+---|, *-----*, box drawing, a rule of any one character."""
+    if bare in ("{|", "|}"):  # a table of a wiki
+        return True
     marks = set(bare) - {" ", "\t"}
     if any(value(mark) for mark in marks):
         return False
