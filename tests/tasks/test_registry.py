@@ -68,6 +68,10 @@ def test_an_entry_point_of_an_installed_package_is_found(monkeypatch, tmp_path):
         ("x = 1\n", "0 tasks are defined"),
         (LATIN + "\nclass Second(LatinSquare):\n    name = 'second'\n", "2 tasks are defined"),
         (LATIN.replace("    name = ", "    title = "), "is not a task"),
+        (LATIN.replace('"latin_square"', "7"), "LatinSquare: 7 is not the name of a task"),
+        (LATIN.replace('"latin_square"', r'"a\x1b[31m"'), r"LatinSquare: 'a\\x1b\[31m' is not the name of a task"),
+        (LATIN.replace('"latin_square"', '"sudoku"'), "task.py: the name 'sudoku' is that of a bundled task"),
+        (LATIN.replace('".123456789"', '".112345678"'), "task 'latin_square': symbols has '1' twice"),
         (LATIN.replace("    symbols = ", "    letters = "), "task 'latin_square' lacks: symbols"),
         (LATIN.replace("def constraints", "def rules"), "task 'latin_square' lacks: constraints"),
         (
@@ -112,7 +116,17 @@ def test_a_file_that_is_not_there():
         ),
         ("column * side + value", "np.full_like(row, -1)", "check.. accepts|the constraint|generator's own solution"),
         ("return self.remove_givens", "return self.nothing", r"task.py:\d+: AttributeError"),
-        ('symbols = ".123456789"', 'symbols = ".112345678"', "read.. cannot read back|generator's question"),
+        (
+            "column * side + value",
+            "column * side + value + 0.5",
+            "groups of the constraint 'line' have the type float64",
+        ),
+        ("column * side + value", "column == value", "groups of the constraint 'line' have the type bool"),
+        ("solution), solution", "solution)[0], solution", "a question that is no grid: uint8 .6,."),
+        ("solution), solution", "solution) * 1.0, solution", "a question that is no grid: float64 .6, 6."),
+        ("solution), solution", "solution), solution + 9", "a solution with indices from 10 to 15"),
+        ("return self.remove_givens(rng, solution), solution", "return None", "returns NoneType, not two grids"),
+        ('name = "latin_square"', 'name = "latin_square"\n    serves = "sudoko"', "serves = 'sudoko' names no task"),
     ],
 )
 def test_check_task_names_a_contradiction_and_the_puzzle(tmp_path, old, new, message):
@@ -125,6 +139,14 @@ def test_check_task_names_a_contradiction_and_the_puzzle(tmp_path, old, new, mes
         return
     with pytest.raises(TrmsolveError, match=message):
         check_task(task, 5)
+
+
+def test_what_a_task_file_prints_is_kept_out_of_the_answers(tmp_path, capsys):
+    path = tmp_path / "task.py"
+    text = LATIN.replace("return self.remove_givens", "print('made')\n        return self.remove_givens")
+    path.write_text("print('loaded')\n" + text)
+    resolve_task(str(path)).generate(0, 0)
+    assert capsys.readouterr() == ("", "loaded\nmade\n")
 
 
 def test_a_constraint_without_candidates_is_found(tmp_path):

@@ -12,7 +12,7 @@ import traceback
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trmsolve.errors import TrmsolveError, did_you_mean
 
@@ -35,6 +35,9 @@ def register(task: Task) -> Task:
     from trmsolve.tasks.constraints import ConstraintPuzzle
 
     name = getattr(task, "name", None)
+    if isinstance(task, Task) and name is not None and not (isinstance(name, str) and name.isidentifier()):
+        expected = "set it to letters, digits and _, beginning with a letter"
+        raise TrmsolveError(f"{type(task).__name__}: {name!r} is not the name of a task", expected)
     if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
         raise TrmsolveError(f"{task!r} is not a task", "subclass ConstraintPuzzle or Task, and set its name")
     missing = [method for method in CORE if getattr(type(task), method) is getattr(Task, method)]
@@ -45,6 +48,12 @@ def register(task: Task) -> Task:
             for member in ("symbols", "kinds", "constraints")
             if getattr(type(task), member) is getattr(base, member)
         ]
+    if not missing and isinstance(task, ConstraintPuzzle):
+        repeated = [symbol for symbol in task.symbols if task.symbols.count(symbol) > 1]
+        if repeated:
+            raise TrmsolveError(
+                f"task '{name}': symbols has {repeated[0]!r} twice", "give each index its own character"
+            )
     if missing:
         raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/own-puzzles.md")
     _registered[name] = task
@@ -89,6 +98,11 @@ def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
+def _print_to_stderr(*values: object, **options: Any) -> None:
+    """The print() of task files: standard output is for puzzles and answers only."""
+    print(*values, **{"file": sys.stderr, **options})
+
+
 def load_task_file(path: str | Path) -> Task:
     """Run a Python file and register its task: an object TASK, or its only subclass of Task.
 
@@ -102,6 +116,7 @@ def load_task_file(path: str | Path) -> Task:
         raise TrmsolveError(f"{path}: no such task file", "name a Python file that defines a task")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    module.__dict__["print"] = _print_to_stderr
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -119,6 +134,8 @@ def load_task_file(path: str | Path) -> Task:
         if len(classes) != 1:
             raise TrmsolveError(f"{path}: {len(classes)} tasks are defined", "define TASK, or one subclass of Task")
         task = classes[0]()
+    if getattr(task, "name", None) in BUNDLED:  # its checkpoints would be read as those of the bundled task
+        raise TrmsolveError(f"{path}: the name '{task.name}' is that of a bundled task", "set another name")
     register(task)
     _files[task.name] = str(path)
     return task

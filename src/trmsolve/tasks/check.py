@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import origin
+from trmsolve.errors import TrmsolveError, did_you_mean
+from trmsolve.tasks import names, origin
 from trmsolve.tasks.base import Generates, InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.constraints import ConstraintPuzzle
 from trmsolve.tasks.groups import locating_errors
@@ -29,6 +29,9 @@ def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
     """Check a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
     if not isinstance(task, Generates):
         raise TrmsolveError(f"{task.name} has no generator to check it with", "define make(self, rng, size)")
+    if task.serves and task.serves not in names():
+        expected = f"{did_you_mean(task.serves, names())}; or remove the line"
+        raise TrmsolveError(f"{origin(task.name)}: serves = {task.serves!r} names no task", expected)
     several = 0
     for index in range(number):
         try:

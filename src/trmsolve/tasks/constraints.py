@@ -41,7 +41,7 @@ from trmsolve.tasks.base import (
     cells_of,
 )
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
-from trmsolve.tasks.grid_text import Alphabet, read_grids
+from trmsolve.tasks.grid_text import Alphabet, checked_grids, read_grids
 from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_of, locating_errors
 
 if TYPE_CHECKING:
@@ -309,7 +309,8 @@ class ConstraintPuzzle(Task):
         """
         shape = self.size if size is None else (size, size) if isinstance(size, int) else size
         with locating_errors(self):
-            question, solution = self.make(np.random.default_rng([seed, index]), shape, **options)
+            made = self.make(np.random.default_rng([seed, index]), shape, **options)
+        question, solution = checked_grids(made, self.name, len(self.symbols))
         return question, solution, Difficulty({"givens": len(self.givens(question))})
 
     def solutions(

@@ -136,6 +136,11 @@ def _rows(name: str, constraint: Constraint, allowed: np.ndarray) -> list[np.nda
     """The group of each candidate, -1 for none: as many arrays (N,) as groups of one constraint overlap."""
     shape = allowed.shape
     if isinstance(constraint.groups, np.ndarray):
+        if constraint.groups.dtype.kind not in "iu":
+            raise TrmsolveError(
+                f"{name}: groups of the constraint '{constraint.kind}' have the type {constraint.groups.dtype}",
+                "expected integers: the number of each candidate's group, -1 for none",
+            )
         try:
             return [np.broadcast_to(constraint.groups, shape).reshape(-1)]
         except ValueError:

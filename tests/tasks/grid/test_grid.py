@@ -115,7 +115,7 @@ def test_a_folder_without_arrays_is_refused(tmp_path):
     ("pair", "message"),
     [
         (("ab/ab", "ab"), "a.csv:2: question and answer differ in size"),
-        (("ab/a", "ab/a"), "a.csv:2: question and answer differ in size"),
+        (("ab/a", "ab/a"), "a.csv:2: rows differ in length"),
         (("ab/ab", ""), "a.csv:2: the answer is missing"),
         (("ab//", "ab"), "a.csv:2: a row without cells"),
     ],

@@ -71,7 +71,8 @@ def _load_text(path: str) -> Pairs:
         lengths = [[len(row) for row in rows] for rows in both]  # of the question, of the answer
         if lengths[0] != lengths[1] or len(set(lengths[0])) > 1:
             sizes = " and ".join(f"{len(rows)} rows of {sorted(set(rows))} cells" for rows in lengths)
-            message = f"{path}:{number}: question and answer differ in size: {sizes}"
+            problem = "question and answer differ in size" if lengths[0] != lengths[1] else "rows differ in length"
+            message = f"{path}:{number}: {problem}: {sizes}"
             raise TrmsolveError(message, "correct the row: both need the same size, and rows of one length")
         pair = [np.array([[values[symbol] for symbol in row] for row in rows], np.uint16) for rows in both]
         grids.append((pair[0], pair[1]))
