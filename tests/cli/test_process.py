@@ -104,6 +104,13 @@ def test_a_reader_that_goes_away_is_no_failure():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_closed_stdin_that_is_named():
+    line = [*COMMAND, "sudoku", "-", EASY]
+    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *line], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 2 and EASY_ANSWER in done.stdout, done.stderr
+    assert "stdin: is closed, expected puzzles" in done.stderr
+
+
 def test_a_full_disk():
     with Path("/dev/full").open("w") as full:
         command = [*COMMAND, "generate", "sudoku", "--size", "4x4"]

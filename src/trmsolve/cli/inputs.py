@@ -79,6 +79,8 @@ def is_seekable(files: Sequence[str]) -> bool:
 
 
 def _is_file(file: str) -> bool:
+    if file == "-" and _stdin() == "closed":  # reported without waiting
+        return True
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode if file == "-" else Path(file).stat().st_mode
     except (OSError, ValueError):
