@@ -40,7 +40,7 @@ def test_a_pipe_gets_lines_and_the_last_one_says_how_to_use_the_model(cli, tmp_p
     assert lines[0].startswith("training sudoku in ")
     assert re.match(r"training [\d.]+ m?s, .*step 1, loss \d", lines[1])
     (evaluated,) = [line for line in lines if line.startswith("evaluated ")]
-    assert re.match(r"evaluated at step 4: puzzles 4, accepted by the rules after 16 steps [\d.]+%", evaluated)
+    assert re.match(r"evaluated at step 4: puzzles 4, accepted after 16 steps [\d.]+%", evaluated)
     path = tmp_path / "run" / "sudoku.safetensors"
     assert lines[-1] == f"use it: trmsolve sudoku FILE --checkpoint {path}"
     assert read_header(path).provenance["history"][0]["step"] == 4

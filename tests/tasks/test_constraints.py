@@ -11,6 +11,7 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
 from trmsolve.tasks import get, load_task_file
+from trmsolve.tasks.base import Violation
 from trmsolve.tasks.constraints import AtMostOne, ConstraintPuzzle, ExactlyOne
 
 from . import EXAMPLES
@@ -125,6 +126,25 @@ def test_target_and_decode_are_inverse():
     meanings = encoded.meanings[encoded.first + LATIN.target(question, solution)]
     assert (LATIN.decode(question, meanings, np.ones(len(meanings), np.float32)).answer == solution).all()
     assert len(LATIN.solutions(question)) == 1
+
+
+def test_a_random_solution_that_no_rule_accepts_is_given_up(monkeypatch):
+    monkeypatch.setattr("trmsolve.tasks.constraints.MAX_SEARCH_NODES", 400)  # too few for all 576 squares
+
+    class Never(type(LATIN)):
+        def further_violations(self, question, answer):
+            return [Violation("never")]
+
+    with pytest.raises(ValueError, match="no solution was found within"):
+        Never().random_solution(np.random.default_rng(1), EMPTY)
+
+
+def test_kinds_that_are_no_tuple_are_refused():
+    class Text(type(LATIN)):
+        kinds = "line"
+
+    with pytest.raises(TrmsolveError, match="kinds is 'line', expected a tuple"):
+        Text().encode(EMPTY)
 
 
 def test_sudoku_is_such_a_puzzle():

@@ -97,6 +97,8 @@ def groups_of(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> G
         allowed = np.array(task.candidates(grid), bool)
     if allowed.shape != candidate_shape:
         raise TrmsolveError(f"{task.name}: candidates() gives shape {allowed.shape}, expected {candidate_shape}")
+    if not isinstance(task.kinds, tuple):
+        raise TrmsolveError(f"{task.name}: kinds is {task.kinds!r}, expected a tuple of names", 'kinds = ("line",)')
     with locating_errors(task):
         constraints = list(task.constraints(grid))
     names = tuple(constraint.kind for constraint in constraints)

@@ -34,7 +34,7 @@ FORMATS: dict[str, tuple[str, str]] = {
 }
 # Measures of a single pass of k supervision steps on held-out puzzles, as NAME_at_k.
 SINGLE_PASS = {
-    "accepted": "accepted by the rules",
+    "accepted": "accepted",  # by the rules; exact where a task has none
     "exact": "exact",
     "cell_accuracy": "cells right",
     "halting_right": "halting right",
