@@ -24,6 +24,7 @@ WRITERS = {  # the files that may write to a terminal, and why that is safe
     "cli/reference.py",  # the help texts
     "render/train_panel.py",  # through printable
     "distributed.py",  # the watchdog's last message
+    "tasks/__init__.py",  # what a task file, code that the user named, prints
 }
 OF_OTHERS = {"cli/checkpoints.py", "cli/doctor.py", "cli/train.py", "cli/train_run.py"}  # print(printable(...))
 ESCAPE = "\x1b[2J\u202e"
