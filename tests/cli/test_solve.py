@@ -309,3 +309,11 @@ def test_an_option_of_another_capability_is_refused(cli):
     done = cli("solve", "--task", "arc", "-", "--restarts", 1, stdin="{}")
     assert done.exit_code == 2 and "--restarts has no effect on arc" in done.stderr
     assert "no such option: --budget" in cli("sudoku", "--budget", "5s").stderr.lower()
+
+
+def test_an_input_is_not_overwritten_by_its_answers(cli, tmp_path):
+    path = tmp_path / "puzzles.txt"
+    path.write_text(EASY)
+    done = cli("sudoku", path, "-o", path, "--force")
+    assert done.exit_code == 2 and f"FILE and -o name the same file: {path}" in done.stderr
+    assert path.read_text() == EASY

@@ -7,6 +7,7 @@ A task decides by its capabilities how it is solved, and so which options its co
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -255,7 +256,7 @@ def solve(
         if adapt.submission is not None:
             check_writable(adapt.submission, adapt.may_replace_submission(args.force))
         outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
-    check_distinct(outputs)
+    check_distinct(outputs, files)
     verbose = logged_to(echo_err, logging.INFO) if args.verbose else nullcontext()
     with verbose, destination(args.output, args.force) as stream:
         report = Report(task, style, stream, args.color.value)
@@ -322,9 +323,9 @@ def search_results(job: Job, report: Report) -> Generator[Result, None, None]:
             yield Result(record, error=record.message)
 
 
-def check_distinct(paths: dict[str, Path | None]) -> None:
-    """Raise TrmsolveError if two options (name -> path) would write to the same file."""
-    seen: dict[Path, str] = {}
+def check_distinct(paths: dict[str, Path | None], inputs: Sequence[str] = ()) -> None:
+    """Raise TrmsolveError if two options (name -> path) would write to the same file, or one to an input."""
+    seen: dict[Path, str] = {Path(os.path.realpath(file)): "FILE" for file in inputs}
     for option, path in paths.items():
         if path is None or (path.exists() and not path.is_file()):  # /dev/null takes any number of outputs
             continue
