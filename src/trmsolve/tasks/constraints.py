@@ -54,7 +54,7 @@ __all__ = ["AtMostOne", "Constraint", "ConstraintPuzzle", "ExactlyOne"]
 
 MAX_CANDIDATE_COUNT = 9  # token ids: candidates of the token's cell, at most this, as the embedding is a fixed table
 SEARCH_NODES = 200  # of the first random search for a solution; each further one has twice as many
-MAX_SEARCH_NODES = SEARCH_NODES << 10  # of the last one
+MAX_SEARCHES = 11
 MAX_NAMED = 8  # violations of a kind that check() names
 
 
@@ -336,18 +336,17 @@ class ConstraintPuzzle(Task):
         return found
 
     def random_solution(self, rng: np.random.Generator, question: np.ndarray) -> np.ndarray:
-        """Some solution. Raises ValueError when there is none, or none is found within MAX_SEARCH_NODES.
+        """Some solution. Raises ValueError when there is none, or none is found in MAX_SEARCHES searches.
 
         A random search that has gone wrong early may take hours, so it starts again after a number of nodes.
         """
-        puzzle, max_nodes = f"a {self.name} of {question.shape[0]}x{question.shape[1]}", SEARCH_NODES
-        while max_nodes <= MAX_SEARCH_NODES:
+        puzzle = f"a {self.name} of {question.shape[0]}x{question.shape[1]}"
+        for k in range(MAX_SEARCHES):
             with suppress(NodeLimitReached):
-                for answer in self.solutions(question, 1, rng, max_nodes):
+                for answer in self.solutions(question, 1, rng, SEARCH_NODES << k):
                     return answer
                 raise ValueError(f"{puzzle} has no solution")
-            max_nodes *= 2
-        raise ValueError(f"{puzzle} : no solution was found within {MAX_SEARCH_NODES:,} nodes")
+        raise ValueError(f"{puzzle}: {MAX_SEARCHES} random searches found no solution")
 
     def remove_givens(
         self, rng: np.random.Generator, solution: np.ndarray, keep: int = 0, givens: np.ndarray | None = None

@@ -25,6 +25,13 @@ def records(task: str, text: str) -> list[Puzzle | InvalidPuzzle]:
     return list(get(task).read([Line(n, part) for n, part in enumerate(text.split("\n"), 1)], "f"))
 
 
+def question(task: str, text: str) -> np.ndarray:
+    """The grid of the only puzzle that the text holds."""
+    (record,) = records(task, text)
+    assert isinstance(record, Puzzle), record
+    return record.question
+
+
 def csv(rows: list[list], between: str = ",") -> str:
     return "\n".join(between.join(map(str, row)) for row in rows)
 
@@ -125,9 +132,7 @@ MAZES = {
 
 @pytest.mark.parametrize("text", MAZES.values(), ids=MAZES)
 def test_maze(text):
-    (record,) = records("maze", text)
-    assert isinstance(record, Puzzle), record
-    assert get("maze").format_line(record.question) == "/".join(MAZE)
+    assert get("maze").format_line(question("maze", text)) == "/".join(MAZE)
 
 
 def test_walls_as_lines():

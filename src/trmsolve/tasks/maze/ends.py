@@ -29,7 +29,7 @@ IN_TEXT = re.compile(  # start = (1, 1)
 
 
 class End(NamedTuple):
-    """Where a start or a goal is said to be. is_pair: two numbers, which may be row and column or x and y."""
+    """The place of a start or a goal. is_pair: two numbers, which may be row and column or x and y."""
 
     cell: tuple[int, int]
     is_pair: bool = True
