@@ -19,8 +19,8 @@ def test_the_tour_of_a_sudoku_shows_the_shapes_and_the_steps_of_the_network(cli)
     broken, halting = zip(*[map(int, step) for step in steps], strict=True)
     assert broken[0] > broken[-1] == 0 and min(broken[:-1]) > 0  # the run ends at the first answer without a conflict
     assert halting[-1] == max(halting) > halting[0]
-    runs = done.stdout.partition("rules broken  run\n")[2].partition("\n\n")[0].splitlines()
-    assert 2 <= len(runs) <= 9 and "plain recursion" in runs[0] and "assuming r" in runs[-1]
+    runs = done.stdout.partition("broken  assuming\n")[2].partition("\n\n")[0].splitlines()
+    assert 2 <= len(runs) <= 9 and runs[0].endswith(" nothing") and re.search(r" 0  r\dc\d=\d", runs[-1])
     assert "solved in" in done.stdout
     assert "Enter" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
 
@@ -35,6 +35,13 @@ def test_the_tour_of_arc_trains_and_votes(cli):
     done = cli("explain", "arc", "--steps", 2)
     assert done.exit_code == 0 and "Test-time training: 2 steps" in done.stdout
     assert re.search(r"^ +2  everything +\d\.\d+ +\d+ %$", done.stdout, re.M) and "votes" in done.stdout
+
+
+def test_a_narrow_terminal_gets_no_line_that_it_would_break(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    for topic in ("sudoku", "maze"):
+        lines = cli("explain", topic).stdout.splitlines()
+        assert max(map(len, lines)) <= 40 and any("update 1 of" in line for line in lines)
 
 
 def test_an_unknown_topic_is_refused(cli):

@@ -180,6 +180,15 @@ def test_the_depth_of_the_search_and_an_answer_without_rules_are_named():
     assert last.state == "answered, not checked" and last.outcome == ""
 
 
+def test_steps_of_parallel_runs_that_were_not_shown_are_counted():
+    puzzle = Puzzle(np.zeros((4, 4), np.uint8), "a:1")
+    guess = Prediction(solution(4), np.ones((4, 4), np.float32))
+    step = StepEvent(puzzle, guess, 1, 8, 0, 0.5, True, "")
+    for steps, expected in ((1, None), (3, "3 steps; 1 shown (parallel runs)")):
+        *_, last, _ = frames(tasks.get("sudoku"), iter([step, Result(puzzle, guess, True, steps=steps)]), puzzle, 8)
+        assert {stat.name: stat.value for stat in last.stats}.get("total") == expected
+
+
 @pytest.mark.parametrize("color", ["always", "never"])
 def test_shades_show_confidence_with_and_without_colour(color):
     question, confidence = np.zeros((4, 4), np.uint8), np.ones((4, 4), np.float32)

@@ -17,10 +17,18 @@ from trmsolve.cli.options import argument, option
 from trmsolve.cli.output import status_line
 from trmsolve.cli.run import SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
-from trmsolve.render.caption import count
 from trmsolve.text_io import printable
 
-MODEL_FIELDS = ("mixer", "hidden_size", "num_layers", "n", "T", "N_sup")  # that info always shows
+# What info shows.
+WIDTH, MAX_METRICS = 100, 5  # columns, lines
+MODEL_FIELDS = ("mixer", "hidden_size", "num_layers", "n", "T", "N_sup")  # first; then those without their default
+PROVENANCE = {
+    "trained": ("steps", "supervised_puzzles", "seconds"),
+    "imported from": ("imported_from",),
+    "sha256 of the source": ("sha256",),
+    "made with": ("trmsolve", "commit", "torch", "hardware"),
+    "note": ("note",),
+}
 FROM_SETTINGS = "from settings"  # where options of import come from by default
 
 app = typer.Typer(
@@ -105,7 +113,7 @@ class InfoArgs:
     """Options of checkpoints info."""
 
     checkpoint: str = argument(..., None, "NAME, FILE or hf://owner/repo/file", complete.checkpoints)
-    full: bool = option(False, None, "Print the whole header.", "--full")
+    full: bool = option(False, None, "Print the whole header, with all settings and sessions.", "--full")
     as_json: bool = o.AS_JSON()
 
 
@@ -134,7 +142,8 @@ def info(args: InfoArgs) -> int:
         print(json.dumps(values, indent=2))
         return SOLVED
     if not args.full:
-        values = _shortened(values)
+        print("\n".join(_summary(values)))
+        return SOLVED
     for key, value in values.items():
         if isinstance(value, dict):
             print(f"{key}:")
@@ -146,31 +155,49 @@ def info(args: InfoArgs) -> int:
     return SOLVED
 
 
-def _shortened(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields without those settings of the model that have their default, and without the training log."""
+def _summary(values: dict[str, Any]) -> list[str]:
+    """At most 15 lines of at most WIDTH columns; a path is not shortened."""
     from trmsolve.model.config import TRMConfig
 
-    defaults = {name: value for name, value in TRMConfig().to_dict().items() if name not in MODEL_FIELDS}
-    model = {name: value for name, value in values["model"].items() if value and value != defaults.get(name)}
-    provenance = {
-        name: f"{count(len(part), 'record')}, shown by --full" if isinstance(part, list) else part
-        for name, part in values["provenance"].items()
-        if part != []
-    }
-    kept = {name: values[name] for name in ("name", "path", "sha256", "task", "parameters")}
-    return kept | {
-        **({"puzzle_table": values["puzzle_table"]} if values["puzzle_table"] else {}),
-        "model": _on_one_line(model),
-        "metrics": {name: _on_one_line(part) for name, part in values["metrics"].items()} or "none",
-        "provenance": provenance,
-    }
+    defaults, model = TRMConfig().to_dict(), values["model"]
+    chosen = [name for name, value in model.items() if value and value != defaults.get(name) and name in defaults]
+    names = dict.fromkeys((*MODEL_FIELDS, *chosen))
+    measured = list(values["metrics"].items())
+    shown = measured if len(measured) <= MAX_METRICS else measured[: MAX_METRICS - 1]
+    lines = [f"{name}: {printable(values[name])}" for name in ("name", "path", "sha256", "task")] + [
+        f"parameters: {values['parameters']:,} {_rows(values['puzzle_table'])}".rstrip(),
+        _line("model", {name: model[name] for name in names if name in model}),
+        "metrics:" if measured else "metrics: none",
+        *(_line(f"  {name}", result) for name, result in shown),
+        *[f"  {len(measured) - len(shown)} more: --full"] * (len(shown) < len(measured)),
+    ]
+    provenance = values["provenance"]
+    for title, keys in PROVENANCE.items():
+        if known := {key: provenance[key] for key in keys if key in provenance}:
+            lines.append(_line(title, known if len(keys) > 1 else next(iter(known.values()))))
+    return lines[:15]
 
 
-def _on_one_line(values: Any) -> str:
+def _line(name: str, value: Any) -> str:
+    """A name with its value, or with those parts of it that fit into WIDTH, means after the others."""
+    parts = [_on_one_line(value)]
+    if isinstance(value, dict):
+        parts = [f"{key} {_on_one_line(part)}" for key, part in value.items()]
+        parts.sort(key=lambda part: part.startswith("mean_"))
+    text = printable(f"{name}: {', '.join(parts)}", 10 * WIDTH)
+    while len(text) > WIDTH and len(parts) > 1:
+        parts.pop()
+        text = printable(f"{name}: {', '.join(parts)} ...", 10 * WIDTH)
+    return text if len(text) <= WIDTH else text[: WIDTH - 4].rpartition(" ")[0] + " ..."
+
+
+def _on_one_line(value: Any) -> str:
     """The names and values of a JSON object, or another JSON value, as text."""
-    if isinstance(values, dict):
-        return ", ".join(f"{name} {_on_one_line(value)}" for name, value in values.items())
-    return f"{values:.4g}" if isinstance(values, float) else str(values)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @dataclass(frozen=True)

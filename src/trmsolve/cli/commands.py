@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
+from shutil import get_terminal_size
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -13,7 +14,8 @@ from typer.core import TyperGroup
 from trmsolve import __version__
 
 TITLE = "Run, watch, train and check Tiny Recursive Models on puzzles."
-SETTINGS = {"help_option_names": ["-h", "--help"]}
+# Click itself formats help no narrower than 50 columns.
+SETTINGS = {"help_option_names": ["-h", "--help"], "terminal_width": min(get_terminal_size().columns, 80) - 2}
 TASKS = {
     "sudoku": "Solve Sudoku puzzles and verify them.",
     "maze": "Find shortest paths and verify them.",
@@ -80,6 +82,15 @@ class Group(TyperGroup):
                 ctx.fail(f"No such command '{args[0]}'. Did you mean '{similar[0]}'?")
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands; click would cut their lines to one each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(name)) for name in self.list_commands(ctx)])
+
+    def summary(self, name: str) -> str:
+        """What a command does, in a line."""
+        return self.commands[name].get_short_help_str(limit=200)
+
 
 class Commands(Group):
     """The commands of trmsolve: one for each task, and COMMANDS."""
@@ -107,14 +118,9 @@ class Commands(Group):
 
         return click_command(cmd_name, task_command(cmd_name), Entry("", "", EXAMPLES.get(cmd_name, "")))
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands, without importing them."""
-        rows = []
-        for name in self.list_commands(ctx):
-            default = TASKS.get(name, f"Solve {name} puzzles and verify them.")
-            rows.append((name, COMMANDS[name].short_help if name in COMMANDS else default))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+    def summary(self, name: str) -> str:
+        """What a command does, without importing it."""
+        return COMMANDS[name].short_help if name in COMMANDS else TASKS.get(name, f"Solve {name} puzzles.")
 
 
 def click_command(name: str, function: Callable[..., Any], entry: Entry) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH = 78  # columns of the text
 INDENT, GAP = "  ", 4  # columns before drawings, and between two of them
-BAR = 20  # columns of a bar for a probability
+BAR = 20  # most columns of a bar for a probability
 MAX_STEPS = 12  # supervision steps that the tour shows at most
 MAX_RUNS = 8  # of a search that it shows at most
 
@@ -83,7 +84,7 @@ class Page:
 
     def lines(self, number: int, width: int) -> list[Text]:
         """The page in at most `width` columns, as far as its drawings allow."""
-        lines = [Text(f"{number}. {self.title}", "bold")]
+        lines = [Text(line, "bold") for line in textwrap.wrap(f"{number}. {self.title}", width)]
         for part in self.parts:
             paragraph = [Text(line) for line in textwrap.wrap(part, width)] if isinstance(part, str) else part
             lines += [Text(), *paragraph]
@@ -149,25 +150,28 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             "Three tensors: x the question, y the answer, z the latent state",
             f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
             f"{config.hidden_size} numbers (the hidden size D):",
-            [
-                _shape("x", x, "the question; never changes"),
-                _shape("y", y, "the answer so far"),
-                _shape("z", z, "intermediate results, never read out"),
-            ],
+            _aligned(
+                console,
+                [
+                    (_shape("x", x), "the question; never changes"),
+                    (_shape("y", y), "the answer so far"),
+                    (_shape("z", z), "intermediate results, never read out"),
+                ],
+            ),
             "y and z start with the same values for all tokens.",
             f"The answer is read from y: {encoded.num_choices} choices, each among {options} options.",
         )
         rows = []
         for k in range(1, n + 1):
             before, z = z, network.latent_recursion(x, y, z, batch, 1)
-            rows.append(Text(f"  z <- f(x + y + z)   update {k} of n = {n}: z changes by {_change(before, z)}"))
+            rows.append(("z <- f(x + y + z)", f"update {k} of {n}: z changes by {_change(before, z)}"))
         before, y = y, network.update_y(y, z, batch)
-        rows.append(Text(f"  y <- f(y + z)       then once:            y changes by {_change(before, y)}"))
+        rows.append(("y <- f(y + z)", f"then once:   y changes by {_change(before, y)}"))
         yield Page(
             f"The inner loop: n = {n} updates of z, then one of y",
             "f is the network. First it updates z from the question, the answer so far, and z itself. Then it updates "
             "y from z. These are the numbers of this puzzle (mean absolute change):",
-            rows,
+            _aligned(console, rows),
             "This is one latent recursion. The same f updates z and y. It can tell which by its input: x is part of "
             "the sum only when z is updated.",
         )
@@ -185,23 +189,24 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
     yield Page(
         "Where to go from here",
-        [
-            Text(f"  {text}")
-            for text in (
-                f"{f'trmsolve {name} FILE --show-steps':<44}watch it; space pauses, ? helps",
-                f"{f'trmsolve {name} FILE --restarts 0':<44}the network alone, without search",
-                f"{f'trmsolve train --task {name} --minutes 30':<44}train a network of your own",
-                f"{'docs/how-it-works.md':<44}all of this in more detail",
-                f"{'arXiv 2510.04871':<44}the paper",
-            )
-        ],
+        _aligned(
+            console,
+            [
+                (f"trmsolve {name} FILE --show-steps", "watch it; space pauses, ? helps"),
+                (f"trmsolve {name} FILE --restarts 0", "the network alone, without search"),
+                (f"trmsolve train --task {name} --minutes 30", "train a network of your own"),
+                ("docs/how-it-works.md", "all of this in more detail"),
+                ("arXiv 2510.04871", "the paper"),
+            ],
+        ),
     )
 
 
 def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
     """Supervision steps until the answer is right: what changes, and how sure the halting head is."""
     task, glyphs = model.task, glyphs_for(console)
-    rows = [Text("  step  cells changed  rules broken  halting probability", "bold")]
+    rows = [Text("  step  changed  broken  halting", "bold")]
+    bar_width = min(BAR, console.width - 30)
     previous: Prediction | None = None
     drawings = []
     for event in model.watch(Puzzle(question), restarts=0, max_steps=MAX_STEPS):
@@ -210,21 +215,21 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
         answer = event.prediction.answer
         changed = "" if previous is None else str(int((answer != previous.answer).sum()))
         broken = len(task.check(question, answer))
-        full = round(event.halt_prob * BAR)
-        bar = glyphs.full * full + glyphs.empty * (BAR - full)
-        rows.append(Text(f"  {event.step:4}  {changed:>13}  {broken:>12}  {bar} {percent(event.halt_prob)}"))
+        full = round(event.halt_prob * bar_width)
+        bar = glyphs.full * full + glyphs.empty * (bar_width - full)
+        rows.append(Text(f"  {event.step:4}  {changed:>7}  {broken:>6}  {bar} {percent(event.halt_prob)}"))
         drawings.append(_drawing(task, console, question, event.prediction, previous))
         previous = event.prediction
     yield Page(
         "Halting: when to stop",
         "After each step a head reads y and predicts whether the whole answer is right. A run may stop as soon as "
         "it is sure, so easy puzzles cost less. trmsolve does not trust it alone: where rules can check an answer, "
-        "they decide.",
+        "they decide. The columns are cells changed, rules broken, and the halting probability:",
         rows,
     )
     yield Page(
         "The answer after the first step, and after the last",
-        beside([drawings[0], drawings[-1]], GAP),
+        _beside(console, [drawings[0], drawings[-1]]),
         "The first answer is a guess, cell by cell. Each further step sees the whole answer so far and corrects it.",
     )
 
@@ -241,15 +246,14 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
             broken = len(model.task.check(question, event.prediction.answer))
             runs[event.description] = runs.get(event.description, (0,))[0] + 1, event.halt_prob, broken
     assert result is not None
-    rows = [Text("  steps  halting  rules broken  run", "bold")]
+    rows = [Text("  steps  halting  broken  assuming", "bold")]
     skipped = range(MAX_RUNS // 2, len(runs) - MAX_RUNS // 2)
     for number, (description, (steps, halt_prob, broken)) in enumerate(runs.items()):
         if number in skipped:
             rows += [Text(f"  ({len(skipped)} more runs)")] if number == skipped[0] else []
             continue
-        rows.append(
-            Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:12}  {_shortened(description or 'plain recursion')}")
-        )
+        assumed = _shortened(description.removeprefix("assuming ") or "nothing", console.width - 26)
+        rows.append(Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:6}  {assumed}"))
     yield Page(
         "Restarts: when the network stays unsure",
         "This Sudoku is known to be hard. The plain recursion does not solve it:",
@@ -257,16 +261,19 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
         "So the solver branches. It takes a cell in which two digits are about equally likely, assumes each in "
         "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
         "its parent. The network's own probabilities decide which branch comes next. The rules only reject.",
-        f"Result: {result.summary} ({result.seconds:.1f} s). `--restarts 0` turns this off.",
+        f"Result: {result.summary} ({result.seconds:.1f} s). Two branches run at a time; the table shows one of them. "
+        "`--restarts 0` turns the search off.",
     )
 
 
-def _shortened(description: str, width: int = 46) -> str:
-    """The description of a run without the assumptions in its middle where the line would pass 80 columns."""
+def _shortened(description: str, width: int) -> str:
+    """The assumptions of a run, the latest ones where not all fit."""
     words = description.split()
-    while len(" ".join(words)) > width:
-        words[2:4] = ["..."]
-    return " ".join(words)
+    shown = " ".join(words)
+    while len(shown) > width and len(words) > 1:
+        words = words[1:]
+        shown = " ".join(("...", *words))
+    return shown
 
 
 def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
@@ -306,9 +313,9 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
     yield Page(
         "A task: a rule, shown by a few pairs of grids",
         "Three demonstrations, each an input with its output. The rule is not given. Do you see it?",
-        beside(demonstrations[:2], GAP),
-        beside(demonstrations[2:4], GAP),
-        beside(demonstrations[4:], GAP),
+        _beside(console, demonstrations[:2]),
+        _beside(console, demonstrations[2:4]),
+        _beside(console, demonstrations[4:]),
     )
     encoded = task.augmented_task(arc_task, 1, 0, 0).queries(arc_task.tests)[0].encoded
     D, relations = model.config.hidden_size, model.config.num_relations
@@ -324,12 +331,12 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         "updates of z and one of y, as in `trmsolve explain sudoku`.",
     )
     events = model.adapt([arc_task], steps=steps, budget=None, votes=8, events=True)
-    rows: dict[int, Text] = {0: Text("  optimizer step  phase         loss  right", "bold")}
+    rows: dict[int, Text] = {0: Text("  step  phase         loss  right", "bold")}
     result = None
     for event in events:
         if isinstance(event, AdaptEvent) and event.step:
             figures = f"{event.phase:<10}  {event.loss:6.3f}  {percent(event.accuracy):>5}"
-            rows[event.step] = Text(f"  {event.step:14}  {figures}")
+            rows[event.step] = Text(f"  {event.step:4}  {figures}")
         elif isinstance(event, FewShotResult):
             result = event
     assert result is not None
@@ -348,7 +355,7 @@ def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         "Voting",
         f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "
         f"and the grids with the most votes are the two attempts. {verdict}",
-        beside([_drawing(task, console, answer.grid) for answer in attempts], GAP),
+        _beside(console, [_drawing(task, console, answer.grid) for answer in attempts]),
         f"They have {votes} of {result.num_augmentations} votes.",
         "Next: trmsolve arc TASK.json --show-steps",
     )
@@ -362,9 +369,32 @@ def _question(task: Task, text: str) -> np.ndarray:
     return puzzle.question
 
 
-def _shape(name: str, tensor: Tensor, meaning: str) -> Text:
-    first = " ".join(f"{value:6.2f}" for value in tensor[0, :3].float().tolist())
-    return Text(f"  {name}  {' x '.join(map(str, tensor.shape)):<9}  [{first} ...]  {meaning}")
+def _aligned(console: Console, rows: Sequence[tuple[str, str]]) -> list[Text]:
+    """Two columns, or in a narrow window the second one below the first."""
+    left = max(len(text) for text, _ in rows)
+    if all(len(INDENT) + left + GAP + len(text) <= console.width for _, text in rows):
+        return [Text(f"{INDENT}{first:<{left + GAP}}{second}") for first, second in rows]
+    wrapped = partial(textwrap.wrap, width=console.width, subsequent_indent=2 * INDENT)
+    parts = [(first, INDENT) for first, _ in rows], [(second, 2 * INDENT) for _, second in rows]
+    return [
+        Text(line)
+        for row in zip(*parts, strict=True)
+        for text, indent in row
+        for line in wrapped(text, initial_indent=indent)
+    ]
+
+
+def _beside(console: Console, drawings: Sequence[list[Text]]) -> list[Text]:
+    """Drawings from left to right; in a narrow window below each other."""
+    lines = beside(drawings, GAP)
+    if max(line.cell_len for line in lines) > console.width:
+        return [line for drawing in drawings for line in (*drawing, Text())][:-1]
+    return lines
+
+
+def _shape(name: str, tensor: Tensor) -> str:
+    first = " ".join(f"{value:5.2f}" for value in tensor[0, :3].float().tolist())
+    return f"{name}  {' x '.join(map(str, tensor.shape))}  [{first} ...]"
 
 
 def _change(before: Tensor, after: Tensor) -> str:
@@ -381,6 +411,5 @@ def _drawing(
     """A grid, with its legend where it is an answer."""
     panel = PuzzlePanel(console)
     panel.add(Frame(task.picture(question, prediction, previous), task.name, ""))
-    return [
-        Text(INDENT).append_text(line) for line in (panel.whole() if prediction is not None else panel.whole()[:-1])
-    ]
+    lines = panel.whole(console.width - len(INDENT))
+    return [Text(INDENT).append_text(line) for line in (lines if prediction is not None else lines[:-1])]

@@ -35,6 +35,7 @@ PANELS = (
     *("Arguments", RECIPE, PUZZLES, SUDOKU, MAZES, MODEL, DATA, TRAINING, MEASUREMENT, QUICK, SEARCH, ADAPT),
     *(RUN, EVALUATION, MACHINE, OUTPUT, PICTURES, LIMITS, MESSAGES, "Options"),
 )
+NARROW = 60  # columns of a help below which an option has a line of its own
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
 
 Completion = Callable[..., list[str]]
@@ -158,6 +159,13 @@ class RunArgs:
 
 
 @dataclass(frozen=True)
+class TrainedRunArgs(RunArgs):
+    """RunArgs of a task without a bundled network."""
+
+    checkpoint: str | None = CHECKPOINT(show_default=False)
+
+
+@dataclass(frozen=True)
 class SearchArgs:
     """Options of tasks whose rules check an answer: solving is a search with restarts."""
 
@@ -261,7 +269,7 @@ class Command(TyperCommand):
             panels.setdefault(panel, []).append((name, help_text))
         for panel in sorted(panels, key=PANELS.index):
             with formatter.section(panel):
-                formatter.write_dl(panels[panel])
+                formatter.write_dl(panels[panel], col_max=30 if formatter.width >= NARROW else 4)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples, line by line."""

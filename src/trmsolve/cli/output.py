@@ -76,12 +76,11 @@ def beside(columns: Sequence[Sequence[Text]], gap: int) -> list[Text]:
     """Columns of lines from left to right, aligned at the top, `gap` blanks apart."""
     widths = [max(line.cell_len for line in column) for column in columns]
     lines = []
-    for row in zip_longest(*columns):
+    for row in zip_longest(*columns, fillvalue=Text()):
         line, end = Text(no_wrap=True), 0
         for width, cell in zip(widths, row, strict=True):
-            if cell is not None:
-                line.pad_right(end - line.cell_len)
-                line.append_text(cell)
+            line.pad_right(end - line.cell_len)
+            line.append_text(cell)
             end += width + gap
         lines.append(line)
     return lines

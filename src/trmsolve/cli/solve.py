@@ -21,7 +21,7 @@ import typer
 
 from trmsolve.cli.few_shot import few_shot_results
 from trmsolve.cli.inputs import is_seekable, peek, prompted_files, records, task_for, with_deadline, with_notes
-from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, reject_given
+from trmsolve.cli.options import RunArgs, SearchArgs, SubmitArgs, TaskArgs, TrainedRunArgs, reject_given
 from trmsolve.cli.output import LineShare, check_style, delayed_status, destination, file_progress
 from trmsolve.cli.pictures import STEP_PACE, PictureFiles, show
 from trmsolve.cli.report import Report, Summary, message
@@ -108,7 +108,7 @@ def task_command(name: str) -> Callable[..., None]:
     """
     task = get(name) if name in BUNDLED else None
     few_shot = isinstance(task, Demonstrates)
-    groups: list[type] = [RunArgs]
+    groups: list[type] = [TrainedRunArgs if task is not None and task.learns_settings else RunArgs]
     groups += [TaskArgs] if name == "solve" else []
     groups += [SearchArgs] if not few_shot else []
     groups += [SubmitArgs] if few_shot or task is None else []

@@ -98,6 +98,7 @@ def frames(
 ) -> Iterator[Frame | Result]:
     """A frame for the question, one for every step, and the Result at the end. The last frame is marked `done`."""
     previous: Prediction | None = None
+    num_shown = 0  # steps; of parallel runs only one is shown
     question = task.picture(puzzle.question, None, None)
     stats = _stats(question, rules_stat(task, None)[0], 0, "", "0 ms")
     status = StatusText(f"step 0 of at most {max_steps}", stats=stats)
@@ -115,11 +116,16 @@ def frames(
             status = StatusText(state, ("halting", event.halt_prob), stats, broken, "broken rules")
             pending = Frame(picture, task.name, puzzle.source, event.step, status, seconds, event.solved)
             previous = event.prediction
+            num_shown += 1
         else:
             unchecked = event.answered and not event.solved
             state = "answered, not checked" if unchecked else "not solved"
             state = f"solved at step {pending.step}" if event.solved else state
-            status = replace(pending.status, state=state)
+            stats = pending.status.stats
+            if event.steps > num_shown > 0:
+                total = f"{event.steps} steps; {num_shown} shown (parallel runs)"
+                stats = (*stats, Stat("total", total, may_be_cut=True))
+            status = replace(pending.status, state=state, stats=stats)
             yield replace(pending, status=status, solved=None if unchecked else event.solved, done=True)
             yield event
 

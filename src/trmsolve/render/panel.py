@@ -86,12 +86,12 @@ class PuzzlePanel:
             lines.append(self._text(footer, "dim"))
         return [fit(line, width, self.glyphs) for line in lines]
 
-    def whole(self) -> list[Text]:
-        """The picture at its largest with its legend, for output that no window limits."""
+    def whole(self, width: int | None = None) -> list[Text]:
+        """The picture at its largest with its legend, for output that no window limits, or only its width."""
         drawings = list(self._drawings(self.frame.picture))
-        narrow = (drawing for drawing in drawings if drawing.columns <= LOG_WIDTH)
-        drawing = next(narrow, drawings[-1]) if self.frame.picture.solid else drawings[0]
-        return [*drawing.draw(), *(self._legend(None) or [Text()])]
+        narrow = (drawing for drawing in drawings if drawing.columns <= (width or LOG_WIDTH))
+        drawing = next(narrow, drawings[-1]) if width or self.frame.picture.solid else drawings[0]
+        return [*drawing.draw(), *(self._legend(width) or [Text()])]
 
     def title(self) -> Text:
         """The heading of the puzzle."""
