@@ -21,7 +21,8 @@ from trmsolve.cli import app
 from trmsolve.cli.bench import figure, number
 from trmsolve.inference.evaluate import single_pass
 from trmsolve.inference.few_shot import AdaptOptions
-from trmsolve.inference.options import SolveOptions, StepEvent, search_settings
+from trmsolve.inference.options import SolveOptions, StepEvent
+from trmsolve.inference.search import FLOOR_SLOPE, FLOOR_START
 from trmsolve.inference.solver import Solver, count_flops, step_flops
 from trmsolve.inference.test_time_training import TestTimeTrainer
 from trmsolve.model.config import TRMConfig
@@ -35,7 +36,6 @@ from trmsolve.training import recipe as recipes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
 TASK = get("sudoku")
-FLOOR_START, FLOOR_SLOPE = search_settings(TASK).floor_start, search_settings(TASK).floor_slope
 # What the bundled checkpoint does not solve in a single pass, and what it solves there late.
 STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
 LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012

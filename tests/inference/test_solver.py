@@ -13,7 +13,7 @@ import pytest
 
 import trmsolve
 from trmsolve.inference.batch import Request, Rollout
-from trmsolve.inference.branch_search import Branch, BranchSearch, select_branch_variable
+from trmsolve.inference.branch_search import MAX_KEPT_STATES, Branch, BranchSearch, select_branch_variable
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.solver import DeadlineExceeded
 from trmsolve.model.inputs import Encoded
@@ -218,21 +218,20 @@ def fail(search: BranchSearch, node: Branch, options: SolveOptions) -> Rollout:
 def test_a_branch_resumes_from_its_parents_states_while_they_are_kept():
     (puzzle,) = puzzles("hard.txt", 1)
     search, options = BranchSearch(TASK, puzzle.question), SolveOptions()
-    kept = search.settings.max_kept_states
     rollouts = {search.root: fail(search, search.root, options)}
-    for _ in range(kept + 8):
+    for _ in range(MAX_KEPT_STATES + 8):
         together = search.next_candidates(2)
         for node in together:
-            start = search.warm_start(node, options)
+            start = search.warm_start(node)
             assert (start is None) == (node.parent.last is None)
             if start is not None:
-                assert start.source is rollouts[node.parent] and start.share == options.keep_state
+                assert start.source is rollouts[node.parent]
                 assert node.parent.encoded.meanings[start.rows].tolist() == node.encoded.meanings.tolist()
         for node in together:
             rollouts[node] = fail(search, node, options)
             assert rollouts[node].keep_state
-    assert sum(rollout is not None for rollout in _kept(search.root)) == kept
-    assert search.root.last is None and search.warm_start(search.root.children[0], options) is None
+    assert sum(rollout is not None for rollout in _kept(search.root)) == MAX_KEPT_STATES
+    assert search.root.last is None and search.warm_start(search.root.children[0]) is None
 
 
 def _kept(node: Branch) -> list[Rollout | None]:

@@ -43,7 +43,6 @@ class WarmStart(NamedTuple):
 
     source: Rollout
     rows: np.ndarray  # int64 (L,): for each token of the new rollout the index of the token of `source` to copy from
-    share: float = 1.0  # interpolation weight of those states; the rest is fresh states
 
 
 @dataclass(eq=False, slots=True)
@@ -155,11 +154,10 @@ class ContinuousBatch:
         sources: dict[Rollout, int] = {}  # of warm starts: the first row of each source's states
         end_of_sources = fresh + 1
         index = np.full(len(tokens), fresh)  # (L,)
-        share = np.ones(len(tokens), np.float32)  # (L,) weight of the indexed row; the rest is the fresh state
         for rollout in self.running:
             end = start + rollout.num_tokens
             if warm_start := self._warm_starts.pop(rollout, None):
-                source, source_rows, share[start:end] = warm_start
+                source, source_rows = warm_start
                 if source not in sources:
                     sources[source], end_of_sources = end_of_sources, end_of_sources + source.num_tokens
                 index[start:end] = sources[source] + source_rows
@@ -167,13 +165,9 @@ class ContinuousBatch:
                 index[start:end] = np.arange(self._rows[rollout].start, self._rows[rollout].stop)
             rows[rollout], start = slice(start, end), end
         chosen = to_device(torch.from_numpy(index), self.device)
-        weight = to_device(torch.from_numpy(share), self.device).to(self.dtype)[:, None] if (share < 1).any() else None
-        states = []
-        for k, (current, init) in enumerate(zip((self._y, self._z), self.model.init_state(1, self.dtype), strict=True)):
-            of_sources = [source.final_state[k] for source in sources if source.final_state is not None]
-            state = torch.cat([current, init, *of_sources]).index_select(0, chosen)  # (L, D)
-            states.append(state if weight is None else torch.lerp(init, state, weight))
-        self._y, self._z = states
+        of_sources = [source.final_state for source in sources if source.final_state is not None]
+        parts = zip((self._y, self._z), self.model.init_state(1, self.dtype), *of_sources, strict=True)
+        self._y, self._z = (torch.cat(states).index_select(0, chosen) for states in parts)  # (L, D) each
         self._rows, self._packed = rows, list(self.running)
 
     def _deliver(self, batch: Readout) -> None:

@@ -10,8 +10,8 @@ child's run, that the child has a solution: 1 before the run, 0 if the rules rej
 children once it has any (subtree_value). The probability of a refuted branch goes to its siblings, so the search is
 complete: unless a limit ends it, it ends with a solution or with a proof that there is none.
 
-A branch has one choice fewer than its parent, so its run starts from its parent's last states (SolveOptions.keep_state)
-and takes few steps. Therefore the first run ends early too if its confidence stays low (measured in docs/records.md).
+A branch has one choice fewer than its parent, so its run starts from its parent's last states and takes few steps.
+Therefore the first run ends early too if its confidence stays low (measured in docs/records.md).
 
 With several solutions the probability is spread over many branches, and best-first search becomes breadth-first: an
 empty 9x9 Sudoku is not solved after 1024 restarts. So the search is depth-first where the task sees that there must be
@@ -33,12 +33,16 @@ import numpy as np
 
 from trmsolve.inference.batch import Rollout, WarmStart
 from trmsolve.inference.options import SolveOptions
-from trmsolve.inference.search import Candidate, SearchStrategy, mean_confidence
+from trmsolve.inference.search import PATIENCE, Candidate, SearchStrategy, mean_confidence
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import Readout
 
 CHAIN_SHARE = 0.1  # of the open choices are assigned after one run while there are many solutions
 MIN_PROB = 1e-3  # lower bound of the probability of every option that the rules allow
+MIN_SOLVABLE_PROB = 0.4  # a branch ends when the network's probability of a solution is below this
+MIN_JUDGED_STEPS = 2  # supervision steps before MIN_SOLVABLE_PROB applies
+MAX_KEPT_STATES = 32  # finished runs per puzzle whose states are kept for their branches
+DEPTH_FIRST_BELOW = 1 / 32  # probability of the best leaf below which the search becomes depth-first
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -158,7 +162,7 @@ class BranchSearch(SearchStrategy):
                 branch.expand(self.task, readout.probabilities)
         self._unexpanded.clear()
         leaves = self.root.leaves()
-        if leaves and max(prob for prob, _ in leaves) < self.settings.depth_first_below:
+        if leaves and max(prob for prob, _ in leaves) < DEPTH_FIRST_BELOW:
             self.depth_first = True
         if self.depth_first:
             return [branch for _, branch in sorted(leaves, key=_depth_first_order)[: max(1, number // 2)]]
@@ -169,7 +173,7 @@ class BranchSearch(SearchStrategy):
         """Maximum supervision steps: fewer for a branch, which has fewer open choices than the root."""
         return options.restart_steps if candidate.decisions else options.max_steps or self.task.max_steps(self.question)
 
-    def warm_start(self, candidate: Branch, options: SolveOptions) -> WarmStart | None:
+    def warm_start(self, candidate: Branch) -> WarmStart | None:
         """The parent's last states of the options that the branch still has; None if they are no longer kept.
 
         parent.meanings  [4 7 9 2]    branch.meanings  [9 4]    rows  [2 0]
@@ -182,22 +186,22 @@ class BranchSearch(SearchStrategy):
         parent_meanings = parent.encoded.meanings
         order = np.argsort(parent_meanings)
         rows = order[np.searchsorted(parent_meanings, candidate.encoded.meanings, sorter=order)]
-        return WarmStart(parent.last, rows, options.keep_state)
+        return WarmStart(parent.last, rows)
 
     def should_stop(self, candidate: Branch, options: SolveOptions) -> bool:
         """True if the network predicts that a branch has no solution, or if the answer repeats.
 
         The first run stops early only if restarts are allowed.
         """
-        rollout, patience, settings = candidate.rollout, options.patience, self.settings
+        rollout = candidate.rollout
         assert rollout is not None and rollout.readout is not None
         if not candidate.decisions:
-            return options.restarts > 0 and rollout.stable_steps >= 2 * patience
-        if rollout.step < settings.min_judged_steps:
+            return options.restarts > 0 and rollout.stable_steps >= 2 * PATIENCE
+        if rollout.step < MIN_JUDGED_STEPS:
             return False
-        if self.depth_first and mean_confidence(rollout.readout) < settings.confidence_floor:
+        if self.depth_first and mean_confidence(rollout.readout) < self.task.confidence_floor:
             return True
-        return rollout.readout.solvable_prob < settings.min_solvable_prob or rollout.stable_steps >= patience
+        return rollout.readout.solvable_prob < MIN_SOLVABLE_PROB or rollout.stable_steps >= PATIENCE
 
     def record_failure(self, candidate: Branch, readout: Readout) -> None:
         """Keep the run's states for its branches, and its probability that there is a solution."""
@@ -207,7 +211,7 @@ class BranchSearch(SearchStrategy):
         candidate.solvable_prob = max(readout.solvable_prob, MIN_PROB)
         self._unexpanded.append((candidate, readout))
         self._with_states.append(candidate)
-        if len(self._with_states) > self.settings.max_kept_states:
+        if len(self._with_states) > MAX_KEPT_STATES:
             self._with_states.popleft().last = None
 
     def record_solution(self, candidate: Branch, readout: Readout) -> None:

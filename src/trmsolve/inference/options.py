@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.base import InvalidPuzzle, Prediction, Puzzle, Task
+from trmsolve.tasks.base import InvalidPuzzle, Prediction, Puzzle
 
 
 @dataclass(frozen=True)
@@ -16,37 +16,13 @@ class SolveOptions:
     max_steps: int | None = None  # maximum supervision steps of the first run; None: the task's own maximum
     restarts: int = 1024  # maximum runs of a puzzle after the first one; 0: the first run only
     restart_steps: int = 8  # maximum supervision steps of a branch
-    keep_state: float = 1.0  # share of the parent's states in the initial states of a branch; 0: fresh states
-    confidence_floor: float | None = None  # SearchSettings.confidence_floor; None: the task's value, without restarts 0
+    confidence_floor: float | None = None  # for the first run (search.py); None: the task's, without restarts 0
     restart_confidence: float = 0.0  # do not restart a puzzle whose first run ended with a lower mean confidence
-    patience: int = 2  # a restart ends once its answer has repeated for this number of steps
     in_flight: int = 2  # restarts of one puzzle that are in the batch at the same time
     batch_size: int | None = None  # rollouts in the batch; None: by device. Answers do not depend on it
     seed: int = 0
     verify: bool = True  # False: a run ends when the halting head predicts a correct answer; rules are not applied
     check_unique: bool = False  # after a solution, continue the search for a second one
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Parameters of the search that depend on the task. A task overrides them in its `search_defaults`.
-
-    The first run of a puzzle ends early at step k >= floor_start if its mean confidence is below
-    confidence_floor + floor_slope * (k - floor_start).
-    """
-
-    confidence_floor: float = 0.0  # 0: never end early
-    floor_slope: float = 0.01  # per step
-    floor_start: int = 2  # supervision step
-    min_solvable_prob: float = 0.4  # a branch ends when the network's probability of a solution is below this
-    min_judged_steps: int = 2  # supervision steps before `min_solvable_prob` applies
-    max_kept_states: int = 32  # finished runs per puzzle whose states are kept for their branches
-    depth_first_below: float = 1 / 32  # probability of the best leaf below which the search becomes depth-first
-
-
-def search_settings(task: Task) -> SearchSettings:
-    """The settings of a task: its `search_defaults` (a dict) over the general ones."""
-    return SearchSettings(**task.search_defaults)
 
 
 class View(Protocol):

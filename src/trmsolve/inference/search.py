@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 
 from trmsolve.inference.batch import Request, Rollout, WarmStart
-from trmsolve.inference.options import Result, SolveOptions, StepEvent, search_settings
+from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import Readout
 from trmsolve.tasks.base import Prediction, Puzzle, Task
 
 NO_SOLUTION = "no solution exists"
 PROOF_IN_FLIGHT = 32  # runs at the same time while a known solution is proved to be the only one
+PATIENCE = 2  # a restart ends once its answer has repeated for this number of steps
+# The first run ends early at step k >= FLOOR_START if its mean confidence is below
+# confidence_floor + FLOOR_SLOPE * (k - FLOOR_START).
+FLOOR_START, FLOOR_SLOPE = 2, 0.01
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ class SearchStrategy:
     complete = False  # whether `exhausted` proves that there are no other solutions
 
     def __init__(self, task: Any, question: np.ndarray) -> None:
-        self.task, self.question, self.settings = task, question, search_settings(task)
+        self.task, self.question = task, question
         self.root: Any = self._first_candidate()
 
     def _first_candidate(self) -> Candidate | None:
@@ -64,7 +68,7 @@ class SearchStrategy:
         """Maximum supervision steps of this candidate's run."""
         return options.max_steps or self.task.max_steps(self.question)
 
-    def warm_start(self, candidate: Any, options: SolveOptions) -> WarmStart | None:
+    def warm_start(self, candidate: Any) -> WarmStart | None:
         """Initial states of this candidate's run; None: fresh states."""
         return None
 
@@ -153,7 +157,7 @@ class PuzzleSearch:
         self.runs_started += len(self.round)
         for candidate in self.round:
             request = Request(candidate.encoded, self.strategy.max_steps(candidate, self.options))
-            candidate.rollout = Rollout(request, self.strategy.warm_start(candidate, self.options))
+            candidate.rollout = Rollout(request, self.strategy.warm_start(candidate))
         for candidate in candidates:
             if not candidate.encoded.num_choices:
                 self._judge_complete(candidate)
@@ -245,14 +249,14 @@ class PuzzleSearch:
         return self._below_floor(candidate) or self.strategy.should_stop(candidate, self.options)
 
     def _below_floor(self, candidate: Candidate) -> bool:
-        """Whether the mean confidence of the first run is below the floor (SearchSettings)."""
-        rollout, settings, floor = candidate.rollout, self.strategy.settings, self.options.confidence_floor
+        """Whether the mean confidence of the first run is below the floor."""
+        rollout, floor = candidate.rollout, self.options.confidence_floor
         assert rollout is not None and rollout.readout is not None
         if floor is None:
-            floor = settings.confidence_floor if self.options.restarts else 0.0
-        if not floor or rollout.step < settings.floor_start or candidate is not self.strategy.root:
+            floor = self.task.confidence_floor if self.options.restarts else 0.0
+        if not floor or rollout.step < FLOOR_START or candidate is not self.strategy.root:
             return False
-        return mean_confidence(rollout.readout) < floor + settings.floor_slope * (rollout.step - settings.floor_start)
+        return mean_confidence(rollout.readout) < floor + FLOOR_SLOPE * (rollout.step - FLOOR_START)
 
     # -- reports ------------------------------------------------------------------------------------------------
     def _step_event(self, candidate: Candidate, rollout: Rollout, prediction: Prediction, correct: bool) -> StepEvent:
@@ -328,7 +332,7 @@ class AugmentedRestarts(SearchStrategy):
     def should_stop(self, candidate: Candidate, options: SolveOptions) -> bool:
         """True if the answer repeats: a repeated wrong answer stays wrong, and the next augmentation costs no more."""
         assert candidate.rollout is not None
-        return candidate.rollout.stable_steps >= options.patience
+        return candidate.rollout.stable_steps >= PATIENCE
 
     def restore(self, candidate: AugmentedCandidate, prediction: Prediction) -> Prediction:
         """The prediction with the augmentation inverted."""

@@ -157,7 +157,7 @@ class Task:
         "csv",
     )  # of write(), besides json and jsonl
     csv_header: ClassVar[str] = "question,answer"  # header line of the style csv
-    search_defaults: ClassVar[Mapping[str, Any]] = {}  # fields of inference.options.SearchSettings, tuned for the task
+    confidence_floor: ClassVar[float] = 0.0  # mean confidence below which a first run ends for restarts; 0: never
     has_rules: ClassVar[bool] = True  # False: check() cannot decide, so answers are shown as "not checked"
     learns_settings: ClassVar[bool] = False  # True: settings, such as symbols, come from data or from a checkpoint
     serves: ClassVar[str] = ""  # another task whose checkpoints fit this one
