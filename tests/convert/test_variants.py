@@ -263,7 +263,9 @@ def packed(config, cells, ids):
     from trmsolve.model.sequence_model import sequence_tokens
 
     none = np.zeros(0, np.int64)
-    rows = [sequence_tokens(config, row, id_) for row, id_ in zip(cells, ids, strict=True)]
+    rows = [
+        sequence_tokens(row, config.prefix_len, config.vocab_size + id_) for row, id_ in zip(cells, ids, strict=True)
+    ]
     return pack([Encoded(row, SequenceEdges(len(row)), none, none, none) for row in rows])
 
 

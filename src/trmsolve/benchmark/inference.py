@@ -24,7 +24,7 @@ from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.solver import Solver, step_flops
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
-from trmsolve.model.packing import logits_by_choice, pack
+from trmsolve.model.packing import pack, read_out
 from trmsolve.tasks.base import Puzzle
 
 Say = Callable[[str], None]
@@ -175,12 +175,12 @@ def _count_correct(solver: Solver, batch: Sequence[tuple[Puzzle, Encoded]], step
         for _ in range(steps):
             output = solver.model(tokens, y, z, packed)
             y, z = output.y, output.z
-    probs, ranks = logits_by_choice(output.logits, packed).softmax(1).max(1)
-    rank, confidence = ranks.cpu().numpy(), probs.cpu().numpy()  # (U,) each
+    readout = read_out(output, packed)
+    choice, confidence = readout.choice.cpu().numpy(), readout.confidence.cpu().numpy()  # (U,) each
     correct, end = 0, 0
     for puzzle, encoded in batch:
         choices = slice(end, end := end + encoded.num_choices)
-        meanings = encoded.meanings[encoded.first + rank[choices]]
+        meanings = encoded.meanings[encoded.first + choice[choices]]
         prediction = solver.task.decode(puzzle.question, meanings, confidence[choices])
         correct += solver.task.is_solution(puzzle.question, prediction.answer)
     return correct

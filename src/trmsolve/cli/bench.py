@@ -102,7 +102,7 @@ def bench(args: BenchArgs) -> None:
     procedure of trmsolve train.
 
     ARC: one task, that of FILE or a generated one of 15x15 cells. Optimizer steps of test-time training are compared
-    with those of version 0.1: formulas of autograd, and batches of 1200 cells.
+    with those of version 0.1, which used the formulas of autograd.
 
     Each figure is the median of --repeat measurements, with the smallest and the largest.
     """

@@ -57,11 +57,11 @@ def official(
     return TRMConfig(**values | other)
 
 
-def sequence_tokens(config: TRMConfig, cells: np.ndarray, puzzle_id: int = 0) -> np.ndarray:
-    """int64 (prefix_len + S,): the puzzle's id, empty tokens, then the cells' token ids, integers (S,)."""
-    prefix = np.full(config.prefix_len, EMPTY, np.int64)
-    if config.num_puzzles:
-        prefix[:1] = config.vocab_size + puzzle_id
+def sequence_tokens(cells: np.ndarray, prefix_len: int, puzzle_token: int | None) -> np.ndarray:
+    """int64 (prefix_len + S,): the puzzle's token, if any, empty tokens, then the cells' token ids, integers (S,)."""
+    prefix = np.full(prefix_len, EMPTY, np.int64)
+    if puzzle_token is not None:
+        prefix[:1] = puzzle_token
     return np.concatenate([prefix, cells.astype(np.int64)])
 
 
@@ -74,7 +74,8 @@ def refine(model: TRM, dtype: torch.dtype, tokens: Any, puzzle_ids: Any, steps: 
     ids = np.zeros(len(cells), np.int64) if puzzle_ids is None else _integers("puzzle_ids", puzzle_ids, 1)
     _check(config, cells, ids)
     none = np.zeros(0, np.int64)
-    rows = [sequence_tokens(config, row, int(puzzle_id)) for row, puzzle_id in zip(cells, ids, strict=True)]
+    puzzle_tokens = (config.vocab_size + ids).tolist() if config.num_puzzles else [None] * len(ids)
+    rows = [sequence_tokens(row, config.prefix_len, token) for row, token in zip(cells, puzzle_tokens, strict=True)]
     x, batch = pack([Encoded(row, SequenceEdges(len(row)), none, none, none) for row in rows])
     return _steps(model, x.to(device), batch.to(device), dtype, steps)
 

@@ -51,18 +51,15 @@ class TRM(nn.Module):
         self.embed: Any = import_module(f"trmsolve.model.embeddings.{config.embedding}").Embedding(config)
         self.layers = nn.ModuleList(layer(config) for _ in range(config.num_layers))
         self.y_layers = nn.ModuleList(layer(config) for _ in range(config.num_y_layers))
-        head = self.embed.make_head(config)
-        if head is not None:
-            self.answer_head = head
+        self.answer_head: Any = self.embed.make_head(config)  # None: the embedding reads the answer
         self.q_head = nn.Linear(config.hidden_size, 2)
         # The initial y and z: drawn once, stored with the weights, not trained (paper, section 4.1).
         self.register_buffer("y_init", torch.randn(config.hidden_size) / 2)
         self.register_buffer("z_init", torch.randn(config.hidden_size) / 2)
         nn.init.zeros_(self.q_head.weight)
         with torch.no_grad():
-            self.q_head.bias.copy_(
-                torch.tensor([-3.0, 3.0])
-            )  # initially: no answer is correct, every question is solvable
+            # At first no answer is correct, and every question is solvable.
+            self.q_head.bias.copy_(torch.tensor([-3.0, 3.0]))
             if config.seq_len:
                 self._init_as_published()
 
@@ -122,10 +119,10 @@ class TRM(nn.Module):
         pooled = HALT_POOLING[self.config.halt_pooling](y, batch)
         with torch.autocast(y.device.type, enabled=False):
             q = fp32_linear(self.q_head, pooled)  # (B, 2)
-            if hasattr(self, "answer_head"):
-                logits = fp32_linear(self.answer_head, y)
-            else:
+            if self.answer_head is None:
                 logits = self.embed.answer(y, tokens, batch, puzzle_embeddings)
+            else:
+                logits = fp32_linear(self.answer_head, y)
         return StepOutput(y, z, logits.flatten(), q[:, 0], q[:, 1])
 
 

@@ -15,9 +15,9 @@ from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers.attention import SequenceEdges
+from trmsolve.model.sequence_model import sequence_tokens
 from trmsolve.tasks.base import Sample
 
-EMPTY = -1  # token id that is embedded as zeros
 SEQUENCE_MAX_STEPS = 64  # published networks are trained for 16 steps; more steps solve more puzzles
 
 
@@ -50,26 +50,18 @@ class SequenceFormat:
         """Rows and columns of a puzzle."""
         return isqrt(self.num_cells)
 
-    def tokens(self, cells: np.ndarray, puzzle_id: int = 0) -> np.ndarray:
-        """int64 (prefix_len + S,) from the task's token ids of the cells, integers (S,), and the puzzle's id."""
-        prefix = np.full(self.prefix_len, EMPTY, np.int64)
-        if self.num_puzzles:
-            prefix[:1] = self.vocab_size + puzzle_id
-        return np.concatenate([prefix, cells.astype(np.int64) + self.token_shift])
-
     def encode(
         self, cells: np.ndarray, open_cells: np.ndarray, first_id: int, num_ids: int, puzzle_id: int = 0
     ) -> Encoded:
-        """The question as model input.
+        """The question as model input, of L = prefix_len + S tokens.
 
         cells: token ids, integers (S,). open_cells: int64 (U,), indices of the cells to predict, each as one of the
         num_ids token ids from first_id on.
         """
-        x = self.tokens(cells, puzzle_id)  # (L,) with L = prefix_len + S
+        puzzle_token = self.vocab_size + puzzle_id if self.num_puzzles else None
+        x = sequence_tokens(cells.astype(np.int64) + self.token_shift, self.prefix_len, puzzle_token)  # (L,)
         first = (self.prefix_len + open_cells) * self.vocab_size + first_id + self.token_shift  # (U,)
-        meanings = (
-            np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift
-        )  # (L * V,)
+        meanings = np.arange(len(x) * self.vocab_size) - self.prefix_len * self.vocab_size - self.token_shift  # (L V,)
         return Encoded(x, SequenceEdges(len(x)), first, np.full(len(first), num_ids), meanings)
 
     def sample(self, cells: np.ndarray, answer: np.ndarray) -> Sample:

@@ -29,7 +29,7 @@ class GridEdges(Edges):
     @staticmethod
     def pack(edges: Sequence[GridEdges], starts: np.ndarray, num_tokens: int, round_up: RoundUp) -> CSR:
         """Five segments for each token: itself, above, left, right, below."""
-        return pack_neighbors([e.neighbors for e in edges], starts, num_tokens)
+        return gather_neighborhood(neighbor_table([e.neighbors for e in edges], starts, num_tokens))
 
 
 class Layer(nn.Module):
@@ -55,14 +55,13 @@ def neighbor_table(neighbors: Sequence[np.ndarray], starts: np.ndarray, num_toke
     return table
 
 
-def pack_neighbors(neighbors: Sequence[np.ndarray], starts: np.ndarray, num_tokens: int) -> CSR:
-    """A matrix that gathers each token's neighbourhood: L tokens -> (1 + M) L segments of one token or none.
+def gather_neighborhood(table: np.ndarray) -> CSR:
+    """A matrix that gathers each row of a neighbor_table(): L tokens -> (1 + M) L segments of one token or none.
 
     Neighbours are ordered so that number k from the front is opposite to number k from the back. A token is therefore
     the neighbour below of its neighbour above: for M = 4, token t belongs to the segments
         5 t + 0 (itself), 5 above + 4, 5 left + 3, ... where above and left are its neighbours
     """
-    table = neighbor_table(neighbors, starts, num_tokens)  # (L, 1 + M)
     width, exists = table.shape[1], table >= 0
     segments = width * table + np.array([0, *range(width - 1, 0, -1)])
     indptr, t_indptr = indptr_of(exists.reshape(-1)), indptr_of(exists.sum(1))

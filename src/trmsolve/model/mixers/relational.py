@@ -22,8 +22,8 @@ from torch.autograd.function import once_differentiable
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import formula_only, gated_update, inverse_rms
-from trmsolve.model.mixers.grid import neighbor_table, pack_neighbors
-from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, sum_segments
+from trmsolve.model.mixers.grid import gather_neighborhood, neighbor_table
+from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, segment_sum_no_grad
 
 NEIGHBORHOOD = 9  # a token and its eight neighbours
 DIRECT_SHARE = 0.75  # a relation with at least this number of groups per token, of one token each, is direct
@@ -73,7 +73,7 @@ class RelationalEdges(Edges):
         for column, (k, source) in enumerate(direct.items()):
             table[:total, column] = sources[:total, NEIGHBORHOOD + k] = source
         return PackedRelations(
-            pack_neighbors([e.neighbors for e in edges], starts, num_tokens),
+            gather_neighborhood(neighbors),
             csr_of_assignments(table.reshape(-1, 1), table.size, num_tokens).transposed,
             csr_of_assignments(src, num_tokens, num_groups),
             csr_of_assignments(dst, num_tokens, num_groups).transposed,
@@ -146,13 +146,13 @@ class FusedLayer(torch.autograd.Function):
         with torch.autocast(h.device.type, enabled=False):
             neighbors, down, *relations = (weight.to(h.dtype) for weight in weights)
             inverse_count = edges.inverse_count.to(h.dtype)
-            around = sum_segments(h, edges.neighborhood).view(len(h), -1)  # (L, 9 D)
-            means = sum_segments(h, edges.scatter).mul_(inverse_count)  # (G, D)
+            around = segment_sum_no_grad(h, edges.neighborhood).view(len(h), -1)  # (L, 9 D)
+            means = segment_sum_no_grad(h, edges.scatter).mul_(inverse_count)  # (G, D)
             messages = means.new_empty(len(means), len(neighbors))  # (G, 2 H)
             for weight, *parts in zip(relations, *(t.split(edges.num_groups) for t in (means, messages)), strict=True):
                 torch.mm(parts[0], weight.t(), out=parts[1])
-            mixed = sum_segments(messages, edges.gather).addmm_(around, neighbors.t())  # (L, 2 H)
-            direct = sum_segments(h, edges.direct).view(len(h), -1)  # (L, M D)
+            mixed = segment_sum_no_grad(messages, edges.gather).addmm_(around, neighbors.t())  # (L, 2 H)
+            direct = segment_sum_no_grad(h, edges.direct).view(len(h), -1)  # (L, M D)
             direct_weight = torch.cat([neighbors[:, :0], *(relations[k] for k in edges.direct_relations)], 1)
             mixed.addmm_(direct, direct_weight.t())
             # gated_update, with q = V (sigmoid(a) * a * b) and the factor of norm(a * b), r, behind the multiply
@@ -197,13 +197,13 @@ class FusedLayer(torch.autograd.Function):
         d_gate = d_gated * product
         d_product = (d_gated * gate).addcmul_(product, d_r * r**3, value=-1 / product.shape[1])  # dr/du = -r^3 u / H
         d_mixed = torch.cat([torch.ops.aten.sigmoid_backward(d_gate, gate).addcmul_(d_product, b), d_product * a], 1)
-        d_h += sum_segments(torch.mm(d_mixed, neighbors).view(-1, len(down)), edges.neighborhood.transposed)
-        d_h += sum_segments(torch.mm(d_mixed, direct_weight).view(-1, len(down)), edges.direct.transposed)
-        d_messages = sum_segments(d_mixed, edges.gather.transposed)  # (G, 2 H)
+        d_h += segment_sum_no_grad(torch.mm(d_mixed, neighbors).view(-1, len(down)), edges.neighborhood.transposed)
+        d_h += segment_sum_no_grad(torch.mm(d_mixed, direct_weight).view(-1, len(down)), edges.direct.transposed)
+        d_messages = segment_sum_no_grad(d_mixed, edges.gather.transposed)  # (G, 2 H)
         d_means = torch.empty_like(means)
         for weight, *parts in zip(relations, *(t.split(edges.num_groups) for t in (d_messages, d_means)), strict=True):
             torch.mm(parts[0], weight, out=parts[1])
-        d_h += sum_segments(d_means.mul_(inverse_count), edges.scatter.transposed)
+        d_h += segment_sum_no_grad(d_means.mul_(inverse_count), edges.scatter.transposed)
         if not train:
             return d_h, *(None for _ in range(3 + len(relations)))
         pairs = zip(d_messages.split(edges.num_groups), means.split(edges.num_groups), strict=True)
