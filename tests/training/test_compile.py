@@ -10,13 +10,13 @@ import sys
 import pytest
 import torch
 
-from trmsolve.training.train_step import compile_pays
+from trmsolve.training.compile import compile_pays
 
 # A step with what ours has: a region of another dtype, a gradient, a float that is a constant.
 STEP = """
 import json, sys
 import torch
-from trmsolve.training.train_step import compile_step
+from trmsolve.training.compile import compile_step
 
 def step(w, x, weight, bf16):
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):

@@ -11,7 +11,7 @@ from trmsolve.model.trm import StepOutput
 from trmsolve.tasks.sequence import SequenceFormat
 from trmsolve.training.carry import LossNormalizer
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.train_step import losses, softmax_cross_entropy, stablemax_cross_entropy
+from trmsolve.training.losses import losses, softmax_cross_entropy, stablemax_cross_entropy
 
 
 def by_hand(row: list[float], target: int) -> float:

@@ -34,9 +34,10 @@ from trmsolve.training import recipe as recipes
 from trmsolve.training.batch import SamplePrefetcher
 from trmsolve.training.carry import Carry, SlotSchedule
 from trmsolve.training.config import TrainConfig
+from trmsolve.training.losses import losses
 from trmsolve.training.optim import EMA
 from trmsolve.training.run_dir import RunDir, export_checkpoint
-from trmsolve.training.train_step import losses, supervision_step
+from trmsolve.training.train_step import supervision_step
 from trmsolve.training.trainer import Trainer
 
 TINY = TRMConfig(**SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "n": 2, "N_sup": 4})

@@ -18,7 +18,6 @@ from torch import Tensor
 from trmsolve.benchmark.measure import Statistic, in_turns
 from trmsolve.inference.solver import count_flops
 from trmsolve.training.config import TrainConfig
-from trmsolve.training.metrics import MetricAccumulator
 from trmsolve.training.recipe import Recipe
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.trainer import Trainer
@@ -99,7 +98,7 @@ def train(trainer: Trainer, steps: int) -> None:
     """Take this number of optimizer steps."""
     with trainer.draw.running(trainer.batch.schedule.next_index):
         for _ in range(steps):
-            trainer.train_step(MetricAccumulator())
+            trainer.train_step()
 
 
 def step_flops(trainer: Trainer) -> int:

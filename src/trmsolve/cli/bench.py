@@ -231,7 +231,7 @@ def _training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
     from trmsolve.api import load
     from trmsolve.benchmark.training import TrainingSetup, compare_training
     from trmsolve.training import recipe as recipes
-    from trmsolve.training.train_step import compile_pays
+    from trmsolve.training.compile import compile_pays
 
     task, device = model.task.name, model.device_spec.device
     values = recipes.over(recipes.further(task, model.config), {"data": {"sources": args.files}})

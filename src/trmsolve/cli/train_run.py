@@ -193,10 +193,11 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
 
     from trmsolve.device import resolve_device
     from trmsolve.distributed import ProcessGroup, local_device
+    from trmsolve.training.compile import compile_pays
     from trmsolve.training.memory import check_memory
+    from trmsolve.training.profile import profiler
     from trmsolve.training.run_dir import RunDir
-    from trmsolve.training.train_step import compile_pays
-    from trmsolve.training.trainer import Trainer, profiler
+    from trmsolve.training.trainer import Trainer
 
     args = job.args
     if args.threads:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity
 
 from trmsolve.device import set_device
 from trmsolve.distributed import CollectiveError, ProcessGroup
@@ -88,6 +85,8 @@ class Trainer:
         self.draw = SamplePrefetcher(draw)
         self.batch = Batch(self.draw, self.model, config, torch.bfloat16 if autocast else torch.float32, self.group)
         self.step, self.seconds = 0, 0.0
+        self.totals, self.last_log = MetricAccumulator(), 0.0  # since the last line of metrics, and its time
+        self.smooth_loss = math.nan  # moving average
         self.history: list[dict[str, Any]] = []  # evaluations
         self.supervised = 0  # supervision steps, summed over puzzles
         if (saved := self.group.broadcast(run_dir.load() if self.group.is_main else None)) is not None:
@@ -204,40 +203,29 @@ class Trainer:
         """
         # With several processes, the samples of a process are known too late to prefetch them.
         prefetching = self.draw.running(self.batch.schedule.next_index) if self.group.world_size == 1 else nullcontext()
-        started = time.monotonic()
+        started = self.last_log = time.monotonic()
         began = started - self.seconds - startup_seconds
         last_save = last_evaluation = self.seconds
-        totals, last_log = MetricAccumulator(), started
-        smooth, first, stopped = None, self.step, False
+        self.totals, self.smooth_loss = MetricAccumulator(), math.nan
+        first, ends = self.step, self.finished
         with prefetching, profile or nullcontext():
-            while not (stopped or self.config.finished(self.step, self.seconds)):
-                sums = self.train_step(totals, lambda: time.monotonic() - began, stop)
-                loss = sums["total"]
+            while not ends:
+                sums = self.train_step(lambda: time.monotonic() - began, stop)
                 if profile is not None:
                     profile.step()
-                smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
-                if not math.isfinite(loss) or (self.step > 10 * self.config.warmup and smooth > 10):
-                    if self.group.is_main:
-                        report.message(
-                            f"the loss diverged at step {self.step} ({loss:.3g}); the last saved state is kept"
-                        )
+                if self._has_diverged(sums["total"], report):
                     return "diverged"
                 self.seconds = sums["clock"]  # of the main process
-                on_step(self.step, self.seconds, loss)
-                stopped = sums["stop"] > 0
-                ends = stopped or self.config.finished(self.step, self.seconds)
-                now = time.monotonic()
-                log_seconds = self.LOG_SECONDS * min(1.0, 0.1 + (now - started) / 100)  # more often at first
-                if ends or self.step % self.LOG_EVERY == 0 or now - last_log >= log_seconds:
-                    self._log(totals.metrics(now - last_log), report)
-                    totals, last_log = MetricAccumulator(), now
+                on_step(self.step, self.seconds, sums["total"])
+                ends = sums["stop"] > 0 or self.finished
+                self._log_when_due(report, started, ends)
                 if not ends and self.seconds - last_save >= save_every:
                     self._save(report, on_save)
                     last_save = self.seconds
                 if evaluate is not None and not ends and self.seconds - last_evaluation >= evaluate_every:
                     self._evaluate(evaluate, report)
-                    last_evaluation, last_log = self.seconds, time.monotonic()
-        outcome = "finished" if self.config.finished(self.step, self.seconds) else "interrupted"
+                    last_evaluation, self.last_log = self.seconds, time.monotonic()
+        outcome = "finished" if self.finished else "interrupted"
         if self.group.broadcast(self.step > first or not self.run_dir.state_file.exists()):
             self._save(report, on_save)
         if evaluate is not None and outcome == "finished" and self.step > first:
@@ -245,15 +233,36 @@ class Trainer:
             self._save(report, on_save)  # with the evaluation in its history
         return outcome
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run's steps or minutes are used up."""
+        return self.config.finished(self.step, self.seconds)
+
+    def _has_diverged(self, loss: float, report: Reporter) -> bool:
+        """Whether the loss is not finite, or its moving average large after the warm-up; says so."""
+        self.smooth_loss = loss if math.isnan(self.smooth_loss) else 0.98 * self.smooth_loss + 0.02 * loss
+        if math.isfinite(loss) and (self.step <= 10 * self.config.warmup or self.smooth_loss <= 10):
+            return False
+        if self.group.is_main:
+            report.message(f"the loss diverged at step {self.step} ({loss:.3g}); the last saved state is kept")
+        return True
+
     def _save(self, report: Reporter, on_save: Callable[[], None]) -> None:
         self.save()
         if self.group.is_main:
             on_save()
             report.saved(self.run_dir.state_file, self.step)
 
-    def _log(self, metrics: dict[str, Any], report: Reporter) -> None:
-        metrics = {"step": self.step, "seconds": round(self.seconds, 1)} | metrics
+    def _log_when_due(self, report: Reporter, started: float, ends: bool) -> None:
+        """Report the means since the last line of metrics, if the next one is due: more often at first."""
+        now = time.monotonic()
+        log_seconds = self.LOG_SECONDS * min(1.0, 0.1 + (now - started) / 100)
+        if not ends and self.step % self.LOG_EVERY and now - self.last_log < log_seconds:
+            return
+        metrics: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds, 1)}
+        metrics |= self.totals.metrics(now - self.last_log)
         metrics["lr"] = self.config.lr * self.config.rate(self.step, self.seconds)
+        self.totals, self.last_log = MetricAccumulator(), now
         if self.group.is_main:
             self.run_dir.log(metrics)
             report.update(metrics)
@@ -271,7 +280,6 @@ class Trainer:
 
     def train_step(
         self,
-        totals: MetricAccumulator,
         clock: Callable[[], float] = time.monotonic,
         stop: Callable[[], bool] = lambda: False,
     ) -> dict[str, float]:
@@ -285,47 +293,5 @@ class Trainer:
         self.supervised += config.batch_size * config.bptt_steps
         self.ema.update(model, self.step)
         metrics, age = batch.metrics(reports, clock(), stop()), batch.schedule.age + config.bptt_steps
-        totals.add(metrics, batch.advance(metrics), age)
+        self.totals.add(metrics, batch.advance(metrics), age)
         return metrics.sums
-
-
-# -- a profile ------------------------------------------------------------------------------------------------------
-WARM_UP = 10  # optimizer steps before the recording, for caches and torch.compile
-STEPS = 10  # optimizer steps that are recorded
-SHOWN = 10  # operators in the table
-
-
-def profiler(path: Path, message: Callable[[str], None]) -> torch.profiler.profile:
-    """Records a trace of STEPS steps, for Perfetto or chrome://tracing, and a table of the slowest operators.
-
-    path: the trace, as JSON, gzipped if the name ends in .gz. message: called with each line of the table, or with the
-    reason why there is none.
-    """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silence the profiler's own log
-
-    def write(profile: torch.profiler.profile) -> None:
-        if profile.step_num < WARM_UP + STEPS:
-            message(f"no trace: a profile needs {WARM_UP + STEPS} steps, but the run had fewer")
-            return
-        profile.export_chrome_trace(str(path))
-        for line in (*table(profile.key_averages()), f"trace of {STEPS} steps: {path}"):
-            message(line)
-
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
-    plan = torch.profiler.schedule(wait=WARM_UP - 2, warmup=2, active=STEPS, repeat=1)
-    return torch.profiler.profile(activities=activities, schedule=plan, on_trace_ready=write)
-
-
-def table(events: Any) -> list[str]:
-    """The operators with the most self time, on the GPU if it was used."""
-    events = [event for event in events if not event.key.startswith("ProfilerStep")]  # time outside of operators
-    on_gpu = any(event.self_device_time_total for event in events)
-    time = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    costliest = sorted(events, key=lambda event: -getattr(event, time))
-    total = sum(getattr(event, time) for event in events) or 1.0
-    lines = [f"{'ms/step':>9}  {'share':>6}  {'calls/step':>10}  operator, on the {'GPU' if on_gpu else 'CPU'}"]
-    for event in costliest[:SHOWN]:
-        spent = getattr(event, time)
-        name = event.key if len(event.key) <= 60 else event.key[:57] + "..."
-        lines.append(f"{spent / 1000 / STEPS:9.2f}  {spent / total:6.1%}  {event.count / STEPS:10.1f}  {name}")
-    return lines
