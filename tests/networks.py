@@ -1,4 +1,4 @@
-"""Small networks, and what they say."""
+"""Configurations of small networks, and a few steps of a batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from trmsolve.tasks import get
 
 SUDOKU_MODEL = dict(get("sudoku").model_defaults)
 
-# HRM as the fixtures and small tests have it; at full size it is a recipe, hrm-sudoku.
+# HRM in the fixtures and small tests; at full size it is the recipe hrm-sudoku.
 HRM = {"num_layers": 4, "num_y_layers": 4, "T": 2, "n": 2, "grad_steps": 1, "prefix_len": 1}
 
 
 def stepped(model: TRM, batch: list[Encoded], steps: int = 2, multiple: int = 1) -> tuple[list[Tensor], Tensor]:
-    """Of each question its logits, (L, options), after some steps together; and all halting logits."""
+    """The logits of each question, (L, options), after some steps as one batch; and all halting logits."""
     tokens, layout = pack(batch, multiple)
     y, z = model.init_state(len(tokens), torch.float32)
     with torch.inference_mode():

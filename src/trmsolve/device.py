@@ -21,6 +21,8 @@ DTYPES = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class DeviceSpec:
+    """The device and dtype of a model."""
+
     device: torch.device
     dtype: torch.dtype
     reason: str  # one line: why this device, why this dtype

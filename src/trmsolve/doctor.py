@@ -27,6 +27,8 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """One line of the report."""
+
     name: str
     value: str
     status: Status = "ok"

@@ -1,4 +1,4 @@
-"""trmsolve bench: what the baseline computes, what a ratio compares, and what the command says."""
+"""trmsolve bench: the baseline, the ratios, and the report."""
 
 import json
 from contextlib import nullcontext
@@ -21,9 +21,10 @@ from trmsolve.cli import app
 from trmsolve.cli.bench import figure, number
 from trmsolve.inference.evaluate import single_pass
 from trmsolve.inference.few_shot import AdaptOptions
+from trmsolve.inference.flops import count_flops, step_flops
 from trmsolve.inference.options import SolveOptions, StepEvent
 from trmsolve.inference.search import FLOOR_SLOPE, FLOOR_START
-from trmsolve.inference.solver import Solver, count_flops, step_flops
+from trmsolve.inference.solver import Solver
 from trmsolve.inference.test_time_training import TestTimeTrainer
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import reference_mode
@@ -36,7 +37,7 @@ from trmsolve.training import recipe as recipes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
 TASK = get("sudoku")
-# What the bundled checkpoint does not solve in a single pass, and what it solves there late.
+# A puzzle that the bundled checkpoint does not solve in a single pass, and one that it solves there late.
 STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
 LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012
 
@@ -90,7 +91,7 @@ def test_an_unsure_single_pass_ends_early(solver):
 
 
 def test_confidence_floor_rises(solver):
-    """Where it would have to be for a run to end just now, seen from the confidence of each step."""
+    """The floor at which a run would just end, from the confidence of each step."""
     events = [e for e in solver.solve(read(STUCK), SolveOptions(restarts=0), steps=True) if isinstance(e, StepEvent)]
     blank = events[0].puzzle.question == 0
     needed = [float(e.prediction.confidence[blank].mean()) - FLOOR_SLOPE * (e.step - FLOOR_START) for e in events]
@@ -207,7 +208,7 @@ def test_compare_training_measures_both_and_removes_its_folders(tmp_path, monkey
 
 @pytest.mark.parametrize("bptt_steps", [1, 3])
 def test_flops_of_training_are_those_of_three_forward_passes(bptt_steps, tmp_path):
-    """Backward multiplies twice for every multiply of the forward pass, but nobody asks for a gradient of y and z."""
+    """Backward has two multiplies for each one of the forward pass, except for the gradients of y and z."""
     recipe = small_recipe()
     config = replace(recipe.train, bptt_steps=bptt_steps)
     setup = training.TrainingSetup(recipe, TRM(recipe.config).state_dict(), torch.device("cpu"), torch.float32, False)
@@ -215,7 +216,7 @@ def test_flops_of_training_are_those_of_three_forward_passes(bptt_steps, tmp_pat
     part, model = trainer.batch.micro_batches[0], trainer.model
     with torch.no_grad(), reference_mode():
         forward = count_flops(lambda: model(part.tokens, part.y, part.z, part.batch))
-    assert 2.5 * bptt_steps * forward < training.step_flops(trainer) <= 3 * bptt_steps * forward
+    assert 2.5 * bptt_steps * forward < training.train_step_flops(trainer) <= 3 * bptt_steps * forward
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
 
 

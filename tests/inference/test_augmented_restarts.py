@@ -26,7 +26,7 @@ MAZES = [generate(3, index, size, density=0.25, min_path=5)[0] for index, size i
 
 
 class Knowing(Maze):
-    """Mazes of which the answer is known when they are looked at in one way, and nothing in any other."""
+    """Mazes whose answer the network predicts under one augmentation only."""
 
     def __init__(self) -> None:
         self.known: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""What a result says beyond an answer: that none exists, that another one exists, and what was open at the deadline."""
+"""Search: no solution, several solutions, the deadline, and strategies by a task's capabilities."""
 
 from __future__ import annotations
 

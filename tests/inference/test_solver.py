@@ -1,4 +1,4 @@
-"""The solver with the bundled checkpoint: what it answers, and on what its answers may depend."""
+"""The solver with the bundled checkpoint: its answers, their order, and their independence of the batch."""
 
 import queue
 import threading
@@ -256,7 +256,7 @@ def test_a_grid_with_many_solutions_is_solved(model):
 
 
 def test_a_question_without_a_solution_is_refuted_within_few_restarts(model):
-    """And the result says that this is proven, not only that nothing was found."""
+    """The result contains the proof, which differs from a search that found nothing."""
     question = puzzles("4x4.txt")[0].question.copy()
     (solved,) = model.solve([Puzzle(question)])
     row, column = np.argwhere(question == 0)[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.arc.examples import grid
-from trmsolve.inference.few_shot import WeightedAnswer, consensus, rank_answers
+from trmsolve.inference.voting import WeightedAnswer, consensus, rank_answers
 
 
 def answer(predicted, weight, confidence=0.9):

@@ -65,7 +65,7 @@ def test_two_colours_exchanged_in_the_grid_and_in_the_row_are_exchanged_in_the_a
 
 
 def test_the_pad_colour_is_shared_by_all_tasks(model):
-    """Its logit does not move when a row's colours do, while what the token itself says stays."""
+    """Its logit does not depend on the colours of a row."""
     tokens, layout = pack([encode(a_grid(), SizeRule.from_pairs([Pair(a_grid(), a_grid())]))])
     y = torch.randn(len(tokens), WIDTH)
     before = model.embed.answer(y, tokens, layout)

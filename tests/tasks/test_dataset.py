@@ -1,13 +1,16 @@
-"""Training files: each fault is named before the run begins."""
+"""Training data: faults of files are named before the run begins; a sample depends on the seed and its index."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get
-from trmsolve.tasks.dataset import parse_size
+from trmsolve.tasks.dataset import add_hints, corrupt, parse_size
+from trmsolve.tasks.sudoku.backtracking import solutions
+from trmsolve.tasks.sudoku.generate import generate
 
 SUDOKU = get("sudoku")
 PAIRS = [SUDOKU.generate(1, index, 4)[:2] for index in range(3)]
@@ -105,3 +108,60 @@ def test_given_answers_of_mazes_are_checked_where_they_are_learnt(tmp_path):
     maze.training_data([str(path)])
     with pytest.raises(TrmsolveError, match=r"mazes.csv:3: the answer is wrong"):
         maze.training_data([str(path)], given=True)
+
+
+# -- samples ----------------------------------------------------------------------------------------------------------
+def test_a_draw_depends_on_seed_and_index_alone():
+    first, second = (SUDOKU.training_data(["generate:9x9"], 5, unsolvable_prob=0.3) for _ in range(2))
+    for index in (0, 7, 300):
+        a, b = first.draw(index), second.draw(index)
+        assert (a.encoded.meanings == b.encoded.meanings).all() and (a.target == b.target).all()
+        assert a.solvable == b.solvable
+    other = SUDOKU.training_data(["generate:9x9"], 6).draw(7)
+    assert (
+        len(other.encoded.x) != len(first.draw(7).encoded.x)
+        or (other.encoded.meanings != first.draw(7).encoded.meanings).any()
+    )
+
+
+def test_corrupted_samples_have_no_solution():
+    rng = np.random.default_rng(0)
+    for index in range(5):
+        question, answer, _ = generate(11, index, 9)
+        corrupted = corrupt(SUDOKU, question, answer, rng)
+        assert corrupted is not None and solutions(corrupted, 1)[0] == []
+        easier = add_hints(question, answer, 0.5, rng)
+        assert ((easier == answer) | (easier == 0)).all() and (easier > 0).sum() > (question > 0).sum()
+        assert len(SUDOKU.target(easier, answer)) == SUDOKU.encode(easier).num_choices
+
+
+def test_hint_share_falls_by_draw_number():
+    """By draw number, so that a resumed run draws the samples of an uninterrupted one."""
+    falling = SUDOKU.training_data(["generate:4x4"], 5, hint_prob=1.0, hint_max=0.8, hint_min=0.2, hint_draws=100)
+    assert [falling.hint_share(index) for index in (0, 50, 100, 10_000)] == pytest.approx([0.8, 0.5, 0.2, 0.2])
+    plain = SUDOKU.training_data(["generate:4x4"], 5, hint_prob=0.0)
+
+    def filled(start: int) -> float:
+        """The share of the blanks of 200 puzzles that is filled in."""
+        pairs = [(falling.pair(index)[0][0], plain.pair(index)[0][0]) for index in range(start, start + 200)]
+        return 1 - sum((easier == 0).sum() for easier, _ in pairs) / sum((whole == 0).sum() for _, whole in pairs)
+
+    assert filled(10_000) == pytest.approx(0.1, abs=0.03)  # on average half of hint_min
+    steady = SUDOKU.training_data(["generate:4x4"], 5, hint_max=0.1, hint_min=0.2)
+    assert steady.hint_share(0) == steady.hint_share(10**6) == 0.1  # it never rises
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("question,answer\n1234,1234\n", "characters"),
+        ("1...\n.2..\n....\n....\n", "the answer is missing"),
+        ("question,answer\n1...............,1234341243212144\n", "the answer is wrong"),
+    ],
+)
+def test_invalid_training_data_is_refused_with_file_and_line(tmp_path, text, message):
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(TrmsolveError, match=message) as caught:
+        SUDOKU.training_data([str(path)])
+    assert Path(caught.value.message.split(":")[0]).name == "data.csv"

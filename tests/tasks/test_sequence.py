@@ -27,7 +27,7 @@ MAZE = get("maze").as_sequence(SequenceFormat(16, 900, 6, 1))
 
 
 class Choosy(torch.nn.Module):
-    """In the model's place: knows every answer, and gives it only where the first cell of the question is blank."""
+    """Replaces the model: predicts the answer only if the first cell of the question is blank."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def test_import_on_the_command_line(tmp_path):
     again = call("-o", out, "--cycles", "2,2", "--heads", 2)
     assert again.exit_code == 2 and "--force" in again.stderr
     assert "two whole numbers" in call("-o", out, "--force", "--cycles", "2").stderr
-    loaded = trmsolve.load(out, device="cpu", dtype="float32")  # a task that this version need not know
+    loaded = trmsolve.load(out, device="cpu", dtype="float32")  # a task that is not installed
     logits, halt = next(loaded.refine(np.ones((1, 4), int), steps=1))
     assert logits.shape == (1, 4, 12) and halt.shape == (1,)
 

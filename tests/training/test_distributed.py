@@ -1,4 +1,4 @@
-"""Several processes train as one does: equal weights, runs that change hands, and an end for all when one fails."""
+"""Several processes train the weights of one, resume its runs, and all end when one fails."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CLOSE_MUON = {"atol": 0.04, "rtol": 0.0}  # it orthogonalises in bf16 where the 
 
 
 def together(name: str, folder: Path, size: int = 2, seconds: float = 600.0) -> list[tuple[int | None, str]]:
-    """Exit code of every process of a scene, None where it had to be killed, and what it said."""
+    """The exit code of every process of a scene, None if it had to be killed, and its standard error."""
     context = process_context()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from networks import SUDOKU_MODEL
+from training.runs import Recorder
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.tasks.sudoku import TASK
@@ -137,19 +138,12 @@ def test_set_values_have_the_same_limits(text):
 
 
 # -- run folders --------------------------------------------------------------------------------------------------
-class Silent:
-    def update(self, metrics): ...
-    def evaluated(self, metrics): ...
-    def saved(self, path, step): ...
-    def message(self, text): ...
-
-
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Trainer:
     """A finished run."""
     with RunDir(tmp_path_factory.mktemp("run")) as folder:
         trainer = Trainer(CONFIG, MODEL, TASK.training_data(["generate:4x4"], 3).draw, folder, autocast=False)
-        trainer.run(Silent())
+        trainer.run(Recorder())
     return trainer
 
 

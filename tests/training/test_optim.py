@@ -191,3 +191,15 @@ def test_states_from_before_muon_took_many_matrices_at_once_go_on():
     for (name, p), q in zip(later.named_parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-3 if name.startswith("layers") else 1e-6, rtol=0.0)
     assert again.state().keys() == flat.keys()
+
+
+def test_ema_in_fp32_follows_small_updates():
+    model = torch.nn.Linear(4, 4)
+    ema = EMA(model, 0.999)
+    before = ema.model.weight.clone()
+    with torch.no_grad():
+        model.weight += 1e-3
+    for step in range(1, 200):
+        ema.update(model, step)
+    assert ema.model.weight.dtype == torch.float32
+    assert (ema.model.weight > before).all() and (ema.model.weight <= model.weight + 1e-6).all()

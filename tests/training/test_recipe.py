@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import trmsolve
+from training.runs import Recorder
 from trmsolve.checkpoint import read_header
 from trmsolve.cli import app
 from trmsolve.errors import TrmsolveError
@@ -31,13 +32,6 @@ def small(name: str, *settings: str) -> recipes.Recipe:
     """At a size that trains within seconds: 4x4."""
     source = "generate:4x4" if "sudoku" in name else "generate:4"
     return recipe_of(name, *SMALL, f"data.sources=[{source}]", *settings)
-
-
-class Silent:
-    def update(self, metrics): ...
-    def evaluated(self, metrics): ...
-    def saved(self, path, step): ...
-    def message(self, text): ...
 
 
 def trainer(recipe: recipes.Recipe, folder: RunDir) -> Trainer:
@@ -254,13 +248,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, tmp_path):
     recipe = small(name, "train.steps=12")
     with RunDir(tmp_path / "whole") as folder:
         whole = trainer(recipe, folder)
-        whole.run(Silent())
+        whole.run(Recorder())
     with RunDir(tmp_path / "parts") as folder:
-        trainer(recipe, folder).run(Silent(), stop=iter([False] * 4 + [True]).__next__)
+        trainer(recipe, folder).run(Recorder(), stop=iter([False] * 4 + [True]).__next__)
     with RunDir(tmp_path / "parts") as folder:
         parts = trainer(recipe, folder)
         assert parts.step == 5
-        parts.run(Silent())
+        parts.run(Recorder())
     for key, value in whole.ema.model.state_dict().items():
         assert torch.equal(value, parts.ema.model.state_dict()[key]), key
 

@@ -1,4 +1,4 @@
-"""What test_distributed.py trains, alone and in processes of its own."""
+"""The runs of test_distributed.py, in this process and in process groups."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch._dynamo  # what the first step would import, here once for all processes
+import torch._dynamo  # imported by the first step; here once for all processes
 
 from networks import SUDOKU_MODEL
+from training.runs import Recorder
 from trmsolve import distributed
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
@@ -26,10 +27,10 @@ from trmsolve.training.config import TrainConfig
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.trainer import Trainer
 
-STEPS, PART = 30, 13  # of a whole run, and of one that is gone on with
+STEPS, PART = 30, 13  # of a whole run, and of the first part of one that resumes
 KINDS = ("sudoku", "table", "muon", "parts", "window")  # of runs
 
-# Without the answer's bias, whose gradient is 0 but for rounding: Adam makes steps of the full size of it.
+# Without the bias of the answer head: its gradient is 0 except for rounding, of which Adam makes full steps.
 UNITS = TRMConfig(
     **SUDOKU_MODEL | {"hidden_size": 16, "intermediate_size": 32, "n": 2, "N_sup": 3, "answer_bias": False}
 )
@@ -50,25 +51,6 @@ TABLE = TRMConfig(
 )
 
 
-class Silent:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.updates = []
-
-    def update(self, metrics):
-        self.updates.append(metrics)
-
-    def evaluated(self, metrics):
-        pass
-
-    def message(self, text):
-        pass
-
-    def saved(self, path, step):
-        pass
-
-
 @cache
 def _sudoku():
     from trmsolve.tasks.sudoku import TASK
@@ -82,7 +64,7 @@ def sudoku(index: int) -> Sample:
 
 
 def table(index: int) -> Sample:
-    """One of five tasks, each with a row of its own: eight cells, each of which is to become the next in order."""
+    """A sample of one of five puzzles, each with a row of the table: eight cells, to be increased by 1 (mod 4)."""
     rng = np.random.default_rng(index)
     cells = rng.integers(4, size=8)
     x = np.concatenate([[4 + rng.integers(5)], cells])
@@ -91,7 +73,7 @@ def table(index: int) -> Sample:
 
 
 def start(config: TRMConfig) -> dict[str, torch.Tensor]:
-    """Weights whose heads let about half of the puzzles go at once."""
+    """Weights with which about half of the puzzles halt at once."""
     torch.manual_seed(1)
     made = TRM(config)
     torch.nn.init.normal_(made.q_head.weight, std=0.2)
@@ -108,7 +90,7 @@ def train(
     compile: bool = False,
     **changes,
 ) -> Trainer:
-    """A run of a tiny model in fp32, gone on with where the folder holds one."""
+    """A run of a tiny model in fp32; resumes the run in the folder, if any."""
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"batch_size": 7, "steps": STEPS, "warmup": 5, "seed": 3, "optimizer": "adamw", "lr": 1e-3}
@@ -131,12 +113,12 @@ def train(
         group=group,
     )
     made.LOG_EVERY, made.LOG_SECONDS = 20, 1e9  # by steps alone, on a slow machine as well
-    made.run(Silent(), stop=lambda: made.step + 1 >= steps)
+    made.run(Recorder(), stop=lambda: made.step + 1 >= steps)
     return made
 
 
 def scene(name: str, folder: Path, group: ProcessGroup) -> None:
-    """What a process of a process group is started for."""
+    """The work of one process of a process group, by name."""
     if name == "equal":
         for kind in KINDS:
             train(folder / kind, kind, group)
@@ -153,7 +135,7 @@ def scene(name: str, folder: Path, group: ProcessGroup) -> None:
 
 
 def _failing(name: str, folder: Path, group: ProcessGroup) -> None:
-    """A run in which process 1 cannot go on after a while."""
+    """A run in which process 1 fails after a while."""
 
     def draw(index: int) -> Sample:
         if group.rank == 1 and index > 20:
@@ -165,12 +147,12 @@ def _failing(name: str, folder: Path, group: ProcessGroup) -> None:
         return sudoku(index)
 
     def measure(model: TRM) -> dict[str, float]:
-        if max(made.batch.schedule.index[made.batch.own.stop :]) > 20:  # process 1 has come to its end
+        if max(made.batch.schedule.index[made.batch.own.stop :]) > 20:  # process 1 has failed
             time.sleep(1000)
         return {}
 
     made = Trainer(TrainConfig(batch_size=7, steps=1000), UNITS, draw, RunDir(folder), autocast=False, group=group)
-    made.run(Silent(), evaluate=measure, evaluate_every=0.0 if name == "busy" else 1e9)
+    made.run(Recorder(), evaluate=measure, evaluate_every=0.0 if name == "busy" else 1e9)
 
 
 def member(rank: int, size: int, port: int, folder: Path, name: str) -> None:

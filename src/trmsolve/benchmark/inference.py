@@ -11,8 +11,9 @@ accuracy was at least that of the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ import torch
 
 from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trmsolve, timed
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import SolveOptions
-from trmsolve.inference.solver import Solver, step_flops
+from trmsolve.inference.solver import Solver
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.layers import reference_mode
 from trmsolve.model.packing import pack, read_out
@@ -81,16 +83,23 @@ def compare_streams(
                 "flops_per_second": Statistic.of([flops / each for each in seconds]).to_dict() if single_run else None,
             }
         )
+    return {"streams": streams, "ratios": _ratios(list(settings), list(baselines), measured, correct)}
+
+
+def _ratios(
+    ours: Sequence[str],
+    theirs: Sequence[str],
+    measured: Mapping[str, Sequence[tuple[float, Any]]],
+    correct: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Puzzles/s of each of ours divided by that of each baseline. measured: (seconds, outcome) of each repetition."""
     ratios = []
-    for ours in settings:
-        for other in baselines:
-            pairs = zip(measured[ours], measured[other], strict=True)
-            times = Statistic.of([their_seconds / our_seconds for (our_seconds, _), (their_seconds, _) in pairs])
-            fair = correct[ours] >= correct[other]
-            ratios.append(
-                {"ours": ours, "published": other, "times": times.to_dict(), "accuracy_equal_or_better": fair}
-            )
-    return {"streams": streams, "ratios": ratios}
+    for our, their in product(ours, theirs):
+        pairs = zip(measured[our], measured[their], strict=True)
+        times = Statistic.of([their_seconds / our_seconds for (our_seconds, _), (their_seconds, _) in pairs])
+        fair = correct[our] >= correct[their]
+        ratios.append({"ours": our, "published": their, "times": times.to_dict(), "accuracy_equal_or_better": fair})
+    return ratios
 
 
 def _flops_per_token(solver: Solver, puzzles: Sequence[Puzzle], number: int = 32) -> tuple[float, np.ndarray]:

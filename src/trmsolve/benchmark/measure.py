@@ -116,9 +116,9 @@ def run_python(code: str, arguments: Sequence[str] = (), stdin: str = "", allowe
     return done.stdout
 
 
-def run_trmsolve(arguments: Sequence[str], stdin: str = "", allowed: Sequence[int] = (0, 1)) -> str:
+def run_trmsolve(arguments: Sequence[str], stdin: str = "") -> str:
     """Run `trmsolve ARGUMENTS` as run_python() runs code; exit code 1 means that a puzzle stays unsolved."""
-    return run_python(RUN_TRMSOLVE, arguments, stdin, allowed)
+    return run_python(RUN_TRMSOLVE, arguments, stdin, allowed=(0, 1))
 
 
 def _import_path() -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trmsolve.benchmark.measure import Statistic, in_turns
-from trmsolve.inference.solver import count_flops
+from trmsolve.inference.flops import count_flops
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.recipe import Recipe
 from trmsolve.training.run_dir import RunDir
@@ -71,7 +71,7 @@ def compare_training(
             train(run, WARM_UP)
         functions = {f"training, {name}": partial(train, run, steps) for name, run in runs.items()}
         measured = in_turns(functions, repeat, say)
-        flops = step_flops(runs["published"])  # of one supervision step of the batch
+        flops = train_step_flops(runs["published"])  # of one supervision step of the batch
     ways, rates = [], []
     for name, config in configs.items():
         optimizer_steps = [steps / seconds for seconds, _ in measured[f"training, {name}"]]
@@ -101,7 +101,7 @@ def train(trainer: Trainer, steps: int) -> None:
             trainer.train_step()
 
 
-def step_flops(trainer: Trainer) -> int:
+def train_step_flops(trainer: Trainer) -> int:
     """FLOP of the forward and backward passes of one optimizer step, on the current batch."""
 
     def passes() -> None:

@@ -19,16 +19,7 @@ from trmsolve.cli.few_shot import stored_results
 from trmsolve.cli.inputs import files_or_stdin, records, task_for, with_notes
 from trmsolve.cli.options import AdaptArgs, option, reject_given
 from trmsolve.cli.output import delayed_status, put, status_line
-from trmsolve.cli.run import (
-    ERROR,
-    SOLVED,
-    Terminated,
-    command,
-    echo_err,
-    own_device,
-    process_group,
-    shard,
-)
+from trmsolve.cli.run import ERROR, SOLVED, Terminated, command, echo_err, own_device, process_group, shard
 from trmsolve.cli.tables import Comparison, TaskTable, chart_svg, column_notes, few_shot_figures, figures
 from trmsolve.distributed import ProcessGroup
 from trmsolve.errors import TrmsolveError
@@ -126,7 +117,7 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
     checkpoints: Sequence[str | None] = args.checkpoint or [None]
     task = task_for(args.task, checkpoints[0])
     with delayed_status("reading", not args.quiet):
-        from trmsolve.inference.evaluate import Measurement, rollout, split_records, unsupported_reasons
+        from trmsolve.inference.evaluate import Measurement, split_records, unsupported_reasons
 
         puzzles, invalid = split_records(records(task, args.files or (), args.limit))
     for record in invalid if group is None or group.is_main else ():
@@ -144,60 +135,75 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
         max_steps=args.max_steps, restarts=search.restarts, batch_size=search.batch_size, seed=args.seed
     )
 
-    def measurement(model: Model, reasons: Sequence[str]) -> Measurement:
-        shared: dict[str, Any] = {}
-        if group is not None:
-            shared = {
-                "solve_fn": lambda items, settings: shard(group, lambda part, _: model.solve(part, settings), items),
-                "rollout_fn": lambda batches, steps: shard(
-                    group, lambda part, _: rollout(model.solver, part, steps), batches, window=2
-                ),
-            }
-        return Measurement(model.solver, puzzles, reasons, options, search.single_pass, **shared)
-
     reasons = [unsupported_reasons(model.checkpoint.name, model.task, puzzles) for model in models]
-    measurements = [measurement(*pair) for pair in zip(models, reasons, strict=True)]
+    measurements = [
+        Measurement(model.solver, puzzles, why, options, search.single_pass, **_sharded(model, group))
+        for model, why in zip(models, reasons, strict=True)
+    ]
     if group is not None:
         group.assert_equal(checkpoints=[model.checkpoint.sha256 for model in models], puzzles=len(puzzles))
         if not group.is_main:
-            for each in measurements:
-                each.run()
+            for measurement in measurements:
+                measurement.run()
             return SOLVED
     table = None
     if compares and not args.as_json:
         table = Comparison([model.checkpoint.name for model in models], search.single_pass, any(map(any, reasons)))
         put(table.head())
     reports: list[dict[str, Any]] = []
-
-    def add_report(index: int) -> None:
-        facts = _circumstances(models[index], args, max_steps=options.max_steps, restarts=options.restarts)
-        reason = next(filter(None, reasons[index]), None)
-        reports.append(facts | measurements[index].report() | {"refusal": reason})
-
     try:
-        for index, (model, each) in enumerate(zip(models, measurements, strict=True)):
-            prefix = f"{model.checkpoint.name} ({index + 1} of {len(models)}): " if len(models) > 1 else ""
-            try:
-                with _progress(prefix, not args.quiet) as progress:
-                    each.run(progress)
-            except (KeyboardInterrupt, Terminated):
-                if each.results and not compares:  # all rows of a comparison are of the same puzzles
-                    add_report(index)
-                raise
-            add_report(index)
+        for index, report_of_model in enumerate(_reports(models, measurements, args, compares)):
+            reports.append(report_of_model | {"refusal": next(filter(None, reasons[index]), None)})
             if table is not None:
                 put(table.row(index, reports[-1]))
     finally:
         if reports:
-            first = reports[0]
-            if args.as_json:
-                comparison = {"task": first["task"], "files": first["files"], "checkpoints": reports}
-                put(json.dumps(comparison if compares else first, indent=2))
-            else:
-                put(column_notes(first) if compares else figures(first))
+            _write(reports, compares, args.as_json)
             if search.plot is not None and "interrupted" not in reports[-1]:
                 atomic_write(search.plot, chart_svg(reports), search.force)
     return ERROR if invalid else SOLVED
+
+
+def _sharded(model: Model, group: ProcessGroup | None) -> dict[str, Any]:
+    """Arguments of Measurement with which the processes of a group share the puzzles."""
+    from trmsolve.inference.evaluate import rollout
+
+    if group is None:
+        return {}
+
+    def solve(puzzles: Any, options: SolveOptions) -> Any:
+        return shard(group, lambda part, _: model.solve(part, options), puzzles)
+
+    def roll_out(batches: Any, steps: tuple[int, ...]) -> Any:
+        return shard(group, lambda part, _: (rollout(model.solver, batch, steps) for batch in part), batches, window=2)
+
+    return {"solve_fn": solve, "rollout_fn": roll_out}
+
+
+def _reports(
+    models: Sequence[Model], measurements: Sequence[Measurement], args: EvalArgs, compares: bool
+) -> Iterator[dict[str, Any]]:
+    """The report of each model once it is measured; if the only one is interrupted, of a part of the puzzles."""
+    for number, (model, measurement) in enumerate(zip(models, measurements, strict=True), 1):
+        options = measurement.options
+        facts = _circumstances(model, args, max_steps=options.max_steps, restarts=options.restarts)
+        prefix = f"{model.checkpoint.name} ({number} of {len(models)}): " if len(models) > 1 else ""
+        try:
+            with _progress(prefix, not args.quiet) as progress:
+                measurement.run(progress)
+        except (KeyboardInterrupt, Terminated):
+            if measurement.results and not compares:  # all rows of a comparison are of the same puzzles
+                yield facts | measurement.report()
+            raise
+        yield facts | measurement.report()
+
+
+def _write(reports: Sequence[dict[str, Any]], compares: bool, as_json: bool) -> None:
+    """The reports on stdout; of a comparison as text only the notes, as its rows are printed already."""
+    first = reports[0]
+    comparison = {"task": first["task"], "files": first["files"], "checkpoints": reports}
+    text = column_notes(first) if compares else figures(first)
+    put(json.dumps(comparison if compares else first, indent=2) if as_json else text)
 
 
 def load_models(

@@ -18,7 +18,7 @@ from trmsolve.cli.output import JsonRecords, check_style, destination, emit, enc
 from trmsolve.cli.run import command
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get, resolve_task
-from trmsolve.tasks.base import Difficulty, Generates
+from trmsolve.tasks.base import Generates
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def generate(args: GenerateArgs, settings: GeneratorArgs) -> None:
             puzzle, answer = task.format_line(question), task.format_line(solution)
             if style in JSON_STYLES:
                 origin = {"seed": args.seed, "index": index}
-                records.add({"puzzle": puzzle, "answer": answer, **difficulty.details, **origin})
+                records.add({"puzzle": puzzle, "answer": answer, **difficulty, **origin})
             elif style == "csv":
                 header = "" if index else f"{task.csv_header}\n"
                 emit(stream, f"{header}{puzzle},{answer}\n")
@@ -123,7 +123,7 @@ def _shape(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _generate(task: Generates, *args: Any, **options: Any) -> tuple[Any, Any, Difficulty]:
+def _generate(task: Generates, *args: Any, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
     """task.generate() with a ValueError, such as an unsupported size, as TrmsolveError."""
     try:
         return task.generate(*args, **options)

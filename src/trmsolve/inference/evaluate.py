@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
 
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, default_batch_size
+from trmsolve.inference.flops import step_flops
 from trmsolve.inference.metrics import (
     calibration,
     calibration_error,
@@ -25,7 +25,7 @@ from trmsolve.inference.metrics import (
     wilson_interval,
 )
 from trmsolve.inference.options import Result, SolveOptions
-from trmsolve.inference.solver import Solver, step_flops
+from trmsolve.inference.solver import Solver
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks.base import Augments, Puzzle, Task
 
@@ -82,7 +82,7 @@ class SinglePass:
         }
 
 
-RolloutFunction = Callable[[Iterable[Sequence[Puzzle]], tuple[int, ...]], Iterable[SinglePass]]
+RolloutFunction = Callable[[Iterable[Sequence[Puzzle]], tuple[int, ...]], Iterable[SinglePass]]  # counts by batch
 
 
 def single_pass(
@@ -106,26 +106,20 @@ def single_pass(
     def on_step(k: int) -> None:
         progress(counts.puzzles + len(batches[counts.puzzles // batch_size]) * k // max(steps))
 
-    for batch_counts in (rollout_fn or partial(rollout, solver, on_step=on_step))(batches, steps):
+    if rollout_fn is None:
+        counts_by_batch: Iterable[SinglePass] = (rollout(solver, batch, steps, on_step) for batch in batches)
+    else:
+        counts_by_batch = rollout_fn(batches, steps)
+    for batch_counts in counts_by_batch:
         counts.extend(batch_counts)
         progress(counts.puzzles)
     return counts
 
 
 def rollout(
-    solver: Solver,
-    batches: Iterable[Sequence[Puzzle]],
-    steps: tuple[int, ...],
-    on_step: Callable[[int], None] = lambda k: None,
-) -> Iterator[SinglePass]:
-    """Roll out batches of puzzles to max(steps) steps; yield the counts of each batch. on_step: called after step k."""
-    for puzzles in batches:
-        yield _rollout_batch(solver, puzzles, steps, on_step)
-
-
-def _rollout_batch(
-    solver: Solver, puzzles: Sequence[Puzzle], steps: tuple[int, ...], on_step: Callable[[int], None]
+    solver: Solver, puzzles: Sequence[Puzzle], steps: tuple[int, ...], on_step: Callable[[int], None] = lambda k: None
 ) -> SinglePass:
+    """Roll out a batch of puzzles to max(steps) steps; the counts. on_step: called after step k."""
     task, counts = solver.task, SinglePass(steps)
     running: list[tuple[Puzzle, Rollout]] = []
     for puzzle in puzzles:

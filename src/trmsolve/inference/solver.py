@@ -7,20 +7,16 @@ next restart of a puzzle takes its place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from trmsolve.errors import DeadlineExceeded
 from trmsolve.inference.batch import ContinuousBatch, Rollout, default_batch_size
 from trmsolve.inference.branch_search import BranchSearch
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.search import AugmentedRestarts, PuzzleSearch, SearchStrategy
-from trmsolve.model.layers import reference_mode
-from trmsolve.model.packing import pack
 from trmsolve.model.trm import TRM
 from trmsolve.stream import Prefetcher
 from trmsolve.tasks.base import Augments, Branches, InvalidPuzzle, Puzzle, Task
@@ -102,40 +98,3 @@ class Solver:
         if undelivered >= max(self.MAX_UNDELIVERED, 16 * len(batch)):
             return False
         return len(batch) < (options.batch_size or default_batch_size(self.model)) and not batch.full
-
-
-# -- FLOP ------------------------------------------------------------------------------------------------------------
-def _attention_flops(q: torch.Size, k: torch.Size, v: torch.Size, *_: Any, **__: Any) -> int:
-    """FLOP of attention, (B, H, L, d) each: scores, and the weighted sum of values."""
-    return sdpa_flop_count(q, k, v)
-
-
-MISSING_FORMULAS = {  # matrix multiplies that torch's own table leaves out
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
-    torch.ops.aten._scaled_dot_product_attention_math_for_mps: _attention_flops,
-}
-
-
-def count_flops(function: Callable[[], Any]) -> int:
-    """FLOP of all matrix multiplies in a call, including attention; a multiply-add counts as two.
-
-    Norms, gates and segment sums are not counted.
-    """
-    with FlopCounterMode(display=False, custom_mapping=MISSING_FORMULAS) as counter:
-        function()
-    return counter.get_total_flops()
-
-
-def step_flops(solver: Solver, puzzles: Sequence[Puzzle], batch_size: int = 32) -> float:
-    """FLOP of one supervision step of one puzzle, the mean over these; 0 when none has an open choice."""
-    encoded = [e for e in (solver.task.encode(p.question) for p in puzzles) if e is not None and e.num_choices]
-    device = next(solver.model.parameters()).device
-
-    def step_all() -> None:
-        for start in range(0, len(encoded), batch_size):
-            tokens, batch = pack(encoded[start : start + batch_size])
-            y, z = solver.model.init_state(len(tokens), solver.dtype)
-            solver.model(tokens.to(device), y, z, batch.to(device))
-
-    with torch.inference_mode(), reference_mode():
-        return count_flops(step_all) / max(1, len(encoded))

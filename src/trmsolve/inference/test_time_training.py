@@ -31,10 +31,9 @@ from trmsolve.inference.few_shot import (
     Pace,
     RefineEvent,
     Schedule,
-    WeightedAnswer,
     peak_memory,
-    rank_answers,
 )
+from trmsolve.inference.voting import WeightedAnswer, rank_answers
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.packing import Readout
 from trmsolve.model.trm import TRM
@@ -86,29 +85,13 @@ class TestTimeTrainer:
         self.augmented: list[AugmentedTask] = [
             task.augmented_task(each, options.votes, i * options.votes, options.seed) for i, each in enumerate(tasks)
         ]
-        self.holdout: list[int | None] = []  # for each task the held-out demonstration, if it has several
-        self.pool: list[list[LazySample]] = []  # trained on: augmented pairs, each in one variant or several
-        self.held_out: list[list[LazySample]] = []  # will join the pool
-        for augmented in self.augmented:
-            samples = augmented.samples()
-            self.holdout.append(options.seed % len(samples) if len(samples) > 1 else None)
-            for number, pair_samples in enumerate(samples):
-                (self.held_out if number == self.holdout[-1] else self.pool).extend(pair_samples)
+        self._split_samples()
         self.step, self.loss = 0, 0.0
         self.recent: deque[float] = deque(maxlen=64)  # 1 for samples that were predicted exactly in their last step
         self.checks: list[float] = []  # accuracies on the held-out demonstrations
         self.trust: dict[Any, float] = {}  # the last accuracy by group of augmentations
         self.end = 1.0  # the progress at which training ends
-        cells = float(np.mean([variants[0].num_tokens for variants in (*self.pool, *self.held_out)]))
-        size = int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool)))
-        train_config = TrainConfig(
-            batch_size=size,
-            lr=self.schedule.lr,
-            puzzle_lr=self.schedule.row_lr,
-            puzzle_weight_decay=0.0,
-            solvable_weight=0.0,
-            seed=options.seed,
-        )
+        train_config = self._train_config()
         self.optimizers = Optimizers(self.model, train_config)
         self.supervision = Supervision(self.model, train_config, autocast)
         self.batch = Batch(self._draw, self.model, train_config, self.dtype)
@@ -118,6 +101,27 @@ class TestTimeTrainer:
             queries += [query for augmented in self.augmented for query in augmented.queries(augmented.task.tests, 1)]
         self.query_tokens = sum(query.num_tokens for query in queries)  # tokens of all queries
         self.pace = Pace()
+
+    def _split_samples(self) -> None:
+        self.holdout: list[int | None] = []  # for each task the held-out demonstration, if it has several
+        self.pool: list[list[LazySample]] = []  # trained on: augmented pairs, each in one variant or several
+        self.held_out: list[list[LazySample]] = []  # will join the pool
+        for augmented in self.augmented:
+            samples = augmented.samples()
+            self.holdout.append(self.options.seed % len(samples) if len(samples) > 1 else None)
+            for number, pair_samples in enumerate(samples):
+                (self.held_out if number == self.holdout[-1] else self.pool).extend(pair_samples)
+
+    def _train_config(self) -> TrainConfig:
+        cells = float(np.mean([variants[0].num_tokens for variants in (*self.pool, *self.held_out)]))
+        return TrainConfig(
+            batch_size=int(np.clip(self.schedule.tokens // cells, 4, 4 * len(self.pool))),
+            lr=self.schedule.lr,
+            puzzle_lr=self.schedule.row_lr,
+            puzzle_weight_decay=0.0,
+            solvable_weight=0.0,
+            seed=self.options.seed,
+        )
 
     def _draw(self, index: int) -> Sample:
         """Training sample `index`: the pool in a new random order each epoch, each entry in its next variant."""

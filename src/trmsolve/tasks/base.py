@@ -117,24 +117,13 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Difficulty:
-    """Measures of a generated puzzle by name, as in JSON records."""
+class DataOption:
+    """An option of a task's training data: data.NAME of a recipe."""
 
-    details: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option of a task's generator or training data; the command line makes a flag of it."""
-
-    name: str  # as a keyword argument: hint_prob becomes --hint-prob
+    name: str
     type: type  # int, float, str or bool
-    help: str
-    default: Any = None
     min: float | None = None
     max: float | None = None
-    choices: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()  # former names
 
 
 class TrainingData(Protocol):
@@ -316,12 +305,10 @@ class Augments(Protocol):
 class Generates(Protocol):
     """Capability of tasks that generate puzzles."""
 
-    generator_options: tuple[Option, ...]
-
     def generate(
         self, seed: int, index: int, size: int | tuple[int, int] = ..., **options: Any
-    ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
-        """Puzzle number `index` of a seed: question, solution, difficulty.
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """Puzzle number `index` of a seed: question, solution, and measures of its difficulty by name (JSON values).
 
         size: (rows, columns), or one number for both. Raises ValueError or TrmsolveError for invalid options.
         """
@@ -334,7 +321,7 @@ class Trains(Protocol):
 
     model_defaults: Mapping[str, Any]  # fields of TRMConfig
     train_defaults: Mapping[str, Any]  # fields of TrainConfig
-    data_options: tuple[Option, ...]  # keyword arguments of training_data
+    data_options: tuple[DataOption, ...]  # keyword arguments of training_data
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:
         """The samples of the sources in `--data`; of the generator if there are none."""

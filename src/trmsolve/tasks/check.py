@@ -18,14 +18,14 @@ MAX_COUNTED = 10  # puzzles whose solutions are counted, which can take long
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckedPuzzles:
     """The number of puzzles checked."""
 
     puzzles: int
     several_solutions: int  # of the first MAX_COUNTED puzzles those with more than one solution
 
 
-def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
+def check_task(task: Task, number: int = 100, seed: int = 0) -> CheckedPuzzles:
     """Check a task on generated puzzles. Raises TrmsolveError for the first contradiction, naming the puzzle."""
     if not isinstance(task, Generates):
         raise TrmsolveError(f"{task.name} has no generator to check it with", "define make(self, rng, size)")
@@ -45,7 +45,7 @@ def check_task(task: Task, number: int = 100, seed: int = 0) -> Report:
         if problem is not None:
             text = task.format_line(question)
             raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
-    return Report(number, several)
+    return CheckedPuzzles(number, several)
 
 
 def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> Iterator[str]:

@@ -30,9 +30,8 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.backtracking import NodeLimitReached, search
 from trmsolve.tasks.base import (
-    Difficulty,
+    DataOption,
     InvalidPuzzle,
-    Option,
     Prediction,
     Puzzle,
     Task,
@@ -300,11 +299,9 @@ class ConstraintPuzzle(Task):
         return f"{cell_name(divmod(cell, question.shape[1]))}={self.symbols[value + 1]}"
 
     # -- Generates ----------------------------------------------------------------------------------------------------
-    generator_options: ClassVar[tuple[Option, ...]] = ()
-
     def generate(
         self, seed: int, index: int, size: int | tuple[int, int] | None = None, **options: Any
-    ) -> tuple[np.ndarray, np.ndarray, Difficulty]:
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
         """Puzzle number `index` of a seed: question, solution, difficulty. Raises ValueError for a size that make()
         refuses.
         """
@@ -312,7 +309,7 @@ class ConstraintPuzzle(Task):
         with locating_errors(self):
             made = self.make(np.random.default_rng([seed, index]), shape, **options)
         question, solution = checked_grids(made, self.name, len(self.symbols))
-        return question, solution, Difficulty({"givens": len(self.givens(question))})
+        return question, solution, {"givens": len(self.givens(question))}
 
     def solutions(
         self,
@@ -369,7 +366,7 @@ class ConstraintPuzzle(Task):
 
     # -- Trains -------------------------------------------------------------------------------------------------------
     train_defaults: ClassVar[Mapping[str, Any]] = {"bptt_steps": 4, "lr": 0.006}
-    data_options: ClassVar[tuple[Option, ...]] = (*HINT_OPTIONS, UNSOLVABLE)
+    data_options: ClassVar[tuple[DataOption, ...]] = (*HINT_OPTIONS, UNSOLVABLE)
 
     @property
     def weight_sharing(self) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.base import InvalidPuzzle, Option, Puzzle, Sample, Task
+from trmsolve.tasks.base import DataOption, InvalidPuzzle, Puzzle, Sample, Task
 from trmsolve.text_io import open_lines
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 Pair = tuple[np.ndarray, np.ndarray]  # question and answer, same shape
 
 HINT_OPTIONS = (
-    Option("hint_prob", float, "Probability of extra givens.", min=0, max=1, aliases=("easier",)),
-    Option("hint_max", float, "Largest share of blanks filled in at first.", min=0, max=1, aliases=("easier_most",)),
-    Option("hint_min", float, "Largest share after hint_draws draws.", min=0, max=1, aliases=("easier_least",)),
-    Option("hint_draws", float, "Draws until hint_min is reached.", min=0, aliases=("easier_draws",)),
+    DataOption("hint_prob", float, min=0, max=1),  # probability of extra givens
+    DataOption("hint_max", float, min=0, max=1),  # largest share of blanks filled in at first
+    DataOption("hint_min", float, min=0, max=1),  # and after hint_draws draws
+    DataOption("hint_draws", float, min=0),
 )
-UNSOLVABLE = Option("unsolvable_prob", float, "Probability of a wrong extra given.", min=0, max=1, aliases=("wrong",))
+UNSOLVABLE = DataOption("unsolvable_prob", float, min=0, max=1)  # probability of a wrong extra given
 
 
 # -- sources ------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig, check_field, shown
 from trmsolve.model.sequence_model import official
 from trmsolve.tasks import get
-from trmsolve.tasks.base import Option, Task, TrainingData, Trains
+from trmsolve.tasks.base import DataOption, Task, TrainingData, Trains
 from trmsolve.text_io import printable
 from trmsolve.training.config import MODEL_FIELDS, TrainConfig
 
@@ -289,7 +289,7 @@ def trainable(task: Task) -> Any:
     return task
 
 
-def _option_value(option: Option, value: Any) -> Any:
+def _option_value(option: DataOption, value: Any) -> Any:
     """The value of a data option. Raises TrmsolveError for another type or out of bounds; an int is valid as float."""
     name, kind = option.name, option.type
     if kind is float and type(value) is int:

@@ -1,4 +1,4 @@
-"""The mixer grid: any size, any place, each puzzle alone, and two ways to compute that agree."""
+"""The mixer grid: any size, translations, independence of the batch, and two implementations that agree."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The mixer scene: against a dense computation, with its gradients, and each puzzle of a batch alone."""
+"""The mixer relational: against a dense computation, with gradients, and independent of the batch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def model() -> TRM:
 
 
 def dense(layer: Layer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
-    """What the layer's formula says, cell by cell and group by group."""
+    """The layer's formula, cell by cell and group by group."""
     near, kinds, down = (
         layer.neighbors.weight.to(h),
         [kind.weight.to(h) for kind in layer.relations],
@@ -127,7 +127,7 @@ def test_a_packed_batch_concatenates_the_groups_of_its_puzzles(batch):
     assert len(tokens) % 16 == 0 and sum(ties.num_groups) == len(ties.inverse_count)
     numbers = [sum(int(q.edges.num_groups[k]) for q in batch) for k in range(len(RELATIONS))]
     assert ties.num_groups == tuple(-(-number // 16) * 16 for number in numbers)
-    # A group's number says its kind, then its puzzle, then its place there.
+    # Groups are numbered by relation, then by puzzle, then within it.
     value = torch.randn(len(tokens), 1, dtype=torch.float64)
     sums = segment_sum(value, ties.scatter)
     for k in range(len(RELATIONS)):

@@ -41,8 +41,8 @@ def test_every_maze_is_one_and_comes_with_its_canonical_path(kind, size):
         assert counts[START] == counts[GOAL] == 1 and counts[PATH] == 0
         assert (answer == canonical(question)).all()
         steps = distances(question != WALL, find_cell(question, START))[find_cell(question, GOAL)]
-        assert hardness.details["steps"] == steps >= 1
-        assert hardness.details["kind"] in (KINDS[1:] if kind == "mixed" else [kind])
+        assert hardness["steps"] == steps >= 1
+        assert hardness["kind"] in (KINDS[1:] if kind == "mixed" else [kind])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -58,7 +58,7 @@ def test_a_perfect_maze_has_one_way_between_any_two_cells_and_thin_walls(size):
 
 
 def test_perfect_mazes_wind_far_or_have_many_dead_ends():
-    made = [generate(3, index, (31, 31), kind="perfect")[2].details for index in range(30)]
+    made = [generate(3, index, (31, 31), kind="perfect")[2] for index in range(30)]
     share = [measures["dead_ends"] / measures["open_cells"] for measures in made]
     assert min(share) < 0.06 and max(share) > 0.12
     assert max(measures["steps"] for measures in made) > 300
@@ -88,7 +88,7 @@ def test_rooms_are_joined_and_some_have_loops_around_them():
 @pytest.mark.parametrize("density", [0.0, 0.1, 0.35, 0.5])
 def test_the_density_is_the_share_of_wall(density):
     mazes = [generate(6, index, (30, 30), density=density) for index in range(20)]
-    assert {hardness.details["kind"] for *_, hardness in mazes} == {"walls"}
+    assert {hardness["kind"] for *_, hardness in mazes} == {"walls"}
     assert np.mean([question == WALL for question, *_ in mazes]) == pytest.approx(density, abs=0.02)
 
 
@@ -98,7 +98,7 @@ def test_densities_without_one_asked_for_vary():
 
 
 def test_paths_of_every_length_and_often_between_far_ends():
-    steps = [generate(8, index, (12, 12), density=0.0)[2].details["steps"] for index in range(150)]
+    steps = [generate(8, index, (12, 12), density=0.0)[2]["steps"] for index in range(150)]
     assert min(steps) <= 3 and max(steps) == 22  # from corner to corner of an empty grid
     assert sum(length >= 0.9 * 22 for length in steps) > 50
     assert len(set(steps)) > 15
@@ -109,7 +109,7 @@ def test_hard_mazes_look_like_maze_hard(shared):
         texts = [row["answer"] for row, _ in zip(csv.DictReader(file), range(200), strict=False)]
     theirs = [np.array(["# SGo".index(symbol) for symbol in text], np.uint8).reshape(30, 30) for text in texts]
     ours = [generate(9, index, (30, 30), kind="hard", min_path=109)[1] for index in range(60)]
-    found = [[difficulty(answer, "").details for answer in answers] for answers in (theirs, ours)]
+    found = [[difficulty(answer, "") for answer in answers] for answers in (theirs, ours)]
     for name, tolerance in (("steps", 0.05), ("turns", 0.08), ("dead_ends", 0.12), ("open_cells", 0.03)):
         theirs_mean, ours_mean = (np.mean([measures[name] for measures in of]) for of in found)
         assert ours_mean == pytest.approx(theirs_mean, rel=tolerance), name
@@ -128,7 +128,7 @@ def test_a_seed_and_an_index_are_one_maze(options):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_path_is_as_long_as_asked_for(kind):
     for index in range(5):
-        assert generate(12, index, (15, 15), kind=kind, min_path=24)[2].details["steps"] >= 24
+        assert generate(12, index, (15, 15), kind=kind, min_path=24)[2]["steps"] >= 24
 
 
 def test_a_path_out_of_reach_ends_with_the_longest_seen():
@@ -156,7 +156,7 @@ def test_difficulty_counts_steps_turns_dead_ends_and_open_cells():
         ],
         np.uint8,
     )
-    assert difficulty(answer, "drawn").details == {
+    assert difficulty(answer, "drawn") == {
         "kind": "drawn",
         "steps": 4,
         "turns": 2,  # at the corner, and before the goal
@@ -189,7 +189,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest_name():
 
 def test_the_largest_size_works():
     question, _, hardness = generate(16, 0, (255, 255), kind="perfect")
-    assert question.shape == (255, 255) and hardness.details["steps"] >= 1
+    assert question.shape == (255, 255) and hardness["steps"] >= 1
 
 
 def test_it_is_fast_enough_to_feed_training():

@@ -19,7 +19,7 @@ from trmsolve.tasks.arc.encode import FEATURE_SIZES, NUM_CLASSES, RELATIONS, VOC
 from trmsolve.tasks.arc.grids import MAX_READABLE_SIDE, MAX_SIDE, SizeRule
 from trmsolve.tasks.arc.json_io import format_grid, parse_lines, submission
 from trmsolve.tasks.arc.picture import grid_picture
-from trmsolve.tasks.base import InvalidPuzzle, Line, Option, Picture, Prediction, Puzzle, Task
+from trmsolve.tasks.base import DataOption, InvalidPuzzle, Line, Picture, Prediction, Puzzle, Task
 from trmsolve.tasks.few_shot import AugmentedTask, FewShotTask
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Arc(Task):
         "solvable_weight": 0.0,
     }
     data_options = (
-        Option("held_out", float, "Share of tasks, chosen by name, that are not trained on.", 0.0, 0, 1),
-        Option("rows_per_task", int, "Rows of the puzzle table for each task, each under another symmetry.", 1, 1),
-        Option("most", int, "Maximum cells of a canvas; larger pairs are skipped.", 225, 1),
+        DataOption("held_out", float, min=0, max=1),  # share of tasks, chosen by name, that are not trained on
+        DataOption("rows_per_task", int, min=1),  # rows of the puzzle table for each task, under different symmetries
+        DataOption("most", int, min=1),  # maximum cells of a canvas; larger pairs are skipped
     )
     report_groups: ClassVar[Mapping[str, Sequence[str]]] = {
         "sides": tuple(map(str, SIDES)),

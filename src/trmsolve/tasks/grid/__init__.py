@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from trmsolve.errors import TrmsolveError, did_you_mean
-from trmsolve.tasks.base import Option, Prediction, Puzzle, Task, Violation
+from trmsolve.tasks.base import DataOption, Prediction, Puzzle, Task, Violation
 from trmsolve.tasks.grid.data import GridData, held_out, load, puzzles_of
 from trmsolve.tasks.grid_text import MAX_SIDE, Alphabet, read_grids
 
@@ -177,9 +177,9 @@ class GridTask(Task):
         "halt_weight": 0.3,
         "solvable_weight": 0.0,
     }
-    data_options: ClassVar[tuple[Option, ...]] = (
-        Option("holdout", float, "Share of the grids that is held out of training.", HOLDOUT, min=0, max=0.9),
-        Option("symmetries", bool, "Draw each grid rotated or reflected at random."),
+    data_options: ClassVar[tuple[DataOption, ...]] = (
+        DataOption("holdout", float, min=0, max=0.9),  # share of the grids that is held out of training
+        DataOption("symmetries", bool),  # draw each grid rotated or reflected at random
     )
 
     @property

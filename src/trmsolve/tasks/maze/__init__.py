@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from trmsolve.tasks.base import Option, Task
+from trmsolve.tasks.base import DataOption, Task
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, augmentation_name, invert
 from trmsolve.tasks.maze.cells import FLOOR, WALL
 from trmsolve.tasks.maze.encode import decode, encode
-from trmsolve.tasks.maze.generate import KINDS, MIXED, generate
+from trmsolve.tasks.maze.generate import generate
 from trmsolve.tasks.maze.read import read
 from trmsolve.tasks.maze.rules import check, connected, is_solution, shortest_length
 from trmsolve.tasks.maze.write import format_grid, format_line, path_cells, picture
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trmsolve.tasks.base import TrainingData
     from trmsolve.tasks.sequence import SequenceFormat
 
-OFF_PATH = Option("off_path", float, "Loss weight of cells off the path.", min=0, max=1)
+OFF_PATH = DataOption("off_path", float, min=0, max=1)  # loss weight of cells off the path
 
 
 class Maze(Task):
@@ -77,13 +77,6 @@ class Maze(Task):
 
         return SequenceMaze(sequence_format)
 
-    # -- Generates ----------------------------------------------------------------------------------------------
-    generator_options = (
-        Option("kind", str, "Kind of maze.", MIXED, choices=KINDS),
-        Option("density", float, "Share of walls, for the kind walls.", min=0, max=1),
-        Option("min_path", int, "Minimum length of the shortest path.", 0, min=0),
-    )
-
     # -- Trains -------------------------------------------------------------------------------------------------
     # Each layer passes messages to the next cell: a supervision step has (n + 1) T applications, and reaches 16 cells.
     model_defaults: ClassVar[Mapping[str, Any]] = {
@@ -96,9 +89,9 @@ class Maze(Task):
         "N_sup": 40,
     }
     train_defaults: ClassVar[Mapping[str, Any]] = {}
-    data_options: ClassVar[tuple[Option, ...]] = (
+    data_options: ClassVar[tuple[DataOption, ...]] = (
         OFF_PATH,
-        Option("phase", float, "Loss weight of the distance modulo 8.", min=0, max=1),
+        DataOption("phase", float, min=0, max=1),  # loss weight of the distance modulo 8
     )
 
     def training_data(self, specs: Sequence[str], seed: int = 0, **options: Any) -> TrainingData:

@@ -5,10 +5,11 @@ A maze depends on its seed and index only, so different processes can generate p
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from trmsolve.errors import TrmsolveError, did_you_mean
-from trmsolve.tasks.base import Difficulty
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.layouts import LAYOUTS
 from trmsolve.tasks.maze.rules import canonical, distances
@@ -37,7 +38,7 @@ def generate(
     kind: str = MIXED,
     density: float | None = None,
     min_path: int = 0,
-) -> tuple[np.ndarray, np.ndarray, Difficulty]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Maze number `index` of a seed: (question, answer, difficulty), grids uint8 (height, width) of cells.py.
 
     The answer is the canonical shortest path. Start and goal are often far apart; otherwise all distances are equally
@@ -84,23 +85,21 @@ def generate(
     )
 
 
-def difficulty(answer: np.ndarray, kind: str) -> Difficulty:
+def difficulty(answer: np.ndarray, kind: str) -> dict[str, Any]:
     """Measures of an answer, uint8 (height, width): steps and turns of the path, open cells and dead ends of the maze.
 
     A dead end is an open cell with one open neighbour.
     """
     open_cells, path = answer != WALL, answer >= START
     rows, columns = _neighbour_counts(path)
-    return Difficulty(
-        {
-            "kind": kind,
-            "steps": int(path.sum()) - 1,
-            # Cells of a shortest path are neighbours only if one follows the other.
-            "turns": int((path & (rows > 0) & (columns > 0)).sum()),
-            "dead_ends": int((open_cells & (sum(_neighbour_counts(open_cells)) == 1)).sum()),
-            "open_cells": int(open_cells.sum()),
-        }
-    )
+    return {
+        "kind": kind,
+        "steps": int(path.sum()) - 1,
+        # Cells of a shortest path are neighbours only if one follows the other.
+        "turns": int((path & (rows > 0) & (columns > 0)).sum()),
+        "dead_ends": int((open_cells & (sum(_neighbour_counts(open_cells)) == 1)).sum()),
+        "open_cells": int(open_cells.sum()),
+    }
 
 
 def _checked_kind(kind: str, density: float | None) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.inputs import Encoded
-from trmsolve.tasks.base import Option, Prediction, Sample
+from trmsolve.tasks.base import DataOption, Prediction, Sample
 from trmsolve.tasks.maze import OFF_PATH, Maze
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment
 from trmsolve.tasks.maze.cells import FLOOR, PATH
@@ -28,9 +28,9 @@ VOCAB_SIZE = PATH + SHIFT + 1
 class SequenceMaze(Maze):
     """The task for one model: rules, text and augmentations as in Maze; encoding differs."""
 
-    data_options: ClassVar[tuple[Option, ...]] = (
-        Option("given", bool, "Train on the answers in the files."),
-        Option("symmetries", bool, "Draw each maze under a random augmentation."),
+    data_options: ClassVar[tuple[DataOption, ...]] = (
+        DataOption("given", bool),  # train on the answers in the files
+        DataOption("symmetries", bool),  # draw each maze under a random augmentation
         OFF_PATH,
     )
 

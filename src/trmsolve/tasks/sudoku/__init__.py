@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trmsolve.tasks.base import Option
 from trmsolve.tasks.constraints import Constraint, ConstraintPuzzle, ExactlyOne
 from trmsolve.tasks.groups import Groups, groups_of
 from trmsolve.tasks.sudoku.generate import generate
@@ -37,11 +36,6 @@ class Sudoku(ConstraintPuzzle):
     is_solution = staticmethod(is_solution)
     picture = staticmethod(picture)
     generate = staticmethod(generate)  # type: ignore[assignment]
-    generator_options = (
-        Option("extra", int, "Givens beyond a minimal puzzle.", 0, min=0),
-        Option("minimal", bool, "Remove givens while the solution is unique.", True),
-        Option("min_branches", int, "Minimum guesses of an exact solver.", 0, min=0),
-    )
 
     def num_values(self, grid: np.ndarray) -> int:
         """The number of digits, which is the side."""

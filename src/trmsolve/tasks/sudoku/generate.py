@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.base import Difficulty
 from trmsolve.tasks.sudoku.backtracking import Board, board, grid, restrict, search, solutions
 
 # The share of givens at which generate(minimal=False) stops removing givens.
@@ -25,17 +24,6 @@ PATIENCE = 60  # steps of hill climbing without progress before it restarts from
 CLIMBS = 60  # maximum number of restarts
 
 
-class Hardness(Difficulty):
-    """The difficulty of a Sudoku; `details` has the entries branches and givens."""
-
-    __slots__ = ()
-
-    @property
-    def branches(self) -> int:
-        """The number of guesses of the exact solver until the solution is proved unique."""
-        return self.details["branches"]
-
-
 def generate(
     seed: int,
     index: int,
@@ -43,7 +31,7 @@ def generate(
     extra: int | range = 0,
     minimal: bool = True,
     min_branches: int = 0,
-) -> tuple[np.ndarray, np.ndarray, Hardness]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Puzzle number `index` of a seed: (question, solution, difficulty), both grids uint8 (side, side), 0 = blank.
 
     size: the side, or (rows, columns).
@@ -83,8 +71,9 @@ def generate(
     return question, solution, difficulty(question)
 
 
-def difficulty(question: np.ndarray) -> Hardness:
-    """The difficulty of a question, uint8 (side, side): guesses until the solution is proved unique, 0 if none.
+def difficulty(question: np.ndarray) -> dict[str, int]:
+    """branches, the guesses until the solution of a question, uint8 (side, side), is proved unique, and givens.
+
     The number depends slightly on the grid's orientation, because the solver tries cells in reading order. Raises
     ValueError unless there is exactly one solution.
     """
@@ -93,7 +82,7 @@ def difficulty(question: np.ndarray) -> Hardness:
         raise ValueError(
             "the puzzle has no solution" if not solution_grids else "the puzzle has more than one solution"
         )
-    return Hardness({"branches": branches, "givens": int(np.count_nonzero(question))})
+    return {"branches": branches, "givens": int(np.count_nonzero(question))}
 
 
 def _first(tables: Board, rng: np.random.Generator, minimal: bool) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.inputs import Encoded
-from trmsolve.tasks.base import Option, Prediction, Sample
+from trmsolve.tasks.base import DataOption, Prediction, Sample
 from trmsolve.tasks.dataset import HINT_OPTIONS, PairSource, pair_mixture
 from trmsolve.tasks.sequence import SEQUENCE_MAX_STEPS, SequenceFormat
 from trmsolve.tasks.sudoku import Sudoku
@@ -28,9 +28,9 @@ class SequenceSudoku(Sudoku):
 
     num_augmentations = 1 << 20  # of 1.2e12; the budget ends restarts earlier
     confidence_floor = 0.0  # Sudoku's is tuned for restarts by assignment
-    data_options: ClassVar[tuple[Option, ...]] = (
+    data_options: ClassVar[tuple[DataOption, ...]] = (
         *HINT_OPTIONS,
-        Option("symmetries", bool, "Draw each puzzle under a random symmetry."),
+        DataOption("symmetries", bool),  # draw each puzzle under a random symmetry
     )
 
     def __init__(self, sequence_format: SequenceFormat) -> None:
