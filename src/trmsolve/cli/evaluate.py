@@ -166,7 +166,7 @@ def _measure(task: Task, args: EvalArgs, search: SearchEvalArgs, group: ProcessG
 
 def _sharded(model: Model, group: ProcessGroup | None) -> dict[str, Any]:
     """Arguments of Measurement with which the processes of a group share the puzzles."""
-    from trmsolve.inference.evaluate import rollout
+    from trmsolve.inference.evaluate import roll_out
 
     if group is None:
         return {}
@@ -174,10 +174,10 @@ def _sharded(model: Model, group: ProcessGroup | None) -> dict[str, Any]:
     def solve(puzzles: Any, options: SolveOptions) -> Any:
         return shard(group, lambda part, _: model.solve(part, options), puzzles)
 
-    def roll_out(batches: Any, steps: tuple[int, ...]) -> Any:
-        return shard(group, lambda part, _: (rollout(model.solver, batch, steps) for batch in part), batches, window=2)
+    def roll_out_all(batches: Any, steps: tuple[int, ...]) -> Any:
+        return shard(group, lambda part, _: (roll_out(model.solver, batch, steps) for batch in part), batches, window=2)
 
-    return {"solve_fn": solve, "rollout_fn": roll_out}
+    return {"solve_fn": solve, "roll_out_fn": roll_out_all}
 
 
 def _reports(

@@ -82,7 +82,7 @@ class SinglePass:
         }
 
 
-RolloutFunction = Callable[[Iterable[Sequence[Puzzle]], tuple[int, ...]], Iterable[SinglePass]]  # counts by batch
+RollOutFunction = Callable[[Iterable[Sequence[Puzzle]], tuple[int, ...]], Iterable[SinglePass]]  # counts by batch
 
 
 def single_pass(
@@ -92,12 +92,12 @@ def single_pass(
     batch_size: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
     counts: SinglePass | None = None,
-    rollout_fn: RolloutFunction | None = None,
+    roll_out_fn: RollOutFunction | None = None,
 ) -> SinglePass:
     """Roll every puzzle out to max(steps) steps; check the answers by the rules, and compare them with solutions.
 
     progress: called after every step with the equivalent number of finished puzzles. counts: updated after each batch,
-    so that an interrupted pass keeps them. rollout_fn: replaces rollout(), for example on several processes.
+    so that an interrupted pass keeps them. roll_out_fn: replaces roll_out(), for example on several processes.
     """
     counts = SinglePass(steps) if counts is None else counts
     batch_size = batch_size or default_batch_size(solver.model)
@@ -106,17 +106,17 @@ def single_pass(
     def on_step(k: int) -> None:
         progress(counts.puzzles + len(batches[counts.puzzles // batch_size]) * k // max(steps))
 
-    if rollout_fn is None:
-        counts_by_batch: Iterable[SinglePass] = (rollout(solver, batch, steps, on_step) for batch in batches)
+    if roll_out_fn is None:
+        counts_by_batch: Iterable[SinglePass] = (roll_out(solver, batch, steps, on_step) for batch in batches)
     else:
-        counts_by_batch = rollout_fn(batches, steps)
+        counts_by_batch = roll_out_fn(batches, steps)
     for batch_counts in counts_by_batch:
         counts.extend(batch_counts)
         progress(counts.puzzles)
     return counts
 
 
-def rollout(
+def roll_out(
     solver: Solver, puzzles: Sequence[Puzzle], steps: tuple[int, ...], on_step: Callable[[int], None] = lambda k: None
 ) -> SinglePass:
     """Roll out a batch of puzzles to max(steps) steps; the counts. on_step: called after step k."""
@@ -194,7 +194,7 @@ class Measurement:
     """The evaluation of one checkpoint. If `run` is interrupted, `report` covers the puzzles measured before.
 
     reasons: unsupported_reasons() of these puzzles; unsupported ones count as unsolved. with_single_pass: also roll out
-    64 steps. solve_fn, rollout_fn: replace Solver.solve and rollout(), e.g. on several processes.
+    64 steps. solve_fn, roll_out_fn: replace Solver.solve and roll_out(), e.g. on several processes.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Measurement:
         options: SolveOptions,
         with_single_pass: bool = True,
         solve_fn: SolveFunction | None = None,
-        rollout_fn: RolloutFunction | None = None,
+        roll_out_fn: RollOutFunction | None = None,
     ) -> None:
         self.solver, self.puzzles, self.options = solver, puzzles, options
         self.with_single_pass = with_single_pass
@@ -218,7 +218,7 @@ class Measurement:
         self.flops_per_step: float | None = None
         self.done = False
         self._solve: SolveFunction = solve_fn or solver.solve
-        self._rollout_fn = rollout_fn
+        self._roll_out_fn = roll_out_fn
 
     def run(self, progress: Progress = lambda activity, done, total: None) -> None:
         """Measure everything."""
@@ -237,7 +237,7 @@ class Measurement:
                 self.options.batch_size,
                 lambda done: progress("single pass", done, len(self.puzzles)),
                 self.counts,
-                self._rollout_fn,
+                self._roll_out_fn,
             )
         self.done = True
 
