@@ -57,6 +57,14 @@ def source_name(path: str | Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a regular file of that name; False also for a name that no file can have."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def open_lines(path: str | Path, limit: int = LINE_LIMIT) -> Iterator[Line]:
     """The lines of a file, or of stdin for `-`, without their endings (LF, CRLF or CR) and without a byte order mark.
 
@@ -171,7 +179,7 @@ def _neighbour(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"the folder {path.parent} does not exist"
-    close = difflib.get_close_matches(path.name, names, 1)
+    close = difflib.get_close_matches(path.name, [name for name in names if name != path.name], 1)
     return f"did you mean '{path.with_name(close[0])}'?" if close else ""
 
 

@@ -111,6 +111,13 @@ def test_a_closed_stdin_that_is_named():
     assert "stdin: is closed, expected puzzles" in done.stderr
 
 
+@pytest.mark.parametrize("args", [["generate", "sudoku", "--size", "4x4"], ["--version"], ["checkpoints", "list"]])
+def test_a_closed_stdout(args):
+    line = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, *args]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (2, "error: cannot write the answers: Bad file descriptor\n")
+
+
 def test_a_full_disk():
     with Path("/dev/full").open("w") as full:
         command = [*COMMAND, "generate", "sudoku", "--size", "4x4"]

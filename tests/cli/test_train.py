@@ -186,6 +186,21 @@ def test_a_run_folder_belongs_to_one_process(cli, tmp_path):
     assert done.exit_code == 2 and "not a training state" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["state.safetensors", "metrics.jsonl", "lock"])
+def test_a_pipe_in_a_run_folder_is_refused(cli, tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    done = cli(*TINY, "--run", tmp_path, "--steps", 1)
+    assert done.exit_code == 2 and f"{name}: not a regular file" in done.stderr
+
+
+def test_a_checkpoint_without_its_state_is_not_overwritten(cli, tmp_path):
+    assert cli(*TINY, "--run", tmp_path, "--steps", 1).exit_code == 0
+    (tmp_path / "state.safetensors").unlink()
+    done = cli(*TINY, "--run", tmp_path, "--steps", 2)
+    assert done.exit_code == 2 and "has a checkpoint, sudoku.safetensors, but no training state" in done.stderr
+    assert cli(*TINY, "--run", tmp_path, "--steps", 2, "--force").exit_code == 0
+
+
 # -- stopping -----------------------------------------------------------------------------------------------------
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_signal_requests_a_stop_and_a_second_one_aborts():

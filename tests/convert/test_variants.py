@@ -1,10 +1,8 @@
-"""Networks as others save them: nano-trm, averaged weights, shards, settings in other files, extras in pickles."""
+"""Networks as others save them: nano-trm, averaged weights, shards, wrapped layers."""
 
-import argparse
-import collections
 import io
 import json
-import pathlib
+import os
 import tarfile
 import zipfile
 
@@ -13,81 +11,30 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from tests.convert.samples import (
+    CYCLES,
+    SETTINGS,
+    imported,
+    nano_trm,
+    network,
+    refusal,
+    saved,
+    weights,
+)
 
 import trmsolve
 from trmsolve import checkpoint as checkpoints
 from trmsolve.convert.architecture import ImportOptions
 from trmsolve.convert.convert import import_checkpoint
-from trmsolve.convert.read import load_nested_tensors, published_name, split
-from trmsolve.convert.settings import read_settings, settings_of
+from trmsolve.convert.read import split
 from trmsolve.errors import TrmsolveError
-from trmsolve.model.sequence_model import official, refine
-from trmsolve.model.trm import TRM
-
-CYCLES = ImportOptions(cycles=(1, 1))
-SETTINGS = {"H_cycles": 1, "L_cycles": 1, "num_heads": 2, "puzzle_emb_len": 16, "puzzle_emb_ndim": 16}
-
-
-def network(mixer: str = "mlp", vocab_size: int = 11, cells: int = 81, **settings):
-    """A tiny network, and its tensors by their published names."""
-    torch.manual_seed(0)
-    config = official(mixer, vocab_size, cells, **{"hidden_size": 8, "T": 1, "n": 1} | settings)
-    model = TRM(config).eval()
-    torch.nn.init.normal_(model.q_head.weight)
-    if config.num_puzzles:
-        model.embed.puzzle_table.normal_()
-    return model, {published_name(name): tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "run").mkdir()
-    return tmp_path / "run"
-
-
-def imported(folder, options=CYCLES, **keywords):
-    return import_checkpoint(str(folder), folder.parent / "out.safetensors", options, force=True, **keywords)
-
-
-def saved(folder, tree, name="step_1"):
-    torch.save(tree, folder / name)
-    return folder
-
-
-def weights(result):
-    return checkpoints.load_tensors(result.path)
-
-
-def refusal(folder, options=CYCLES, **keywords):
-    with pytest.raises(TrmsolveError) as error:
-        imported(folder, options, **keywords)
-    assert not (folder.parent / "out.safetensors").exists() and error.value.hint
-    return str(error.value)
-
-
-# -- nano-trm -----------------------------------------------------------------------------------------------------
-
-NANO_NAMES = {"L_level": "lenet", "embed_tokens": "input_embedding", "H_init": "z_H_init", "L_init": "z_L_init"}
-NANO_SETTINGS = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "H_cycles": 2, "L_cycles": 3, "use_mlp_t": True}
-NANO_SETTINGS |= {"ffn_expansion": 4, "puzzle_emb_dim": 0, "puzzle_emb_len": 0, "pos_emb_type": None, "seq_len": 81}
-NANO_SETTINGS |= {"vocab_size": 12, "max_grid_size": 9, "N_supervision": 8}
-
-
-def nano_trm():
-    """A network without prefix and puzzle embedding, twelve token ids, and one row of q_head; a Lightning file."""
-    model, state = network(vocab_size=12, hidden_size=16, T=2, n=3, prefix_len=0, num_puzzles=0)
-    named = {}
-    for name, tensor in state.items():
-        root, _, rest = name.partition(".")
-        named[".".join(filter(None, (NANO_NAMES.get(root, root), rest)))] = tensor
-    named["q_head.weight"], named["q_head.bias"] = named["q_head.weight"][:1], named["q_head.bias"][:1]
-    return model, {"state_dict": named, "hyper_parameters": NANO_SETTINGS, "epoch": 3}
+from trmsolve.model.sequence_model import refine
 
 
 def test_a_nano_trm_file_needs_no_settings_and_gives_its_outputs(folder):
     model, tree = nano_trm()
     result = imported(saved(folder, tree, "last.ckpt"), ImportOptions())
-    assert result.task == "sudoku" and "token ids of nano-trm" in str(result) and "hyper_parameters" in result.settings
+    assert result.task == "sudoku" and "token ids of nano-trm" in str(result) and "inside" in result.settings
     assert (result.config.T, result.config.n, result.config.N_sup, result.config.prefix_len) == (2, 3, 8, 0)
     tokens = np.random.default_rng(0).integers(0, 12, (2, 81))  # all ids that nano-trm has, pad and end too
     loaded = trmsolve.load(result.path, device="cpu", dtype="float32")
@@ -275,7 +222,7 @@ def test_shards_are_joined_by_their_index(folder):
     shards = {"model-00001-of-00002.safetensors": names[:4], "model-00002-of-00002.safetensors": names[4:]}
     for file, part in shards.items():
         save_file({name: state[name] for name in part}, folder / file)
-    assert "2 files that may be weights" in refusal(folder)
+    assert "2 shards without their index" in refusal(folder)
     index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     for source in (folder, folder / "model.safetensors.index.json"):
@@ -327,160 +274,31 @@ def test_archives_and_programs_are_named(folder):
     assert "compressed" in refusal(folder)
 
 
-# -- settings -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("config.json", json.dumps({"arch": SETTINGS})),
-        ("config.json", json.dumps(SETTINGS | {"architectures": ["TRM"], "torch_dtype": "float32"})),
-        ("hparams.yaml", yaml.safe_dump(SETTINGS)),
-        ("config.yaml", yaml.safe_dump({k: {"value": v, "desc": None} for k, v in SETTINGS.items()} | {"_wandb": {}})),
-        ("config.yaml", yaml.safe_dump({"arch": {"desc": None, "value": SETTINGS}, "wandb_version": 1})),
-        (
-            "all_config.yaml",
-            yaml.safe_dump({"arch": SETTINGS | {"puzzle_emb_ndim": "${.x}", "x": 16}}),
-        ),
-        ("all_config.yaml", yaml.safe_dump({"a": {"b": 16}, "arch": SETTINGS | {"puzzle_emb_ndim": "${a.b}"}})),
-    ],
-)
-def test_settings_are_found_in_every_usual_file(folder, name, content):
-    _, state = network("attention", 11, 81, hidden_size=16, num_heads=2)
-    (folder / name).write_text(content)
-    result = imported(saved(folder, state), ImportOptions())
-    assert (result.config.T, result.config.num_heads, result.config.prefix_len) == (1, 2, 16)
-    assert result.settings == str(folder / name)
-
-
-def test_an_unresolved_interpolation_is_ignored(folder):
-    assert "H_cycles" not in {k for k, v in settings_of({"H_cycles": "${oc.env:X}", "L_cycles": 2}).items() if v}
-    assert settings_of({"H_cycles": "${.L_cycles}", "L_cycles": "${.H_cycles}"}) == {"H_cycles": None, "L_cycles": None}
+def test_a_tensor_comes_from_the_shard_that_the_index_names(folder):
     _, state = network()
-    (folder / "all_config.yaml").write_text(yaml.safe_dump({"arch": SETTINGS | {"H_cycles": "${gone}", "mlp_t": True}}))
-    assert "the number of recursions T and n is unknown" in refusal(saved(folder, state), ImportOptions())
+    names = sorted(state)
+    save_file({name: state[name] for name in names[:5]}, folder / "a-00001-of-00002.safetensors")
+    save_file({name: state[name] + (name in names[:5]) for name in names[3:]}, folder / "a-00002-of-00002.safetensors")
+    index = {name: f"a-0000{1 + (name not in names[:5])}-of-00002.safetensors" for name in names}
+    (folder / "a.index.json").write_text(json.dumps({"weight_map": index}))
+    result = imported(folder)
+    assert torch.equal(weights(result)["embed.weight"], state["embed_tokens.embedding_weight"])
+    result.path.unlink()
+    (folder / "a.index.json").write_text(json.dumps({"weight_map": index | {names[5]: index[names[0]]}}))
+    assert f"has no tensor {names[5]}, which a.index.json expects" in refusal(folder)
 
 
-def test_contradicting_settings_files_are_refused(folder):
-    _, tree = nano_trm()
-    saved(folder, tree)
-    (folder / "config.json").write_text(json.dumps({"H_cycles": 3, "L_cycles": 3}))
-    assert "H_cycles 2 inside, 3 in" in refusal(folder, ImportOptions())
-    (folder / "right.json").write_text(json.dumps({"H_cycles": 2, "L_cycles": 3, "mlp_t": True, "hidden_size": 16}))
-    assert imported(folder, ImportOptions(), settings_file=folder / "right.json").config.T == 2
+@pytest.mark.parametrize("key", ["optimizer", "exp_avg", "momentum_buffer"])
+def test_moments_of_an_optimizer_are_no_averaged_weights(folder, key):
+    averaged, plain = two(network()[1])
+    result = imported(saved(folder, {"model": plain, key: averaged, "x": {key: {"exp_avg": averaged}}}))
+    assert not result.averaged
+    assert torch.equal(weights(result)["embed.weight"], plain["embed_tokens.embedding_weight"])
 
 
-def test_a_yaml_bomb_needs_little_memory_and_time(tmp_path):
-    text = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
-    (tmp_path / "x.yaml").write_text(f"{text}arch: {{H_cycles: 1, L_cycles: 2, name: *a11, data_paths: *a11}}\n")
-    settings = read_settings(tmp_path / "x.yaml")
-    assert settings == {"H_cycles": 1, "L_cycles": 2}
-
-
-# -- extras in pickles --------------------------------------------------------------------------------------------
-
-
-class Attributes(dict):
-    """A dict with another name, as Lightning's AttributeDict is."""
-
-
-class Tags(list):
-    """A list with another name."""
-
-
-class Node:
-    """Holds its values inside, as OmegaConf's DictConfig does."""
-
-    def __init__(self, **state):
-        self.__dict__.update(state)
-
-
-EXTRAS = {
-    "path": pathlib.PosixPath("/home/x"),
-    "namespace": argparse.Namespace(lr=0.1),
-    "numpy scalar": np.float64(3),
-    "numpy array": np.zeros(3),
-    "dtype": np.dtype("float32"),
-    "defaultdict": collections.defaultdict(list, {"a": [1]}),
-    "deque": collections.deque([1, 2]),
-    "attributes": Attributes(lr=1),
-    "tags": Tags(["a"]),
-    "slice": slice(1, 2),
-    "class": Node,
-}
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("extra", EXTRAS)
-def test_harmless_classes_in_pickles_are_replaced(folder, extra, legacy):
-    _, state = network()
-    tree = {"state_dict": state, "extra": EXTRAS[extra], "callbacks": {"c": {"dirpath": EXTRAS[extra]}}}
-    torch.save(tree, folder / "step_1", _use_new_zipfile_serialization=not legacy)
-    assert torch.equal(weights(imported(folder))["embed.weight"], state["embed_tokens.embedding_weight"])
-    assert type(load_nested_tensors(folder / "step_1")["extra"]).__module__ in (
-        "builtins",
-        "trmsolve.convert.read",
-        "collections",
-    )
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        Attributes,
-        lambda values: Node(_content={key: Node(_val=value) for key, value in values.items()}),
-        lambda values: {"arch": Node(_content=values)},
-    ],
-)
-def test_settings_inside_replaced_objects_are_read(folder, wrap):
-    _, tree = nano_trm()
-    hyper_parameters = wrap(NANO_SETTINGS)
-    if not isinstance(hyper_parameters, dict):
-        hyper_parameters = {"arch": hyper_parameters}
-    result = imported(saved(folder, tree | {"hyper_parameters": hyper_parameters}), ImportOptions())
-    assert (result.config.T, result.config.n) == (2, 3)
-
-
-class Runs:
-    def __init__(self, function, *arguments):
-        self.call = (function, arguments)
-
-    def __reduce__(self):
-        return self.call
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        Runs(eval, "open('ran', 'w')"),
-        Runs(exec, "open('ran', 'w')"),
-        Runs(pathlib.os.system, "touch ran"),
-        Runs(
-            __import__("subprocess").call,
-            "touch ran",
-        ),
-        Runs(getattr, pathlib.Path("ran"), "touch"),
-        Runs(pathlib.Path.touch, pathlib.Path("ran")),
-        Runs(torch.load, "ran"),
-        Runs(np.save, "ran.npy", 1),
-    ],
-)
-def test_no_code_of_a_pickle_runs(folder, monkeypatch, call):
-    monkeypatch.chdir(folder.parent)
-    _, state = network()
-    saved(folder, {"state_dict": state, "extra": call})
-    before = set(folder.parent.rglob("*"))
-    try:
-        imported(folder)
-    except TrmsolveError as error:
-        assert "loading it would run" in str(error) or "no file of weights" in str(error)
-    assert set(folder.parent.rglob("*")) - before <= {folder.parent / "out.safetensors"}
-
-
-def test_recursive_and_shared_dicts_terminate(folder):
-    _, state = network()
-    tree = {"state_dict": state, "self": {}, "wide": {"a": 1}}
-    tree["self"]["self"] = tree["self"]
-    for _ in range(40):
-        tree["wide"] = {"a": tree["wide"], "b": tree["wide"]}
-    assert imported(saved(folder, tree)).task == "sudoku"
+def test_what_is_no_file_is_named(folder):
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(TrmsolveError, match="not a regular file"):
+        import_checkpoint(str(folder / "pipe"), folder / "x.safetensors")
+    with pytest.raises(TrmsolveError, match="no file"):
+        import_checkpoint("x" * 5000, folder / "x.safetensors")

@@ -206,7 +206,7 @@ def not_finite(tensors: Mapping[str, torch.Tensor]) -> list[str]:
     return [
         name
         for name, tensor in tensors.items()
-        if tensor.numel() and not all(math.isfinite(float(extreme)) for extreme in tensor.aminmax())
+        if tensor.numel() and not all(math.isfinite(float(extreme)) for extreme in tensor.detach().aminmax())
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from trmsolve.checkpoint.format import Header, read_header, replaced, sha256_of
 from trmsolve.checkpoint.hub import Address, cached, own_dir, pull
 from trmsolve.errors import TrmsolveError
-from trmsolve.text_io import printable
+from trmsolve.text_io import is_file, printable
 
 _SUFFIX = ".safetensors"
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -83,7 +83,7 @@ def find(spec: str | None, task: str | None) -> CheckpointFile:
         return _checkpoint_file(Path(spec).expanduser(), spec, task)
     if path := _names().get(spec):
         return _checkpoint_file(path, spec, task)
-    if Path(spec).is_file():
+    if is_file(spec):
         return _checkpoint_file(Path(spec), spec, task)
     raise _unknown(spec)
 

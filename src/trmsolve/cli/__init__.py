@@ -21,9 +21,11 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """The console script: an interrupt or a full disk ends it with a message, also while commands are imported."""
-    for name in ("stdout", "stderr"):  # None when the caller closed them
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
+    # A stream is None when the caller closed it. Answers into a closed stdout must fail; messages may be lost.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
     if sys.argv[1:2] in (["--show-completion"], ["--install-completion"]) and len(sys.argv) == 3:
         # Typer detects the shell from the parent processes; the shell that the user names takes precedence.
         os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"

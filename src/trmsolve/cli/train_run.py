@@ -221,6 +221,9 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         folder if group.is_main else nullcontext(),
         _tensorboard(job.run, panel) if args.tensorboard and group.is_main else nullcontext(panel) as reporter,
     ):
+        if group.is_main and job.own_checkpoint.exists() and not folder.state_file.exists() and not args.force:
+            message = f"{job.run}: has a checkpoint, {job.own_checkpoint.name}, but no training state to resume from"
+            raise TrmsolveError(message, "name another --run; to train on from the checkpoint, add --from CHECKPOINT")
         group.assert_equal(data=job.data.describe())
         bf16 = spec.dtype == torch.bfloat16
         check_memory(config, model_config, job.data.draw, spec.device, bf16, group.world_size)

@@ -24,8 +24,9 @@ from trmsolve.convert.settings import merged, read_settings, settings_names, set
 from trmsolve.device import require_memory
 from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.model.config import TRMConfig
-from trmsolve.text_io import check_writable, printable
+from trmsolve.text_io import check_writable, is_file, printable
 
+_SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 _NO_WEIGHTS = {".yaml", ".yml", ".json", ".txt", ".md", ".py", ".csv", ".npz", ".npy", ".log", ".png", ".svg"}
 
 
@@ -85,7 +86,7 @@ def import_checkpoint(
     files = resolve_source(source, settings_file, quiet)
     report(f"reading {files.name} ({files.weights.stat().st_size / 1e6:,.1f} MB)")
     network = read_network(files.weights, options.averaged)
-    inside = {} if files.explicit else settings_of(dict(network.settings))
+    inside = {} if files.explicit else settings_of(network.settings)
     settings = merged(inside, files.settings, files.settings_file)
     task, config = infer(network, settings, _with_known(options, files.known, settings))
     tensors = fit(network.tensors, network.strange, config)
@@ -110,7 +111,7 @@ def import_checkpoint(
     if files.weights.name.endswith(INDEX):
         provenance["shards"] = {name: sha256_of(files.weights.with_name(name)) for name in shards(files.weights)}
     save(output, tensors, task, config.to_dict(), provenance, {})
-    origins = [files.settings_file] * bool(files.settings_file) + ["hyper_parameters inside"] * bool(inside)
+    origins = [files.settings_file] * bool(files.settings_file) + ["those inside"] * bool(inside)
     origin = " and ".join(origins) or "none found" + (f"; defaults of {files.known.name}" if files.known else "")
     return Imported(output, task, config, read_header(output).parameters, network.averaged, origin)
 
@@ -151,7 +152,7 @@ def resolve_source(spec: str, settings_file: Path | None = None, quiet: bool = F
     if stated == {}:
         raise TrmsolveError(f"{settings_file} has no settings of an architecture", "name another: --config FILE")
     path = Path(spec).expanduser()
-    published = None if Address.looks_like(spec) or path.exists() else by_name(spec)
+    published = None if Address.looks_like(spec) or os.path.lexists(path) else by_name(spec)
     if published and published.refused:
         raise TrmsolveError(f"{spec} cannot be imported: {published.refused}", "see trmsolve checkpoints list --known")
     if published or Address.looks_like(spec):
@@ -187,12 +188,15 @@ def _beside_on_hub(address: Address) -> Iterator[Path]:
 
 def _weights(path: Path) -> Path:
     """The file of weights of a path: the file itself, or the only one in a folder. For shards, their index."""
-    if path.is_file():
-        if (shard := re.search(r"-\d+-of-\d+\.\w+$", path.name)) and list(path.parent.glob(f"*{INDEX}")):
-            message = f"{path} is one shard of a network ({shard[0][1:]})"
-            raise TrmsolveError(message, f"name the index of all: {next(path.parent.glob(f'*{INDEX}'))}")
+    if is_file(path):
+        if shard := _SHARD.search(path.name):
+            index = next(path.parent.glob(f"*{INDEX}"), None)
+            hint = f"name the index of all: {index}" if index else f"fetch the others and their index, *{INDEX}"
+            raise TrmsolveError(f"{path} is one shard of a network ({shard[0][1:]})", hint)
         return path
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir() raises for a name that is too long
+        if os.path.lexists(path):
+            raise TrmsolveError(f"{path} is not a regular file, expected a file of weights", "copy it to a file")
         if len(path.parts) == 1 and not path.suffix:
             hint = did_you_mean(str(path), [entry.name for entry in known()])
             raise TrmsolveError(f"no file, folder or published checkpoint '{printable(path)}'", hint)
@@ -204,5 +208,7 @@ def _weights(path: Path) -> Path:
         return files[0]
     if not files:
         raise TrmsolveError(f"{path}: no file of weights in this folder", "name a file of weights")
+    if all(_SHARD.search(file.name) for file in files):
+        raise TrmsolveError(f"{path}: {len(files)} shards without their index", f"fetch the index too: *{INDEX}")
     names = ", ".join(printable(file.name, 80) for file in files[:10])
     raise TrmsolveError(f"{path}: {len(files)} files that may be weights: {names}", "name one of them")

@@ -10,7 +10,7 @@ import json
 import re
 import warnings
 import zipfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ _HARMFUL = re.compile(
     r"|pty|webbrowser|operator|types|commands|multiprocessing|threading|asyncio|http|urllib|requests)\..*"
 )
 _TYPES = {t.__name__ for t in (slice, range, frozenset, set, object, list, dict, tuple, int, float, complex, bool)}
+_TYPES |= {"bytearray", "types.SimpleNamespace"}
+_NO_WEIGHTS = re.compile(r"optim|exp_avg|momentum|grad")  # keys of other tensors that have the names of the weights
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Network:
     averaged: bool = False  # an exponential moving average of the weights
     tensors: dict[str, Tensor] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)  # other names, which belong to no published network
-    settings: Mapping[Any, Any] = field(default_factory=dict)  # hyper_parameters of the file, if any
+    settings: Mapping[Any, Any] = field(default_factory=dict)  # the whole file, which may hold settings
     nano_trm: bool = False  # whether the names are those of nano-trm
 
 
@@ -73,8 +75,7 @@ def read_network(path: Path, averaged: bool | None = None) -> Network:
     chosen = (kinds[averaged] if averaged is not None else kinds[True] or kinds[False])[0]
     if chosen.averaged and kinds[False]:
         chosen.tensors = {**kinds[False][0].tensors, **chosen.tensors}
-    hyper_parameters = tree.get("hyper_parameters")
-    chosen.settings = hyper_parameters if isinstance(hyper_parameters, Mapping) else {}
+    chosen.settings = tree
     return chosen
 
 
@@ -84,7 +85,7 @@ def load_nested_tensors(path: Path) -> Mapping[Any, Any]:
         with path.open("rb") as file:
             start = file.read(300)
     except OSError as error:
-        raise TrmsolveError(f"cannot read {path}: {error.strerror or error}") from None
+        raise TrmsolveError(f"cannot read {path}: {error.strerror or error}", FETCH_AGAIN) from None
     if not start:
         raise TrmsolveError(f"{path} is empty", FETCH_AGAIN)
     if start.startswith(b"version https://git-lfs"):
@@ -94,29 +95,36 @@ def load_nested_tensors(path: Path) -> Mapping[Any, Any]:
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         raise TrmsolveError(f"{path} is compressed, not weights", _UNZIP)
     if path.name.endswith(INDEX):
-        return {
-            name: tensor
-            for shard in shards(path)
-            for name, tensor in load_nested_tensors(path.with_name(shard)).items()
-        }
+        tensors: dict[Any, Any] = {}
+        for shard, names in shards(path).items():
+            content = load_nested_tensors(path.with_name(shard))
+            if missing := [name for name in names if name not in content]:
+                message = (
+                    f"{path.with_name(shard)} has no tensor {printable(missing[0])}, which {path.name} expects in it"
+                )
+                raise TrmsolveError(message, "fetch all shards and their index again")
+            tensors |= {name: content[name] for name in names}
+        return tensors
     tree = _safetensors(path) if start[8:9] == b"{" else _pickle(path, start.startswith(b"PK"))
     if not isinstance(tree, Mapping):
         raise TrmsolveError(f"{path}: found a {type(tree).__name__}, expected a state dict")
     return tree
 
 
-def shards(index: Path) -> list[str]:
-    """The names of the files that an index lists, all in its own folder. Raises TrmsolveError."""
+def shards(index: Path) -> dict[str, list[str]]:
+    """The files that an index lists, all in its own folder, and the names of their tensors. Raises TrmsolveError."""
     try:
         if index.stat().st_size > MAX_INDEX:
             raise ValueError("too large")
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        if not all(names) or any(Path(name).name != name or name.endswith(INDEX) for name in names):
+        files: dict[str, list[str]] = {}
+        for tensor, file in json.loads(index.read_text("utf-8"))["weight_map"].items():
+            files.setdefault(file, []).append(tensor)
+        if not all(files) or any(Path(file).name != file or file.endswith(INDEX) for file in files):
             raise ValueError("bad file names")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "expected a weight_map from tensors to files beside it"
         raise TrmsolveError(f"cannot read {index} as an index of shards: {reason}", FETCH_AGAIN) from None
-    return names
+    return files
 
 
 # -- formats ------------------------------------------------------------------------------------------------------
@@ -137,6 +145,7 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 def _pickle(path: Path, zipped: bool) -> Any:
     mapped, size = zipped, path.stat().st_size
+    entries: list[zipfile.ZipInfo] = []
     if zipped:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -154,12 +163,23 @@ def _pickle(path: Path, zipped: bool) -> Any:
     if not mapped:  # compressed, or of torch before 1.6
         again = "save it again with torch.save, so that it can be mapped, or use a machine with more memory"
         require_memory(size, f"reading {path}", again)
+    if not zipped and path.open("rb").read(1) != b"\x80":
+        raise TrmsolveError(
+            f"{path} is truncated or no file of weights", "expected safetensors, or a file of torch.save"
+        )
     stand_ins: dict[str, type] = {}  # by the full name of the class that they replace
+    sizes: list[int] = []  # bytes of the tensors read
+
+    def keep(storage: Any, location: str) -> Any:
+        sizes.append(storage.nbytes())
+        return storage
+
     while True:
         try:
+            sizes.clear()
             with warnings.catch_warnings(), torch.serialization.safe_globals([(s, n) for n, s in stand_ins.items()]):
                 warnings.simplefilter("ignore")  # torch warns of damage before it fails
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+                tree = torch.load(path, map_location=keep, weights_only=True, mmap=mapped)
         except Exception as error:  # what a damaged pickle raises depends on where it is damaged
             name, stand_in = _stand_in(path, str(error), stand_ins)
             if not name or len(stand_ins) > MAX_STAND_INS:
@@ -167,6 +187,20 @@ def _pickle(path: Path, zipped: bool) -> Any:
                 message = f"{path} is truncated or no file of weights{reason and f': {printable(reason)}'}"
                 raise TrmsolveError(message, FETCH_AGAIN) from None
             stand_ins[name] = stand_in
+        else:  # torch compares neither the sizes of mapped entries nor their checksums
+            if zipped and (Counter(sizes) - Counter(entry.file_size for entry in entries) or _has_damage(path)):
+                raise TrmsolveError(f"{path} is damaged: tensors do not have their size or checksum", FETCH_AGAIN)
+            return tree
+
+
+def _has_damage(path: Path) -> bool:
+    """Whether an entry of a zip file does not have its checksum; torch can save files without any."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            has_checksums = any(entry.CRC for entry in archive.infolist() if "/data/" in entry.filename)
+            return has_checksums and archive.testzip() is not None
+    except Exception:  # what a damaged archive raises depends on where it is damaged
+        return True
 
 
 class _StandIn:
@@ -226,6 +260,8 @@ def _find_networks(tree: Mapping[Any, Any]) -> tuple[list[Network], list[str]]:
         networks += _networks_of(node, where)
         for key, value in node.items():
             inner = f"{where}{key if isinstance(key, str) else '?'}."
+            if _NO_WEIGHTS.match(str(key)):
+                continue
             if isinstance(value, Mapping):
                 pending.append((inner, value, depth + 1))
             elif isinstance(value, list) and value and all(isinstance(t, Tensor) for t in value) and _is_average(inner):
@@ -259,7 +295,7 @@ def _networks_of(node: Mapping[Any, Any], where: str) -> list[Network]:
 def _is_average(where: str) -> bool:
     """Whether a path in a file names averaged weights: model_ema, EMACallback.shadow, swa_model, ..."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower()
-    return bool(re.search(r"(?<![a-z])(ema|swa|shadow|averag|avg)", words))
+    return bool(re.search(r"(?<![a-z])(ema|swa|shadow|averag|avg|polyak)", words))
 
 
 # -- names of tensors -----------------------------------------------------------------------------------------------
@@ -296,7 +332,7 @@ _NANO = {
 }
 _ROOTS = "|".join(("embed_tokens|embed_pos|puzzle_emb|rotary_emb|lm_head|q_head|H_level|L_level|H_init|L_init", *_NANO))
 _WRAPPED = re.compile(rf"(?P<prefix>(?:.*\.)?)(?P<root>{_ROOTS})(?P<rest>(?:\..+)?)", re.DOTALL)
-_WRAPPERS = re.compile(r"\._(?:orig_mod|fsdp_wrapped_module|checkpoint_wrapped_module)(?=\.)")
+_WRAPPERS = re.compile(r"\.(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)(?=\.)")
 # Tensors saved by some versions, although they can be computed from the weights or are temporary.
 REDUNDANT = ("rotary_emb.cos_cached", "rotary_emb.sin_cached", "puzzle_emb.local_weights", "puzzle_emb.local_ids")
 

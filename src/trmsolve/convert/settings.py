@@ -22,6 +22,9 @@ MAX_SIZE = 1 << 22  # bytes of a file of settings
 _TELLING = {"H_cycles", "L_cycles", "H_layers", "L_layers", "hidden_size", "num_heads", "mlp_t"}
 # Settings that change the result of a network: files that differ in them are an error.
 DECISIVE = ("H_cycles", "L_cycles", "num_heads", "puzzle_emb_len", "pos_encodings", "seq_len")
+# Parts of a file of settings, or of weights, that may hold the settings.
+_PARTS = ("arch", "hyper_parameters", "hparams", "model", "network", "config", "cfg", "args")
+MAX_DEPTH = 4  # of parts in parts
 _DATA = ("data_paths", "data_path", "dataset", "data", "task")
 _NANO_TRM = {
     "num_layers": "L_layers",
@@ -57,11 +60,26 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def settings_of(root: Any) -> dict[str, Any]:
-    """The settings in nested dicts, in the entry `arch` or at the top; {} if they are not about an architecture."""
+    """The settings in nested dicts, at the top or in _PARTS; {} if they are not about an architecture.
+
+    Raises TrmsolveError if two parts differ in a setting that changes the result.
+    """
     root = _unwrapped(root)
-    arch = _unwrapped(root.get("arch", root)) if isinstance(root, dict) else None
-    if not isinstance(arch, dict):
-        return {}
+    settings: dict[str, Any] = {}
+    for arch in _parts_of(root):
+        settings = merged(settings, _settings(root, arch), "another part")
+    return settings
+
+
+def _parts_of(node: Any, depth: int = 0) -> Iterator[dict[Any, Any]]:
+    """The dicts at the top and in _PARTS, those in `arch` first."""
+    if isinstance(node := _unwrapped(node), dict) and depth <= MAX_DEPTH:
+        for key in _PARTS:
+            yield from _parts_of(node.get(key), depth + 1)
+        yield node
+
+
+def _settings(root: dict[Any, Any], arch: dict[Any, Any]) -> dict[str, Any]:
     values = {key: _resolved(_unwrapped(value), root, arch) for key, value in arch.items() if isinstance(key, str)}
     for theirs, published in _NANO_TRM.items():
         if theirs in values:
@@ -90,7 +108,7 @@ def merged(inside: Mapping[str, Any], beside: Mapping[str, Any], file: str) -> d
     differing = [key for key in DECISIVE if key in inside and key in beside and inside[key] != beside[key]]
     if differing:
         texts = "; ".join(f"{key} {inside[key]!r} inside, {beside[key]!r} in {file}" for key in differing)
-        raise TrmsolveError(f"two files of settings differ: {texts}", "name the correct one: --config FILE")
+        raise TrmsolveError(f"two places of settings differ: {texts}", "name the correct one: --config FILE")
     return {**beside, **inside}
 
 
@@ -99,7 +117,7 @@ def _unwrapped(value: Any) -> Any:
     for _ in range(4):
         state = getattr(value, "state", None)
         if isinstance(state, dict):
-            value = state.get("_content", state.get("_val"))
+            value = state.get("_content", state.get("_val", state))
         elif isinstance(value, dict) and "value" in value and value.keys() <= {"value", "desc"}:
             value = value["value"]
         else:

@@ -62,6 +62,8 @@ def _picture_record(picture: Picture) -> dict[str, Any]:
 
 def load_trace(path: str | Path) -> list[Frame]:
     """The frames of a trace. Raises TrmsolveError (file, line, what was found and expected) for anything else."""
+    if str(path) == "-":
+        raise TrmsolveError("a trace is read from a file, not from stdin", HINT)
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError as error:

@@ -20,7 +20,7 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import DataOption, InvalidPuzzle, Puzzle, Sample, Task
-from trmsolve.text_io import open_lines
+from trmsolve.text_io import is_file, open_lines
 
 if TYPE_CHECKING:
     from trmsolve.tasks.constraints import ConstraintPuzzle
@@ -211,7 +211,7 @@ def corrupt(
 # -- files --------------------------------------------------------------------------------------------------------
 def file_digest(path: Path) -> str:
     """The sha256 of a file; "" if it is not a file, which its reader reports."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if is_file(path) else ""
 
 
 def training_puzzles(task: Task, path: Path) -> list[Puzzle]:

@@ -57,6 +57,9 @@ class RunDir:
     def __enter__(self) -> RunDir:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for file in (self.state_file, self.metrics_file, self.lock_file):
+                if file.exists() and not file.is_file():  # a pipe would wait, a device take everything
+                    raise TrmsolveError(f"{file}: not a regular file", "move it away, or name another --run")
             self._lock = self.lock_file.open("a+")
         except OSError as error:
             raise TrmsolveError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
@@ -96,7 +99,8 @@ class RunDir:
     def damaged(self, error: Exception) -> TrmsolveError:
         """The error for a state that cannot be restored. The main process reports it for all."""
         return CollectiveError(
-            f"{self.state_file}: not a training state: {_reason(error)}", "move it away to start from the beginning"
+            f"{self.state_file}: truncated, damaged or not a training state: {_reason(error)}",
+            f"move {self.path} away to start from the beginning, or train on from its checkpoint: --from CHECKPOINT",
         )
 
     def log(self, record: dict[str, Any]) -> None:
@@ -106,7 +110,7 @@ class RunDir:
 
     def read_log(self) -> list[dict[str, Any]]:
         """The records of the metrics, without incomplete lines. Raises OSError."""
-        if not self.metrics_file.exists():
+        if not self.metrics_file.is_file():
             return []
         records = []
         for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -133,7 +137,7 @@ class RunDir:
             reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
             raise TrmsolveError(
                 f"{self.path}: the run cannot be saved: {reason}",
-                "free disk space; the same command then resumes from the last save",
+                "free disk space, or correct it; the same command then resumes from the last save",
             ) from error
 
 
@@ -153,7 +157,7 @@ def _reason(error: Exception) -> str:
     """The message of an error on one line."""
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    return printable(" ".join(str(error).split()), 200)
+    return printable(" ".join(str(error).removeprefix("Error while deserializing header: ").split()), 200)
 
 
 def _lock(file: Any) -> bool:
