@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import torch
 
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.batch import ContinuousBatch, Rollout
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import pack
@@ -55,8 +55,8 @@ def questions(mixer: str, number: int = 14) -> list[Encoded]:
     return encoded
 
 
-def rollouts(encoded: list[Encoded], max_steps: int) -> list[Rollout]:
-    return [Rollout(Request(e, max_steps)) for e in encoded]
+def rollouts(encoded: list[Encoded]) -> list[Rollout]:
+    return [Rollout(e) for e in encoded]
 
 
 @torch.inference_mode()
@@ -79,7 +79,7 @@ def num_steps(i: int) -> int:
 
 def roll_all(batch: ContinuousBatch, encoded: list[Encoded], batch_size: int = 5) -> Readouts:
     """Every readout of every question, by its number; each is removed after num_steps(i), then the next is added."""
-    waiting = [Rollout(Request(e, num_steps(i))) for i, e in enumerate(encoded)]
+    waiting = [Rollout(e) for i, e in enumerate(encoded)]
     number = {rollout: i for i, rollout in enumerate(waiting)}
     readouts: Readouts = {i: [] for i in number.values()}
     steps = 0
@@ -92,7 +92,7 @@ def roll_all(batch: ContinuousBatch, encoded: list[Encoded], batch_size: int = 5
             if rollout.readout is not None:
                 readouts[number[rollout]].append(tuple(rollout.readout))
                 assert rollout.step == len(readouts[number[rollout]])
-                if rollout.step == rollout.request.max_steps:
+                if rollout.step == num_steps(number[rollout]):
                     done.add(rollout)
         batch.remove(done)
         steps += 1

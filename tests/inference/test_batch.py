@@ -9,7 +9,7 @@ import torch
 from inference.rollouts import CONFIGS, TOLERANCE, network, questions, roll_all, rollouts, step_alone
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference import batch as batch_module
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, WarmStart, max_batch_tokens
+from trmsolve.inference.batch import ContinuousBatch, Rollout, WarmStart, max_batch_tokens
 from trmsolve.model.packing import pack
 from trmsolve.model.sequence_model import official
 from trmsolve.model.trm import TRM
@@ -37,7 +37,7 @@ def test_a_rollout_in_the_batch_reads_out_what_the_model_computes_for_it_alone(m
 
 def test_the_meanings_of_a_rollout_are_those_of_its_chosen_options():
     model, (encoded, *_) = network("units"), questions("units")
-    (rollout,) = rollouts([encoded], 1)
+    (rollout,) = rollouts([encoded])
     batch = ContinuousBatch(model, torch.float32)
     batch.add([rollout])
     batch.step()
@@ -54,12 +54,12 @@ def test_a_warm_start_resumes_where_its_source_ended(mixer, batch_size):
     every = questions(mixer)
     for encoded in every[:4]:
         expected = step_alone(model, encoded, 5)
-        first, others = Rollout(Request(encoded, 2), keep_state=True), rollouts(every[4 : 3 + batch_size], 9)
+        first, others = Rollout(encoded, keep_state=True), rollouts(every[4 : 3 + batch_size])
         batch.add([*others[:1], first, *others[1:]])
         batch.step()
         batch.step()
         batch.remove({first})
-        second = Rollout(Request(encoded, 3), WarmStart(first, np.arange(len(encoded.x))))
+        second = Rollout(encoded, WarmStart(first, np.arange(len(encoded.x))))
         batch.add([second])
         for halt_prob, logits in expected[2:]:
             batch.step()
@@ -79,12 +79,12 @@ def test_a_warm_start_gives_each_token_the_state_of_its_row():
     cell = tuple(np.argwhere(question == 0)[3])
     branch[cell] = answer[cell]
     parent, child = SUDOKU.encode(question), SUDOKU.encode(branch)
-    batch, source = ContinuousBatch(model, torch.float32), Rollout(Request(parent, 1), keep_state=True)
+    batch, source = ContinuousBatch(model, torch.float32), Rollout(parent, keep_state=True)
     batch.add([source])
     batch.step()
     batch.remove({source})
     rows = np.array([parent.meanings.tolist().index(meaning) for meaning in child.meanings])
-    rollout = Rollout(Request(child, 1), WarmStart(source, rows))
+    rollout = Rollout(child, WarmStart(source, rows))
     batch.add([rollout])
     batch.step()
     tokens, packed = pack([parent])
@@ -112,7 +112,7 @@ def test_memory_that_runs_out_is_an_error_message(monkeypatch):
 
     model = network("units")
     batch = ContinuousBatch(model, torch.float32)
-    batch.add(rollouts(questions("units", 3), 3))
+    batch.add(rollouts(questions("units", 3)))
     monkeypatch.setattr(model, "forward", step)
     with pytest.raises(TrmsolveError, match=r"out of memory on cpu: 3 puzzles of \d+ tokens in total do not fit"):
         batch.step()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import trmsolve
-from trmsolve.inference.batch import Request, Rollout
+from trmsolve.inference.batch import Rollout
 from trmsolve.inference.branch_search import MAX_KEPT_STATES, Branch, BranchSearch, select_branch_variable
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.inference.solver import DeadlineExceeded
@@ -210,7 +210,7 @@ def failed_readout(encoded: Encoded, solvable_prob: float = 0.9) -> Readout:
 
 
 def fail(search: BranchSearch, node: Branch, options: SolveOptions) -> Rollout:
-    node.rollout = rollout = Rollout(Request(node.encoded, search.max_steps(node, options)))
+    node.rollout = rollout = Rollout(node.encoded)
     search.record_failure(node, failed_readout(node.encoded))
     return rollout
 

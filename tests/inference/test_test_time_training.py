@@ -57,7 +57,7 @@ def clock(monkeypatch):
 
     def timed_add(batch, rollouts):
         rollouts = list(rollouts)
-        clock.now += clock.setup * sum(len(rollout.request.encoded.x) for rollout in rollouts) / 100
+        clock.now += clock.setup * sum(len(rollout.encoded.x) for rollout in rollouts) / 100
         return add(batch, rollouts)
 
     monkeypatch.setattr(ContinuousBatch, "add", timed_add)

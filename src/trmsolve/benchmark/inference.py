@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from trmsolve.benchmark.measure import Statistic, in_turns, run_python, run_trmsolve, timed
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.batch import ContinuousBatch, Rollout
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.solver import Solver
@@ -132,7 +132,7 @@ def fixed_steps_latency(solver: Solver, puzzles: Sequence[Puzzle], repeat: int) 
 
     def run() -> None:
         batch = ContinuousBatch(solver.model, solver.dtype)
-        batch.add([Rollout(Request(encoded, STEPS))])
+        batch.add([Rollout(encoded)])
         for _ in range(STEPS):
             batch.step()
 

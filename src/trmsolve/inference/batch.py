@@ -31,13 +31,6 @@ MEMORY_SHARE = 0.5  # of the free memory; the rest is for libraries, caches and 
 State = tuple[Tensor, Tensor]  # y and z, each (L, D)
 
 
-class Request(NamedTuple):
-    """The input of a rollout, constant while it runs."""
-
-    encoded: Encoded
-    max_steps: int  # for the caller; the batch steps a rollout until it is removed
-
-
 class WarmStart(NamedTuple):
     """Initial states taken from a finished rollout with keep_state."""
 
@@ -47,13 +40,13 @@ class WarmStart(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Rollout:
-    """A request and its state.
+    """An encoded question and the state of its recursion. The batch steps it until it is removed.
 
     readout has numpy arrays: choice int64 (U,), the index of the most probable option within its choice; confidence
     float32 (U,); probabilities float32 (O,), choice by choice; halt_prob and solvable_prob float.
     """
 
-    request: Request
+    encoded: Encoded
     init_from: WarmStart | None = None  # None: fresh states
     step: int = 0  # supervision steps whose readout has arrived
     stable_steps: int = 0  # steps since the last answer that differs from all earlier ones
@@ -64,14 +57,9 @@ class Rollout:
     in_batch: bool = False
 
     @property
-    def encoded(self) -> Encoded:
-        """The encoded question."""
-        return self.request.encoded
-
-    @property
     def num_tokens(self) -> int:
         """L."""
-        return len(self.request.encoded.x)
+        return len(self.encoded.x)
 
     @property
     def meanings(self) -> np.ndarray:
@@ -170,25 +158,26 @@ class ContinuousBatch:
         self._y, self._z = (torch.cat(states).index_select(0, chosen) for states in parts)  # (L, D) each
         self._rows, self._packed = rows, list(self.running)
 
-    def _deliver(self, batch: Readout) -> None:
-        """Set the readout of every rollout to its part of the batch's, which has numpy arrays."""
+    def _deliver(self, of_all: Readout) -> None:
+        """Set the readout of every rollout to its part of that of all, numpy arrays (U,), (U, C) and (B,)."""
         sizes = np.concatenate([rollout.encoded.size for rollout in self.running])  # (U,)
-        probabilities = batch.probabilities[np.arange(batch.probabilities.shape[1]) < sizes[:, None]]  # (U, C) -> (O,)
+        exists = np.arange(of_all.probabilities.shape[1]) < sizes[:, None]  # (U, C)
+        probabilities = of_all.probabilities[exists]  # (O,)
         choice, option = 0, 0
         for i, rollout in enumerate(self.running):
             choices = slice(choice, choice := choice + rollout.encoded.num_choices)
             options = slice(option, option := option + int(rollout.encoded.size.sum()))
-            answer = batch.choice[choices]
+            answer = of_all.choice[choices]
             key = hash(answer.tobytes())
             rollout.step += 1
             rollout.stable_steps = rollout.stable_steps + 1 if key in rollout.seen_answers else 0
             rollout.seen_answers.add(key)
             rollout.readout = Readout(
                 answer,
-                batch.confidence[choices],
+                of_all.confidence[choices],
                 probabilities[options],
-                float(batch.halt_prob[i]),
-                float(batch.solvable_prob[i]),
+                float(of_all.halt_prob[i]),
+                float(of_all.solvable_prob[i]),
             )
 
 

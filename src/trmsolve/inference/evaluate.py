@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout, default_batch_size
+from trmsolve.inference.batch import ContinuousBatch, Rollout, default_batch_size
 from trmsolve.inference.flops import step_flops
 from trmsolve.inference.metrics import (
     calibration,
@@ -128,7 +128,7 @@ def roll_out(
         encoded = task.encode(puzzle.question)
         if encoded is not None and encoded.num_choices:
             counts.num_evaluated += 1
-            running.append((puzzle, Rollout(Request(encoded, max(steps)))))
+            running.append((puzzle, Rollout(encoded)))
         elif encoded is not None and task.is_solution(puzzle.question, puzzle.question):
             counts.num_evaluated += 1
             for k in steps:  # no open cells: correct from the start

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trmsolve.inference.batch import Request, Rollout, WarmStart
+from trmsolve.inference.batch import Rollout, WarmStart
 from trmsolve.inference.options import Result, SolveOptions, StepEvent
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.packing import Readout
@@ -36,6 +36,7 @@ class Candidate:
 
     question: np.ndarray
     encoded: Encoded
+    max_steps: int = 0  # maximum supervision steps of its run
     rollout: Rollout | None = None  # while it is in the batch
 
 
@@ -156,8 +157,8 @@ class PuzzleSearch:
         self.round = [candidate for candidate in candidates if candidate.encoded.num_choices]
         self.runs_started += len(self.round)
         for candidate in self.round:
-            request = Request(candidate.encoded, self.strategy.max_steps(candidate, self.options))
-            candidate.rollout = Rollout(request, self.strategy.warm_start(candidate))
+            candidate.max_steps = self.strategy.max_steps(candidate, self.options)
+            candidate.rollout = Rollout(candidate.encoded, self.strategy.warm_start(candidate))
         for candidate in candidates:
             if not candidate.encoded.num_choices:
                 self._judge_complete(candidate)
@@ -213,7 +214,7 @@ class PuzzleSearch:
         if accepted and self._needs_unique:
             strategy.record_solution(candidate, readout)
             return True
-        if rollout.step < rollout.request.max_steps and not (self.options.verify and self._should_stop(candidate)):
+        if rollout.step < candidate.max_steps and not (self.options.verify and self._should_stop(candidate)):
             return False
         if candidate is strategy.root:
             self.restartable = mean_confidence(readout) >= self.options.restart_confidence
@@ -265,7 +266,7 @@ class PuzzleSearch:
             puzzle=self.puzzle,
             prediction=prediction,
             step=rollout.step,
-            max_steps=rollout.request.max_steps,
+            max_steps=candidate.max_steps,
             run=0 if candidate is self.strategy.root else self.restarts,
             halt_prob=rollout.readout.halt_prob,
             solved=correct,

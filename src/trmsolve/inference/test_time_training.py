@@ -23,7 +23,7 @@ from torch import Tensor
 
 from trmsolve.device import DeviceSpec, set_device
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.inference.batch import ContinuousBatch, Request, Rollout
+from trmsolve.inference.batch import ContinuousBatch, Rollout
 from trmsolve.inference.few_shot import (
     AdaptEvent,
     AdaptOptions,
@@ -321,7 +321,7 @@ class TestTimeTrainer:
         """The readouts after each supervision step."""
         began = time.monotonic()
         batch = ContinuousBatch(self.model, self.dtype)
-        rollouts = [Rollout(Request(query.encoded, steps)) for query in queries]
+        rollouts = [Rollout(query.encoded) for query in queries]
         batch.add(rollouts)
         for step in range(steps):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
