@@ -1,9 +1,12 @@
 """The training step: windows, micro-batches, one graph for the compiler, and the same weights on a GPU."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from training import workers
+from trmsolve.model.trm import TRM
 from trmsolve.training.losses import losses
 from trmsolve.training.train_step import supervision_step
 
@@ -34,6 +37,27 @@ def test_gradient_of_a_window_passes_between_its_steps(tmp_path):
         return torch.autograd.grad(total, parameters)
 
     assert max((one - other).abs().max() for one, other in zip(ours, detached(slots.y, slots.z), strict=True)) > 1e-4
+
+
+@pytest.mark.parametrize("full_gradient", [False, True])
+def test_gradient_passes_through_all_latent_recursions_only_on_demand(full_gradient, tmp_path):
+    """A step of T = 2 with full gradient is two steps of T = 1; without it, its input states get no gradient."""
+    carry = workers.train(tmp_path, steps=3).batch.micro_batches[0]
+    once = TRM(dataclasses.replace(workers.UNITS, T=1))
+    once.load_state_dict(workers.start(workers.UNITS))
+    twice = TRM(dataclasses.replace(workers.UNITS, T=2))
+    twice.load_state_dict(once.state_dict())
+    y, z = (state.detach().requires_grad_() for state in (carry.y, carry.z))
+
+    step = twice(carry.tokens, y, z, carry.batch, full_gradient=full_gradient)
+    of_input = torch.autograd.grad(step.logits.sum(), [y, z], allow_unused=True)
+    first = once(carry.tokens, y, z, carry.batch)
+    second = once(carry.tokens, first.y, first.z, carry.batch)
+    torch.testing.assert_close(step.logits, second.logits)
+    if full_gradient:
+        torch.testing.assert_close(of_input, torch.autograd.grad(second.logits.sum(), [y, z]))
+    else:
+        assert of_input == (None, None)
 
 
 @pytest.mark.parametrize("accumulate", [2, 5])

@@ -15,6 +15,7 @@ Differences from the paper:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -96,10 +97,15 @@ class TRM(nn.Module):
         """y <- f(y + z), in HRM by a second network (arXiv 2506.21734)."""
         return apply_layers(self.y_layers or self.layers, y + z, batch)
 
-    def deep_recursion(self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-        """T latent recursions of n updates each; the last with gradient, or only its last grad_steps updates (HRM)."""
+    def deep_recursion(
+        self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, full_gradient: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """T latent recursions of n updates each; the last with gradient, or only its last grad_steps updates (HRM).
+
+        full_gradient: all with gradient, which then also passes from step to step.
+        """
         n, grad_steps = self.config.n, self.config.grad_steps or self.config.n
-        with torch.no_grad():
+        with nullcontext() if full_gradient else torch.no_grad():
             for _ in range(self.config.T - 1):
                 z = self.latent_recursion(x, y, z, batch, n)
                 y = self.update_y(y, z, batch)
@@ -108,14 +114,20 @@ class TRM(nn.Module):
         return self.update_y(y, z, batch), z
 
     def forward(
-        self, tokens: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, puzzle_embeddings: Tensor | None = None
+        self,
+        tokens: Tensor,
+        y: Tensor,
+        z: Tensor,
+        batch: PackedBatch,
+        puzzle_embeddings: Tensor | None = None,
+        full_gradient: bool = False,
     ) -> StepOutput:
         """One supervision step from the states y and z, (L, D). tokens int64 (L,).
 
         puzzle_embeddings: (B, row size), used instead of the table's rows, so that only they get a gradient.
         """
         x = self.embed(tokens, batch, puzzle_embeddings).to(y.dtype)
-        y, z = self.deep_recursion(x, y, z, batch)
+        y, z = self.deep_recursion(x, y, z, batch, full_gradient)
         pooled = HALT_POOLING[self.config.halt_pooling](y, batch)
         with torch.autocast(y.device.type, enabled=False):
             q = fp32_linear(self.q_head, pooled)  # (B, 2)

@@ -30,6 +30,9 @@ class TrainConfig:
     batch_size: int = number(32, 1, 1 << 40)
     # Supervision steps that a gradient passes through before an optimizer step (train_step.py).
     bptt_steps: int = number(1, 1, 4096)
+    # Gradients through all T latent recursions of a step. Otherwise, as in the paper, only through the last one; then
+    # with T > 1 no gradient passes from step to step, whatever bptt_steps is.
+    full_gradient: bool = False
     # Micro-batches per process: less memory, same result.
     grad_accum_steps: int = number(1, 1, 1 << 20)
     steps: int | None = number(None, 1, 1 << 40)  # total optimizer steps; None: as many as `minutes` allow

@@ -71,7 +71,8 @@ def estimate_memory(
             "choose a smaller model: lower --hidden-size, or --set model.num_layers=",
         )
     deepest = max([model_config.n, *(n for _, _, n in config.depth_curriculum)])
-    model = TRM(dataclasses.replace(model_config, T=1, n=deepest))  # recursions before the last save nothing
+    T = max([model_config.T, *(T for _, T, _ in config.depth_curriculum)]) if config.full_gradient else 1
+    model = TRM(dataclasses.replace(model_config, T=T, n=deepest))  # recursions without gradient save nothing
     fixed = PARAMETER_COPIES * sum(_num_bytes(t) for t in model.state_dict().values())
     number = min(NUM_SAMPLES, config.batch_size)
     schedule = SlotSchedule(number, model_config.N_sup, config.seed, 0.0)

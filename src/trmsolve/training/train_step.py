@@ -7,7 +7,7 @@
 
 In the published procedure bptt_steps is 1: every supervision step starts from detached states. In a longer window the
 gradient also passes from step to step at the same cost (truncated backpropagation through time, Williams and Peng 1990;
-measured in docs/records.md).
+measured in docs/records.md); with T > 1 only under full_gradient, because the first T - 1 recursions have no gradient.
 
 In our models the second logit q_2 of the halting head predicts whether the question has a solution. In HRM (arXiv
 2506.21734) it is the Q-value of continuing, whose target is the larger Q-value of the next step.
@@ -88,9 +88,9 @@ def supervision_step(
 ) -> SupervisionOutput:
     """One supervision step from y and z, (L, D), with its losses; torch.compile compiles it as one graph."""
     # The cache of autocast could return a weight that was cast without gradient (pytorch#112583).
-    cache = model.config.T == 1 and not model.config.grad_steps
+    cache = (model.config.T == 1 or config.full_gradient) and not model.config.grad_steps
     with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16, cache_enabled=cache):
-        step = model(tokens, y, z, labels.batch, puzzle_embeddings)
+        step = model(tokens, y, z, labels.batch, puzzle_embeddings, config.full_gradient)
         following = None
         if config.continue_weight:
             with torch.no_grad():
