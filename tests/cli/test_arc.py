@@ -316,7 +316,7 @@ def test_wrong_usage(cli, tiny_arc_checkpoint, args, expected):
 
 def test_files_and_folders_that_are_not_there(cli, tmp_path):
     done = cli("arc", tmp_path)
-    assert done.exit_code == 2 and "a folder without .json files" in done.stderr
+    assert done.exit_code == 2 and "a folder without .json or .yaml files" in done.stderr
     (tmp_path / "flip.json").write_text(tasks.text())
     done = cli("arc", tmp_path / "flop.json")
     assert done.exit_code == 2 and "no such file" in done.stderr and "flip.json'?" in done.stderr

@@ -32,7 +32,8 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     source = records(job.task, job.files, args.limit, adapt.solutions)
     if not args.quiet:
         source = with_notes(job.task, source)
-    all_records = list(source if is_seekable(job.files) else with_deadline(source, job.deadline))
+    inputs = [*job.files, *([str(adapt.solutions)] if adapt.solutions else [])]
+    all_records = list(source if is_seekable(inputs) else with_deadline(source, job.deadline))
     if not all_records:
         raise TrmsolveError(f"{', '.join(job.files)}: no task found", "name a JSON file of tasks, or a folder of them")
     job.summary.expected = len(all_records)

@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from trmsolve.tasks.arc.augmentations import Augmentation
+from trmsolve.tasks.arc.read import read
+from trmsolve.tasks.base import InvalidPuzzle
 from trmsolve.tasks.few_shot import FewShotTask, Grid, Pair
 from trmsolve.tasks.symmetries import SYMMETRIES, transform
+
+GRID = [[1]]
+PAIRS = [{"input": [[1]], "output": [[2]]}, {"input": [[2]], "output": [[3]]}, {"input": [[3]], "output": [[4]]}]
 
 
 def value(answers: bool = True) -> dict[str, Any]:
@@ -85,3 +90,15 @@ def _by_first_use(before: Grid, after: Grid) -> bytes:
     _, first, which = np.unique(cells, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first)).astype(np.uint8)
     return bytes([*before.shape, *after.shape]) + rank[which].tobytes()
+
+
+def one(path: Path, content: str | bytes) -> FewShotTask | InvalidPuzzle:
+    """The only record of a file with this content."""
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    (record,) = read([path])
+    return record
+
+
+def names(paths: list) -> list[str]:
+    """Tasks by name, bad ones as "!"."""
+    return [record.name if isinstance(record, FewShotTask) else "!" for record in read(paths)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -28,7 +29,9 @@ EXPECTED = (
     "test_inputs, or an .npy of pairs, (pairs, 2, height, width)"
 )
 ZIP, NPY = b"PK", b"\x93NUMPY"  # first bytes of .npz and .npy files
-_grid_name = re.compile(r"(train|test)\W*_?(\d*)\W*_?(input|output)s?\W*_?(\d*)", re.IGNORECASE)
+_grid_name = re.compile(r"(train|test)\W*_?\d*\W*_?(input|output|x|y)s?\W*_?\d*", re.IGNORECASE)
+_xy_name = re.compile(r"^([xy])_?(train|test)", re.IGNORECASE)
+_sides = {"i": "input", "x": "input", "o": "output", "y": "output"}
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -70,18 +73,25 @@ def value_from_arrays(arrays: dict[str, np.ndarray], source: str) -> Any:
         return {name: [{"input": a, "output": b} for a, b in pairs] for name, pairs in tasks_of_pairs(arrays, source)}
     if "" in arrays and arrays[""].ndim == 4 and arrays[""].shape[1] == 2:
         return [{"input": before, "output": after} for before, after in arrays[""]]
-    parts: dict[str, dict[str, list[np.ndarray]]] = {}
-    for name, array in sorted(arrays.items(), key=lambda item: [int(n) for n in re.findall(r"\d+", item[0])]):
-        match = _grid_name.fullmatch(name)
-        if match is None or array.ndim not in (2, 3):
-            break
-        part = parts.setdefault(match[1].lower(), {}).setdefault(match[3].lower(), [])
-        part += [array] if array.ndim == 2 else list(array)
-    else:
-        if parts:
-            return parts
+    if parts := parts_by_name(arrays, lambda array: array.ndim):
+        return parts
     names = ", ".join(f"'{shorten(name, 30)}' {array.shape}" for name, array in list(arrays.items())[:5])
     raise InputError(source, f"holds the arrays {names}" if arrays else "holds no array", EXPECTED)
+
+
+def parts_by_name(grids: Mapping[str, Any], depth: Callable[[Any], int]) -> dict[str, dict[str, list[Any]]]:
+    """{"train": {"input": grids, "output": grids}, "test": ...} from values with names such as train_inputs or x_train.
+
+    depth: 2 for a value that is a grid, 3 for one with several. {} if a name or a depth is another.
+    """
+    parts: dict[str, dict[str, list[Any]]] = {}
+    for name, value in sorted(grids.items(), key=lambda item: [int(n[:9]) for n in re.findall(r"\d+", item[0])]):
+        match = _grid_name.fullmatch(_xy_name.sub(r"\2_\1", name))
+        if match is None or depth(value) not in (2, 3):
+            return {}
+        part = parts.setdefault(match[1].lower(), {}).setdefault(_sides[match[2][:1].lower()], [])
+        part += [value] if depth(value) == 2 else list(value)
+    return parts
 
 
 def tasks_of_pairs(arrays: dict[str, np.ndarray], source: str) -> list[tuple[str, list[tuple[np.ndarray, np.ndarray]]]]:

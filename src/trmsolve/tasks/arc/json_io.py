@@ -2,31 +2,32 @@
 
     file --load--> Document(value) --find_tasks, task_from_json (schema.py)--> FewShotTask
 
-A document is a whole file, one line of JSON Lines, or the arrays of an .npz or .npy (arrays.py). The part of a document
-before an error is used. Sizes and nesting are checked before memory is allocated.
+A document is a whole file, one line of JSON Lines, a text in another form (text_formats.py), or the arrays of an .npz
+or .npy (arrays.py). The part of a document before an error is used. Sizes and nesting are checked before memory is
+allocated.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trmsolve.errors import InputError
+from trmsolve.containers import GZIP
 from trmsolve.tasks.arc.arrays import NPY, ZIP, load_arrays, value_from_arrays
+from trmsolve.tasks.arc.text_formats import prompt_value, yaml_value
 from trmsolve.tasks.few_shot import Attempts, Grid
 from trmsolve.tasks.reading.collectors import size
 from trmsolve.tasks.reading.program import parse as parse_program
 from trmsolve.tasks.text import shorten
-from trmsolve.text_io import read_text, source_name
+from trmsolve.text_io import read_text
 
 MAX_BYTES = 1 << 25  # of a text; five times the largest collection of tasks
 MAX_LISTS = 2_000_000  # of a text, where an object counts as four lists: about 250 MB of memory
@@ -35,6 +36,10 @@ MAX_LINES = 100_000  # of JSON Lines; more than any collection has
 MAX_PYTHON = 1 << 22  # characters of a value that Python printed
 SMALLEST = 8  # values of a task that Python printed
 MAX_DIGITS = 1000  # of a number; Python is very slow for longer ones, or rejects them
+
+
+class LongNumber(str):
+    """What stands for a number of more than MAX_DIGITS digits: a description of it."""
 
 
 class RepeatedKeys(dict[str, Any]):
@@ -84,26 +89,32 @@ def load(path: str | Path) -> list[Document]:
     if start.startswith((ZIP, NPY)):
         container = "NumPy .npz" if start.startswith(ZIP) else "NumPy .npy"
         return [Document(value_from_arrays(load_arrays(Path(path)), str(path)), container=container)]
-    if not start.startswith(b"\x1f\x8b"):
-        return parse_lines(read_text(path, MAX_BYTES))
-    text = _decompress(path).removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace")
-    return [replace(document, container=f"{document.container}, gzip") for document in parse_lines(text)]
-
-
-def _decompress(path: str | Path) -> bytes:
-    try:
-        with gzip.open(path) as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(source_name(path), f"cannot be decompressed: {error}", "fetch or compress it again") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(source_name(path), f"more than {MAX_BYTES:,} bytes", "split it into several files")
-    return data
+    documents = parse_lines(read_text(path, MAX_BYTES))
+    if not start.startswith(GZIP):
+        return documents
+    return [replace(document, container=f"{document.container}, gzip") for document in documents]
 
 
 def parse_lines(text: str) -> list[Document]:
     """One document, or one for each line if the first line is a document and others follow it (JSON Lines)."""
-    text = _within(text)
+    is_bracket = text.lstrip()[:1] in ("{", "[") or len(text) > MAX_PYTHON
+    if not is_bracket and (document := _of_text("YAML", yaml_value, text)):
+        return [document]
+    documents = _parse_json(_within(text))
+    if not is_bracket and documents[0].fault and (document := _of_text("prompt", prompt_value, text)):
+        return [document]
+    return documents
+
+
+def _of_text(container: str, read_value: Callable[[str], Any], text: str) -> Document | None:
+    with suppress(ValueError):
+        value = read_value(text)
+        if isinstance(value, dict | list) and size(value) > SMALLEST:
+            return Document(value, container=container)
+    return None
+
+
+def _parse_json(text: str) -> list[Document]:
     if "'" in text and '"' not in text and (value := _of_python(text)) is not None:
         return [Document(value, container="Python")]
     first, _, rest = text.lstrip(" \t\r\n").partition("\n")
@@ -216,8 +227,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _decoder = json.JSONDecoder(
     object_pairs_hook=_object,
-    parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float("inf"),
-    parse_float=lambda digits: float(digits if len(digits) <= MAX_DIGITS else "nan"),
+    parse_int=lambda text: int(text) if len(text) <= MAX_DIGITS else LongNumber(f"{len(text.lstrip('-')):,} digits"),
+    parse_float=lambda text: float(text) if len(text) <= MAX_DIGITS else LongNumber(f"{len(text):,} characters"),
 )
 
 # -- answers as text ------------------------------------------------------------------------------------------------

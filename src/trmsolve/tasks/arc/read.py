@@ -46,7 +46,7 @@ from trmsolve.tasks.text import shorten
 from trmsolve.text_io import source_name
 
 EXPECTED = 'expected a task, an object with "train" and "test", or tasks by their names'
-EXTENSIONS = tuple(f".{name}{packed}" for name in ("json", "jsonl", "ndjson") for packed in ("", ".gz"))
+EXTENSIONS = tuple(f".{name}{packed}" for name in ("json", "jsonl", "ndjson", "yaml", "yml") for packed in ("", ".gz"))
 MAX_DEPTH = 6  # of folders in folders
 
 Record = FewShotTask | InvalidPuzzle
@@ -299,7 +299,7 @@ def json_files(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(str(folder), f"cannot be listed: {error.strerror or error}") from error
     if not files:
-        raise InputError(str(folder), "a folder without .json files", "name a folder of tasks, or a file")
+        raise InputError(str(folder), "a folder without .json or .yaml files", "name a folder of tasks, or a file")
     return files
 
 

@@ -14,21 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from trmsolve.tasks.arc.arrays import parts_by_name
 from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
-from trmsolve.tasks.arc.json_io import ATTEMPTS, RepeatedKeys, parse
+from trmsolve.tasks.arc.json_io import ATTEMPTS, LongNumber, RepeatedKeys, parse
 from trmsolve.tasks.few_shot import FewShotTask, Grid, Pair
 from trmsolve.tasks.text import describe, shorten
 
 MAX_PAIRS = 10_000  # of a task, ten times what RE-ARC generates
+MAX_PARTS = 40  # keys of a task or pair whose parts are named in another spelling
 MAX_WRAPPERS = 6  # objects and lists around a task
-# Keys of the parts of a task; the first of each is ARC's own.
-TRAIN_KEYS = (
-    *("train", "training", "fewshots", "few_shots", "demonstrations", "demos", "support", "examples"),
-    *("train_pairs", "train_examples"),
-)
+# Keys of the parts of a task; the first of each is ARC's own. They are compared by _plain.
+TRAIN_KEYS = ("train", "training", "fewshots", "demonstrations", "demos", "support", "examples")
 QUESTION_KEYS = ("question", "query")  # also of a single input grid
-TEST_KEYS = ("test", "tests", "testing", *QUESTION_KEYS, "queries", "test_pairs", "test_examples")
-INPUT_KEYS, OUTPUT_KEYS = ("input", "in", "input_grid"), ("output", "out", "output_grid")
+TEST_KEYS = ("test", "tests", "testing", *QUESTION_KEYS, "queries")
+INPUT_KEYS, OUTPUT_KEYS = ("input", "in", "x"), ("output", "out", "y")
 ANSWER_KEYS = ("answer", "answers", "solution", "solutions")  # beside the parts of a task, or of a collection
 NAME_KEYS = ("id", "task_id", "uid", "puzzle_id", "name")
 WRAPPER_KEYS = ("challenge", "task", "puzzle", "problem", "row", "data")  # of an object around one task
@@ -44,8 +43,21 @@ class Malformed(Exception):
 
 
 def first_key(value: Any, keys: Iterable[str]) -> str:
-    """The first of the keys that an object has; "" if it has none, or if the value is not an object."""
-    return next((key for key in keys if key in value), "") if isinstance(value, dict) else ""
+    """An object's key for the first of `keys` that it has, in any spelling; "" if it has none or is not an object."""
+    if not isinstance(value, dict):
+        return ""
+    if key := next((key for key in keys if key in value), ""):
+        return key
+    if len(value) > MAX_PARTS:
+        return ""
+    spelled = {_plain(key): key for key in value if len(key) < 30}
+    return next((spelled[key] for key in keys if key in spelled), "")
+
+
+def _plain(key: str) -> str:
+    """A key in lower case, without punctuation and without what it contains: train_pairs, trainPairs, Train: train."""
+    letters = re.sub("[^a-z]", "", key.lower())
+    return re.sub("(?<=.)(pairs?|examples?|grids?|set|data|cases?|samples?)$", "", letters)
 
 
 def is_pair(value: Any) -> bool:
@@ -71,9 +83,14 @@ def _is_part(value: Any) -> bool:
 
 
 def unwrapped(value: Any) -> Any:
-    """The task in an object around it, {"challenge": task, "solution": grids}, with the solution; else the value."""
+    """The task in an object around it, {"challenge": task, "solution": grids}, with the solution; else the value.
+
+    {"train_inputs": grids, "train_outputs": grids, "test_inputs": grids} becomes a task too.
+    """
     if not isinstance(value, dict) or _has_parts(value):
         return value
+    if parts := parts_by_name({key: grids for key, grids in value.items() if key not in NAME_KEYS}, _depth):
+        return parts
     keys = [key for key, part in value.items() if _has_parts(part)]
     if len(keys) != 1 or keys[0] not in WRAPPER_KEYS:
         return value
@@ -103,7 +120,9 @@ def find_tasks(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         parts = value.pairs if isinstance(value, RepeatedKeys) else value.items()
     are_tasks = any(is_task(part) for _, part in parts)
     for key, part in parts:
-        if holds_tasks(part):
+        if isinstance(part, list) and is_task(part) and _split_name.match(key):  # no task, but a part of one
+            yield key, {key: part}
+        elif holds_tasks(part):
             yield from find_tasks(part, key)
         elif are_tasks and key not in OTHER_KEYS:
             yield key, part
@@ -305,6 +324,7 @@ def _depth(value: Any, limit: int = 4) -> int:
 
 # -- grids ----------------------------------------------------------------------------------------------------------
 
+_split_name = re.compile("(?i)train|test")
 _COLORS = frozenset(range(COLORS))  # 1.0 is among them
 _row_end = re.compile(r"\r?\n|\|")
 _row_of_digits = re.compile(r"[0-9]+|[0-9](?: [0-9])+|[0-9](?:, ?[0-9])+")
@@ -346,6 +366,8 @@ def kind(value: Any) -> str:
     """A description of a JSON value for messages: a short value itself, else its type."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, LongNumber):
+        return f"a number of {value}"
     if isinstance(value, (int, float)):
         return shorten(str(value), 20)
     if isinstance(value, str):
