@@ -48,9 +48,7 @@ def first_key(value: Any, keys: Iterable[str]) -> str:
         return ""
     if key := next((key for key in keys if key in value), ""):
         return key
-    if len(value) > MAX_PARTS:
-        return ""
-    spelled = {_plain(key): key for key in value if len(key) < 30}
+    spelled = {_plain(key): key for key in value if len(key) < 30} if len(value) <= MAX_PARTS else {}
     return next((spelled[key] for key in keys if key in spelled), "")
 
 
@@ -120,7 +118,7 @@ def find_tasks(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         parts = value.pairs if isinstance(value, RepeatedKeys) else value.items()
     are_tasks = any(is_task(part) for _, part in parts)
     for key, part in parts:
-        if isinstance(part, list) and is_task(part) and _split_name.match(key):  # no task, but a part of one
+        if isinstance(part, list) and is_task(part) and re.match("(?i)train|test", key):  # no task, but a part of one
             yield key, {key: part}
         elif holds_tasks(part):
             yield from find_tasks(part, key)
@@ -324,7 +322,6 @@ def _depth(value: Any, limit: int = 4) -> int:
 
 # -- grids ----------------------------------------------------------------------------------------------------------
 
-_split_name = re.compile("(?i)train|test")
 _COLORS = frozenset(range(COLORS))  # 1.0 is among them
 _row_end = re.compile(r"\r?\n|\|")
 _row_of_digits = re.compile(r"[0-9]+|[0-9](?: [0-9])+|[0-9](?:, ?[0-9])+")
