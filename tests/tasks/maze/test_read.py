@@ -50,7 +50,7 @@ ONE = {  # every text holds GRID once
     "from A to B": GRID.replace("S", "A").replace("G", "B"),
     "lower case": GRID.lower(),
     "digits": GRID.replace("#", "1").replace(" ", "0"),
-    "all at once": GRID.replace("#", "1", 3).replace("#", "█", 3).replace(" ", "0", 2).replace(" ", ".", 2),
+    "all at once": GRID.replace("#", "1", 3).replace("#", "█", 3).replace(" ", "0", 2),
     "solved": SOLVED,
     "empty lines around": f"\n\n{GRID}\n\n",
     "stray spaces around": f"  \n{GRID}\n        ",

@@ -21,12 +21,13 @@ FORMS = {WALL: "#█1", FLOOR: " .0", START: "SsAa", GOAL: "GgEeBb", PATH: "o"} 
 VALUES = {mark: cell for cell, marks in FORMS.items() for mark in marks}
 
 # Accepted where no mark of FORMS has the role. The first set that occurs in the maze gives the role.
-OTHER_WALLS = ("■▓▒▪⬛🟫🧱", "Xx", "@TOW", "%", "*", "H", "w", "&")
+OTHER_WALLS = ("■▓▒▪⬛🟫🧱🟦🌲🌳🪨", "Xx", "@TOW", "%", "*", "H", "w", "&")
 OTHER_FLOORS = ("_", "-", "·", "⬜□", "░", ",", ":", "F")
-OTHER_STARTS = ("2", "P", "@", "🟢🟩🚶🏃🧍🐭🐁🤖", "^")
+OTHER_STARTS = ("2", "P", "@", "🟢🟩🚶🏃🧍🐭🐁🤖🚪🐀", "^")
 OTHER_GOALS = ("3", "Ff", "Tt", "X", "$", "🔴🟥🏁🚩🏆🧀🎯⭐", "*")
 OTHER_PATHS = ("+", "*", "•", "x", "·")  # only where they form one way that begins at the start or the goal
-WORDS = {"wall": "#", "path": ".", "floor": ".", "open": ".", "empty": ".", "start": "S", "end": "G", "goal": "G"}
+WORDS = {"wall": "#", "path": ".", "floor": ".", "open": ".", "empty": ".", "start": "S"}
+WORDS |= {"passage": "."} | dict.fromkeys(("end", "goal", "finish", "exit"), "G")
 ARROWS = "⇨→⇒➔►▶➡>"  # two of one kind: the way in and the way out
 
 

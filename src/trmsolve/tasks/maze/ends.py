@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trmsolve.tasks.maze import parse
-from trmsolve.tasks.maze.cells import FLOOR, GOAL, SMALLEST, START, WALL
+from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix
@@ -51,11 +51,37 @@ def of_object(value: Mapping[Any, Any]) -> Maze | None:
     inner = [part for value in keys.values() if isinstance(value, dict) for part in value.values()]
     matrices = [cells for part in [*keys.values(), *inner] if (cells := matrix(part, size)) is not None]
     ends = {kind: end for kind in NAMES if (end := _end(keys, kind)) is not None}
+    if not matrices and ends.keys() == NAMES.keys() and (walls := _walls(keys, size)):
+        return walls
     if len(matrices) != 1 or (ends.keys() != NAMES.keys() and None in size):
         return None
     if ends.keys() != NAMES.keys():
         return parse.maze(matrices[0])
     return with_ends(matrices[0], ends)
+
+
+def _walls(keys: Mapping[str, Any], sides: list[Any]) -> Maze | None:
+    """The maze of an object that lists the places of its walls; None for others. Raises MalformedMaze."""
+    cells = next((keys[name] for name in ("walls", "obstacles", "blocked", "barriers") if keys.get(name)), None)
+    sides = [side or keys.get(name) for side, name in zip(sides, ("rows", "cols"), strict=True)]
+    ends = [_end(keys, kind) for kind in (START, GOAL)]
+    if not isinstance(cells, list) or not all(isinstance(side, str) and side.isdecimal() for side in sides):
+        return None
+    height, width = map(int, sides)
+    walls = [at for cell in cells if (at := place(cell)) and len(cell) == 2]  # others are walls between two cells
+    both = [end.cell for end in ends if end]
+    if len(walls) < len(cells) or len(both) < 2 or min(height, width) < SMALLEST or max(height, width) > LARGEST:
+        return None
+    mazes = {}
+    for order, step in (("row, column", 1), ("x, y", -1))[: 2 - isinstance(cells[0], dict)]:
+        index = np.array([*both, *walls])[:, ::step]
+        if (index < (height, width)).all() and len(np.unique(index, axis=0)) == len(set(walls)) + 2:
+            grid = np.full((height, width), FLOOR, np.uint8)
+            grid[index[:, 0], index[:, 1]] = [START, GOAL, *[WALL] * len(walls)]
+            mazes[grid.tobytes()] = Maze(grid, None, (f"places are taken as {order}, counted from 0",))
+    if len(mazes) > 1:
+        raise MalformedMaze('the places may be row, column or x, y; expected {"x": 1, "y": 2} for each')
+    return next(iter(mazes.values()), None)
 
 
 def matrix(value: Any, size: list[Any]) -> Matrix | None:

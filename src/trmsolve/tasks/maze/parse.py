@@ -72,6 +72,7 @@ def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
     if not ((grid == START) | (grid == GOAL)).any():
         _take_openings(grid, warnings)
     _refuse_ends(grid)
+    grid = _of_one_floor(grid, rows)
     question = _without_path(grid)
     if np.array_equal(question, grid):
         return Maze(question, None, tuple(warnings))
@@ -191,8 +192,9 @@ def grid_of(
         last = places[-1]
         grid[tuple(last)] = GOAL
         warnings.append(f"{arrow} is the start at {cell_name(find_cell(grid, START))}, the goal at {cell_name(last)}")
-    if legend is None and {"0", "1"} <= known.keys() and not any("#" in row or "█" in row for row in rows):
-        grid = _numbered(grid, rows, warnings)
+    for wall, floor in ("10", "⬛⬜", "■□") if legend is None else ():
+        if {wall, floor} <= known.keys() and not any("#" in row or "█" in row for row in rows):
+            grid = _numbered(grid, rows, wall, floor, warnings)
     return grid
 
 
@@ -205,18 +207,20 @@ def _of_common_marks(rows: Sequence[Sequence[str]]) -> np.ndarray | None:
     return cells.reshape(len(rows), -1).copy() if len(cells) and cells.max() < 255 else None
 
 
-def _numbered(grid: np.ndarray, rows: Sequence[Sequence[str]], warnings: list[str]) -> np.ndarray:
-    """A maze of 0 and 1, where a closed border of 0 may say that 0 is the wall."""
+def _numbered(
+    grid: np.ndarray, rows: Sequence[Sequence[str]], wall: str, floor: str, warnings: list[str]
+) -> np.ndarray:
+    """A maze of 1 for wall and 0 for floor, say, where a closed border of 0 may say that 0 is the wall."""
     marks = np.array([list(row) for row in rows], object)
     border = np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])
-    if not (border == "0").all() or (np.isin(marks, ["0", "1"]).sum() == marks.size):
+    if not (border == floor).all() or (np.isin(marks, [wall, floor]).sum() == marks.size):
         return grid
-    swapped = np.where(marks == "0", np.uint8(WALL), np.where(marks == "1", np.uint8(FLOOR), grid))
+    swapped = np.where(marks == floor, np.uint8(WALL), np.where(marks == wall, np.uint8(FLOOR), grid))
     reached = [is_connected(one) for one in (grid, swapped)]
     if all(reached):
-        raise MalformedMaze("0 may be floor or, as all of the border, wall; write # for wall and . for floor")
+        raise MalformedMaze(f"{floor} may be floor or, as all of the border, wall; write # for wall and . for floor")
     if reached[1]:
-        warnings.append("0 is wall and 1 floor, as the border of 0 shows")
+        warnings.append(f"{floor} is wall and {wall} floor, as the border of {floor} shows")
         return swapped
     return grid
 
@@ -235,6 +239,24 @@ def _take_openings(grid: np.ndarray, warnings: list[str]) -> None:
     if len(openings) == 2:
         grid[openings[0]], grid[openings[1]] = START, GOAL
         warnings.append(f"no start and no goal: the openings {cell_names(openings)} are taken")
+
+
+def _of_one_floor(grid: np.ndarray, rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """The cells, where both spaces and dots are floor that can be reached: dots may draw the way.
+
+    Raises MalformedMaze where they draw none, as in games, whose dots are something else.
+    """
+    if not any("." in row for row in rows) or not any(" " in row or "" in tuple(row) for row in rows):
+        return grid
+    marks = np.array([list(row) for row in rows], object)
+    reached = distances(grid != WALL, find_cell(grid, START)) >= 0
+    dots, spaces = ((grid == FLOOR) & np.isin(marks, some) for some in ((".",), (" ", "")))
+    if not (reached & dots).any() or not (reached & spaces).any():
+        return grid
+    drawn = np.where(dots, np.uint8(PATH), grid)
+    if dots.sum() < 2 or not (_is_one_way(drawn) and _joins_ends(drawn)):
+        raise MalformedMaze("both spaces and . are between start and goal; expected one mark for floor")
+    return drawn
 
 
 def _is_one_way(grid: np.ndarray) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import ends, parse
-from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL
+from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL, WORDS
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of_rows
 from trmsolve.tasks.reading import table as tables
@@ -40,6 +40,8 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _FENCE = re.compile(r"\s*(```|~~~)[\w+-]*\s*")
 _SIZE = re.compile(r"\D{0,20}(\d{1,4})\D{1,10}(\d{1,4})\D{0,10}|\d{1,6}")
+_BETWEEN = re.compile(r"\s*(?:\d{1,3}(?:[ ,x]+\d{1,3})?|([-=*~_])\1{2,})\s*")
+_AROUND = re.compile(r"```[\w+-]*|~~~[\w+-]*|/\*+|\*+/|\[[A-Za-z]\w*\]|\w+ ?= ?\d*|(?:EOF|EOT|END|MAZE);?")
 _LEGEND = (  # '#' = Wall   wall: '#'   from 'q' (start) to '2' (goal)
     re.compile(r"""['"`](?P<mark>.)['"`]\s*(?:=|:|is|->|\()\s*(?:the\s+|an?\s+)?(?P<name>[A-Za-z]+)"""),
     re.compile(r"""(?P<name>[A-Za-z]+)\s*(?:=|:|is|->)\s*['"`](?P<mark>.)['"`]"""),
@@ -102,7 +104,8 @@ class MazeReader(Reader):
 
     # -- text ---------------------------------------------------------------------------------------------------
     def text(self, line: Line) -> Iterator[Record]:
-        if line.text.strip() or self._is_floor(line.text):
+        is_between = len(self.rows) >= SMALLEST and _BETWEEN.fullmatch(line.text) and self._is_between(line.text)
+        if not is_between and (line.text.strip() or self._is_floor(line.text)):
             yield from self._inked_line(line)
             return
         yield from self._close()
@@ -142,6 +145,10 @@ class MazeReader(Reader):
         by_tabs = bool(above) and set(text) <= {" ", "\t"} and text.count("\t") == above.count("\t") > 0
         return by_tabs or (bool(above) and set(text) == {" "} and len(text) == len(above))
 
+    def _is_between(self, text: str) -> bool:
+        """Whether a size or a rule parts two mazes: it is not as wide as the rows above, or of no mark of theirs."""
+        return len(text) != len(self.rows[-1].text) or not any(text.strip()[0] in row.text for row in self.rows)
+
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
 
@@ -159,7 +166,7 @@ class MazeReader(Reader):
 
     def _is_whole_line(self, text: str) -> bool:
         """Whether the line can be no row of a grid that is worth reading, so that it is a maze or the ruin of one."""
-        if text.count("/") >= SMALLEST - 1 and "://" not in text and len(text.split()) < 2 + text.count("/") * 8:
+        if text.count("/") >= SMALLEST - 1 and "//" not in text and len(text.split()) < 2 + text.count("/") * 8:
             return not _is_prose(text.replace("/", ""))
         enough = all if self.skipping else any  # a row of a grid that is too large may hold an S or a G
         return len(text) > LARGEST and enough(_ends(text)) and not _may_be_wide(text)
@@ -207,7 +214,7 @@ class MazeReader(Reader):
         body = _body(rows)
         for row in rows:
             if row not in body:
-                self._prose(row)
+                self.note(row)
         if self.waiting and WALL in self.legend.values():
             waiting, self.waiting = self.waiting, []
             yield self._grid(waiting)
@@ -220,8 +227,8 @@ class MazeReader(Reader):
         else:
             yield self._grid(body)
 
-    def _prose(self, line: Line) -> None:
-        self.note(line)
+    def note(self, line: Line) -> None:
+        super().note(line)
         self.ends |= ends.of_text(line.text)
         for pattern in _LEGEND:
             for match in pattern.finditer(line.text):
@@ -251,7 +258,7 @@ class MazeReader(Reader):
         if _is_prose(line.text):
             if self.one_a_line:
                 yield self.no_puzzle(line)
-            self._prose(line)
+            self.note(line)
             return
         for mark in ("|", ",", "\t", ";"):
             parts = line.text.split(mark)
@@ -337,13 +344,15 @@ def _body(rows: list[Line]) -> list[Line]:
 
 def _is_around(text: str, others: Sequence[Line]) -> bool:
     """Whether a line is text beside a maze: prose, a fence, or its size."""
-    if _FENCE.fullmatch(text) or _is_prose(text):
+    if _AROUND.fullmatch(text.strip()) or _is_prose(text):
         return True
     size = _SIZE.fullmatch(text)
     if not size or not others or any(len(row.text) == len(text) for row in others):
         return False
     numbers = {int(number) for number in re.findall(r"\d+", text)}
-    return bool(set(text) & set("456789")) or numbers <= {len(others), len(others[0].text)}
+    if set(text) & set("456789") or numbers <= {len(others), len(others[0].text)}:
+        return True
+    return not any(set(row.text) & set("0123456789") for row in others if not _SIZE.fullmatch(row.text))
 
 
 def _is_prose(text: str) -> bool:
@@ -351,8 +360,11 @@ def _is_prose(text: str) -> bool:
     if is_box_drawing(text):
         return False
     words = re.findall(r"[^\W\d_]{2,}", text)
-    strange = [word for word in words if set(word) - set("SsAaGgEeBboXxHFTtPWO@") and len(set(word.lower())) > 1]
-    is_code = any(mark in text for mark in "(){};=")
+    marks = set("SsAaGgEeBboXxHFTtPWO@")
+    strange = [word for word in words if set(word) - marks and len(set(word.lower())) > 1]
+    if not any(mark in text for mark in ":=(") and all(word.lower() in WORDS for word in strange):
+        return False
+    is_code = any(mark in text for mark in "(){};=?$")
     return bool(strange) and (len(text.split()) > 1 or is_code or text.strip().isalpha() or text.strip()[-1:] in ":.!?")
 
 
@@ -376,11 +388,6 @@ def _square(marks: Sequence[str]) -> Matrix:
             f'{side**2} cells in one list may be other than {side}x{side}; expected rows, or "width" and "height"'
         )
     return rows
-
-
-def _are_alike(above: str, text: str) -> bool:
-    """Whether a row of floor and another have the same width, in characters or in cells between tabs."""
-    return len(above) == len(text) or text.count("\t") == above.count("\t") > 0
 
 
 def _inked(rows: Sequence[Line]) -> list[Line]:

@@ -17,10 +17,13 @@ from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS
 from trmsolve.tasks.maze.parse import MalformedMaze, Maze
 from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.reading.layout import IN_SHEET, is_alignment_row, is_sequence, layouts, unbracketed
+from trmsolve.tasks.text import shorten
 
 _RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
 _QUOTATION = re.compile(r"(?:>(?: (?=>))?)+ ?")  # > >> > >
+_COMMENT = re.compile(r"\s*(//+|--|;+|\*|%|#|\+)(?: |$|(?<=\+)(?=#))")
+_DRAWN = "#*%+"  # marks of comments that may be cells
 _CORNERS = "+o*"
 _UPRIGHT = "|│┃║!"
 _LEVEL = "-=_─━═"
@@ -28,6 +31,24 @@ _LEVEL = "-=_─━═"
 
 def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Maze, str]:
     """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
+    marks = [_COMMENT.match(row) for row in rows]
+    if len({mark and mark[1] for mark in marks}) > 1 or not marks[0]:
+        return _of_rows(rows, legend)
+    behind = [row[mark.end() :] for row, mark in zip(rows, marks, strict=True) if mark]
+    if marks[0][1] not in _DRAWN:
+        return _of_rows(behind, legend)
+    try:
+        maze, layout = _of_rows(rows, legend)
+    except MalformedMaze as error:
+        if not _is_maze(behind, legend):
+            raise error from None
+        return _of_rows(behind, legend)
+    if not layout and _is_maze(behind, legend):
+        raise MalformedMaze(f"'{marks[0][1]}' may mark comments or be the first cell of all rows; write floor as .")
+    return maze, layout
+
+
+def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[Maze, str]:
     if len(rows) > LARGEST and not may_be_lines(rows[0]):
         parse.refuse_sizes(rows, legend)
     for opening, closing in () if legend else ("[]", "{}", "()"):
@@ -55,7 +76,7 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
         both = [f"{'x'.join(map(str, maze.question.shape))} ({name or 'plain'})" for maze, name in mazes.values()]
         raise MalformedMaze(f"two readings explain these rows: {' and '.join(both[:2])}; write floor as .")
     if not mazes:
-        raise error or MalformedMaze(f"no maze; {parse.EXPECTED}")
+        raise error or MalformedMaze(f"no maze in rows such as '{shorten(rows[0], 30)}'; {parse.EXPECTED}")
     ((maze, name),) = mazes.values()
     return maze, name
 
@@ -151,11 +172,13 @@ def _border(rows: Sequence[str]) -> set[str]:
 def _without_row_labels(rows: Sequence[str]) -> list[str] | None:
     """The rows behind labels that number them, and below a row of labels if there is one; None without labels."""
     words = [(row.split() or [""])[0] for row in rows]
-    for top in (0, 1):
+    for top in (0, 1, 2):  # numbers of two digits, one above the other
         if is_sequence(words[top:]):
             ends = [row.index(word) + len(word) + 1 for row, word in zip(rows[top:], words[top:], strict=True)]
-            head = rows[0][max(ends) :] if top else ""
-            numbered = not top or is_sequence(list(head)) or is_sequence(rows[0].split())
+            head = rows[top - 1][max(ends) :] if top else ""
+            numbered = not top or is_sequence(list(head)) or is_sequence(rows[top - 1].split())
+            if top == 2 and not set(rows[0]) <= set(" 0123456789"):
+                numbered = False
             if numbered and len(set(ends)) == 1:
                 rest = [row[ends[0] :] for row in rows[top:]]
                 return [row.lstrip()[1:] for row in rest] if all(row.lstrip()[:1] == "|" for row in rest) else rest
@@ -178,6 +201,13 @@ def _trimmed(rows: Sequence[str]) -> Sequence[str]:
     """Rows without stray spaces at their ends, where without them all are of one length."""
     bare = [row.rstrip(" ") for row in rows]
     return bare if len({len(row) for row in rows}) > 1 and len({len(row) for row in bare}) == 1 else rows
+
+
+def _is_maze(rows: Sequence[str], legend: parse.Legend | None) -> bool:
+    try:
+        return bool(_of_rows(rows, legend))
+    except MalformedMaze:
+        return False
 
 
 def _unquoted(rows: Sequence[str]) -> Sequence[str]:
@@ -207,6 +237,8 @@ def _unframed(rows: Sequence[str]) -> list[str] | None:
     sides = "|│║┃"
     if all(len(row) > SMALLEST and row[0] in sides and row[-1] in sides for row in inner):
         return None if any(mark in row[1:-1] for row in inner for mark in sides) else [row[1:-1] for row in inner]
+    if all(row[:1] == "|" and row.count("|") == 1 for row in inner):  # as Kotlin's trimMargin() wants it
+        return [row.lstrip()[1:] for row in rows]
     if len(rows) < 5 or not all(_RULE.fullmatch(row) for row in (inner[0], inner[-1])):
         return None
     if not all(row[0] in sides and row[-1] in sides for row in inner[1:-1]):
@@ -221,7 +253,7 @@ def cell_mark(cell: str) -> str:
     bare = cell.strip()
     bare = (bare[1:] if bare[:2] in ("b'", 'b"') else bare).strip("\"'")
     bare = WORDS.get(bare.lower(), bare) if len(bare) > 2 else bare
-    return bare.removesuffix(".0") or (" " if cell or not bare else bare)
+    return re.sub(r"(?<=\d)\.0*$", "", bare) or (" " if cell or not bare else bare)
 
 
 # -- walls as lines ----------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Collector:
     def __init__(self) -> None:
         self.lines: list[Line] = []  # that no value has come out of yet
         self.state = State.MORE
+        self.behind: Line | None = None  # what follows the value on its last line
 
     def add(self, line: Line) -> Iterator[Value]:
         """Take a line; returns the values it completes."""

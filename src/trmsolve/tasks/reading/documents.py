@@ -21,18 +21,21 @@ from trmsolve.text_io import Line
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[\[\]{}(),]|//.*""")
 _OPENING, _CLOSING = "[{(", "]})"
-_NAME = r"[\w.*$@:!?'-]+"
 _START = re.compile(  # board = [   int grid[9][9] = {   {"puzzle":   [[3, 0,   x <- matrix(c(   const maze = ["###
-    r"""\s*(?P<named>(?:\w+>\s+)?(?:[\w:*<>.,&]+(?:\[[\w ]*\])*\s+)*[\w.*$@:!?'-]+(?:\[[\w ,]*\])*
+    r"""\s*(?P<named>\((?:def\w*|setq|let)\s+\S+\s+
+        |(?:\w+>\s+)?(?:[\w:*<>.,&]+(?:\[[\w ]*\])*\s+)*[\w.*$@:!?'-]+(?:[\[(][\w ,]*[\])])*(?:\s+As\s+\w+)?
         (?:\s*:\s*[\w\[\], .<>;?]+)?\s*(?:=|:=|<-|:\s)\s*)?
-    (?:new\s+|'|&)?(?:\[\d*\])*(?:[A-Za-z][\w.]*!?(?:\[[\s,\d]*\])*\s*)?(?=(?P<body>[\[{(].*))""",
+    (?:new\s+|['&@\#]+|<[\w<>, ]+>)?(?:\[\d*\])*(?:[A-Za-z][\w.]*!?(?:\[[\s,\d]*\]|\([\d., ]+(?=\[))*\s*)?
+    (?=(?P<body>[\[{(].*))""",
     re.VERBOSE,
 )
 _NESTED = re.compile(
-    r"""[\[{(]\s*(?:[\[{(\n]|\|[\d _.,]*([\n,]|$)|[%\#]\s|$|["'][^\]]|-?\d+\s*,|null|None|\.|[A-Za-z][\w.]*!?[\[({])"""
+    r"""[\[{(]\s*(?:['@\#]*[\[{(\n]|\|[\d _.,]*([\n,]|$)|[%\#]\s|$|["'][^\]]|-?\d+\s*,|null|None|\.
+    |[A-Za-z][\w.]*!?[\[({])""",
+    re.VERBOSE,
 )
 _ROWS = re.compile(  # [5 3; 0 7
-    r"\[[^\[\](){}]+(;[^\[\](){}]+){2}|[\[{(][^\[\](){};,]{1,9}(,[^\[\](){};,]{1,9}){15}|\[\s*[\d._]+(\s+[\d._]+){2,}\s*;?\s*(\.\.\.)?$"
+    r"\[[^\[\](){}]+(;[^\[\](){}]+){2}|[\[{(][^\[\](){};,]{1,9}(,[^\[\](){};,]{1,9}){15}|[\[(]\s*[\d._]+(\s+[\d._]+){2,}\s*;?\s*(\.\.\.)?$"
 )
 _OBJECT = re.compile(
     r"""\{\s*("(?!\d)|"[^"]*"\s*:|\([\d, ]+\)\s*:|'[^']*'\s*:|[^\W\d]|$)"""
@@ -47,12 +50,12 @@ _YAML_NEXT = re.compile(r"""\s*-\s+(["'\[{|>]|[A-Za-z_]\w*:|\S{16,}\s*$).*|\s*[A
 def collector(line: Line, is_first: bool) -> Collector | None:
     """The collector for a document that begins with this line; None where text begins. is_first: of the input."""
     text = line.text
+    if text.lstrip()[:1] in ("<", "{", "[") and START.match(text):
+        return Markup()
     if any(mark in text for mark in "[{("):
         start = _START.match(text)
         if start and is_document(start["body"], bool(start["named"])):
             return Literal(len(text) - len(start["body"]))
-    if "<" in text and START.match(text):
-        return Markup()
     if (cells := places.table(text)) is not None:
         return cells
     if is_first and _YAML_START.fullmatch(text):
@@ -155,7 +158,7 @@ class Literal(Collector):
         for value in values:
             if isinstance(value, dict) and not text.lstrip().startswith(("{", "[", "(")):
                 continue  # dtype=uint8
-            is_object = isinstance(value, dict) and not places.is_cell(value)
+            is_object = isinstance(value, dict) and not places.is_cell(value) and not places.row_of(value)
             if is_object or (isinstance(value, list) and any(isinstance(part, list) for part in value)):
                 self.lines, self.whole = [], None
                 yield Value(first, value)
@@ -167,6 +170,7 @@ class Literal(Collector):
 
     def _finish(self, line: Line, behind: str) -> Iterator[Value]:
         self.state = State.DONE
+        self.behind = Line(line.number, behind)
         first = self.first or line
         try:
             program.refuse_columns(self.before, (self.whole or "") + self.text, behind)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 Matrix = list[list[str]]
 
 VERTICAL = "|│║┃¦"
+BULLETS = ("-", "*", "+", ".", "//", "--", ";", "%")  # of a list, or of comments
 IN_SHEET = "without the empty columns around"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -28,7 +29,6 @@ _ROW_IN_BRACKETS = re.compile(r"""\s*[\[({\s]*[\[({"'](?P<cells>[^\[\](){}"']*)[
 _BEHIND_ROW = re.compile(r"""([\])}])\s*[,;]\s*$""")  # the comma behind ['#', 'S'],
 _BRACKETS = str.maketrans(dict.fromkeys("[](){}\"'"))
 _SIDE_PANEL = re.compile(r"(?P<grid>\s*[│║┃|+┌├└╔╠╚┏┣┗].*[│║┃|+┐┤┘╗╣╝┓┫┛])\s{2,}(?=.*[A-Za-z]{3})[^\s│║┃|+┌-╿][^│║┃|]*")
-_WIKI_ROW = re.compile(r"\|[^|]*(?:\|\|[^|]*){3,24}(?<!\|)")  # | 5 || 3 || 7
 _LABEL = re.compile(r"(?:r|c|row|col|column)?[ _-]?(?P<number>\d{1,3}|[a-z])[.:)]?", re.IGNORECASE)
 _RULE_CELL = re.compile(r"\s*:?-+:?\s*")
 
@@ -50,8 +50,6 @@ def plain(text: str) -> str:
         text = text.translate(_SYMBOLS)
     if (quote := _QUOTE.match(text)) and quote.end() < len(text):
         text = text[quote.end() :]
-    if "||" in text and _WIKI_ROW.fullmatch(text):
-        return text.replace("||", "|") + "|"
     panel = _SIDE_PANEL.fullmatch(text)
     return panel["grid"] if panel else text
 
@@ -80,18 +78,23 @@ def is_sequence(texts: Sequence[str]) -> bool:
     numbers = [match["number"] for match in matches if match]
     if all(number.isdigit() for number in numbers):
         values = [int(number) for number in numbers]
+        if len(values) > 10 == 1 + max(values):  # the last digits of numbers: 1 2 ... 9 0 1
+            return values[0] in (0, 1) and values == [(values[0] + at) % 10 for at in range(len(values))]
         return values[0] in (0, 1) and values == list(range(values[0], values[0] + len(values)))
     return "".join(numbers).lower() == "abcdefghijklmnopqrstuvwxyz"[: len(numbers)]
 
 
-def layouts(rows: Sequence[str], empty_header: bool = False) -> Iterator[Layout]:
+def layouts(rows: Sequence[str], empty_header: bool = False, bullets: bool = False) -> Iterator[Layout]:
     """Every layout that explains all rows, the most explicit separators first.
 
-    empty_header: whether the first row may be the empty head of a markdown table.
+    empty_header: whether the first row may be the empty head of a markdown table. bullets: whether marks of a list are
+    labels.
     """
     bare = [unbracketed(row).translate(_TO_BAR) for row in rows]
     for matrix, name in _matrices(bare):
         yield from _without_labels(matrix, name, empty_header)
+        if bullets and all(len(row) > 1 and row[0] == matrix[0][0] in BULLETS for row in matrix):
+            yield from _without_labels([row[1:] for row in matrix], f"a list, {name}", empty_header)
 
 
 def _matrices(rows: list[str]) -> Iterator[tuple[Matrix, str]]:

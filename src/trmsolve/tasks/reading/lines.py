@@ -14,13 +14,9 @@ from functools import lru_cache
 
 FENCE = "```"  # what stands around a puzzle and is no line of it
 
-_MARKED = re.compile(  # nearly no line
-    r"""\x1b|\"{3}|'{3}|`|\\|\[/?[a-z]{3,}|\[,\d|\[\d+,\]|\|\.\s*$|["']\s*\+\s*$|\s&\s|\*\*\s*\|"""
-    r"""|^\s*(?:[-*•]\s|\+)[\d.]{6,25}\s*$|^\s*(?:row|line)\s?\d|^[\w./-]+:\d+:|^@@\s|^\s*[\])}]{1,2}[;,]*\s*$""",
-    re.IGNORECASE,
-)
+_UNMARKED = re.compile(r"[\d.#█,;_?SGEx\s-]*")  # nearly every line
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9])")  # colours of a terminal
-_TAG = re.compile(r"\s*\[/?(?:code|pre|tt|mono|spoiler|quote|table)(?:=[^\]]*)?\]", re.IGNORECASE)
+_TAG = re.compile(r"\s*\[/?(?:code|pre|tt|mono|spoiler|quote)(?:=[^\]]*)?\]", re.IGNORECASE)
 _OPENED = re.compile(
     r"""[^"'`]{0,80}(?:[=(:\[]|\bin)\s*[a-zA-Z]?(\"{3}|'{3}|`)"""
 )  # puzzle = \"\"\"   print(\"\"\"   const maze = `
@@ -28,9 +24,14 @@ _CLOSED = re.compile(r"""(\"{3}|'{3}|`)(?:\.\w+\([^)]*\))*[\s;,)\]]*$""")  # """
 _JOINED = re.compile(r"""(\s*(["'])[^"']*\2)\s*[+.]?\s*\\?\s*$""")  # '53..7....' + \\
 _LATEX_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|cline\{[^}]*\}|\\(?:\[[^\]]*\])?)|\$\$?|\\[\[\]()]")
 _LATEX_BLOCK = re.compile(r"\s*\\(?:begin|end)\{[^}]*\}(?:\[[^\]]*\]|\{[^}]*\})*")
+_LATEX_ROW = re.compile(r"\s*\|(?:[^|]*\|){9}\.\s*")  # of the package sudoku
 _LATEX_STYLE = re.compile(r"\\[a-zA-Z]+\{([^{}\\]*)\}")
-_PREFIX = re.compile(r"[\w./-]+\.\w+:\d+:|\s*(?:[-*•]\s|\+)(?=[\d.]{6,25}\s*$)")  # grep -n, a list, a diff
-_ROW_NAME = re.compile(r"(\s*)(?:row|line)\s?(\d{1,2})\s*[:=]\s*", re.IGNORECASE)
+_PREFIX = re.compile(  # grep -n, a list, a diff, 100 DATA 5,3,0
+    r"[\w./-]+\.\w+:\d+:|\s*(?:[-*•]\s|\+)(?=[\d.]{6,25}\s*$)"
+    r"|\s*(?:\d+\s+)?\.?[A-Za-z]{2,6}\s+(?=\d\d?(?:\s*,\s*\d\d?){3,}\s*;?\s*$)"
+)
+_FENCES = re.compile(r"""@@\s|\s*[\])}]{1,2}[;,]*\s*$|\s*"\#+;?\s*$|[^"]{1,40}\br\#+"$""")  # a diff, ]; r#" "#;
+_ROW_NAME = re.compile(r"(\s*)(?:row|line)\s?(\d{1,2})\s*[:=]\s*(?=[^,]*(,?))", re.IGNORECASE)
 _BOLD = re.compile(r"(\|\s*)\*\*(\w{1,2})\*\*(?=\s*\|)")
 _R_LABEL = re.compile(r"\[,?(\d+),?\]")
 
@@ -39,23 +40,25 @@ def clean(text: str) -> str:
     """The line as a person would have typed it, or FENCE for a line that only marks where something begins or ends."""
     if not text.isascii():
         text = "".join(map(_ascii, text))
-    if not _MARKED.search(text):
+    if _UNMARKED.fullmatch(text) and not _PREFIX.match(text):
         return text
     text = _ESCAPES.sub("", text)
     if (bare := _TAG.sub("", text)) != text:
         return bare if bare.strip() else FENCE
     if prefix := _PREFIX.match(text):
         return text[prefix.end() :]
-    if re.match(r"@@\s|\s*[\])}]{1,2}[;,]*\s*$", text):
+    if _FENCES.match(text):
         return FENCE
-    text = _BOLD.sub(r"\1\2", _ROW_NAME.sub(r"\1\2: ", text, count=1))
+    if "%2E" in text:
+        text = text.replace("%2E", ".")
+    text = _BOLD.sub(r"\1(\2)", _ROW_NAME.sub(r"\1\2:\3 ", text, count=1))
     if text.count("`") == 2 and (bare := text.strip())[:1] == bare[-1:] == "`":
         return bare[1:-1]
     if text.count("`") == 1 or '"""' in text or "'''" in text:
         return _without_quotes(text)
     if joined := _JOINED.fullmatch(text):
         return joined[1]
-    if "\\" in text or " & " in text or re.search(r"\|\.\s*$", text):
+    if "\\" in text or " & " in text or _LATEX_ROW.fullmatch(text):
         return _without_latex(text)
     return _R_LABEL.sub(r" \1 ", text) if "[," in text or ",]" in text else text
 
@@ -85,7 +88,7 @@ def _without_latex(text: str) -> str:
     bare = _LATEX_STYLE.sub(r"\1", _LATEX_RULE.sub("", bare))
     if "&" in bare and ("\\" in text or re.fullmatch(r"[\d.\s&]+", bare)):
         bare = ",".join(bare.rstrip().split("&"))
-    if re.fullmatch(r"\s*\|(?:[^|]*\|){2,}\.\s*", bare):
+    if _LATEX_ROW.fullmatch(bare):
         bare = bare.rstrip()[:-1]
     return bare if bare.strip() or not text.strip() else FENCE
 

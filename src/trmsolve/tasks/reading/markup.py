@@ -4,7 +4,8 @@
     <cell row="0" col="1" value="3"/>...      ->  {"grid": [{"row": "0", "col": "1", "value": "3"}, ...]}
     <game data="53..7...."/>                  ->  {"data": "53..7...."}
 
-Tags need not be closed, as in web pages. Only what is named as a row is one: cells in boxes are not taken for rows.
+Tables of wikis and of BBCode are read as tags. Tags need not be closed, as in web pages.
+Only what is named as a row is one: cells in boxes are not taken for rows.
 Entities that a document declares are not expanded.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, Collector, State, Value
 from trmsolve.text_io import Line
 
-START = re.compile(r"\s*<(\?xml|!DOCTYPE|!--|[A-Za-z][\w.:-]*([\s/>]|$))", re.IGNORECASE)
+START = re.compile(r"\s*(<(\?xml|!DOCTYPE|!--|[A-Za-z][\w.:-]*([\s/>]|$))|\{\||\[table\])", re.IGNORECASE)
 PLACES = (("row", "col"), ("row", "column"), ("r", "c"), ("y", "x"))
 
 _TOKEN = re.compile(
@@ -26,6 +27,9 @@ _TOKEN = re.compile(
     | <(?P<slash>/?)(?P<name>[A-Za-z][\w.:-]*)(?P<attributes>(?:"[^"]*"|'[^']*'|[^<>"'])*)> | (?P<text>[^<]+|<)""",
     re.VERBOSE | re.DOTALL,
 )
+_CLASSES = ("wall", "start", "goal", "end", "finish", "exit")  # of cells without a text
+_BBCODE = re.compile(r"\[(/?)(table|t[rdh])\]", re.IGNORECASE)
+_WIKI = {"{|": "<table>", "|}": "</table>", "|-": "<tr>"}
 _ATTRIBUTE = re.compile(r"""([\w.:-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
 _ROW = re.compile(r"(?:^|[^a-z])(?:tr|row|line|r|li|item|array\w*|list)s?[\d_-]*(?:$|[^a-z])")
 _VOID = ("area", "base", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
@@ -37,6 +41,14 @@ _RAW = ("script", "style")
 MAX_LEAVES, MAX_CHILDREN, MAX_NESTING, MAX_TAG = 300, 1000, 200, 1 << 16
 FEWEST_CELLS = 81  # of a grid in one element, rather than a row
 SHORTEST = 16  # characters of a text that may be a puzzle
+
+
+def _wiki_tags(text: str) -> str:
+    """A line of a wiki's table as tags: | 5 || 3"""
+    if (tag := _WIKI.get(text[:2])) or text[:1] not in ("|", "!"):
+        return tag or text
+    cells = re.split(r"\|\||!!", text[1:])
+    return "".join("<td>" + re.sub(r"^[^|]*=[^|]*\|", "", cell) for cell in cells)
 
 
 class _Element:
@@ -62,6 +74,7 @@ class _Element:
         if any(row in self.attributes and column in self.attributes for row, column in PLACES):
             return {"value": bare, **self.attributes}
         texts = [text for key, text in self.attributes.items() if key in ("value", "cells", "data")]
+        texts += [name for name in self.attributes.get("class", "").lower().split() if name in _CLASSES]
         return texts[0] if texts and not bare else bare
 
     def matrix(self) -> list[Any] | None:
@@ -92,11 +105,14 @@ class Markup(Collector):
         self.rest, self.length = "", 0
         self.stack: list[_Element] = []
         self.values: list[Value] = []
+        self.is_wiki = False
 
     def add(self, line: Line) -> Iterator[Value]:
         self.lines.append(line)
         self.length += len(line.text) + 1
-        text = f"{self.rest}{line.text}\n"
+        self.is_wiki = self.is_wiki or line.text.lstrip().startswith("{|")
+        text = _wiki_tags(line.text.strip()) if self.is_wiki else _BBCODE.sub(r"<\1\2>", line.text)
+        text = f"{self.rest}{text}\n"
         cut = text.rfind("<")
         cut = len(text) if cut < 0 or ">" in text[cut:] else cut
         text, self.rest = text[:cut], text[cut:]

@@ -6,10 +6,11 @@ no puzzle becomes an InvalidPuzzle and reading continues behind it. Nothing but 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
+from trmsolve.tasks.base import InvalidPuzzle, Line
 from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.collectors import Collector, State, Value
@@ -21,6 +22,7 @@ from trmsolve.tasks.reading.values import Record as Record
 from trmsolve.tasks.reading.values import ValueReader
 from trmsolve.text_io import LINE_LIMIT, source_name
 
+_ESCAPED = re.compile(r"""[^"'{\[]{0,60}(["'])(?P<rows>[^"'\\]*(?:\\n[^"'\\]*){2,})\1[^"']{0,40}(\1\\n\1\)?;?)?""")
 MAX_PROSE = 3  # lines of text around puzzles that are kept, for the message when there is no puzzle
 
 
@@ -36,7 +38,6 @@ class Reader(ValueReader):
         self.no_tags = False  # what looked like HTML or XML was text
         self.tagged: tuple[Line, Any] | None = None  # waits for its solution
         self.prose: list[Line] = []  # text around puzzles
-        self.count = 0  # records so far
         self.started = False
 
     def read(self, lines: Iterable[Line]) -> Iterator[Record]:
@@ -76,6 +77,10 @@ class Reader(ValueReader):
         if len(line.text) > LINE_LIMIT:
             self.started = True
             yield from self.text(line)
+            return
+        if "\\n" in line.text and self.table is None and (text := _ESCAPED.fullmatch(line.text)):
+            for part in ("", *text["rows"].split("\\n"), ""):
+                yield from self.feed(Line(line.number, part))
             return
         line = self._cleaned(line)
         is_first, self.started = not self.started, self.started or bool(line.text.strip())
@@ -135,6 +140,8 @@ class Reader(ValueReader):
         if current.state is State.MORE:
             return
         self.collector = None
+        if current.behind and any(map(str.isalpha, current.behind.text)):
+            self.note(current.behind)
         if isinstance(current, Markup):
             yield from self._end_of_markup()
             self.no_tags = current.state is State.FAILED
@@ -160,7 +167,9 @@ class Reader(ValueReader):
             glued = "".join(content.split())
             content = glued if self.is_whole(glued) else content
             if not self.is_whole(content):
-                yield from self._tagged_text(value.line, content)
+                if content.strip("\n").count("\n") > 1:
+                    yield from self._end_of_markup()
+                    yield from self.within(content, value.line, Markup.format, step=1)
                 return
         elif any(isinstance(row, dict) for row in content):
             yield from self._end_of_markup()
@@ -183,18 +192,6 @@ class Reader(ValueReader):
         except Malformed:
             return False
         return True
-
-    def _tagged_text(self, line: Line, text: str) -> Iterator[Record]:
-        """The puzzles of a text of several lines between tags."""
-        lines = text.strip("\n").split("\n")
-        if len(lines) > 2:
-            yield from self._end_of_markup()
-            part = type(self)(self.name)
-            for record in part.read(Line(line.number + number, text) for number, text in enumerate(lines)):
-                if isinstance(record, Puzzle):
-                    yield self.placed(
-                        record, Line(int(record.source.rpartition(":")[2]), ""), record.style, Markup.format
-                    )
 
     def _end_of_markup(self) -> Iterator[Record]:
         if self.tagged is not None:

@@ -51,6 +51,8 @@ def header(text: str) -> Table | None:
         if not all(re.fullmatch(r"[\w .()-]{0,40}", name.strip()) for name in names):
             continue
         question, answer = columns(names)
+        if len(set(names)) < sum(map(bool, names)):
+            continue  # wall,wall,start
         if len(names) > 1 and not any(names[1:]):
             continue  # a title above a sheet
         if question >= 0 and (len(names) > 1 or names[0].strip().lower().rstrip("s") in QUESTION):

@@ -10,6 +10,7 @@ from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.collectors import Value, cell_text, is_path, kind, size
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
+from trmsolve.tasks.reading.places import row_of
 from trmsolve.tasks.text import shorten
 
 Record = Puzzle | InvalidPuzzle
@@ -51,6 +52,7 @@ class ValueReader:
 
     def __init__(self, name: str) -> None:
         self.name = name  # of the input, for messages
+        self.count = 0  # records so far
 
     def read(self, lines: Iterable[Line]) -> Iterator[Record]:
         """The records of an input in order, at least one."""
@@ -102,6 +104,11 @@ class ValueReader:
         yield from records
 
     def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:
+        if isinstance(value, list) and len(value) > 1:
+            if all(isinstance(part, str) and part.endswith("\n") for part in value[:-1]):
+                value = "".join(map(str, value))  # the lines of a notebook's cell
+            elif all(rows := [row_of(part) for part in value]):
+                value = rows
         try:
             together = self.assembled(value) if isinstance(value, dict | list) else None
         except Malformed as error:
@@ -112,7 +119,9 @@ class ValueReader:
         elif isinstance(value, dict):
             yield from self._from_object(value, line, layout)
         elif isinstance(value, str):
-            if self.is_whole(value) or "\n" in value.strip("\n"):
+            if "\n" in value.strip("\n"):
+                yield from self.within(value, line, layout)
+            elif self.is_whole(value):
                 yield self._guarded(value, None, line, layout)
         elif isinstance(value, list) and value:
             if self._is_one(value):
@@ -123,6 +132,20 @@ class ValueReader:
                 for part in value:
                     whole = not isinstance(part, str) or self.is_whole(part) or "\n" in part
                     yield from self._records(part, line, layout) if whole else [self._guarded(part, None, line, layout)]
+
+    def within(self, text: str, line: Line, layout: str, step: int = 0) -> Iterator[Record]:
+        """The puzzles of a text of several lines in a document, or what is wrong with them; nothing for prose.
+
+        step: 1 where its lines are lines of the input too.
+        """
+        part = type(self)(self.name)
+        lines = text.strip("\n").split("\n")
+        records = list(part.read(Line(line.number + step * number, text) for number, text in enumerate(lines)))
+        puzzles = [record for record in records if isinstance(record, Puzzle)]
+        for puzzle in puzzles:
+            yield self.placed(puzzle, Line(int(puzzle.source.rpartition(":")[2]), ""), puzzle.style, layout)
+        if part.count and not puzzles and not step:
+            yield from records
 
     def _is_one(self, value: Any) -> bool:
         """Whether a value is one puzzle: rows of cells, rows as texts, or all cells in one list."""
@@ -151,14 +174,15 @@ class ValueReader:
             return
         keys = list(value)
         question, answer = tables.columns([str(key) for key in keys])
-        if question < 0 and answer >= 0:  # {"value": [[...]], "solution": [[...]]}
+        is_answered = answer >= 0 and self._is_one(value[keys[answer]])
+        if question < 0 and is_answered:  # {"value": [[...]], "solution": [[...]]}
             others = [i for i, key in enumerate(keys) if i != answer and self._is_one(value[key])]
             question = others[0] if len(others) == 1 else -1
         if question >= 0 and (isinstance(value[keys[question]], str) or self._is_one(value[keys[question]])):
             known = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
             yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
             return
-        if self._is_one(list(value.values())) and is_sequence(list(map(str, value))):
+        if self._is_one([row_of(part) or part for part in value.values()]) and is_sequence(list(map(str, value))):
             if all(_ROW.fullmatch(str(key)) for key in value):
                 yield self._guarded(list(value.values()), None, line, layout)
             else:
@@ -166,6 +190,11 @@ class ValueReader:
                     line, f"lists by {keys[0]} to {keys[-1]} may be columns; expected rows in a list, or row1"
                 )
             return
+        if is_answered:
+            others = [part for part in value.values() if part is not value[keys[answer]]]
+            if max(map(size, others), default=0) < FEWEST_CELLS:
+                yield self.bad(line, f"only a solution, '{keys[answer]}'; expected its puzzle beside it")
+                return
         for key, part in value.items():
             if isinstance(part, list) and size(part) == len(part) < FEWEST_CELLS:
                 continue  # names of columns, a start

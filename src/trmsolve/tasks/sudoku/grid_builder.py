@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,11 +12,12 @@ import numpy as np
 
 from trmsolve.tasks.base import Line
 from trmsolve.tasks.reading.layout import VERTICAL, Layout, is_sequence, layouts, unbracketed
-from trmsolve.tasks.sudoku.lexer import Kind, Lexed, separated
+from trmsolve.tasks.sudoku.lexer import Kind, Lexed, lex, separated
 from trmsolve.tasks.sudoku.rules import BOX, conflicts
 from trmsolve.tasks.sudoku.symbols import cell_values, value
 
 _TO_BAR = str.maketrans(dict.fromkeys(VERTICAL, "|"))
+_ARROW = re.compile(r"\s(?:[=-]*>|[→⇒])\s")  # from a puzzle to its solution beside it
 _SPACES = str.maketrans(dict.fromkeys(VERTICAL + ",;", " "))
 MOST_LABELS = 2  # rows of labels around a grid
 
@@ -134,7 +136,7 @@ class GridBuilder:
             if not any(len(rows) - side in range(1 + MOST_LABELS * labels) for side in BOX):
                 continue
             named = any(row.lexed.kind is Kind.LABELS for row in (rows[0], rows[-1]))
-            for layout in layouts([row.text for row in rows], self.after_head):
+            for layout in layouts([row.text for row in rows], self.after_head, bullets=True):
                 if named and len(layout.cells) == len(rows):
                     continue
                 if (reading := _reading(layout)) is not None:
@@ -198,6 +200,25 @@ def parts(grid: GridBuilder) -> list[GridBuilder]:
         if len(parts) > 1 and len(rows) % size == 0 and all(len(part.readings()) == 1 for part in parts):
             return parts
     return []
+
+
+def halves(grid: GridBuilder) -> list[GridBuilder]:
+    """The two grids that stand side by side, where a gap wider than any other parts all rows alike; [] for none."""
+    rows = [row for row in grid.all if not row.is_blank]
+    texts = [_ARROW.sub(lambda arrow: " " * len(arrow[0]), row.text.expandtabs()) for row in rows]
+    width = max(map(len, texts))
+    ink = "".join("#" if any(text[at : at + 1].strip() for text in texts) else " " for at in range(width))
+    gaps = sorted(re.finditer("(?<=#)  +(?=#)", ink), key=lambda gap: gap.start() - gap.end())[:2]
+    if len({len(gap[0]) for gap in gaps}) != len(gaps) or not gaps:
+        return []
+    cuts = slice(gaps[0].start()), slice(gaps[0].end(), None)
+    both = [
+        GridBuilder([Row(row.line, text[cut], lex(text[cut])) for row, text in zip(rows, texts, strict=True)])
+        for cut in cuts
+    ]
+    for half in both:
+        half.frames, half.period = grid.frames, grid.period
+    return both if all(len(half.readings()) == 1 for half in both) else []
 
 
 def _reading(layout: Layout) -> Reading | None:

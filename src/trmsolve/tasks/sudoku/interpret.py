@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,21 @@ from typing import Any
 import numpy as np
 
 from trmsolve.tasks.base import Puzzle
+from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.places import Cell, extent
 from trmsolve.tasks.reading.reader import Malformed
 from trmsolve.tasks.sudoku.grid_builder import Reading, Row
-from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, conflicts
-from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, digits, expected, symbol, value
+from trmsolve.tasks.sudoku.rules import BOX, SIDE, TallGrid, box_shape, conflicts
+from trmsolve.tasks.sudoku.symbols import BLANKS, cell_value, cell_values, digits, expected, symbol, value
 
+_MARKED = re.compile(r"""[\[({]\s?[1-9A-P]\s?[\])}]|(?<![\w"'])[1-9A-P][*'](?=[\s|,]|$)""")  # [5]   (5)   5*   5'
+GIVEN = re.compile(r"(?i)(is_?)?(given|fixed|clue|locked|preset)s?(_?mask)?")
+VARIANT = re.compile(
+    r"killer|cage|jigsaw|irregular|region|diagonal|windoku|hyper|thermo|arrow|kropki|sandwich|whisper|renban"
+    r"|consecutive|palindrome|samurai|anti[ _-]?k(night|ing)|x[ _-]sudoku|sudoku[ _-]x",
+    re.IGNORECASE,
+)
+VARIANT_TITLE = re.compile(rf"({VARIANT.pattern})\w*[ -]*sudoku|sudoku[ -]x\b", re.IGNORECASE)
 LENGTHS = "a puzzle line has 81 (or 16, 36, 64, 144, 256, 625)"
 SIZES = "4, 6, 8, 9, 12, 16 or 25"
 
@@ -36,10 +46,14 @@ def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
         marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
         raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
     grid = known.reshape(side, side).copy()
-    if side == 16 and "0" in cells and set(cells) & set("._*- ") and 16 not in known:
-        hexadecimal = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(16), grid)
-        if not conflicts(hexadecimal):  # 0-F: symbols.py says why
-            grid = hexadecimal
+    if "0" in cells and (set(cells) - {"0"}) & BLANKS and side not in known:
+        from_zero = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(side), grid)
+        if not conflicts(from_zero):
+            if side != 16:
+                raise Malformed(
+                    f"0 may be a digit of 0-{symbol(side - 1)} or a blank; expected one mark for all blanks"
+                )
+            grid = from_zero  # 0-F: symbols.py says why
     rows, columns = BOX[side]
     if rows != columns and (box_height == columns or (box_height != rows and _is_tall(grid))):
         grid = grid.view(TallGrid)
@@ -92,7 +106,7 @@ def from_places(cells: Sequence[Cell], note: str, size: Any) -> Puzzle:
     if known is None or known[0] not in BOX:
         raise Malformed(
             f"{len(cells)} cells with places, of an unknown size or counted from 0 or 1; expected "
-            '"size": 9 beside them, and a row or column 0 or 9 among them'
+            '"size": 9 beside them, or 17 of them and a row or column 0 or 9'
         )
     side, base = known
     grid = [""] * side**2
@@ -110,12 +124,48 @@ def from_places(cells: Sequence[Cell], note: str, size: Any) -> Puzzle:
     return Puzzle(to_grid(grid, side), layout=f"cells with places, counted from {base}", warnings=(note,) * bool(note))
 
 
-def of_readings(readings: Sequence[Reading], box_height: int) -> Puzzle:
-    """The puzzle of the only reading, with boxes of that height (0: not drawn).
+def refuse_variants(value: dict[Any, Any]) -> None:
+    """Raises Malformed for an object that names constraints beyond those of rows, columns and boxes."""
+    for key, part in value.items():
+        is_kind = str(key).lower() in ("type", "variant", "variants", "kind", "rules", "constraints")
+        found = VARIANT.search(str(part) if is_kind else str(key))
+        if found and (is_kind or part is True or (isinstance(part, list | dict | str) and len(part) > 1)):
+            raise Malformed(f"'{found[0]}' is not of a standard Sudoku, which has rows, columns and boxes only")
+
+
+def masked(value: dict[Any, Any]) -> Puzzle | None:
+    """The puzzle of a complete grid and a matrix that says which cells are givens; None for others.
+
+    Raises Malformed where it may as well say which are blanks.
+    """
+    cells = {str(key): flat for key, part in value.items() if len(flat := _flat(part)) in SIDE}
+    complete = [flat for flat in cells.values() if complete_grid("".join(flat), SIDE[len(flat)]) is not None]
+    masks = [key for key, flat in cells.items() if set(flat) == {"0", "1"}]
+    if len(masks) != 1 or len(complete) != 1 or len(cells) > 2 or len(cells[masks[0]]) != len(complete[0]):
+        return None
+    if not GIVEN.fullmatch(masks[0]):
+        raise Malformed(f"'{masks[0]}' may mark the givens or the blanks of a complete grid; expected the name 'given'")
+    grid, side = complete[0], SIDE[len(complete[0])]
+    givens = [cell if is_given == "1" else "" for cell, is_given in zip(grid, cells[masks[0]], strict=True)]
+    return answered(Puzzle(to_grid(givens, side), layout="a grid and its givens"), complete_grid("".join(grid), side))
+
+
+def _flat(part: Any) -> list[str]:
+    """The cells of rows of cells, rows as texts, or one text."""
+    if isinstance(part, list):
+        return [cell for row in part for cell in (_flat(row) if isinstance(row, list | str) else [cell_text(row)])]
+    return list(part) if isinstance(part, str) else []
+
+
+def of_readings(readings: Sequence[Reading], box_height: int, rows: Sequence[Row] = ()) -> Puzzle:
+    """The puzzle of the only reading of the rows, with boxes of that height (0: not drawn).
 
     Raises Malformed where there are several, or where it is none.
     """
     first, *others = readings
+    marked = [mark[0] for row in rows for mark in _MARKED.finditer(row.text)]
+    if 0 < len(marked) < sum(digit > 0 for digit in first.values):
+        raise Malformed(f"some digits are marked, as {marked[0]}: givens or entries; expected givens, and . elsewhere")
     if others:
         names = [f"{''.join(map(symbol, one.values))} ({one.layout or 'glued'})" for one in readings[:2]]
         raise Malformed(f"two readings explain these rows: {' and '.join(names)}; write . for blanks, without labels")

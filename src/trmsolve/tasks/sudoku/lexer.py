@@ -120,7 +120,9 @@ def wholes(text: str) -> tuple[list[str], str]:
 
 
 def unslashed(text: str) -> str:
-    """The text with puzzles whose rows are joined by `/` as puzzles on a line."""
+    """The text with puzzles whose rows are joined by `/` as puzzles on a line, and HoDoKu's entries (+5) as blanks."""
+    if text.startswith(":") and "+" in text:
+        text = re.sub(r"\+\d", ".", text)
     return _SLASHED.sub(_joined, text) if "/" in text else text
 
 
@@ -145,8 +147,6 @@ def _is_grid(text: str) -> bool:
 
 def is_frame(bare: str) -> bool:
     """Whether the line only draws: +---+---+, |---+---|, *-----*, box drawing, a rule of any one character."""
-    if bare in ("{|", "|}"):  # a table of a wiki
-        return True
     marks = set(bare) - {" ", "\t"}
     if any(value(mark) for mark in marks):
         return False

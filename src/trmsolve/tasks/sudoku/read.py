@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import places
@@ -27,29 +30,17 @@ from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
 from trmsolve.tasks.reading.reader import Malformed, Reader, Record
 from trmsolve.tasks.reading.values import nearest
-from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row, parts
-from trmsolve.tasks.sudoku.interpret import (
-    LENGTHS,
-    SIZES,
-    answered,
-    complete_grid,
-    continues,
-    diagnose,
-    from_candidates,
-    from_places,
-    of_readings,
-    to_grid,
-)
+from trmsolve.tasks.sudoku import interpret
+from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row, halves, parts
 from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, unslashed, wholes
-from trmsolve.tasks.sudoku.rules import BOX, SIDE
+from trmsolve.tasks.sudoku.rules import BOX, SIDE, is_solution
 from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, value
-from trmsolve.tasks.text import describe
+from trmsolve.tasks.text import describe, shorten
 from trmsolve.text_io import LINE_LIMIT
 
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
 
 _PLAIN_LINE = re.compile(r"[1-9.]{81}|[0-9]{81}")  # nearly every line of a large file
-_DIGITS = bytes.maketrans(b".", b"0")
 
 
 def read(lines: Iterable[Line], source: str) -> Iterator[Record]:
@@ -75,6 +66,13 @@ class SudokuReader(Reader):
         self.skipping = False  # inside a section that holds no puzzle
         self.after_line = 0  # cells of the line puzzle just before, 0 after anything else
         self.after_row = False  # of a table
+        self.variant = ""  # another puzzle that the text just named
+
+    def placed(self, puzzle: Puzzle, line: Line, style: str, layout: str) -> Puzzle:
+        if self.variant:
+            warning = f"the text names '{self.variant}', but only rows, columns and boxes are constraints here"
+            puzzle, self.variant = replace(puzzle, warnings=(*puzzle.warnings, warning)), ""
+        return super().placed(puzzle, line, style, layout)
 
     # -- text ---------------------------------------------------------------------------------------------------
     def feed(self, line: Line) -> Iterator[Record]:
@@ -92,7 +90,7 @@ class SudokuReader(Reader):
     def text(self, line: Line) -> Iterator[Record]:
         if len(line.text) > LINE_LIMIT:
             yield from self._close()
-            yield self.bad(line, f"a line of more than {LINE_LIMIT:,} characters; {LENGTHS}")
+            yield self.bad(line, f"a line of more than {LINE_LIMIT:,} characters; {interpret.LENGTHS}")
             return
         after_row, self.after_row = self.after_row, False
         text = unslashed(plain(line.text))
@@ -103,7 +101,8 @@ class SudokuReader(Reader):
             return
         if self.skipping:
             return
-        if lexed.dashes and len(lexed.cells) > WIDEST_ROW != self.after_line != len(lexed.cells):
+        is_rule = len(set(lexed.cells)) == 1 and lexed.cells[0] in "-*_"
+        if is_rule and len(lexed.cells) > WIDEST_ROW != self.after_line != len(lexed.cells):
             lexed = Lexed(Kind.FRAME)  # a rule; an empty puzzle only in a list of lines
         elif len(text) > WIDEST_ROW and (lexed.kind is not Kind.COMMENT or len(text.strip()) in SIDE):
             whole, delimiter = wholes(text)
@@ -111,6 +110,8 @@ class SudokuReader(Reader):
                 yield from self._close()
                 yield from self._whole_puzzles(line, whole, delimiter)
                 return
+        if lexed.kind in (Kind.TITLE, Kind.PROSE) and (variant := interpret.VARIANT_TITLE.search(text)):
+            self.variant = shorten(variant[0], 30)
         if lexed.kind is Kind.EMPTY:
             yield from self._empty(Row(line, text, lexed))
         elif lexed.kind is Kind.FRAME:
@@ -128,7 +129,7 @@ class SudokuReader(Reader):
             if len(lexed.cells) > WIDEST_ROW:
                 yield from self._close()
                 self.after_line = len(lexed.cells)
-                yield self._whole(line, lexed)
+                yield self._line_puzzle(line, lexed.cells, foreign=lexed.foreign)
             else:
                 yield from self._row(Row(line, text.split("#", 1)[0].rstrip() if "#" in text else text, lexed))
 
@@ -137,7 +138,9 @@ class SudokuReader(Reader):
 
     def no_puzzle(self, line: Line) -> InvalidPuzzle:
         foreign = lex(line.text).foreign or "text without cells"
-        return self.bad(line, f"no puzzle: {foreign}; {LENGTHS}, a comment begins with #; {nearest(line.text)}")
+        return self.bad(
+            line, f"no puzzle: {foreign}; {interpret.LENGTHS}, a comment begins with #; {nearest(line.text)}"
+        )
 
     # -- whole puzzles ------------------------------------------------------------------------------------------
     def is_whole(self, text: str) -> bool:
@@ -160,10 +163,12 @@ class SudokuReader(Reader):
         sides = {len(row) for row in cells}
         if len(cells) > 1 and sides != {len(cells)}:
             odd = next((i for i, row in enumerate(cells) if len(row) != len(cells)), 0)
-            raise Malformed(f"{len(cells)} rows, row {odd + 1} of {len(cells[odd])} cells; a grid has {SIZES} of both")
+            raise Malformed(
+                f"{len(cells)} rows, row {odd + 1} of {len(cells[odd])} cells; a grid has {interpret.SIZES} of both"
+            )
         side = SIDE.get(len(flat))
         if len(cells) > 1 and not side:
-            raise Malformed(f"{len(cells)} rows of {len(cells)} cells; a grid has {SIZES} of both")
+            raise Malformed(f"{len(cells)} rows of {len(cells)} cells; a grid has {interpret.SIZES} of both")
         odd_cell = next((cell for cell in flat if cell_value(cell) is None), None)
         if side and odd_cell is not None and cell_values(flat, side) is None:
             raise Malformed(f"a cell holds '{odd_cell[:20]}'; {expected(side)}")
@@ -174,15 +179,18 @@ class SudokuReader(Reader):
             return self.from_cells([[cell_text(cell) for cell in row] for row in rows])
         parts = [value]
         if isinstance(value, dict):
+            interpret.refuse_variants(value)
+            if (puzzle := interpret.masked(value)) is not None:
+                return puzzle
             answer = tables.columns(list(map(str, value)))[1]
             parts += [part for index, part in enumerate(value.values()) if index != answer]
         found = [placed for part in parts if (placed := places.placed_cells(part))]
         size = value.get("size") if isinstance(value, dict) else None
-        return from_places(*found[0], size) if len(found) == 1 else None
+        return interpret.from_places(*found[0], size) if len(found) == 1 else None
 
     def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
         is_answer = drawn.question.shape == puzzle.question.shape and drawn.question.all()
-        return answered(puzzle, drawn.question if is_answer else None)
+        return interpret.answered(puzzle, drawn.question if is_answer else None)
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         self.after_row = True
@@ -193,8 +201,8 @@ class SudokuReader(Reader):
             puzzle = self._puzzle_of(question, "") if is_plain else self.from_line(question, line.text)
         except Malformed as error:
             return self.bad(line, str(error))
-        solution = complete_grid(answer.strip(), len(puzzle.question))
-        return self.placed(answered(puzzle, solution), line, "csv", "table")
+        solution = interpret.complete_grid(answer.strip(), len(puzzle.question))
+        return self.placed(interpret.answered(puzzle, solution), line, "csv", "table")
 
     def ends_table(self, text: str, table: tables.Table) -> bool:
         if table.columns == 1:
@@ -203,9 +211,11 @@ class SudokuReader(Reader):
 
     def _is_answer(self, question: str, answer: str) -> bool:
         """Whether one whole puzzle is complete and the other is not."""
-        solved = complete_grid(answer, SIDE.get(len(answer), 0))
+        solved = interpret.complete_grid(answer, SIDE.get(len(answer), 0))
         return (
-            len(question) == len(answer) and solved is not None and complete_grid(question, SIDE[len(question)]) is None
+            len(question) == len(answer)
+            and solved is not None
+            and interpret.complete_grid(question, SIDE[len(question)]) is None
         )
 
     def _whole_puzzles(self, line: Line, whole: list[str], delimiter: str) -> Iterator[Record]:
@@ -218,38 +228,34 @@ class SudokuReader(Reader):
                 answer = whole.pop(0)
             elif whole and self._is_answer(whole[0], question):
                 question, answer = whole.pop(0), question
-            while whole and continues(question, whole[0]):
+            while whole and interpret.continues(question, whole[0]):
                 whole.pop(0)  # the same puzzle, partly filled in
             yield self._line_puzzle(line, question, answer, style)
-        if not delimiter and (run := damaged(line.text, wholes(line.text)[0])):
-            yield self.bad(line, f"{len(run)} characters beside a puzzle; {LENGTHS}")
+        text = unslashed(line.text)
+        if not delimiter and (run := damaged(text, wholes(text)[0])):
+            yield self.bad(line, f"{len(run)} characters beside a puzzle; {interpret.LENGTHS}")
 
-    def _line_puzzle(self, line: Line, text: str, answer: str = "", style: str = "line") -> Record:
+    def _line_puzzle(
+        self, line: Line, cells: Sequence[str], answer: str = "", style: str = "line", foreign: str = ""
+    ) -> Record:
+        """The record of a puzzle that stands on one line."""
         try:
-            puzzle = self._puzzle_of(text, answer)
+            puzzle = self._puzzle_of(cells, answer, foreign)
         except Malformed as error:
             return self.bad(line, str(error))
         return self.placed(puzzle, line, style, "row of a table" if style == "csv" else "line")
 
-    def _whole(self, line: Line, lexed: Lexed) -> Record:
-        """The record of a puzzle that stands on one line."""
-        try:
-            puzzle = self._puzzle_of(lexed.cells, "", lexed.foreign)
-        except Malformed as error:
-            return self.bad(line, str(error))
-        return self.placed(puzzle, line, "line", "line")
-
     def _puzzle_of(self, cells: Sequence[str], answer: str, foreign: str = "") -> Puzzle:
         if len(cells) == CANDIDATES:
             marks = ["".join(cells[start : start + 9]) for start in range(0, CANDIDATES, 9)]
-            return from_candidates([mark.replace(".", "").replace("0", "") for mark in marks])
+            return interpret.from_candidates([mark.replace(".", "").replace("0", "") for mark in marks])
         side = SIDE.get(len(cells))
         if foreign and (not side or cell_values(cells, side) is None):
-            length = "" if side else f" ({len(cells)} characters; {LENGTHS})"
+            length = "" if side else f" ({len(cells)} characters; {interpret.LENGTHS})"
             raise Malformed(f"{foreign}; {expected(side)}{length}")
         if not side:
-            raise Malformed(f"{len(cells)} characters; {LENGTHS}")
-        return answered(Puzzle(to_grid(cells, side)), complete_grid(answer, side))
+            raise Malformed(f"{len(cells)} characters; {interpret.LENGTHS}")
+        return interpret.answered(Puzzle(interpret.to_grid(cells, side)), interpret.complete_grid(answer, side))
 
     # -- grids --------------------------------------------------------------------------------------------------
     def _row(self, row: Row) -> Iterator[Record]:
@@ -257,13 +263,13 @@ class SudokuReader(Reader):
         # among lines a row of 25 is more likely a line that was cut; a blank line before a 25x25 grid says it is none
         no_row = width not in BOX or width == max(BOX)
         if self.grid is None and self.after_line and no_row and row.lexed.kind is not Kind.LABELS:
-            yield self.bad(row.line, f"{width} characters; {LENGTHS}")
+            yield self.bad(row.line, f"{width} characters; {interpret.LENGTHS}")
             return
         labelled = len(separated(row.text)) == width + 1
         if width == 16 and not labelled and not row.lexed.dashes and self._is_small_line(row):
             yield from self._close()
             self.after_line = 16
-            yield self._whole(row.line, row.lexed)
+            yield self._line_puzzle(row.line, row.lexed.cells, foreign=row.lexed.foreign)
             return
         if self.grid and self.grid.broken_rhythm():
             rows, gap = self.grid.rows, self.grid.gap
@@ -336,7 +342,7 @@ class SudokuReader(Reader):
         if grid.small_lines:
             for row in grid.rows:
                 if not row.lexed.dashes:
-                    yield self._whole(row.line, row.lexed)
+                    yield self._line_puzzle(row.line, row.lexed.cells, foreign=row.lexed.foreign)
             self.after_line = 16
         else:
             yield from self._finish(grid)
@@ -347,23 +353,22 @@ class SudokuReader(Reader):
             self.note(grid.rows[0].line)
             return
         if len(grid.rows) == 1 and len(grid.rows[0].lexed.cells) == 16 and grid.rows[0].repeats:  # 1,2,3,4,3,4,1,2,...
-            yield self._whole(grid.rows[0].line, grid.rows[0].lexed)
+            yield self._line_puzzle(grid.rows[0].line, grid.rows[0].lexed.cells)
             return
         readings = grid.readings()
         if not readings and lead and not lead[0].is_blank:  # a first row of one digit
             grid.all.insert(0, lead[0])
             readings = grid.readings()
-        if not readings and (several := parts(grid)):
-            for part in several:
-                yield from self._finish(part)
+        if not readings and (several := parts(grid) or halves(grid)):
+            yield from _paired([record for part in several for record in self._finish(part)])
             return
         rows = [row for row in grid.rows if row.lexed.kind is not Kind.LABELS]
         try:
             if not readings:
-                diagnose(rows, grid.side)
+                interpret.diagnose(rows, grid.side)
             if height := grid.tall_cells(readings[0].side):
                 raise Malformed(f"cells of {height} lines between rules; expected one line for each row")
-            puzzle = of_readings(readings, grid.box_height(readings[0].side))
+            puzzle = interpret.of_readings(readings, grid.box_height(readings[0].side), grid.rows)
         except Malformed as error:
             if len(rows) == 1:  # a line of its own, among lines: text that follows is no heading
                 self.after_line = len(rows[0].lexed.cells)
@@ -378,6 +383,16 @@ class SudokuReader(Reader):
         if self.grid or not number:
             return False
         return int(number[1]) == self.count + 1 or (not self.count and len(number[1]) not in BOX)
+
+
+def _paired(records: list[Record]) -> list[Record]:
+    """The records, or the first with its solution where there are two and the second is that."""
+    puzzles = [record for record in records if isinstance(record, Puzzle)]
+    if len(puzzles) == len(records) == 2 and puzzles[0].question.shape == puzzles[1].question.shape:
+        question, answer = (puzzle.question for puzzle in puzzles)
+        if is_solution(question, answer):
+            return [replace(puzzles[0], solution=np.asarray(answer))]
+    return records
 
 
 def _foreign(cells: Sequence[str], text: str) -> str:
