@@ -147,7 +147,10 @@ class MazeReader(Reader):
 
     def _is_between(self, text: str) -> bool:
         """Whether a size or a rule parts two mazes: it is not as wide as the rows above, or of no mark of theirs."""
-        return len(text) != len(self.rows[-1].text) or not any(text.strip()[0] in row.text for row in self.rows)
+        mark = text.strip()[0]
+        return len(text) != len(self.rows[-1].text) or not (
+            mark.isdigit() or any(mark in row.text for row in self.rows)
+        )
 
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False

@@ -129,7 +129,7 @@ def refuse_variants(value: dict[Any, Any]) -> None:
     for key, part in value.items():
         is_kind = str(key).lower() in ("type", "variant", "variants", "kind", "rules", "constraints")
         found = VARIANT.search(str(part) if is_kind else str(key))
-        if found and (is_kind or part is True or (isinstance(part, list | dict | str) and len(part) > 1)):
+        if found and (is_kind or part is True or (isinstance(part, list | dict) and part) or len(str(part)) > 15):
             raise Malformed(f"'{found[0]}' is not of a standard Sudoku, which has rows, columns and boxes only")
 
 
