@@ -146,11 +146,10 @@ class MazeReader(Reader):
         return by_tabs or (bool(above) and set(text) == {" "} and len(text) == len(above))
 
     def _is_between(self, text: str) -> bool:
-        """Whether a size or a rule parts two mazes: it is not as wide as the rows above, or of no mark of theirs."""
-        mark = text.strip()[0]
-        return len(text) != len(self.rows[-1].text) or not (
-            mark.isdigit() or any(mark in row.text for row in self.rows)
-        )
+        """Whether a size or a rule parts two mazes: of no digit or mark of the rows above, or a rule of another width."""
+        above, mark = "".join(row.text for row in self.rows[1:]), text.strip()[0]
+        is_wider = len(text) != len(self.rows[-1].text)
+        return is_wider and not any(map(str.isdigit, above)) if mark.isdigit() else is_wider or mark not in above
 
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
