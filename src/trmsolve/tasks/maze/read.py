@@ -146,8 +146,8 @@ class MazeReader(Reader):
         return by_tabs or (bool(above) and set(text) == {" "} and len(text) == len(above))
 
     def _is_between(self, text: str) -> bool:
-        """Whether a size or a rule parts two mazes: of no digit or mark of the rows above, or a rule of another width."""
-        above, mark = "".join(row.text for row in self.rows[1:]), text.strip()[0]
+        """Whether a size or a rule parts two mazes: has no digit or mark of theirs, or is a rule of another width."""
+        above, mark = "".join(row.text for row in self.rows[2:]), text.strip()[0]
         is_wider = len(text) != len(self.rows[-1].text)
         return is_wider and not any(map(str.isdigit, above)) if mark.isdigit() else is_wider or mark not in above
 
@@ -354,7 +354,7 @@ def _is_around(text: str, others: Sequence[Line]) -> bool:
     numbers = {int(number) for number in re.findall(r"\d+", text)}
     if set(text) & set("456789") or numbers <= {len(others), len(others[0].text)}:
         return True
-    return not any(set(row.text) & set("0123456789") for row in others if not _SIZE.fullmatch(row.text))
+    return not any(set(row.text) & set("0123456789") for row in others[1:])  # the first of them may be a size too
 
 
 def _is_prose(text: str) -> bool:
