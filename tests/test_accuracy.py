@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import trmsolve
+from tasks.sudoku.fingerprint import fingerprints
 from trmsolve.checkpoint import find
 from trmsolve.tasks.arc.read import read as read_tasks
 from trmsolve.tasks.base import Puzzle
@@ -17,7 +18,6 @@ from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment
 from trmsolve.tasks.maze.generate import generate as generate_maze
 from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.generate import generate
-from trmsolve.tasks.sudoku.symmetries import fingerprints
 from trmsolve.text_io import open_lines
 
 

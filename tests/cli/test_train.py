@@ -224,13 +224,13 @@ def test_a_signal_requests_a_stop_and_a_second_one_aborts():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
 def test_a_stopped_run_acknowledges_the_signal_and_saves(start, tmp_path, number, code):
     process = start(*TINY, "--run", tmp_path / "run", "--minutes", 60)
     for line in process.stderr:
         if b"loss" in line:  # the first line of progress
             break
-    process.send_signal(number)
+    process.send_signal(getattr(signal, number))
     stdout, stderr = (stream.decode() for stream in process.communicate(timeout=PATIENCE))
     assert (process.returncode, stdout) == (code, ""), stderr
     assert "stopping after this step; once more to stop without saving" in stderr

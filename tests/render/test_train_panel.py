@@ -47,7 +47,7 @@ def test_the_panel_shows_phase_clock_speed_curves_rate_and_what_was_saved(clock)
     assert "compiling" in screen(shown) and "2.0 s of 10 min 00 s, 9 min 58 s left" in screen(shown)
     for step in range(1, 51):
         clock[0] = 10.0 + step / 2
-        shown.step(step, clock[0], 2.0 / step)
+        shown.step(step, 2.0 / step)
     shown.update(METRICS)
     shown.saved("runs/s", 50)
     shown.evaluated({"step": 50, "seconds": 35.0, "puzzles": 40, "exact_at_16": 0.4, "exact_at_32": 0.5})
@@ -61,9 +61,9 @@ def test_the_panel_shows_phase_clock_speed_curves_rate_and_what_was_saved(clock)
 
 def test_only_the_end_is_100_percent(clock):
     shown = panel(steps=3000)
-    shown.step(2999, 1.0, 0.5)
+    shown.step(2999, 0.5)
     assert " 99.9 %" in screen(shown)
-    shown.step(3000, 1.0, 0.5)
+    shown.step(3000, 0.5)
     shown.finish("finished")
     assert "100.0 %" in screen(shown) and "finished" in screen(shown) and "left" not in screen(shown)
     shown = panel(minutes=1)
@@ -76,8 +76,8 @@ def test_the_time_left_of_a_number_of_steps_knows_that_later_steps_are_deeper(cl
     deeper = panel(steps=100, depth_curriculum=((0.5, 1, 1),))  # then T 1 and n 2: 3 network calls in place of 2
     for step in range(1, 11):
         clock[0] = float(step)
-        plain.step(step, clock[0], 1.0)
-        deeper.step(step, clock[0], 1.0)
+        plain.step(step, 1.0)
+        deeper.step(step, 1.0)
     assert plain.seconds_left == pytest.approx(90)
     assert deeper.seconds_left == pytest.approx(40 + 50 * 3 / 2, rel=0.02)
     clock[0] = 12.0
@@ -86,11 +86,11 @@ def test_the_time_left_of_a_number_of_steps_knows_that_later_steps_are_deeper(cl
 
 def test_a_low_window_gets_two_lines_and_an_old_one_ascii(clock):
     shown = panel(encoding="ascii", steps=10)
-    shown.step(5, 1.0, 0.5)
+    shown.step(5, 0.5)
     shown.message("über")
     assert screen(shown).isascii() and "#" in screen(shown)
     low = panel(height=6, steps=10)
-    low.step(5, 1.0, 0.5)
+    low.step(5, 0.5)
     assert screen(low).count("\n") == 2 and "step 5" in screen(low)
 
 
@@ -100,7 +100,7 @@ def test_a_narrow_window_shows_whole_parts_and_room_for_the_echo_of_ctrl_c(clock
     shown = panel(width=width, height=height, minutes=10)
     for step in range(1, 51):
         clock[0] = 10.0 + step / 2
-        shown.step(step, clock[0], 2.0 / step)
+        shown.step(step, 2.0 / step)
     shown.update(METRICS)
     shown.saved("runs/" + "long" * 20, 50)
     shown.evaluated({"step": 50, "seconds": 35.0, "puzzles": 40, "exact_at_32": 0.5})

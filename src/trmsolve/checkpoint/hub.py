@@ -161,9 +161,9 @@ def pull(spec: str, sha256: str | None = None, quiet: bool = False) -> Path:
     return address.path
 
 
-def local_path(file: str, quiet: bool = False) -> str:
+def local_path(file: str) -> str:
     """The file itself, or the cached copy of hf://datasets/OWNER/REPO/FILE, fetched if need be; raises as pull()."""
-    return str(pull(file, quiet=quiet)) if file.startswith("hf://datasets/") else file
+    return str(pull(file)) if file.startswith("hf://datasets/") else file
 
 
 def cached_path(file: str) -> Path | None:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from trmsolve.cli import options as o
-from trmsolve.cli.output import beside
+from trmsolve.cli.explain_arc import arc_pages
+from trmsolve.cli.explain_page import Page, aligned, drawing, side_by_side
 from trmsolve.cli.run import command
-from trmsolve.inference.few_shot import AdaptEvent, FewShotResult
 from trmsolve.inference.options import Result
 from trmsolve.render.caption import percent
 from trmsolve.render.console import console_for, glyphs_for, is_terminal
-from trmsolve.render.frame import Frame
-from trmsolve.render.panel import PuzzlePanel
 from trmsolve.tasks.base import Augments, Line, Prediction, Puzzle, Task
-from trmsolve.tasks.few_shot import FewShotTask, Pair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +27,6 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 WIDTH = 78  # columns of the text
-INDENT, GAP = "  ", 4  # columns before drawings, and between two of them
 BAR = 20  # most columns of a bar for a probability
 MAX_STEPS = 12  # supervision steps that the tour shows at most
 MAX_RUNS = 8  # of a search that it shows at most
@@ -76,21 +70,6 @@ class ExplainArgs:
     color: o.Color = o.COLOR()
 
 
-class Page:
-    """One screen of the tour: a title, and paragraphs or drawings."""
-
-    def __init__(self, title: str, *parts: str | list[Text]) -> None:
-        self.title, self.parts = title, parts
-
-    def lines(self, number: int, width: int) -> list[Text]:
-        """The page in at most `width` columns, as far as its drawings allow."""
-        lines = [Text(line, "bold") for line in textwrap.wrap(f"{number}. {self.title}", width)]
-        for part in self.parts:
-            paragraph = [Text(line) for line in textwrap.wrap(part, width)] if isinstance(part, str) else part
-            lines += [Text(), *paragraph]
-        return lines
-
-
 @command(ExplainArgs)
 def explain(args: ExplainArgs) -> None:
     """Show how a Tiny Recursive Model works: x, y and z, the loops n and T, halting and restarts.
@@ -105,7 +84,7 @@ def explain(args: ExplainArgs) -> None:
     console.width = min(console.width, WIDTH)
     topic = args.topic.value
     model = load(task=topic)
-    pages = _arc_pages(model, console, args.steps) if topic == "arc" else _puzzle_pages(model, console, topic)
+    pages = arc_pages(model, console, args.steps) if topic == "arc" else _puzzle_pages(model, console, topic)
     waits = args.wait and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     for number, page in enumerate(pages, 1):
         for line in page.lines(number, console.width):
@@ -136,7 +115,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     parameters = f"{num_parameters(network):,}"
     yield Page(
         f"A puzzle, and a network of {parameters} parameters",
-        _drawing(task, console, question),
+        drawing(task, console, question),
         f"The network has {layers} layers. A large language model has a million times as many parameters. What makes "
         "up for it is recursion: the same small network runs again and again, each time on its own last answer.",
     )
@@ -150,7 +129,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             "Three tensors: x the question, y the answer, z the latent state",
             f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
             f"{config.hidden_size} numbers (the hidden size D):",
-            _aligned(
+            aligned(
                 console,
                 [
                     (_shape("x", x), "the question; never changes"),
@@ -171,7 +150,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             f"The inner loop: n = {n} updates of z, then one of y",
             "f is the network. First it updates z from the question, the answer so far, and z itself. Then it updates "
             "y from z. These are the numbers of this puzzle (mean absolute change):",
-            _aligned(console, rows),
+            aligned(console, rows),
             "This is one latent recursion. The same f updates z and y. It can tell which by its input: x is part of "
             "the sum only when z is updated.",
         )
@@ -189,7 +168,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
     yield Page(
         "Where to go from here",
-        _aligned(
+        aligned(
             console,
             [
                 (f"trmsolve {name} FILE --show-steps", "watch it; space pauses, ? helps"),
@@ -218,7 +197,7 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
         full = round(event.halt_prob * bar_width)
         bar = glyphs.full * full + glyphs.empty * (bar_width - full)
         rows.append(Text(f"  {event.step:4}  {changed:>7}  {broken:>6}  {bar} {percent(event.halt_prob)}"))
-        drawings.append(_drawing(task, console, question, event.prediction, previous))
+        drawings.append(drawing(task, console, question, event.prediction, previous))
         previous = event.prediction
     yield Page(
         "Halting: when to stop",
@@ -229,7 +208,7 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
     )
     yield Page(
         "The answer after the first step, and after the last",
-        _beside(console, [drawings[0], drawings[-1]]),
+        side_by_side(console, [drawings[0], drawings[-1]]),
         "The first answer is a guess, cell by cell. Each further step sees the whole answer so far and corrects it.",
     )
 
@@ -287,109 +266,16 @@ def _augmented(model: Model, console: Console, question: np.ndarray) -> Iterator
         f"If a run does not end well, the solver tries the maze again under a symmetry that the network does not "
         f"have: {task.augmentation_name(1)}, reflected, start and goal exchanged; up to "
         f"{task.num_augmentations - 1} times. To the network this is a new puzzle, so it makes other mistakes.",
-        _drawing(task, console, turned, result.prediction),
+        drawing(task, console, turned, result.prediction),
         f"Here: {result.summary}. Breadth-first search checks that no path is shorter. It never supplies one.",
     )
 
 
-# -- ARC: test-time training ---------------------------------------------------------------------------------------
-def _arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
-    """The pages about a network that adapts to each task."""
-    from trmsolve.model.trm import num_parameters
-
-    task: Any = model.task
-    grids = [
-        np.array(rows, np.uint8)
-        for rows in (
-            [[3, 2, 2], [2, 2, 2], [3, 0, 0]],
-            [[2, 0, 0, 2], [2, 2, 2, 0], [0, 5, 0, 0], [5, 2, 0, 2]],
-            [[0, 2, 0, 4, 0], [2, 2, 0, 0, 4], [0, 4, 8, 8, 4], [4, 2, 0, 2, 0]],
-            [[2, 2, 9, 9], [9, 2, 0, 2], [0, 0, 0, 2], [0, 0, 0, 2], [2, 2, 0, 9]],
-        )
-    ]
-    *shown, test = (Pair(grid, np.where(grid == 2, 1, grid).astype(np.uint8)) for grid in grids)
-    arc_task = FewShotTask("recolour", "explain", tuple(shown), (test.input,), (test.output,))
-    demonstrations = [_drawing(task, console, grid) for pair in shown for grid in (pair.input, pair.output)]
-    yield Page(
-        "A task: a rule, shown by a few pairs of grids",
-        "Three demonstrations, each an input with its output. The rule is not given. Do you see it?",
-        _beside(console, demonstrations[:2]),
-        _beside(console, demonstrations[2:4]),
-        _beside(console, demonstrations[4:]),
-    )
-    encoded = task.augmented_task(arc_task, 1, 0, 0).queries(arc_task.tests)[0].encoded
-    D, relations = model.config.hidden_size, model.config.num_relations
-    yield Page(
-        f"The network: {num_parameters(model.network):,} parameters, and an embedding for each task",
-        f"A token is a cell of a canvas that holds input and output: {len(encoded.x)} tokens for the test input "
-        f"below, so x, y and z are {len(encoded.x)} x {D} numbers each. A cell exchanges messages with the eight "
-        f"cells around it and along {relations} relations: its row, its object, its mirror image, and so on.",
-        _drawing(task, console, test.input),
-        "No weight belongs to a colour. A task has an embedding of its own, "
-        f"{model.config.num_classes} x {D} numbers: for itself and for each colour. A supervision step is "
-        f"T = {model.config.T} latent recursion of n = {model.config.n} "
-        "updates of z and one of y, as in `trmsolve explain sudoku`.",
-    )
-    events = model.adapt([arc_task], steps=steps, budget=None, votes=8, events=True)
-    rows: dict[int, Text] = {0: Text("  step  phase         loss  right", "bold")}
-    result = None
-    for event in events:
-        if isinstance(event, AdaptEvent) and event.step:
-            figures = f"{event.phase:<10}  {event.loss:6.3f}  {percent(event.accuracy):>5}"
-            rows[event.step] = Text(f"  {event.step:4}  {figures}")
-        elif isinstance(event, FewShotResult):
-            result = event
-    assert result is not None
-    yield Page(
-        f"Test-time training: {steps} steps on the demonstrations",
-        "Solving a task means training on it: a copy of the network learns from the demonstrations, in 8 "
-        "orientations and with permuted colours. First only the task's embedding learns, then all weights.",
-        list(rows.values()),
-        "`trmsolve arc` trains for at most one minute (--budget 60s). One demonstration is held out at first. When it "
-        "is predicted exactly, the rule counts as found, and training ends early.",
-    )
-    attempts = result.ranked[0][:2]
-    votes = " and ".join(str(answer.votes) for answer in attempts)
-    verdict = "One of them is right." if result.solved else f"Neither is right yet: try --steps {2 * steps}."
-    yield Page(
-        "Voting",
-        f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "
-        f"and the grids with the most votes are the two attempts. {verdict}",
-        _beside(console, [_drawing(task, console, answer.grid) for answer in attempts]),
-        f"They have {votes} of {result.num_augmentations} votes.",
-        "Next: trmsolve arc TASK.json --show-steps",
-    )
-
-
-# -- pages ----------------------------------------------------------------------------------------------------------
 def _question(task: Task, text: str) -> np.ndarray:
     lines = [Line(number, line) for number, line in enumerate(text.splitlines(), 1)]
     puzzle = next(task.read(lines, "explain"))
     assert isinstance(puzzle, Puzzle)
     return puzzle.question
-
-
-def _aligned(console: Console, rows: Sequence[tuple[str, str]]) -> list[Text]:
-    """Two columns, or in a narrow window the second one below the first."""
-    left = max(len(text) for text, _ in rows)
-    if all(len(INDENT) + left + GAP + len(text) <= console.width for _, text in rows):
-        return [Text(f"{INDENT}{first:<{left + GAP}}{second}") for first, second in rows]
-    wrapped = partial(textwrap.wrap, width=console.width, subsequent_indent=2 * INDENT)
-    parts = [(first, INDENT) for first, _ in rows], [(second, 2 * INDENT) for _, second in rows]
-    return [
-        Text(line)
-        for row in zip(*parts, strict=True)
-        for text, indent in row
-        for line in wrapped(text, initial_indent=indent)
-    ]
-
-
-def _beside(console: Console, drawings: Sequence[list[Text]]) -> list[Text]:
-    """Drawings from left to right; in a narrow window below each other."""
-    lines = beside(drawings, GAP)
-    if max(line.cell_len for line in lines) > console.width:
-        return [line for drawing in drawings for line in (*drawing, Text())][:-1]
-    return lines
 
 
 def _shape(name: str, tensor: Tensor) -> str:
@@ -399,17 +285,3 @@ def _shape(name: str, tensor: Tensor) -> str:
 
 def _change(before: Tensor, after: Tensor) -> str:
     return f"{(after - before).abs().float().mean().item():.3f}"
-
-
-def _drawing(
-    task: Task,
-    console: Console,
-    question: np.ndarray,
-    prediction: Prediction | None = None,
-    previous: Prediction | None = None,
-) -> list[Text]:
-    """A grid, with its legend where it is an answer."""
-    panel = PuzzlePanel(console)
-    panel.add(Frame(task.picture(question, prediction, previous), task.name, ""))
-    lines = panel.whole(console.width - len(INDENT))
-    return [Text(INDENT).append_text(line) for line in (lines if prediction is not None else lines[:-1])]

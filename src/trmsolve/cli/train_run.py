@@ -61,8 +61,11 @@ class TrainJob:
         export_checkpoint(trainer, self.recipe.task, path, metrics, self.task.settings)
 
 
+STOP_SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+
+
 class StopRequests:
-    """SIGINT and SIGTERM: acknowledged at once, even while torch computes; then the run stops after its current step.
+    """SIGINT, SIGTERM and SIGHUP: acknowledged at once, even while torch computes. The run stops after its step.
 
     While `may_abort` is true nothing would be lost, and the signal ends the command by an exception. So does a second
     signal at any time.
@@ -91,7 +94,7 @@ class StopRequests:
         previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._announce, args=(reader,), name="signals", daemon=True).start()
         try:
-            with handling({signal.SIGINT: self._on_signal, signal.SIGTERM: self._on_signal}):
+            with handling(dict.fromkeys(STOP_SIGNALS, self._on_signal)):
                 yield
         finally:
             signal.set_wakeup_fd(previous)
@@ -115,7 +118,7 @@ class StopRequests:
     def _announce(self, reader: socket.socket) -> None:
         with reader:
             while numbers := reader.recv(16):
-                if not self._announced.is_set() and {signal.SIGINT, signal.SIGTERM} & set(numbers):
+                if not self._announced.is_set() and STOP_SIGNALS & set(numbers):
                     self._announced.set()
                     how = "" if self.may_abort else " after this step; once more to stop without saving"
                     self._acknowledge(f"stopping{how}")
@@ -255,7 +258,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
 
         def on_step(step: int, seconds: float, loss: float) -> None:
             stop.may_abort = False
-            panel.step(step, seconds, loss)
+            panel.step(step, loss)
 
         outcome = trainer.run(
             reporter,

@@ -129,7 +129,7 @@ class TrainPanel:
             self._print_progress(phase)
         self.phase, self.measured = phase, ""
 
-    def step(self, step: int, seconds: float, loss: float) -> None:
+    def step(self, step: int, loss: float) -> None:
         """An optimizer step is over."""
         if self.phase != "stopping":
             self.set_phase("training")

@@ -54,7 +54,8 @@ def test_damaged_documents_end_in_records(task):
 
 
 # Seeds of dressings that were once read as other puzzles: rules of 36, 64, 81 or 144 dashes, rows of sixteen cells as
-# 4x4 puzzles, rows of bars, a grid whose first rows are a smaller one, labelled rows of mazes.
+# 4x4 puzzles, rows of bars, a grid whose first rows are a smaller one, labelled rows of mazes, cells
+# between semicolons, of which the first is blank.
 @pytest.mark.parametrize(
     ("task", "seed"),
     [
@@ -77,7 +78,7 @@ def test_damaged_documents_end_in_records(task):
             403451,
         )
     ]
-    + [("maze", seed) for seed in (17836, 402973, 3803, 400794)],
+    + [("maze", seed) for seed in (17836, 402973, 3803, 400794, 3741, 12005, 402618)],
 )
 def test_a_dressing_that_was_read_wrongly(task, seed):
     read_share(task, range(seed, seed + 1))

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.sudoku.fingerprint import fingerprints
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.sudoku.backtracking import solutions
 from trmsolve.tasks.sudoku.generate import EASY_SHARE, difficulty, generate
 from trmsolve.tasks.sudoku.rules import check
-from trmsolve.tasks.sudoku.symmetries import Symmetry, fingerprints
+from trmsolve.tasks.sudoku.symmetries import Symmetry
 
 
 def droppable(question: np.ndarray) -> list[tuple[int, int]]:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from tasks.sudoku.fingerprint import fingerprint, fingerprints
 from trmsolve.tasks.sudoku.backtracking import solutions
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.rules import check
-from trmsolve.tasks.sudoku.symmetries import Symmetry, fingerprint, fingerprints
+from trmsolve.tasks.sudoku.symmetries import Symmetry
 
 SIDES = [4, 6, 9, 16]
 
@@ -26,19 +27,18 @@ def test_copies_are_valid_have_the_copied_solution_only_and_as_many_givens(side)
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_inverse_identity_and_composition(side):
+def test_inverse_and_identity(side):
     rng = np.random.default_rng(side)
     grids = rng.integers(0, side + 1, (5, side, side)).astype(np.uint8)
     assert (Symmetry.identity(side).apply(grids) == grids).all()
     transposed = set()
     for _ in range(20):
-        first, second = Symmetry.random(rng, side), Symmetry.random(rng, side)
-        transposed.add((first.transpose, second.transpose))
-        assert (first.inverse().apply(first.apply(grids)) == grids).all()
-        assert (first.apply(first.inverse().apply(grids)) == grids).all()
-        assert (first.then(second).apply(grids) == second.apply(first.apply(grids))).all()
-        assert (first.apply(grids)[2] == first.apply(grids[2])).all()
-    assert len(transposed) == (1 if side == 6 else 4)  # a 6x6 grid is never transposed
+        symmetry = Symmetry.random(rng, side)
+        transposed.add(symmetry.transpose)
+        assert (symmetry.inverse().apply(symmetry.apply(grids)) == grids).all()
+        assert (symmetry.apply(symmetry.inverse().apply(grids)) == grids).all()
+        assert (symmetry.apply(grids)[2] == symmetry.apply(grids[2])).all()
+    assert len(transposed) == (1 if side == 6 else 2)  # a 6x6 grid is never transposed
 
 
 def test_same_seed_same_symmetry_and_many_different_ones():

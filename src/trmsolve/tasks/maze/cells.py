@@ -29,11 +29,12 @@ OTHER_PATHS = ("+", "*", "•", "x", "·")  # only where they form one way that 
 WORDS = {"wall": "#", "path": ".", "floor": ".", "open": ".", "empty": ".", "start": "S"}
 WORDS |= {"passage": "."} | dict.fromkeys(("end", "goal", "finish", "exit"), "G")
 ARROWS = "⇨→⇒➔►▶➡>"  # two of one kind: the way in and the way out
+MOST_NAMES = 4  # of cells, in a message
 
 
-def cell_names(cells: Sequence[tuple[int, int]], most: int = 4) -> str:
-    """The names of at most `most` cells, and the number of the others: r1c1, r1c2 and 7 more."""
-    named = [cell_name(cell) for cell in cells[:most]]
-    if len(cells) > most:
-        return f"{', '.join(named)} and {len(cells) - most} more"
+def cell_names(cells: Sequence[tuple[int, int]]) -> str:
+    """The names of at most MOST_NAMES cells, and the number of the others: r1c1, r1c2 and 7 more."""
+    named = [cell_name(cell) for cell in cells[:MOST_NAMES]]
+    if len(cells) > MOST_NAMES:
+        return f"{', '.join(named)} and {len(cells) - MOST_NAMES} more"
     return " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:])))

@@ -35,6 +35,8 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
     if len({mark and mark[1] for mark in marks}) > 1 or not marks[0]:
         return _of_rows(rows, legend)
     behind = [row[mark.end() :] for row, mark in zip(rows, marks, strict=True) if mark]
+    if marks[0][1] == ";" and any(";" in row for row in behind):  # between cells, of which the first is blank
+        return _of_rows(rows, legend)
     if marks[0][1] not in _DRAWN:
         return _of_rows(behind, legend)
     try:
