@@ -232,7 +232,8 @@ class ProcessGroup:
         except (RuntimeError, ValueError, OSError) as error:
             raise TrmsolveError(f"process {info.rank} cannot join the others: {_one_line(error)}") from error
         watchdog.start()
-        group = cls(info.rank, info.world_size, watchdog, CollectiveThread())
+        thread = CollectiveThread()
+        group = cls(info.rank, info.world_size, watchdog, thread)
         try:
             yield group
             if watchdog.reason:  # a reported failure: the other processes do not reach this point
@@ -243,6 +244,7 @@ class ProcessGroup:
             group.abandon(error)
             raise  # without destroying the group, which would wait for the others
         watchdog.stop()
+        thread.stop()
         dist.destroy_process_group()
 
 
@@ -254,10 +256,16 @@ class CollectiveThread:
     """
 
     def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._done = threading.Event()
         self._error: BaseException | None = None
-        threading.Thread(target=self._work, name="collectives", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="collectives", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. One that still runs while Python shuts down may abort the process."""
+        self._calls.put(None)
+        self._thread.join()
 
     def start_call(self, call: Callable[[], object]) -> None:
         """Begin a call, after the one before has ended."""
@@ -274,8 +282,8 @@ class CollectiveThread:
             raise self._error
 
     def _work(self) -> None:
-        while True:
-            call, self._error = self._calls.get(), None
+        while (call := self._calls.get()) is not None:
+            self._error = None
             try:
                 call()
             except BaseException as error:
