@@ -9,7 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from tests.convert.samples import (
+
+from trmsolve.convert.architecture import ImportOptions
+from trmsolve.convert.read import load_nested_tensors
+from trmsolve.errors import TrmsolveError
+
+from .samples import (
     NANO_SETTINGS,
     imported,
     nano_trm,
@@ -18,10 +23,6 @@ from tests.convert.samples import (
     saved,
     weights,
 )
-
-from trmsolve.convert.architecture import ImportOptions
-from trmsolve.convert.read import load_nested_tensors
-from trmsolve.errors import TrmsolveError
 
 
 class Attributes(dict):

@@ -6,7 +6,12 @@ import types
 
 import pytest
 import yaml
-from tests.convert.samples import (
+
+from trmsolve.convert.architecture import ImportOptions
+from trmsolve.convert.settings import read_settings, settings_of
+from trmsolve.errors import TrmsolveError
+
+from .samples import (
     NANO_SETTINGS,
     SETTINGS,
     imported,
@@ -15,10 +20,6 @@ from tests.convert.samples import (
     refusal,
     saved,
 )
-
-from trmsolve.convert.architecture import ImportOptions
-from trmsolve.convert.settings import read_settings, settings_of
-from trmsolve.errors import TrmsolveError
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,16 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
-from tests.convert.samples import (
+
+import trmsolve
+from trmsolve import checkpoint as checkpoints
+from trmsolve.convert.architecture import ImportOptions
+from trmsolve.convert.convert import import_checkpoint
+from trmsolve.convert.read import split
+from trmsolve.errors import TrmsolveError
+from trmsolve.model.sequence_model import refine
+
+from .samples import (
     CYCLES,
     SETTINGS,
     imported,
@@ -21,14 +30,6 @@ from tests.convert.samples import (
     saved,
     weights,
 )
-
-import trmsolve
-from trmsolve import checkpoint as checkpoints
-from trmsolve.convert.architecture import ImportOptions
-from trmsolve.convert.convert import import_checkpoint
-from trmsolve.convert.read import split
-from trmsolve.errors import TrmsolveError
-from trmsolve.model.sequence_model import refine
 
 
 def test_a_nano_trm_file_needs_no_settings_and_gives_its_outputs(folder):
