@@ -17,6 +17,7 @@ from xml.dom import minidom
 
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 from trmsolve.checkpoint import read_header
@@ -329,6 +330,18 @@ def test_runs_are_drawn_into_one_picture(cli, tmp_path):
     other = tmp_path / "other.svg"
     assert cli("plot", tmp_path / "one" / "metrics.jsonl", "-o", other).exit_code == 0
     assert cli("plot", tmp_path / "one", "-o", other).exit_code == 2
+
+
+def test_runs_are_drawn_as_png(cli, tmp_path, monkeypatch):
+    log(tmp_path / "one", 200)
+    assert cli("plot", tmp_path / "one", "--png").stdout == f"{tmp_path / 'one' / 'plot.png'}\n"
+    assert cli("plot", tmp_path / "one", "-o", tmp_path / "other.png").exit_code == 0
+    for path in (tmp_path / "one" / "plot.png", tmp_path / "other.png"):
+        with Image.open(path) as image:
+            assert image.format == "PNG" and image.size == (900, 900) and len(image.getcolors(10**6)) > 10
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    refused = cli("plot", tmp_path / "one", "--png")
+    assert refused.exit_code == 2 and "pip install resvg-py" in refused.stderr
 
 
 @pytest.mark.parametrize(("text", "message"), [(None, "cannot read"), ("", "holds no metrics"), ("[1]\n", "holds no")])

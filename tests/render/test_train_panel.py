@@ -59,6 +59,13 @@ def test_the_panel_shows_phase_clock_speed_curves_rate_and_what_was_saved(clock)
     assert re.search(r"learning rate +1\.02e-02", text)
 
 
+def test_a_run_without_held_out_puzzles_has_no_row_for_their_evaluation():
+    shown = panel(minutes=10)
+    assert "evaluated" in screen(shown)
+    shown.begin("training sudoku", TrainConfig(minutes=10), MODEL, 0.0, [], evaluates=False)
+    assert "evaluated" not in screen(shown) and "saved" in screen(shown)
+
+
 def test_only_the_end_is_100_percent(clock):
     shown = panel(steps=3000)
     shown.step(2999, 0.5)

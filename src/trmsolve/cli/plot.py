@@ -1,4 +1,4 @@
-"""trmsolve plot RUN...: loss, accuracy and learning rate of training runs as one SVG."""
+"""trmsolve plot RUN...: loss, accuracy and learning rate of training runs as one SVG or PNG."""
 
 from __future__ import annotations
 
@@ -20,20 +20,34 @@ class PlotArgs:
 
     runs: list[Path] = o.argument(..., "RUN...", "Run folders, or their metrics.jsonl.")
     output: Path | None = o.option(
-        None, o.OUTPUT, "Write to this SVG file.", "-o", "--output", show_default="RUN/plot.svg"
+        None, o.OUTPUT, "Write to this file.", "-o", "--output", show_default="RUN/plot.svg, with --png RUN/plot.png"
+    )
+    png: bool = o.option(
+        False, o.OUTPUT, "Write PNG in place of SVG, as for a FILE that ends in .png. Needs resvg-py.", "--png"
     )
     force: bool = o.FORCE()
 
 
 @command(PlotArgs)
 def plot(args: PlotArgs) -> None:
-    """Draw loss, accuracy and learning rate of one or more training runs over their steps, as SVG.
+    """Draw loss, accuracy and learning rate of one or more training runs over their steps, as SVG or PNG.
 
     Solid lines: the training mix. Dotted lines: exact accuracy on held-out puzzles (--eval).
     """
-    records = {_name(run, args.runs): read_metrics(run) for run in args.runs}
     folder = args.runs[0] if args.runs[0].is_dir() else args.runs[0].parent
-    put(str(atomic_write(args.output or folder / "plot.svg", run_charts(records), args.force or args.output is None)))
+    png = args.png or (args.output is not None and args.output.suffix.lower() == ".png")
+    output = args.output or folder / ("plot.png" if png else "plot.svg")
+    charts = run_charts({_name(run, args.runs): read_metrics(run) for run in args.runs})
+    put(str(atomic_write(output, as_png(charts) if png else charts, args.force or args.output is None)))
+
+
+def as_png(svg: str) -> bytes:
+    """The picture in its own size, as PNG. Raises TrmsolveError where resvg-py is not installed."""
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        raise TrmsolveError("--png: the package resvg-py is not installed", "pip install resvg-py") from None
+    return bytes(svg_to_bytes(svg_string=svg))
 
 
 def read_metrics(run: Path) -> list[Record]:

@@ -244,9 +244,8 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         )
         trainer.add_session(sys.argv[1:], job.data.describe(), args.source)
         title = f"training {job.recipe.task} in {job.run}"
-        panel.begin(
-            title, config, trainer.ema.model.config, trainer.seconds, folder.read_log() if group.is_main else ()
-        )
+        log = folder.read_log() if group.is_main else ()
+        panel.begin(title, config, trainer.ema.model.config, trainer.seconds, log, evaluates=bool(job.held_out))
         if trainer.step and group.is_main:
             panel.message(f"resuming from step {trainer.step} of {folder.path}")
             if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files

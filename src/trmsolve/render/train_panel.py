@@ -72,6 +72,7 @@ class TrainPanel:
     def __init__(self, console: Console, began: float, *, quiet: bool = False, silent: bool = False) -> None:
         self.console, self.began, self.quiet, self.silent = console, began, quiet, silent
         self.title, self.phase = "training", "loading"
+        self.evaluates = True
         self.config = TrainConfig()
         self.model_config: Any = None
         self.previous_seconds = 0.0  # of former sessions of the run
@@ -111,8 +112,20 @@ class TrainPanel:
             live.stop()
 
     # -- what happens -------------------------------------------------------------------------------------------
-    def begin(self, title: str, config: TrainConfig, model_config: Any, seconds: float, log: Iterable[Any]) -> None:
-        """The run begins, or resumes after this many seconds. log: its metrics so far."""
+    def begin(
+        self,
+        title: str,
+        config: TrainConfig,
+        model_config: Any,
+        seconds: float,
+        log: Iterable[Any],
+        evaluates: bool = True,
+    ) -> None:
+        """The run begins, or resumes after this many seconds.
+
+        log: its metrics so far. evaluates: whether it has held-out puzzles.
+        """
+        self.evaluates = evaluates
         self.title, self.config, self.model_config, self.previous_seconds = title, config, model_config, seconds
         for record in log:
             if isinstance(record.get("loss"), float) and isinstance(record.get("exact_accuracy"), float):
@@ -257,7 +270,7 @@ class TrainPanel:
                 if curve.values
             ),
             ("learning rate", self._learning_rate() or ["no step yet"]),
-            ("evaluated", self.evaluation or ["not yet"]),
+            *([("evaluated", self.evaluation or ["not yet"])] if self.evaluates else []),
             ("saved", [self.saved_at or "not yet"]),
         ]
         if self.console.height < len(rows) + 4 or width < NARROW:
