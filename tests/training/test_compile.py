@@ -62,6 +62,7 @@ def test_short_runs_are_not_compiled_nor_those_on_devices_that_cannot(monkeypatc
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/c++")
     cpu = torch.device("cpu")
     assert compile_pays(None, cpu) and compile_pays(5, cpu) and not compile_pays(4.9, cpu)
+    assert not compile_pays(None, cpu, 1) and not compile_pays(60, cpu, 499) and compile_pays(None, cpu, 500)
     assert not compile_pays(None, torch.device("mps"))
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not compile_pays(60, cpu)

@@ -37,6 +37,7 @@ PANELS = (
 )
 NARROW = 60  # columns of a help below which an option has a line of its own
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+MAX_NUMBER: dict[type, float] = {int: 2**63 - 1, float: 1e9}  # clocks and iterators fail above; 1e9 s are 31 years
 
 Completion = Callable[..., list[str]]
 
@@ -77,6 +78,8 @@ def parameters(groups: Iterable[type]) -> list[inspect.Parameter]:
             if isinstance(info, typer.models.OptionInfo) and info.metavar is None and kind is not bool:
                 choices = "|".join(member.value for member in kind) if issubclass(kind, Enum) else ""
                 info.metavar = choices or METAVARS.get(kind, "TEXT")
+            if kind in MAX_NUMBER and info.max is None:
+                info.max = MAX_NUMBER[kind]
             default = inspect.Parameter.empty if item.default is MISSING else item.default
             annotation = Annotated[hint, info]  # type: ignore[valid-type]
             kwonly = inspect.Parameter.KEYWORD_ONLY
@@ -262,6 +265,9 @@ class Command(TyperCommand):
             name, help_text = record
             is_argument = parameter.param_type_name == "argument"
             name = re.sub(r" <[^>]*>", "", name)
+            for number in MAX_NUMBER.values():
+                help_text = re.sub(rf"([\d.]+)<=x<={number}(?=\])", r"x>=\1", help_text)
+                help_text = re.sub(rf"\s*\[x<={number}\]|; x<={number}(?=\])", "", help_text)
             help_text = re.sub(r"\s*\[x>=[\d.]+\]|; x>=[\d.]+(?=\])", "", help_text)  # lower bounds are obvious
             help_text = help_text.replace("[default: (", "[default: ").replace(")]", "]")
             help_text = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", help_text)

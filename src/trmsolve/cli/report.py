@@ -291,6 +291,7 @@ class Summary:
         self.few_shot = few_shot
         self.records = self.solved = self.single_pass = self.invalid = self.unknown = self.reproduced = 0
         self.answered, self.has_rules = 0, True  # has_rules: answers can be checked
+        self.unfinished = 0  # of the records those that were still being solved when the time was up
         self.expected: int | None = None  # records of the whole input, where this is known
         self.started = time.monotonic()
 
@@ -328,11 +329,12 @@ class Summary:
         seconds = max(time.monotonic() - self.started, 1e-9)
         if not self.few_shot:
             invalid = f", {self.invalid} not readable" if self.invalid else ""
+            invalid += f", {self.unfinished} not finished" if self.unfinished else ""
             if not self.has_rules:
                 return f"{self.answered} of {self.records} answered, not checked{invalid}; {seconds:.1f} s"
             return (
                 f"{self.solved} of {self.records} solved and verified ({self.single_pass} without restarts){invalid}; "
-                f"{seconds:.1f} s, {self.records / seconds:.1f} puzzles/s"
+                f"{seconds:.1f} s, {(self.records - self.unfinished) / seconds:.1f} puzzles/s"
             )
         scored = self.records - self.unknown - self.invalid
         parts = []

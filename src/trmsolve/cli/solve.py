@@ -276,7 +276,8 @@ def solve(
                     if (result.error or not args.quiet) and (text := message(task, result, search.check_unique)):
                         echo_err(text)
         except DeadlineExceeded as exceeded:
-            summary.records += 0 if job.few_shot else exceeded.in_progress
+            summary.unfinished = 0 if job.few_shot else exceeded.in_progress
+            summary.records += summary.unfinished
             echo_err(summary.stopped(f"out of time after {args.timeout:g} s"))
             return TIMED_OUT
         except (KeyboardInterrupt, Terminated) as stop:

@@ -73,7 +73,9 @@ class TrainArgs:
     eval_minutes: float = option(10.0, EVALUATION, "Minutes between evaluations.", min=0.01)
     device: str = option("cpu", MACHINE, "cpu, cuda, cuda:N, mps or auto. Only cpu is tested.")
     threads: int | None = option(None, MACHINE, "CPU threads of torch.", min=1)
-    compile: bool | None = option(None, MACHINE, "Use torch.compile.", show_default="if the run is long enough")
+    compile: bool | None = option(
+        None, MACHINE, "Use torch.compile.", show_default="unless below 5 minutes or 500 steps"
+    )
     profile: Path | None = option(None, MACHINE, "Write a trace of a few steps, for Perfetto or chrome://tracing.")
     tensorboard: bool = option(
         False, MACHINE, "Also write events to RUN/tensorboard. Needs tensorboard.", "--tensorboard"

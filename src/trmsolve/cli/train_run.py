@@ -230,7 +230,7 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
         group.assert_equal(data=job.data.describe())
         bf16 = spec.dtype == torch.bfloat16
         check_memory(config, model_config, job.data.draw, spec.device, bf16, group.world_size)
-        compiles = compile_pays(config.minutes, spec.device) if args.compile is None else args.compile
+        compiles = compile_pays(config.minutes, spec.device, config.steps) if args.compile is None else args.compile
         trainer = Trainer(
             config,
             model_config,

@@ -21,16 +21,22 @@ _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _SET_BY_USER = _FOLDER in os.environ  # the first optimizer that torch makes sets it too, to a temporary folder
 
 
-def compile_pays(minutes: float | None, device: torch.device) -> bool:
-    """Whether to compile a run of this many minutes (None: no limit).
+MIN_MINUTES = 5.0  # of a run that compiles: compiling takes one to one and a half minutes the first time
+MIN_STEPS = 500  # about as long, at the 1.6 optimizer steps/s of the default network on two cores
 
-    Compiling takes about a minute the first time. It needs a C++ compiler, or Triton on a GPU.
+
+def compile_pays(minutes: float | None, device: torch.device, steps: int | None = None) -> bool:
+    """Whether to compile a run that ends after this many minutes or optimizer steps (None: no limit).
+
+    Needs a C++ compiler, or Triton on a GPU.
     """
+    if (minutes is not None and minutes < MIN_MINUTES) or (steps is not None and steps < MIN_STEPS):
+        return False
     if device.type == "cuda":
         available = find_spec("triton") is not None
     else:
         available = device.type == "cpu" and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
-    return available and (minutes is None or minutes >= 5)
+    return available
 
 
 def compile_step(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:

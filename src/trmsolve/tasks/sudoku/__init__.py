@@ -74,10 +74,12 @@ class Sudoku(ConstraintPuzzle):
         side, givens = len(question), int((question > 0).sum())
         needed = MIN_GIVENS.get(side, 0)
         if givens < needed:
-            return f"with {givens} givens it has several solutions or none: a unique solution needs at least {needed}"
+            number = "1 given" if givens == 1 else f"{givens} givens"
+            return f"with {number} it has several solutions or none: a unique solution needs at least {needed}"
         kinds = len(np.unique(question[question > 0]))
         if kinds < side - 1:  # two digits that are not given can be exchanged in any solution
-            return f"with {kinds} different digits it has several solutions or none: a unique one needs {side - 1}"
+            number = "1 different digit" if kinds == 1 else f"{kinds} different digits"
+            return f"with {number} it has several solutions or none: a unique one needs {side - 1}"
         return ""
 
     def difficulty_group(self, question: np.ndarray) -> str:
