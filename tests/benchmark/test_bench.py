@@ -290,3 +290,12 @@ def test_test_time_training_learns_as_in_version_01():
                 losses.append(trainer.loss)
     assert losses[7] < losses[0]
     np.testing.assert_allclose(losses[:8], losses[8:], rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_test_time_training_is_measured_beside_a_busy_process():
+    task = str(EXAMPLES.parent / "arc" / "recolour.json")
+    arguments = ["--task", "arc", task, "--busy", "--steps", "1", "--repeat", "1", "--json", "-q"]
+    report = json.loads(CliRunner().invoke(app, ["bench", *arguments]).stdout)
+    (rates,) = report["busy"].values()
+    assert rates["quiet"]["median"] > 0 and rates["busy"]["median"] > 0 and "test_time_training" not in report

@@ -22,6 +22,7 @@ import torch
 import trmsolve
 from trmsolve.checkpoint import read_header
 from trmsolve.errors import TrmsolveError
+from trmsolve.tasks.few_shot import FewShotTask
 
 Outcome = TypeVar("Outcome")
 
@@ -155,6 +156,15 @@ def training_rate(task: str, checkpoint: str, data: Sequence[str], steps: int) -
         run_trmsolve([*arguments, *(part for source in data for part in ("--data", source))])
         provenance = read_header(trained).provenance
         return provenance["steps"] / provenance["seconds"]
+
+
+def adaptation_rate(task: str, checkpoint: str, few_shot_task: FewShotTask, steps: int) -> float:
+    """Optimizer steps per second of `trmsolve arc` on one task: encoding and voting take a part of the time."""
+    pairs = [{"input": pair.input.tolist(), "output": pair.output.tolist()} for pair in few_shot_task.demonstrations]
+    text = json.dumps({"train": pairs, "test": [{"input": test.tolist()} for test in few_shot_task.tests]})
+    arguments = ["solve", "-", "--task", task, "--checkpoint", checkpoint, "--steps", str(steps), "--json", "--quiet"]
+    (result,) = json.loads(run_trmsolve(arguments, text))
+    return result["steps"] / result["seconds"]
 
 
 def measure_busy(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.cli import complete
@@ -108,8 +109,6 @@ def bench(args: BenchArgs) -> None:
     """
     task = task_for(args.task, args.checkpoint)
     few_shot = isinstance(task, Demonstrates)
-    if few_shot and args.busy:
-        raise TrmsolveError("--busy does not measure test-time training", "leave it out")
     puzzles = _puzzles(task, args) if not few_shot and (args.what != What.training or args.files) else []
 
     import torch
@@ -139,10 +138,10 @@ def bench(args: BenchArgs) -> None:
             "repeat": args.repeat,
             "matmul_flops_per_second": Statistic.of([matmul_rate(device, dtype) for _ in range(args.repeat)]).to_dict(),
         }
-        if few_shot:
-            report["test_time_training"] = _test_time_training(model, args, show)
-        elif args.busy:
+        if args.busy:
             report["busy"] = _busy(model, puzzles, args, show)
+        elif few_shot:
+            report["test_time_training"] = _test_time_training(model, args, show)
         elif args.what != What.training:
             report["inference"] = _inference(model, puzzles, args, show)
         if args.what != What.inference and not args.busy and not few_shot:
@@ -204,10 +203,14 @@ def _inference(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show)
 
 
 def _busy(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> dict[str, Any]:
-    from trmsolve.benchmark.measure import measure_busy, solving_rate, training_rate
+    from trmsolve.benchmark.measure import adaptation_rate, measure_busy, solving_rate, training_rate
 
     task, path, files = model.task, str(model.checkpoint.path), args.files or []
     rates: dict[str, Callable[[], float]] = {}
+    if isinstance(task, Demonstrates):
+        adapt = partial(adaptation_rate, origin(task.name), path, _few_shot_task(model, args), args.steps)
+        rates["test-time training, optimizer steps/s"] = adapt
+        return measure_busy(rates, args.repeat, show)
     if args.what != What.training:
         texts = [task.format_grid(puzzle.question, "grid", True) for puzzle in puzzles]
         rates["solving, supervision steps/s"] = lambda: solving_rate(origin(task.name), path, texts)
@@ -217,14 +220,21 @@ def _busy(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> d
 
 
 def _test_time_training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
-    from trmsolve.benchmark.test_time_training import compare_test_time_training, mirror_task
+    from trmsolve.benchmark.test_time_training import compare_test_time_training
 
-    tasks = [mirror_task()]
-    if args.files:
-        tasks = [record for record in records(model.task, args.files, None) if isinstance(record, FewShotTask)]
-    if not tasks:
-        raise TrmsolveError(f"{', '.join(args.files or [])}: no task found", "name a JSON file of tasks")
-    return compare_test_time_training(model, tasks[0], args.steps, args.repeat, show)
+    return compare_test_time_training(model, _few_shot_task(model, args), args.steps, args.repeat, show)
+
+
+def _few_shot_task(model: Model, args: BenchArgs) -> FewShotTask:
+    """The first task of the files, or a generated one."""
+    from trmsolve.benchmark.test_time_training import mirror_task
+
+    if not args.files:
+        return mirror_task()
+    for record in records(model.task, args.files, None):
+        if isinstance(record, FewShotTask):
+            return record
+    raise TrmsolveError(f"{', '.join(args.files)}: no task found", "name a JSON file of tasks")
 
 
 def _training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
