@@ -75,22 +75,24 @@ def get_dist_info() -> DistInfo | None:
     return DistInfo(rank, world_size, local_rank, local_world_size)
 
 
-def local_device(request: str) -> str:
-    """`--device` for this process: each process uses its own GPU. Raises TrmsolveError if there are too few."""
-    import torch
+def local_device(request: str, shared: bool = False) -> str:
+    """`--device` for this process: each process uses its own GPU. Raises TrmsolveError if there are too few.
 
+    shared: several processes may use one GPU.
+    """
     info = get_dist_info()
     if info is None:
         return request
-    if re.fullmatch(r"cuda:\d+", request) and info.local_world_size > 1:
+    import torch
+
+    if re.fullmatch(r"cuda:\d+", request) and info.local_world_size > 1 and not shared:
         raise TrmsolveError(f"--device {request}: several processes cannot share a GPU", "use --device cuda")
-    if request == "cuda" or (request == "auto" and torch.cuda.is_available()):
-        if 0 < (count := torch.cuda.device_count()) < info.local_world_size:
-            raise TrmsolveError(
-                f"{info.local_world_size} processes, but {count} GPU(s)", f"use --nproc-per-node {count}"
-            )
-        return f"cuda:{info.local_rank}"
-    return request
+    if request not in ("auto", "cuda") or not torch.cuda.is_available():
+        return request
+    count = torch.cuda.device_count()
+    if count < info.local_world_size and not shared:
+        raise TrmsolveError(f"{info.local_world_size} processes, but {count} GPU(s)", f"use --nproc-per-node {count}")
+    return f"cuda:{info.local_rank % count}"
 
 
 class CollectiveError(TrmsolveError):

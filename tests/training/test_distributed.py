@@ -137,6 +137,7 @@ def test_a_process_has_a_gpu_of_its_own(monkeypatch):
     assert local_device("cuda") == "cuda"  # alone
     for name, value in {"RANK": 5, "WORLD_SIZE": 8, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 4, "MASTER_ADDR": "x"}.items():
         monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert local_device("cuda") == "cuda:1" and local_device("cpu") == "cpu"
     with pytest.raises(TrmsolveError, match="cannot share a GPU"):
@@ -144,6 +145,8 @@ def test_a_process_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(TrmsolveError, match=r"4 processes, but 2 GPU\(s\)"):
         local_device("cuda")
+    assert local_device("cuda", shared=True) == "cuda:1"  # streams may share a GPU
+    assert local_device("cuda:0", shared=True) == "cuda:0"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="torchrun has no libuv store on Windows")

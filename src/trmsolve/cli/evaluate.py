@@ -19,15 +19,16 @@ from trmsolve.cli.few_shot import stored_results
 from trmsolve.cli.inputs import files_or_stdin, records, task_for, with_notes
 from trmsolve.cli.options import AdaptArgs, option, reject_given
 from trmsolve.cli.output import delayed_status, put, status_line
-from trmsolve.cli.run import ERROR, SOLVED, Terminated, command, echo_err, own_device, process_group, shard
+from trmsolve.cli.run import ERROR, SOLVED, Terminated, command, echo_err, process_group
 from trmsolve.cli.tables import Comparison, TaskTable, chart_svg, column_notes, few_shot_figures, figures
-from trmsolve.distributed import ProcessGroup
+from trmsolve.distributed import ProcessGroup, local_device
 from trmsolve.errors import TrmsolveError
 from trmsolve.inference.few_shot import FewShotResult
 from trmsolve.inference.metrics import report, row, score_of
 from trmsolve.inference.options import SolveOptions
 from trmsolve.inference.result_store import ResultStore
 from trmsolve.render.caption import count, duration
+from trmsolve.stream import sharded_map
 from trmsolve.tasks import resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates, FewShotTask, Score
@@ -172,10 +173,12 @@ def _sharded(model: Model, group: ProcessGroup | None) -> dict[str, Any]:
         return {}
 
     def solve(puzzles: Any, options: SolveOptions) -> Any:
-        return shard(group, lambda part, _: model.solve(part, options), puzzles)
+        return sharded_map(group, lambda part, _: model.solve(part, options), puzzles)
 
     def roll_out_all(batches: Any, steps: tuple[int, ...]) -> Any:
-        return shard(group, lambda part, _: (roll_out(model.solver, batch, steps) for batch in part), batches, window=2)
+        return sharded_map(
+            group, lambda part, _: (roll_out(model.solver, batch, steps) for batch in part), batches, window=2
+        )
 
     return {"solve_fn": solve, "roll_out_fn": roll_out_all}
 
@@ -215,7 +218,7 @@ def load_models(
 
         models: dict[str, Model] = {}
         for spec in dict.fromkeys(specs):
-            model = api.load(spec, task=task, device=own_device(args.device), dtype=args.dtype)
+            model = api.load(spec, task=task, device=local_device(args.device, shared=True), dtype=args.dtype)
             first = models.setdefault(model.checkpoint.sha256, model)
             if first is not model:
                 warn(f"{model.checkpoint.name} is the same checkpoint as {first.checkpoint.name}: measured once")
@@ -291,14 +294,14 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
     (model,) = load_models(args.checkpoint or [None], task, args)
     store, stored = stored_results(adapt.resume if is_main else None, model, options, tasks)
     new = [replace(task, answers=None) for task in tasks if task.name not in stored]  # the solver gets no answers
-    if group is None:
-        stream: Iterator[Any] = model.adapt(new, options)
-    else:
-        group.assert_equal(checkpoint=model.checkpoint.sha256)
-        stream = shard(group, lambda items, _: model.adapt(items, options), new, window=options.tasks_per_batch)
-        if not is_main:
-            list(stream)  # computes its share, and yields nothing
-            return SOLVED
+    group = group or ProcessGroup()
+    group.assert_equal(checkpoint=model.checkpoint.sha256)
+    stream: Iterator[Any] = sharded_map(
+        group, lambda part, _: model.adapt(part, options), new, window=options.tasks_per_batch
+    )
+    if not is_main:
+        list(stream)  # computes its share, and yields nothing
+        return SOLVED
     if not args.quiet:
         parts = [f"adapting to {count(len(new), 'task')}" + f" ({subset})" * bool(subset)]
         parts += [f"{len(stored)} more are stored in {adapt.resume}"] if stored else []

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any
@@ -20,7 +20,6 @@ import typer
 from trmsolve.cli.options import parameters
 from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.stream import sharded_map
 from trmsolve.text_io import printable
 from trmsolve.threads import num_cores
 
@@ -206,28 +205,6 @@ def process_group() -> Iterator[ProcessGroup | None]:
         torch.set_num_threads(max(1, num_cores() // info.local_world_size))
     with ProcessGroup.joined() as group:
         yield group
-
-
-def shard(
-    group: ProcessGroup,
-    function: Callable[[Iterator[Any], float | None], Iterable[Any]],
-    items: Iterable[Any],
-    deadline: float | None = None,
-    window: int = 64,
-    as_available: bool = False,
-) -> Iterator[Any]:
-    """sharded_map over the main process's items. In the other processes it yields nothing."""
-    yield from sharded_map(group, function, items if group.is_main else (), window, deadline, as_available)
-
-
-def own_device(device: str) -> str:
-    """--device for this process: with several CUDA devices each process has its own."""
-    info = get_dist_info()
-    if info is None or device not in ("auto", "cuda"):
-        return device
-    import torch
-
-    return f"cuda:{info.local_rank % torch.cuda.device_count()}" if torch.cuda.is_available() else device
 
 
 def require_single_process(what: str) -> None:

@@ -36,16 +36,15 @@ from trmsolve.cli.run import (
     command,
     echo_err,
     logged_to,
-    own_device,
     process_group,
     require_single_process,
-    shard,
 )
-from trmsolve.distributed import ProcessGroup
+from trmsolve.distributed import ProcessGroup, local_device
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
 from trmsolve.inference.few_shot import AdaptOptions
 from trmsolve.inference.options import Result, SolveOptions
 from trmsolve.render.console import is_terminal
+from trmsolve.stream import sharded_map
 from trmsolve.tasks import BUNDLED, get
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
@@ -166,7 +165,9 @@ class Job:
                 from trmsolve.api import load
 
                 args = self.args
-                model = load(args.checkpoint, task=self.task, device=own_device(args.device), dtype=args.dtype)
+                model = load(
+                    args.checkpoint, task=self.task, device=local_device(args.device, shared=True), dtype=args.dtype
+                )
                 if self.group is not None:
                     self.group.assert_equal(checkpoint=model.checkpoint.sha256)
         if report is not None:
@@ -182,15 +183,13 @@ class Job:
     def results(self, model: Model, items: Iterable[Any]) -> Iterator[Any]:
         """The results of items, in order. Where several processes share them, it is called in all."""
         options, solve = self.options, model.adapt if self.few_shot else model.solve
-        if self.group is None:
-            return solve(items, options, deadline=self.deadline)  # type: ignore[arg-type]
         window = options.tasks_per_batch if isinstance(options, AdaptOptions) else 64
-        return shard(
-            self.group,
-            lambda part, due: solve(part, options, deadline=due),  # type: ignore[arg-type]
+        return sharded_map(
+            self.group or ProcessGroup(),
+            lambda part, deadline: solve(part, options, deadline=deadline),  # type: ignore[arg-type]
             items,
-            self.deadline,
             window,
+            self.deadline,
             as_available=not self.few_shot,
         )
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from networks import SUDOKU_MODEL
-from trmsolve import __version__, checkpoint, doctor
+from trmsolve import __version__, checkpoint
 from trmsolve.checkpoint import lookup
+from trmsolve.cli import doctor
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.trm import TRM
@@ -120,5 +121,5 @@ def test_an_ascii_terminal_is_a_warning(bundled, monkeypatch):
 
 
 def test_the_doctor_is_imported_without_torch():
-    code = "import sys, trmsolve.doctor; print('torch' in sys.modules)"
+    code = "import sys, trmsolve.cli.doctor; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
