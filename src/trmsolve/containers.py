@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trmsolve.errors import InputError
@@ -21,7 +23,7 @@ GZIP, NUMPY, ZIP = b"\x1f\x8b", b"\x93NUMPY", b"PK\x03\x04"
 EXPANDED_LIMIT = 1 << 32  # bytes out of a gzip stream
 EXPANSION_LIMIT = 400  # bytes out for each byte in, beyond FREE_EXPANSION: puzzles compress 3 to 100 times
 FREE_EXPANSION = 1 << 24
-ARRAY_LIMIT = 1 << 28  # bytes of an array file
+ARRAY_LIMIT = 1 << 28  # bytes of all arrays of a file
 PIECE = 1 << 16
 
 QUESTIONS = ("question", "questions", "puzzle", "puzzles", "inputs", "quizzes", "x", "arr_0")
@@ -81,31 +83,56 @@ def gunzipped(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 def _array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Every puzzle of an array file as a line of JSON, with its solution where there is an array of them."""
-    import numpy as np
-
     data = bytearray()
     for chunk in chunks:
         data += chunk
-        if len(data) > ARRAY_LIMIT:
-            raise InputError(name, f"more than {ARRAY_LIMIT:,} bytes of arrays", "split it into several files")
+        _check_size(len(data), name)
+    arrays = load_arrays(io.BytesIO(bytes(data)), name, "expected .npy or .npz of numbers or texts")
+    question = next((key for key in ("", *QUESTIONS) if key in arrays), None)
+    if question is None:
+        keys = ", ".join(list(arrays)[:8]) or "nothing"
+        raise InputError(name, f"an archive of {keys}", f"expected an array {', '.join(QUESTIONS[:4])}")
+    answer = next((key for key in ANSWERS if key in arrays), None)
+    yield from _puzzles(arrays[question], None if answer is None else arrays[answer], name)
+
+
+def load_arrays(file: Path | io.BytesIO, name: str, expected: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz by name, or that of an .npy as "". Nothing is unpickled.
+
+    name, expected: for messages. Raises InputError for what is damaged, too large, or holds Python objects.
+    """
+    from numpy.lib.format import read_array
+
+    part = ""
     try:
-        loaded = np.load(io.BytesIO(bytes(data)), allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            yield from _array(loaded, None, name)
-            return
-        question = next((key for key in QUESTIONS if key in loaded.files), None)
-        if question is None:
-            keys = ", ".join(loaded.files[:8]) or "nothing"
-            raise InputError(name, f"an archive of {keys}", f"expected an array {', '.join(QUESTIONS[:4])}")
-        answer = next((key for key in ANSWERS if key in loaded.files), None)
-        yield from _array(loaded[question], None if answer is None else loaded[answer], name)
+        with file.open("rb") if isinstance(file, Path) else file as stream:
+            if stream.read(len(NUMPY)) == NUMPY:
+                _check_size(stream.seek(0, io.SEEK_END), name)
+                stream.seek(0)
+                return {"": read_array(stream, allow_pickle=False)}
+            arrays = {}
+            with zipfile.ZipFile(stream) as archive:
+                _check_size(sum(member.file_size for member in archive.infolist()), name)
+                for part in archive.namelist():
+                    if not part.endswith(".npy"):
+                        raise InputError(name, f"a zip archive that holds {part!r:.100}", "unpack it first")
+                    with archive.open(part) as member:
+                        arrays[part.removesuffix(".npy")] = read_array(member, allow_pickle=False)
+            return arrays
     except InputError:
         raise
     except Exception as error:  # of numpy, zipfile and zlib
-        raise InputError(name, f"is no array file: {error}", "expected .npy or .npz of numbers or texts") from error
+        array = f"the array {part.removesuffix('.npy')!r:.100}" if part else "its arrays"
+        reason = "".join(filter(str.isprintable, str(getattr(error, "strerror", None) or error)))[:100]
+        raise InputError(name, f"{array} cannot be read: {reason}", expected) from error
 
 
-def _array(questions: np.ndarray, answers: np.ndarray | None, name: str) -> Iterator[bytes]:
+def _check_size(size: int, name: str) -> None:
+    if size > ARRAY_LIMIT:
+        raise InputError(name, f"arrays of {size:,} bytes", f"split it: expected {ARRAY_LIMIT:,} at most")
+
+
+def _puzzles(questions: np.ndarray, answers: np.ndarray | None, name: str) -> Iterator[bytes]:
     """Lines of JSON for one puzzle (rows, columns) or many (n, cells), (n, rows, columns); texts (n,) too."""
     single = questions.ndim == 2 and abs(questions.shape[0] - questions.shape[1]) < 2
     if questions.ndim == 0 or (questions.ndim == 2 and single):

@@ -8,8 +8,8 @@ import numpy as np
 
 from trmsolve.render.frame import Frame, Stat, StatusText
 from trmsolve.tasks.base import Prediction
+from trmsolve.tasks.sudoku import TASK
 from trmsolve.tasks.sudoku.rules import BOX
-from trmsolve.tasks.sudoku.write import picture
 
 
 def solution(side: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def refinement(side: int = 9, steps: int = 6, solved: bool = True, seed: int = 0
     answer = solution(side)
     question = np.where(random.random(answer.shape) < 0.35, answer, 0).astype(np.uint8)
     doubt = random.random(answer.shape)
-    frames, previous = [Frame(picture(question, None), "sudoku", source, 0, status(0))], None
+    frames, previous = [Frame(TASK.picture(question, None), "sudoku", source, 0, status(0))], None
     for k in range(1, steps + 1):
         left = 1 - k / steps if solved else max(1 - k / steps, 0.1)
         wrong = (doubt < 0.6 * left) & (question == 0)
@@ -50,7 +50,7 @@ def refinement(side: int = 9, steps: int = 6, solved: bool = True, seed: int = 0
         text = status(k, int(wrong.sum()), halt_prob, restart=int(k >= 3))
         if done:
             text = dataclasses.replace(text, state=f"solved at step {k}" if solved else "not solved")
-        shown_picture = picture(question, guess, previous)
+        shown_picture = TASK.picture(question, guess, previous)
         frames.append(Frame(shown_picture, "sudoku", source, k, text, 0.021 * k, done and solved, done))
         previous = guess
     return frames

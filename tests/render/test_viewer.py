@@ -17,7 +17,7 @@ from trmsolve.render.frame import frames
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.render.terminal import HELP, REPLAY_PACE, SYMBOLS_HELP, LiveView, colored_answer
 from trmsolve.tasks.base import Prediction, Puzzle
-from trmsolve.tasks.sudoku.write import picture
+from trmsolve.tasks.sudoku import TASK
 
 from .fake import refinement, solution
 from .mazes import growth, maze
@@ -140,7 +140,7 @@ def test_help_is_shown_in_place_of_the_grid():
 def test_candidates_are_those_that_no_given_excludes():
     question = np.zeros((4, 4), np.uint8)
     question[0, 0], question[1, 3], question[2, 1] = 1, 2, 3
-    shown = picture(question, None)
+    shown = TASK.picture(question, None)
     assert [cell.candidates for cell in shown.cells[0]] == ["", "24", "34", "34"]
     assert shown.cells[1][1].candidates == "4" and shown.cells[3][3].candidates == "134"
 
@@ -151,7 +151,7 @@ def test_cells_without_a_confident_answer_show_pencil_marks():
     confidence = np.ones((4, 4), np.float32)
     confidence[0, 1] = 0.3
     frame = refinement(4)[1]
-    shown = picture(question, Prediction(solution(4), confidence))
+    shown = TASK.picture(question, Prediction(solution(4), confidence))
     panel = PuzzlePanel(LiveView(Stream(terminal=True)).console)
     panel.add(type(frame)(shown, "sudoku", "a", 1))
     panel.candidates = True
@@ -194,7 +194,7 @@ def test_shades_show_confidence_with_and_without_colour(color):
     question, confidence = np.zeros((4, 4), np.uint8), np.ones((4, 4), np.float32)
     confidence[0, 1], confidence[0, 2] = 0.6, 0.05
     panel = PuzzlePanel(LiveView(Stream(terminal=True), color).console)
-    panel.add(type(refinement(4)[0])(picture(question, Prediction(solution(4), confidence)), "sudoku", "a", 1))
+    panel.add(type(refinement(4)[0])(TASK.picture(question, Prediction(solution(4), confidence)), "sudoku", "a", 1))
     panel.shades = True
     row = next(line for line in panel.lines(80, 23) if line.plain.startswith("│"))
     if color == "never":
@@ -216,7 +216,7 @@ def test_a_maze_as_wide_as_the_window_uses_its_full_width():
 def test_an_answer_is_coloured_without_changing_its_text():
     grid = solution(9)
     question = np.where(np.eye(9, dtype=bool), grid, 0).astype(np.uint8)
-    shown = picture(question, Prediction(grid, np.ones((9, 9), np.float32)))
+    shown = TASK.picture(question, Prediction(grid, np.ones((9, 9), np.float32)))
     text = "\n".join(f"| {' '.join(map(str, row))} |" for row in grid)
     colored = colored_answer(text, shown, console_for(Stream(terminal=True)))
     assert ESCAPE.sub("", colored) == text

@@ -46,7 +46,7 @@ def test_an_npz_gives_the_same_puzzles_as_a_csv(tmp_path):
         ({"question": QUESTION.astype(str), "answer": ANSWER}, "'question' is <U"),
         ({"question": QUESTION[:0], "answer": ANSWER[:0]}, r"'question' is uint8 of shape \(0, 16\)"),
         ({"question": QUESTION}, "answer"),
-        ({"question": np.array([None, {}]), "answer": ANSWER}, "no training puzzles"),
+        ({"question": np.array([None, {}]), "answer": ANSWER}, "the array 'question' cannot be read"),
     ],
 )
 def test_a_faulty_npz_is_refused_with_the_reason(tmp_path, arrays, message):
@@ -57,7 +57,7 @@ def test_a_faulty_npz_is_refused_with_the_reason(tmp_path, arrays, message):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a zip", b"question,answer\n"])
 def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(TrmsolveError, match="no training puzzles"):
+    with pytest.raises(TrmsolveError, match="its arrays cannot be read"):
         SUDOKU.training_data([str(tmp_path / "a.npz")])
 
 
@@ -85,7 +85,7 @@ def test_a_file_of_complete_puzzles_alone_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("text", "size"), [("9", (9, 9)), ("4x6", (4, 6))])
 def test_sizes(text, size):
-    assert parse_size(text) == size
+    assert parse_size(text, "--size ") == size
 
 
 @pytest.mark.parametrize(

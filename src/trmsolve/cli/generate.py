@@ -19,6 +19,7 @@ from trmsolve.cli.run import command
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import Generates
+from trmsolve.tasks.dataset import parse_size
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def generate(args: GenerateArgs, settings: GeneratorArgs) -> None:
             f"tasks with one: {', '.join(GENERATED)}; six ARC tasks are in examples/arc",
         )
     given = _given_options(task, settings)
-    shape = [] if args.size is None else [_shape(args.size)]
+    shape = [] if args.size is None else [parse_size(args.size, "--size ")]
     check_style(args.style, task.styles)
     default = "grid" if sys.stdout.isatty() and args.output is None else "line"
     style = "json" if args.as_json else args.style or default
@@ -114,13 +115,6 @@ def _given_options(task: Any, settings: GeneratorArgs) -> dict[str, Any]:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _shape(size: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", size)
-    if not match:
-        raise TrmsolveError(f"--size {size}: not a size", "expected rows x columns, for example 9x9")
-    return int(match[1]), int(match[2] or match[1])
 
 
 def _generate(task: Generates, *args: Any, **options: Any) -> tuple[Any, Any, dict[str, Any]]:

@@ -233,7 +233,7 @@ class Task:
         self, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
     ) -> Picture:
         """The grid with a role for each cell: given, changed since `previous`, unsure, conflicting, ..."""
-        return default_picture(self, question, prediction, previous)
+        return symbol_picture(self, question, prediction, previous)
 
     def symbol_grid(self, grid: np.ndarray) -> list[list[str]]:
         """The text of each cell in a picture, "" for a blank; by default the characters of format_line()."""
@@ -328,30 +328,35 @@ class Trains(Protocol):
         ...
 
 
-def default_picture(
-    task: Task, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
+def symbol_picture(
+    task: Task,
+    question: np.ndarray,
+    prediction: Prediction | None,
+    previous: Prediction | None = None,
+    box: tuple[int, int] | None = None,
+    candidates: Sequence[Sequence[str]] | None = None,
 ) -> Picture:
-    """The picture of a task without its own picture(): a grid of symbols."""
-    if prediction is None:
-        return Picture([[Cell(s, "given" if s else "blank") for s in row] for row in task.symbol_grid(question)])
-    symbols, is_open = task.symbol_grid(prediction.answer), task.open_cells(question)
-    violations = task.check(question, prediction.answer) if task.has_rules else []
+    """A grid of symbols. box: of the Picture. candidates: of each cell, "" for none (Cell.candidates)."""
+    answer = question if prediction is None else prediction.answer
+    symbols, is_open = task.symbol_grid(answer), task.open_cells(question)
+    violations = task.check(question, answer) if task.has_rules and prediction is not None else []
     conflicting = {cell for violation in violations for cell in violation.cells}
 
     def cell(row: int, column: int) -> Cell:
+        marks = "" if candidates is None else candidates[row][column]
+        if prediction is None or not is_open[row, column]:
+            return Cell(symbols[row][column], "given" if symbols[row][column] else "blank", candidates=marks)
         confidence = float(prediction.confidence[row, column])
-        if not is_open[row, column]:
-            role = "given" if symbols[row][column] else "blank"
-        elif (row, column) in conflicting:
+        if (row, column) in conflicting:
             role = "conflict"
-        elif previous is not None and previous.answer[row, column] != prediction.answer[row, column]:
+        elif previous is not None and previous.answer[row, column] != answer[row, column]:
             role = "changed"
         else:
             role = "unsure" if confidence < UNSURE else "answer"
-        return Cell(symbols[row][column], role, confidence)
+        return Cell(symbols[row][column], role, confidence, marks)
 
     rows, columns = question.shape
-    return Picture([[cell(row, column) for column in range(columns)] for row in range(rows)])
+    return Picture([[cell(row, column) for column in range(columns)] for row in range(rows)], box)
 
 
 def cells_of(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,12 +31,14 @@ from trmsolve.tasks.backtracking import NodeLimitReached, search
 from trmsolve.tasks.base import (
     DataOption,
     InvalidPuzzle,
+    Picture,
     Prediction,
     Puzzle,
     Task,
     Violation,
     cell_name,
     cells_of,
+    symbol_picture,
 )
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
 from trmsolve.tasks.grid_text import Alphabet, checked_grids, read_grids
@@ -101,20 +102,6 @@ class ConstraintPuzzle(Task):
         """Grids divided by blank lines, rows joined by `/`, or a CSV with the columns question and answer."""
         return read_grids(lines, source, self.alphabet, self.invalid_reason)
 
-    def from_cells(self, cells: np.ndarray, source: str) -> Puzzle | InvalidPuzzle:
-        """The puzzle of integers (2, cells): a square question and its answer."""
-        side = isqrt(cells.shape[1])
-        text = " ".join(map(str, cells[0, :40].tolist()))
-        if side * side != cells.shape[1]:
-            return InvalidPuzzle(source, f"{cells.shape[1]} cells make no square grid", text)
-        if cells.min() < 0 or cells.max() >= len(self.symbols):
-            reason = f"values from {cells.min()} to {cells.max()}, expected 0 to {len(self.symbols) - 1}"
-            return InvalidPuzzle(source, reason, text)
-        question, answer = cells.reshape(2, side, side).astype(np.uint8)
-        if reason := self.invalid_reason(question):
-            return InvalidPuzzle(source, reason, text)
-        return Puzzle(question, source, "line", answer)
-
     def format_grid(self, grid: np.ndarray, style: str, ascii_only: bool = False) -> str:
         """Rows of characters; on one line joined by `/`."""
         return self.alphabet.format(grid, "/" if style == "line" else "\n")
@@ -126,6 +113,20 @@ class ConstraintPuzzle(Task):
     def symbol_grid(self, grid: np.ndarray) -> list[list[str]]:
         """The character of each cell, "" for a blank."""
         return [["" if value == 0 else self.symbols[value] for value in row] for row in grid.tolist()]
+
+    def box(self, question: np.ndarray) -> tuple[int, int] | None:
+        """Rows and columns between two heavy lines of a picture; None: no lines."""
+        return None
+
+    def picture(
+        self, question: np.ndarray, prediction: Prediction | None, previous: Prediction | None = None
+    ) -> Picture:
+        """The grid with a role for each cell; open cells have their candidates as pencil marks."""
+        candidates = np.full(question.size, "", object)
+        for cell, value in zip(*np.divmod(self.tokens(question), self.num_values(question)), strict=True):
+            candidates[cell] += self.symbols[value + 1]
+        marks = candidates.reshape(question.shape).tolist()
+        return symbol_picture(self, question, prediction, previous, self.box(question), marks)
 
     # -- candidates -------------------------------------------------------------------------------------------------
     def groups(self, question: np.ndarray) -> Groups:

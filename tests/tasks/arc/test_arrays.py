@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from trmsolve import containers
 from trmsolve.errors import InputError
 from trmsolve.tasks.arc import arrays as arrays_module
 from trmsolve.tasks.arc.read import read
@@ -103,7 +104,7 @@ def test_the_number_of_grids_is_limited(tmp_path, monkeypatch):
 def test_large_arrays_raise_before_they_are_read(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((2, 2, 50, 50), np.uint8))
     np.savez_compressed(tmp_path / "a.npz", train_inputs=np.zeros((2, 50, 50)))
-    monkeypatch.setattr(arrays_module, "MAX_ARRAY_BYTES", 1000)
+    monkeypatch.setattr(containers, "ARRAY_LIMIT", 1000)
     for name in ("a.npy", "a.npz"):
         with pytest.raises(InputError, match="expected 1,000 at most"):
             list(read([tmp_path / name]))

@@ -19,7 +19,7 @@ from trmsolve.tasks.maze.augmentations import (
     symmetry_of,
 )
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, PATH, START, WALL
-from trmsolve.tasks.maze.data import GeneratorSource, MazeData, SearchedMaze, parse_generator
+from trmsolve.tasks.maze.data import GROW, MazeData, SearchedMaze, parse_generator
 from trmsolve.tasks.maze.encode import encode, sample
 from trmsolve.tasks.maze.generate import generate
 from trmsolve.tasks.maze.rules import canonical, check, distances, find_cell
@@ -122,10 +122,10 @@ def test_a_file_is_seen_from_every_side_with_labels_of_our_own(tmp_path):
 
 
 def test_mazes_grow_with_the_run():
-    source = GeneratorSource(0, "5-40")
+    (source,) = MazeData.open(["generate:5-40"]).mixture.sources
     sizes = [
         [source.draw(np.random.default_rng(number), index).maze.shape for number in range(30)]
-        for index in (0, 16 * GeneratorSource.GROW)
+        for index in (0, 16 * GROW)
     ]
     early, late = ([max(shape) for shape in of] for of in sizes)
     assert max(early) <= 6 and max(late) > 25

@@ -9,11 +9,8 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -21,48 +18,15 @@ from trmsolve.errors import InputError
 from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
 from trmsolve.tasks.text import shorten
 
-MAX_ARRAY_BYTES = 1 << 28  # of all arrays of a file; five times 250 pairs for each of ARC's training tasks
 MAX_GRIDS = 2_000_000  # of a file: 400 tasks of ARC with 2,500 pairs each
 PAIR_ARRAYS = ("task_ids", "task_index", "shapes", "cells")
 EXPECTED = (
     f"expected an .npz with {', '.join(PAIR_ARRAYS[:3])} and {PAIR_ARRAYS[3]}, or with train_inputs, train_outputs and "
     "test_inputs, or an .npy of pairs, (pairs, 2, height, width)"
 )
-ZIP, NPY = b"PK", b"\x93NUMPY"  # first bytes of .npz and .npy files
 _grid_name = re.compile(r"(train|test)\W*_?\d*\W*_?(input|output|x|y)s?\W*_?\d*", re.IGNORECASE)
 _xy_name = re.compile(r"^([xy])_?(train|test)", re.IGNORECASE)
 _sides = {"i": "input", "x": "input", "o": "output", "y": "output"}
-
-
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz by name, or that of an .npy as "". Nothing is unpickled.
-
-    Raises InputError for what is damaged, too large, or holds Python objects.
-    """
-    name = ""
-    try:
-        with path.open("rb") as file:
-            if file.read(6) == NPY:
-                _check_size(path, path.stat().st_size)
-                file.seek(0)
-                return {"": np.lib.format.read_array(file, allow_pickle=False)}
-        arrays = {}
-        with ZipFile(path) as archive:
-            _check_size(path, sum(member.file_size for member in archive.infolist()))
-            for name in archive.namelist():
-                if not name.endswith(".npy"):
-                    raise InputError(str(path), f"a zip archive that holds '{shorten(name)}'", "unpack it first")
-                with archive.open(name) as member:
-                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-        return arrays
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error) as error:
-        part = f"the array '{shorten(name.removesuffix('.npy'))}'" if name else "its arrays"
-        raise InputError(str(path), f"{part} cannot be read: {shorten(str(error))}", EXPECTED) from error
-
-
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_ARRAY_BYTES:
-        raise InputError(str(path), f"arrays of {size:,} bytes", f"split it: expected {MAX_ARRAY_BYTES:,} at most")
 
 
 def value_from_arrays(arrays: dict[str, np.ndarray], source: str) -> Any:

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from trmsolve.containers import load_arrays
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks.arc.arrays import load_arrays, tasks_of_pairs
+from trmsolve.tasks.arc.arrays import EXPECTED, tasks_of_pairs
 from trmsolve.tasks.arc.augmentations import Augmentation
 from trmsolve.tasks.arc.encode import sample
 from trmsolve.tasks.arc.grids import SizeRule
@@ -45,7 +46,7 @@ def load_pairs(path: Path, answers: bool = True) -> dict[str, Sequence[Pair]]:
     if not path.exists():
         raise TrmsolveError(f"{path}: no such file", "expected a file of tasks, a folder of them, or an .npz")
     if path.suffix.lower() == ".npz":
-        tasks = tasks_of_pairs(load_arrays(path), str(path))
+        tasks = tasks_of_pairs(load_arrays(path, str(path), EXPECTED), str(path))
         return {name: [Pair(before, after) for before, after in pairs] for name, pairs in tasks}
     pairs: dict[str, Sequence[Pair]] = {}
     for record in read([path]):

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from trmsolve.containers import GZIP
-from trmsolve.tasks.arc.arrays import NPY, ZIP, load_arrays, value_from_arrays
+from trmsolve.containers import GZIP, NUMPY, ZIP, load_arrays
+from trmsolve.tasks.arc.arrays import EXPECTED, value_from_arrays
 from trmsolve.tasks.arc.text_formats import prompt_value, yaml_value
 from trmsolve.tasks.few_shot import Attempts, Grid
 from trmsolve.tasks.reading.collectors import size
@@ -86,9 +86,10 @@ def load(path: str | Path) -> list[Document]:
                 start = file.read(6)
     except (OSError, ValueError):
         pass  # read_text reports it
-    if start.startswith((ZIP, NPY)):
+    if start.startswith((ZIP, NUMPY)):
         container = "NumPy .npz" if start.startswith(ZIP) else "NumPy .npy"
-        return [Document(value_from_arrays(load_arrays(Path(path)), str(path)), container=container)]
+        arrays = load_arrays(Path(path), str(path), EXPECTED)
+        return [Document(value_from_arrays(arrays, str(path)), container=container)]
     documents = parse_lines(read_text(path, MAX_BYTES))
     if not start.startswith(GZIP):
         return documents

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trmsolve.containers import load_arrays
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Puzzle, Sample
 from trmsolve.tasks.dataset import Mixture, Pair, file_digest
@@ -85,7 +86,7 @@ def _load_folder(folder: Path) -> Pairs:
     if inputs.shape != labels.shape:
         raise TrmsolveError(f"{folder}: inputs have shape {inputs.shape}, labels {labels.shape}", EXPECTED)
     identifiers = folder / "all__puzzle_identifiers.npy"
-    if identifiers.is_file() and len(np.unique(np.load(identifiers, allow_pickle=False))) > 1:
+    if identifiers.is_file() and len(np.unique(load_arrays(identifiers, str(identifiers), EXPECTED).get("", 0))) > 1:
         raise TrmsolveError(
             f"{folder}: its puzzles follow several rules (puzzle_identifiers)", "the task grid learns one rule"
         )
@@ -105,11 +106,8 @@ def _load_folder(folder: Path) -> Pairs:
 
 
 def _array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise TrmsolveError(f"{path}: {getattr(error, 'strerror', None) or error or 'is empty'}", EXPECTED) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" or array.ndim != 2 or not array.size:
+    array = load_arrays(path, str(path), EXPECTED).get("")
+    if array is None or array.dtype.kind not in "iu" or array.ndim != 2 or not array.size:
         raise TrmsolveError(f"{path}: no integers (n, cells)", EXPECTED)
     if array.min() < 0 or array.max() >= 1 << 16:
         raise TrmsolveError(f"{path}: token ids from {array.min()} to {array.max()}", "expected 0 to 65,535")

@@ -13,7 +13,7 @@ from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.read import read
 from trmsolve.tasks.sudoku.rules import BOX, TallGrid, box_shape, check, conflicts, is_solution
 from trmsolve.tasks.sudoku.symbols import DIGITS
-from trmsolve.tasks.sudoku.write import format_grid, format_line, picture
+from trmsolve.tasks.sudoku.write import format_grid, format_line
 
 if TYPE_CHECKING:
     from trmsolve.tasks.sequence import SequenceFormat
@@ -34,7 +34,6 @@ class Sudoku(ConstraintPuzzle):
     format_line = staticmethod(format_line)
     check = staticmethod(check)
     is_solution = staticmethod(is_solution)
-    picture = staticmethod(picture)
     generate = staticmethod(generate)  # type: ignore[assignment]
 
     def num_values(self, grid: np.ndarray) -> int:
@@ -81,6 +80,10 @@ class Sudoku(ConstraintPuzzle):
             number = "1 different digit" if kinds == 1 else f"{kinds} different digits"
             return f"with {number} it has several solutions or none: a unique one needs {side - 1}"
         return ""
+
+    def box(self, question: np.ndarray) -> tuple[int, int]:
+        """Rows and columns of a box."""
+        return box_shape(question)
 
     def difficulty_group(self, question: np.ndarray) -> str:
         """The size, such as 9x9."""
