@@ -238,8 +238,8 @@ def load(
 
 def _find_for(spec: str | None, task: Task) -> CheckpointFile:
     """The checkpoint for a task: one of the task, or of the task that it `serves`."""
-    if spec is not None and task.serves and (found := find(spec, None)).header.task == task.serves:
-        return found
+    if spec is not None and task.serves and (checkpoint := find(spec, None)).header.task == task.serves:
+        return checkpoint
     if spec is None and task.serves and task.name not in [listing.name for listing in available()]:
         return find(None, task.serves)
     try:
@@ -259,29 +259,29 @@ def options_with(kind: type[Options], options: Options | None, settings: Mapping
     if options is None:
         options = kind()
     elif not isinstance(options, kind):
-        raise TrmsolveError(f"options: expected {kind.__name__}, found {describe(options)}")
+        raise TrmsolveError(f"options: expected {kind.__name__}, found {value_text(options)}")
     hints, names = get_type_hints(kind), [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for name, value in settings.items():
         if name not in names:
             raise TrmsolveError(f"unknown setting '{name}'", did_you_mean(name, names))
         if not _fits(value, hints[name]):
-            raise TrmsolveError(f"{name}: expected {_name(hints[name])}, found {describe(value)}")
+            raise TrmsolveError(f"{name}: expected {_name(hints[name])}, found {value_text(value)}")
     return replace(options, **settings)  # type: ignore[type-var]
 
 
 def require(name: str, value: Any, expected: tuple[type, ...], words: str) -> None:
     """Raise TrmsolveError unless an argument has one of these types. words: them in words."""
     if not isinstance(value, expected):
-        raise TrmsolveError(f"{name}: expected {words}, found {describe(value)}")
+        raise TrmsolveError(f"{name}: expected {words}, found {value_text(value)}")
 
 
 def require_iterable(name: str, value: Any, words: str) -> None:
     """Raise TrmsolveError unless an argument can be iterated. words: what it may be."""
     if not isinstance(value, Iterable):
-        raise TrmsolveError(f"{name}: expected {words}, found {describe(value)}")
+        raise TrmsolveError(f"{name}: expected {words}, found {value_text(value)}")
 
 
-def describe(value: object) -> str:
+def value_text(value: object) -> str:
     """A value and its type, shortened."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:59] + '…'} ({type(value).__name__})"

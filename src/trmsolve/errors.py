@@ -36,8 +36,8 @@ class DeadlineExceeded(TimeoutError):
         self.in_progress = in_progress
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
+def did_you_mean(name: str, names: Sequence[str]) -> str:
     """The hint for an unknown name: the most similar known name, if any, and all known names."""
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(name, names, 1)
     mean = f"did you mean '{near[0]}'? " if near else ""
-    return f"{mean}known: {', '.join(known)}"
+    return f"{mean}known: {', '.join(names)}"

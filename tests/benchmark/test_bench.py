@@ -18,7 +18,7 @@ from trmsolve.benchmark.measure import Statistic, in_turns, matmul_rate
 from trmsolve.benchmark.training import mirror_task
 from trmsolve.checkpoint import load_tensors
 from trmsolve.cli import app
-from trmsolve.cli.bench import figure, number
+from trmsolve.cli.bench import figure, number_text
 from trmsolve.inference.evaluate import single_pass
 from trmsolve.inference.few_shot import AdaptOptions
 from trmsolve.inference.flops import count_flops, step_flops
@@ -130,7 +130,7 @@ def test_a_figure_has_a_median_and_a_spread():
     assert Statistic.of([3.0, 1.0, 8.0]) == Statistic(3.0, 1.0, 8.0, 3)
     assert figure(Statistic.of([3.0, 1.0, 8.0]).to_dict()) == "3 (1 to 8)"
     assert figure(Statistic.of([2500.0]).to_dict(), 1e-3) == "2.5"
-    assert [number(x) for x in (0.01234, 99.96, 12345.6)] == ["0.0123", "100", "12,346"]
+    assert [number_text(x) for x in (0.01234, 99.96, 12345.6)] == ["0.0123", "100", "12,346"]
 
 
 def test_in_turns_alternates():

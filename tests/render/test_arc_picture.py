@@ -103,7 +103,7 @@ def test_with_colour_a_terminal_shows_the_colours():
 
 
 def test_an_old_windows_pipe_with_colours_shows_digits_on_their_colours():
-    for line in blocks.draw(SHOWN.cells, blocks.SYMBOLS[0], ASCII, color=True):
+    for line in blocks.draw_solid(SHOWN.cells, blocks.SYMBOLS[0], ASCII, color=True):
         line.plain.encode("cp1252")
         for span in line.spans:
             if line.plain[span.start : span.end].isdigit():

@@ -298,7 +298,7 @@ def _inference_text(measured: Mapping[str, Any], puzzles: int, peak: float) -> l
             entry["name"],
             f"{100 * entry['accuracy']:.1f} %",
             figure(entry["puzzles_per_second"]),
-            number(entry["mean_steps"]),
+            number_text(entry["mean_steps"]),
             *_rate(entry["flops_per_second"], peak),
         ]
         for entry in measured["streams"]
@@ -343,10 +343,10 @@ def _rate(entry: Mapping[str, float] | None, peak: float) -> list[str]:
 
 def figure(entry: Mapping[str, float], times: float = 1.0) -> str:
     """median (smallest to largest)"""
-    low, median, high = (number(times * entry[key]) for key in ("low", "median", "high"))
+    low, median, high = (number_text(times * entry[key]) for key in ("low", "median", "high"))
     return median if entry["n"] == 1 else f"{median} ({low} to {high})"
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """At least three significant digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -173,8 +173,8 @@ def _summary(values: dict[str, Any]) -> list[str]:
     ]
     provenance = values["provenance"]
     for title, keys in PROVENANCE.items():
-        if known := {key: provenance[key] for key in keys if key in provenance}:
-            lines.append(_line(title, known if len(keys) > 1 else next(iter(known.values()))))
+        if facts := {key: provenance[key] for key in keys if key in provenance}:
+            lines.append(_line(title, facts if len(keys) > 1 else next(iter(facts.values()))))
     return lines[:15]
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from trmsolve.cli import options as o
 from trmsolve.cli.explain_arc import arc_pages
-from trmsolve.cli.explain_page import Page, aligned, drawing, side_by_side
+from trmsolve.cli.explain_page import Page, drawing, side_by_side, two_columns
 from trmsolve.cli.run import command
 from trmsolve.inference.options import Result
 from trmsolve.render.caption import percent
@@ -129,7 +129,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             "Three tensors: x the question, y the answer, z the latent state",
             f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
             f"{config.hidden_size} numbers (the hidden size D):",
-            aligned(
+            two_columns(
                 console,
                 [
                     (_shape("x", x), "the question; never changes"),
@@ -150,7 +150,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             f"The inner loop: n = {n} updates of z, then one of y",
             "f is the network. First it updates z from the question, the answer so far, and z itself. Then it updates "
             "y from z. These are the numbers of this puzzle (mean absolute change):",
-            aligned(console, rows),
+            two_columns(console, rows),
             "This is one latent recursion. The same f updates z and y. It can tell which by its input: x is part of "
             "the sum only when z is updated.",
         )
@@ -168,7 +168,7 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
     yield Page(
         "Where to go from here",
-        aligned(
+        two_columns(
             console,
             [
                 (f"trmsolve {name} FILE --show-steps", "watch it; space pauses, ? helps"),

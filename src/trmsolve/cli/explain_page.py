@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from trmsolve.cli.output import beside
+from trmsolve.cli.output import join_columns
 from trmsolve.render.frame import Frame
 from trmsolve.render.panel import PuzzlePanel
 from trmsolve.tasks.base import Prediction, Task
@@ -33,7 +33,7 @@ class Page:
         return lines
 
 
-def aligned(console: Console, rows: Sequence[tuple[str, str]]) -> list[Text]:
+def two_columns(console: Console, rows: Sequence[tuple[str, str]]) -> list[Text]:
     """Two columns, or in a narrow window the second one below the first."""
     left = max(len(text) for text, _ in rows)
     if all(len(INDENT) + left + GAP + len(text) <= console.width for _, text in rows):
@@ -50,7 +50,7 @@ def aligned(console: Console, rows: Sequence[tuple[str, str]]) -> list[Text]:
 
 def side_by_side(console: Console, drawings: Sequence[list[Text]]) -> list[Text]:
     """Drawings from left to right; in a narrow window below each other."""
-    lines = beside(drawings, GAP)
+    lines = join_columns(drawings, GAP)
     if max(line.cell_len for line in lines) > console.width:
         return [line for drawing in drawings for line in (*drawing, Text())][:-1]
     return lines

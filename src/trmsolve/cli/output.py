@@ -72,7 +72,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def beside(columns: Sequence[Sequence[Text]], gap: int) -> list[Text]:
+def join_columns(columns: Sequence[Sequence[Text]], gap: int) -> list[Text]:
     """Columns of lines from left to right, aligned at the top, `gap` blanks apart."""
     widths = [max(line.cell_len for line in column) for column in columns]
     lines = []

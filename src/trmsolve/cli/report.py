@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trmsolve.cli.complete import JSON_STYLES
-from trmsolve.cli.output import JsonRecords, beside, emit, encoded_for
+from trmsolve.cli.output import JsonRecords, emit, encoded_for, join_columns
 from trmsolve.cli.run import ERROR, SOLVED, UNSOLVED
 from trmsolve.inference.few_shot import FewShotResult, RankedAnswer
 from trmsolve.inference.options import Result
@@ -195,12 +195,14 @@ class Report:
 
         def columns(scale: blocks.Scale) -> list[list[Text]]:
             """For each attempt its lines: the caption, then the grid."""
-            attempts = zip(captions, cells, strict=True)
-            lines = [[*map(Text, caption), *blocks.draw(grid, scale, glyphs, color)] for caption, grid in attempts]
+            lines = [
+                [*map(Text, caption), *blocks.draw_solid(grid, scale, glyphs, color)]
+                for caption, grid in zip(captions, cells, strict=True)
+            ]
             lines[0][0].stylize("bold")
             return lines
 
-        for arrange in (lambda columns: beside(columns, ATTEMPT_GAP), _below):
+        for arrange in (lambda columns: join_columns(columns, ATTEMPT_GAP), _below):
             for scale in blocks.scales(glyphs, color):
                 lines = arrange(columns(scale))
                 if max(line.cell_len for line in lines) <= console.width:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from trmsolve.cli.output import aligned
-from trmsolve.render.caption import count, duration, shorten
+from trmsolve.render.caption import count, duration, shorten_start
 from trmsolve.text_io import printable
 
 LISTED = ("solved", "solved_without_restarts")  # shares that figures() prints first
@@ -137,7 +137,7 @@ class TaskTable(_RowTable):
 
     def row(self, values: dict[str, Any]) -> str:
         """The row of a task, from metrics.row()."""
-        name = shorten(values["name"], self.name_width)
+        name = shorten_start(values["name"], self.name_width)
         if values["error"]:
             return f"{name:<{self.name_width}}  {values['error']}"
         shares = [f"{100 * values[key]:.0f} %" for key in ("pass_at_1", "pass_at_2", "confidence")]
@@ -198,11 +198,11 @@ def labels(names: Sequence[str], length: int) -> list[str]:
     short = [_label(printable(name).removesuffix(".safetensors"), length) for name in names]
     if len(set(short)) == len(short):
         return short
-    return [f"{i}: {shorten(name, length - len(f'{i}: '))}" for i, name in enumerate(short, 1)]
+    return [f"{i}: {shorten_start(name, length - len(f'{i}: '))}" for i, name in enumerate(short, 1)]
 
 
 def _label(name: str, length: int) -> str:
-    return name if len(name) <= length else shorten(PurePath(name).name, length)
+    return name if len(name) <= length else shorten_start(PurePath(name).name, length)
 
 
 def chart_svg(reports: Sequence[dict[str, Any]]) -> str:

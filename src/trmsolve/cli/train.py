@@ -238,8 +238,8 @@ def _recipe(args: TrainArgs, given: dict[str, dict[str, Any]], panel: TrainPanel
     values = recipes.over(values, given)
     values = recipes.with_settings(values, args.settings or [])
     recipe = recipes.build(recipes.ending(values, args.steps, args.minutes, MINUTES))
-    known = ["sources", *(setting.name for setting in recipes.trainable(recipe.task_for_model).data_options)]
-    if unknown := [name for name in given["data"] if name not in known]:
+    data_options = ["sources", *(setting.name for setting in recipes.trainable(recipe.task_for_model).data_options)]
+    if unknown := [name for name in given["data"] if name not in data_options]:
         run_kind = f"--task {args.task}" if args.recipe is None else f"--recipe {args.recipe}"
         flag_names = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
         raise TrmsolveError(f"{flag_names}: not for {run_kind}", "see trmsolve train --help")

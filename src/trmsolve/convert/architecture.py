@@ -26,7 +26,7 @@ from trmsolve.model.trm import TRM
 from trmsolve.text_io import printable
 
 
-class Reading(NamedTuple):
+class TaskFormat(NamedTuple):
     """A task that a network with this number of token ids may be for."""
 
     task: str
@@ -36,12 +36,12 @@ class Reading(NamedTuple):
     name: str
 
 
-READINGS = (
-    Reading("sudoku", 11, 81, 0, "9x9 Sudoku"),
-    Reading("sudoku", 12, 81, 1, "9x9 Sudoku of nano-trm"),  # pad 0, end 1, blank 2, digits from 3
-    Reading("sudoku", 6, 16, 0, "4x4 Sudoku"),
-    Reading("maze", 6, 900, 0, "mazes"),
-    Reading("arc", 12, 900, 0, "ARC"),
+TASK_FORMATS = (
+    TaskFormat("sudoku", 11, 81, 0, "9x9 Sudoku"),
+    TaskFormat("sudoku", 12, 81, 1, "9x9 Sudoku of nano-trm"),  # pad 0, end 1, blank 2, digits from 3
+    TaskFormat("sudoku", 6, 16, 0, "4x4 Sudoku"),
+    TaskFormat("maze", 6, 900, 0, "mazes"),
+    TaskFormat("arc", 12, 900, 0, "ARC"),
 )
 TASKS = ("sudoku", "maze", "arc")
 MAX_NAMES = 10  # names in a message
@@ -99,21 +99,21 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         if cells < 1:
             message = f"a prefix of {prefix} tokens leaves no cells in a sequence of {length}"
             raise TrmsolveError(message, "give its length: --prefix N")
-    reading = _reading(network, settings, options, vocabulary, cells, puzzles)
-    if prefix is None and length > reading.cells:
-        prefix, cells = length - reading.cells, reading.cells
+    format_ = _task_format(network, settings, options, vocabulary, cells, puzzles)
+    if prefix is None and length > format_.cells:
+        prefix, cells = length - format_.cells, format_.cells
     if prefix is None:
         hint = "give it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
         raise TrmsolveError("the number of tokens before the cells is unknown", hint)
     config = official(
         "mlp" if mixes else "attention",
         vocabulary,
-        cells or reading.cells,
+        cells or format_.cells,
         width,
         prefix,
         puzzles,
         puzzle_tokens=puzzle_tokens or 1,
-        token_shift=reading.shift,
+        token_shift=format_.shift,
         num_layers=layers,
         num_y_layers=y_layers,
         grad_steps=1 if y_layers else 0,
@@ -130,10 +130,10 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
             f"the settings contradict the tensors: {'; '.join(contradictions)}",
             "name the settings of this file: --config FILE",
         )
-    return reading.task, config
+    return format_.task, config
 
 
-def fit(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
+def checked_tensors(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:
     """The tensors by our names. Raises TrmsolveError unless they are exactly those of the configuration."""
     expected = _expected(config)
     named = {our_name(name) or name: _padded(name, tensor, config) for name, tensor in tensors.items()}
@@ -200,37 +200,37 @@ def _layers(shapes: Shapes, level: str) -> int:
     return len(set(indices))  # a gap then shows as a missing layer and an unknown one
 
 
-def _reading(
+def _task_format(
     network: Network,
     settings: Mapping[str, Any],
     options: ImportOptions,
     vocabulary: int,
     cells: int | None,
     puzzles: int,
-) -> Reading:
+) -> TaskFormat:
     """The task of the network. cells: of a puzzle, None if unknown; puzzles: rows of its table."""
     described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
-    readings = [r for r in READINGS if r.token_ids == vocabulary and options.task in (None, r.task)]
+    formats = [r for r in TASK_FORMATS if r.token_ids == vocabulary and options.task in (None, r.task)]
     if any(name.startswith("H_level.") for name in network.tensors):  # nano-trm has no second network
-        readings = [r for r in readings if not r.shift]
+        formats = [r for r in formats if not r.shift]
     if cells is not None:  # mazes and ARC have other sizes too, but small ones only if the user names the task
         large_enough = options.task is not None or cells >= 100
-        readings = [r for r in readings if r.cells == cells or (r.task != "sudoku" and large_enough)]
-    if not readings:
-        known = ", ".join(f"{r.name} {r.token_ids} and {r.cells}" for r in READINGS)
+        formats = [r for r in formats if r.cells == cells or (r.task != "sudoku" and large_enough)]
+    if not formats:
+        supported = ", ".join(f"{r.name} {r.token_ids} and {r.cells}" for r in TASK_FORMATS)
         problem = f"not a checkpoint for {options.task}" if options.task else "not a task of trmsolve"
-        hint = f"supported token ids and cells: {known}; cells are the tokens after the prefix (--prefix N)"
+        hint = f"supported token ids and cells: {supported}; cells are the tokens after the prefix (--prefix N)"
         raise TrmsolveError(f"{problem}: this network has {described}", hint)
     data = re.findall(r"(?<![a-z])(sudoku|maze|arc)(?![a-z])", str(settings.get("data_paths", "")).lower())
-    readings = [r for r in readings if r.task in data] or readings
+    formats = [r for r in formats if r.task in data] or formats
     if puzzles > 1 and not network.nano_trm:  # published networks for Sudoku and mazes have one puzzle embedding
-        readings = [r for r in readings if r.task == "arc"] or readings
-    if len(readings) > 1:
-        names = " or ".join(r.name for r in readings)
+        formats = [r for r in formats if r.task == "arc"] or formats
+    if len(formats) > 1:
+        names = " or ".join(r.name for r in formats)
         raise TrmsolveError(f"the task is unknown: {described} fit {names}", "name it: --task TASK")
-    if readings[0].cells == 16:
+    if formats[0].cells == 16:
         raise TrmsolveError(f"a 4x4 Sudoku network ({described})", "only published networks for 9x9 are supported")
-    return readings[0]
+    return formats[0]
 
 
 def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, int]:

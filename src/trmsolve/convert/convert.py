@@ -18,7 +18,7 @@ from trmsolve import __version__
 from trmsolve.checkpoint.format import read_header, save, sha256_of
 from trmsolve.checkpoint.hub import Address, NoSuchFile, cached, offline, pull
 from trmsolve.checkpoint.lookup import Known, by_address, by_name, known
-from trmsolve.convert.architecture import ImportOptions, fit, infer
+from trmsolve.convert.architecture import ImportOptions, checked_tensors, infer
 from trmsolve.convert.read import INDEX, read_network, shards
 from trmsolve.convert.settings import merged, read_settings, settings_names, settings_of
 from trmsolve.device import require_memory
@@ -54,7 +54,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportSource:
     """A file of weights, and its settings."""
 
     name: str  # the file as named by the user, or its address
@@ -62,7 +62,7 @@ class Source:
     settings_file: str = ""  # "" for none
     settings: dict[str, Any] = field(default_factory=dict)  # with the names of the published training code
     explicit: bool = False  # the user named the file of settings
-    known: Known | None = None  # its entry in the list of published checkpoints
+    published: Known | None = None  # its entry in the list of published checkpoints
 
 
 def import_checkpoint(
@@ -88,8 +88,8 @@ def import_checkpoint(
     network = read_network(files.weights, options.averaged)
     inside = {} if files.explicit else settings_of(network.settings)
     settings = merged(inside, files.settings, files.settings_file)
-    task, config = infer(network, settings, _with_known(options, files.known, settings))
-    tensors = fit(network.tensors, network.strange, config)
+    task, config = infer(network, settings, _with_known(options, files.published, settings))
+    tensors = checked_tensors(network.tensors, network.strange, config)
     if drop_embeddings and config.num_puzzles:
         tensors["embed.puzzle_table"] = _mean(tensors["embed.puzzle_table"])
         config = replace(config, num_puzzles=1)
@@ -112,7 +112,9 @@ def import_checkpoint(
         provenance["shards"] = {name: sha256_of(files.weights.with_name(name)) for name in shards(files.weights)}
     save(output, tensors, task, config.to_dict(), provenance, {})
     origins = [files.settings_file] * bool(files.settings_file) + ["those inside"] * bool(inside)
-    origin = " and ".join(origins) or "none found" + (f"; defaults of {files.known.name}" if files.known else "")
+    origin = " and ".join(origins) or "none found" + (
+        f"; defaults of {files.published.name}" if files.published else ""
+    )
     return Imported(output, task, config, read_header(output).parameters, network.averaged, origin)
 
 
@@ -141,7 +143,7 @@ def _mean(table: Tensor) -> Tensor:
 # -- the source ---------------------------------------------------------------------------------------------------
 
 
-def resolve_source(spec: str, settings_file: Path | None = None, quiet: bool = False) -> Source:
+def resolve_source(spec: str, settings_file: Path | None = None, quiet: bool = False) -> ImportSource:
     """The source of `trmsolve checkpoints import`; files on the Hub are pulled into the cache.
 
     A file or folder takes precedence over a published checkpoint of the same name. settings_file: use it instead of the
@@ -168,11 +170,11 @@ def resolve_source(spec: str, settings_file: Path | None = None, quiet: bool = F
         name, weights = spec, _weights(path)
         beside = (other for n in settings_names(weights.name) if (other := weights.with_name(n)).is_file())
     if stated:
-        return Source(name, weights, str(settings_file), stated, True, published)
+        return ImportSource(name, weights, str(settings_file), stated, True, published)
     for file in beside:
         if settings := read_settings(file):
-            return Source(name, weights, str(file), settings, known=published)
-    return Source(name, weights, known=published)
+            return ImportSource(name, weights, str(file), settings, published=published)
+    return ImportSource(name, weights, published=published)
 
 
 def _beside_on_hub(address: Address) -> Iterator[Path]:

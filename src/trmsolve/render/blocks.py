@@ -143,7 +143,7 @@ def scales(glyphs: Glyphs, color: bool) -> tuple[Scale, ...]:
     return BLOCKS if color and glyphs.halves else SYMBOLS
 
 
-def draw(
+def draw_solid(
     cells: Cells, scale: Scale, glyphs: Glyphs, color: bool, labels: Sequence[Label] = (), offset: Span = (0, 0)
 ) -> list[Text]:
     """The lines of a solid picture, as many as scale.extent() gives. Its edge is drawn as wall.

@@ -42,9 +42,9 @@ def wrapped(parts: Iterable[str], length: int, dot: str = "·") -> list[str]:
             lines[-1].append(part)
         else:
             lines.append([part])
-    return [shorten(joined(line, dot), length) for line in lines]
+    return [shorten_start(joined(line, dot), length) for line in lines]
 
 
-def shorten(text: str, length: int) -> str:
+def shorten_start(text: str, length: int) -> str:
     """The text in at most `length` characters. The end is kept, because paths and line numbers differ there."""
     return text if len(text) <= length else "…" + text[len(text) - max(length, 1) + 1 :]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pygal
 from pygal.style import Style
 
-from trmsolve.render.caption import shorten
+from trmsolve.render.caption import shorten_start
 from trmsolve.render.theme import FONT, LIGHT
 from trmsolve.text_io import printable
 
@@ -60,12 +60,12 @@ def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
         f'<title id="title">{escape(printable(heading))}</title>',
         f'<rect width="{width}" height="{height}" rx="12" fill="{LIGHT.paper}"/>',
         f'<g font-family="{FONT}" font-size="14" fill="{LIGHT.ink}">',
-        _text(MARGIN, 34, shorten(printable(heading), 105), ' font-size="17" font-weight="600"'),
+        _text(MARGIN, 34, shorten_start(printable(heading), 105), ' font-size="17" font-weight="600"'),
     ]
     for top, colour, curve in zip(range(bottom, height, ROW), COLOURS, curves, strict=False):
         parts.append(f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>')
         trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
-        parts.append(_text(MARGIN + 34, top + 17, f"{shorten(printable(curve.name), NAME)} ({trust})"))
+        parts.append(_text(MARGIN + 34, top + 17, f"{shorten_start(printable(curve.name), NAME)} ({trust})"))
     parts.append("</g>")
     plots = (("accuracy", _accuracy(curves)), ("trust", _calibration(curves, step)))
     for i, (plot_name, plot) in enumerate(plots):

@@ -45,7 +45,7 @@ class Span(NamedTuple):
     length: int
 
 
-class Layout(NamedTuple):
+class FrameLayout(NamedTuple):
     """The sizes, in pixels, that all frames of a file share."""
 
     cell: int
@@ -55,7 +55,7 @@ class Layout(NamedTuple):
     num_details: int  # lines
 
     @classmethod
-    def of(cls, frames: Sequence[Frame], cell: int) -> Layout:
+    def of(cls, frames: Sequence[Frame], cell: int) -> FrameLayout:
         """The layout of these frames of one puzzle."""
         picture, roles = frames[0].picture, set().union(*(frame.roles for frame in frames))
         legend = legend_roles(roles, role_table(picture))
@@ -80,12 +80,12 @@ class Layout(NamedTuple):
         return frame.paragraph(int((self.width - 2 * MARGIN) / 6.6))
 
 
-def draw(canvas: Canvas, frame: Frame, layout: Layout) -> None:
+def draw(canvas: Canvas, frame: Frame, layout: FrameLayout) -> None:
     """Draw one frame."""
     picture, cell, table = frame.picture, layout.cell, role_table(frame.picture)
     wide, high = layout.columns * cell, layout.rows * cell
     canvas.rect("paper", 0, 0, layout.width, layout.height, radius=12)
-    canvas.text("heading", MARGIN, 33, caption.shorten(frame.heading, int((layout.width - 2 * MARGIN) / 8.6)))
+    canvas.text("heading", MARGIN, 33, caption.shorten_start(frame.heading, int((layout.width - 2 * MARGIN) / 8.6)))
     with canvas.shifted((layout.width - wide) / 2, TITLE):
         if picture.solid:  # without an edge, floor at the border would look like the page
             canvas.rect(f"{OUTSIDE}-ground", -2, -2, wide + 4, high + 4)

@@ -8,7 +8,7 @@ import numpy as np
 
 from trmsolve.inference.few_shot import AdaptEvent, AdaptOptions, FewShotResult, RankedAnswer, RefineEvent
 from trmsolve.render.caption import count, duration, percent
-from trmsolve.render.frame import Frame, Stat, StatusText, timed
+from trmsolve.render.frame import Frame, Stat, StatusText, with_seconds
 from trmsolve.tasks.arc.picture import (
     CHANGED,
     MAT,
@@ -69,7 +69,7 @@ def frames(
     grids: list[Sequence[Grid]] = [()] * len(task.tests)
     previous: Prediction | None = None
     yield frame(_ready(options), grids, every_test)
-    for event, seconds in timed(events):
+    for event, seconds in with_seconds(events):
         if isinstance(event, AdaptEvent):
             preparation = seconds - event.seconds
             yield frame(_adapting(event, options), grids, every_test)

@@ -103,7 +103,7 @@ def frames(
     stats = _stats(question, rules_stat(task, None)[0], 0, "", "0 ms")
     status = StatusText(f"step 0 of at most {max_steps}", stats=stats)
     pending = Frame(question, task.name, puzzle.source, 0, status)
-    for event, seconds in timed(events):
+    for event, seconds in with_seconds(events):
         if isinstance(event, StepEvent):
             yield pending
             picture = task.picture(puzzle.question, event.prediction, previous)
@@ -155,7 +155,7 @@ def _stats(picture: Picture, rules: Stat, run: int, description: str, clock: str
     )
 
 
-def timed(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
+def with_seconds(events: Iterator[Event]) -> Iterator[tuple[Event, float]]:
     """Each event with the seconds spent computing it and all events before it, without the time to show them."""
     seconds, resumed = 0.0, time.monotonic()
     for event in events:

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trmsolve.render.drawing import CELL, CENTERED, SIZES, Layout, Span, draw
+from trmsolve.render.drawing import CELL, CENTERED, SIZES, FrameLayout, Span, draw
 from trmsolve.render.frame import Frame
 from trmsolve.render.theme import LIGHT, SOLID_ROLES, Role, class_colors, mix, page_colors, role_table
 from trmsolve.tasks.base import Picture
@@ -32,7 +32,7 @@ def save_gif(frames: Sequence[Frame], path: str | Path, force: bool = False) -> 
     """Write the frames as an endlessly repeating GIF whose last frame is held longer. Returns the path."""
     chosen = thinned(frames)
     picture, table = chosen[0].picture, role_table(chosen[0].picture)
-    layout = Layout.of(chosen, cell_size(picture))
+    layout = FrameLayout.of(chosen, cell_size(picture))
     fills = {page_colors(name, LIGHT, table).fill for frame in chosen for name in frame.roles}
     images = _with_shared_palette([_image(frame, layout) for frame in chosen], fills - {""})
     step = min(FRAME_MS, max(TOTAL_MS // len(images), MIN_FRAME_MS))
@@ -63,7 +63,7 @@ def cell_size(picture: Picture) -> int:
     return min(max(side // max(len(picture.cells), len(picture.cells[0])), least), CELL)
 
 
-def _image(frame: Frame, layout: Layout) -> Image:
+def _image(frame: Frame, layout: FrameLayout) -> Image:
     from PIL import Image
 
     image = Image.new("RGB", (layout.width * SCALE, layout.height * SCALE), LIGHT.paper)

@@ -126,7 +126,7 @@ class PuzzlePanel:
             for scale in blocks.scales(self.glyphs, self.color):
                 columns, rows = scale.extent(len(picture.cells), len(picture.cells[0]))
                 arguments = picture.cells, scale, self.glyphs, self.color, picture.labels
-                yield Drawing(columns, rows, partial(blocks.draw, *arguments))
+                yield Drawing(columns, rows, partial(blocks.draw_solid, *arguments))
             return
         for candidates in (True, False) if self.candidates else (False,):
             for size in GRID_SIZES[:-1] if candidates else GRID_SIZES:  # candidates need a space between cells
@@ -150,19 +150,19 @@ class PuzzlePanel:
         beside = height > STATS and left[0] * left[1] >= above[0] * above[1] and not is_cut
         rows, columns = self._viewport.follow(picture, *(left if beside else above))
         part = [row[slice(*columns)] for row in cells[slice(*rows)]]
-        drawn = blocks.draw(part, scale, self.glyphs, self.color, picture.labels, (rows[0], columns[0]))
+        lines = blocks.draw_solid(part, scale, self.glyphs, self.color, picture.labels, (rows[0], columns[0]))
         title = self._title_of_part(picture, rows, columns, width)
         if not beside:
-            return [title, *drawn, *below]
-        drawn_columns, _ = scale.extent(1, len(part[0]))
-        return [title, *self._beside(drawn, drawn_columns, width - drawn_columns - GAP, height - 1)]
+            return [title, *lines, *below]
+        num_columns, _ = scale.extent(1, len(part[0]))
+        return [title, *self._beside(lines, num_columns, width - num_columns - GAP, height - 1)]
 
     def _title_of_part(self, picture: Picture, rows: Span, columns: Span, width: int) -> Text:
         """The title with the rows and columns that are shown, counted from 1."""
         spans = ("rows", rows, len(picture.cells)), ("columns", columns, len(picture.cells[0]))
         parts = [f"{name} {a + 1}-{b} of {size}" for name, (a, b), size in spans if b - a < size]
         where = ", ".join(parts)
-        line = self._text(caption.shorten(self.frame.heading, max(width - len(where) - GAP, 0)), "bold")
+        line = self._text(caption.shorten_start(self.frame.heading, max(width - len(where) - GAP, 0)), "bold")
         return line.append(" " * GAP if line.plain else "").append(where, style="dim")
 
     def _beside(self, grid: list[Text], columns: int, text_width: int, height: int) -> list[Text]:

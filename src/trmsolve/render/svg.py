@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 
-from trmsolve.render.drawing import CELL, CENTERED, OUTLINE, SIZES, SYMBOL, Layout, Span, draw
+from trmsolve.render.drawing import CELL, CENTERED, OUTLINE, SIZES, SYMBOL, FrameLayout, Span, draw
 from trmsolve.render.frame import Frame
 from trmsolve.render.theme import (
     DARK,
@@ -32,7 +32,7 @@ STROKED = ("thin", "thick", "frame")  # classes of lines and outlines
 
 def svg(frame: Frame) -> str:
     """The frame as an SVG document."""
-    layout, canvas = Layout.of([frame], cell_size(frame.picture)), SvgCanvas()
+    layout, canvas = FrameLayout.of([frame], cell_size(frame.picture)), SvgCanvas()
     draw(canvas, frame, layout)
     width, height = layout.width, layout.height
     parts = [

@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from trmsolve.render.caption import duration, shorten, wrapped
+from trmsolve.render.caption import duration, shorten_start, wrapped
 from trmsolve.render.console import UNICODE, encodable, glyphs_for, is_live
 from trmsolve.text_io import printable
 from trmsolve.training.config import TrainConfig
@@ -282,7 +282,7 @@ class TrainPanel:
         for name, parts in rows:
             while len(parts) > 1 and len(", ".join(parts)) > inner - LABEL:
                 parts = parts[:-1]  # a narrow window shows whole parts
-            text = shorten(", ".join(parts), max(inner - LABEL, 1))
+            text = shorten_start(", ".join(parts), max(inner - LABEL, 1))
             table.add_row(name, Text(self._safe(text), no_wrap=True, overflow="crop"))
         border = box.ASCII if self._levels == ASCII_LEVELS else box.ROUNDED
         title = Text(self._safe(self.title))

@@ -308,8 +308,8 @@ class ConstraintPuzzle(Task):
         """
         shape = self.size if size is None else (size, size) if isinstance(size, int) else size
         with locating_errors(self):
-            made = self.make(np.random.default_rng([seed, index]), shape, **options)
-        question, solution = checked_grids(made, self.name, len(self.symbols))
+            grids = self.make(np.random.default_rng([seed, index]), shape, **options)
+        question, solution = checked_grids(grids, self.name, len(self.symbols))
         return question, solution, {"givens": len(self.givens(question))}
 
     def solutions(
@@ -324,14 +324,14 @@ class ConstraintPuzzle(Task):
         rng: tries values in random order. Rules beyond the constraints (further_violations) are checked at the end.
         Raises NodeLimitReached after max_nodes nodes.
         """
-        found = []
+        answers = []
         for chosen in search(self.groups(question), self.givens(question), rng, max_nodes):
             answer = self.decode(question, np.asarray(chosen), np.ones(len(chosen), np.float32)).answer
             if not self.further_violations(question, answer):
-                found.append(answer)
-            if len(found) == limit:
+                answers.append(answer)
+            if len(answers) == limit:
                 break
-        return found
+        return answers
 
     def random_solution(self, rng: np.random.Generator, question: np.ndarray) -> np.ndarray:
         """Some solution. Raises ValueError when there is none, or none is found in MAX_SEARCHES searches.

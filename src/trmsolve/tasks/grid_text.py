@@ -135,17 +135,17 @@ def read_grids(
             yield InvalidPuzzle(place, str(error), shorten(question.replace("\n", "/")))
 
 
-def checked_grids(made: object, name: str, num_symbols: int) -> tuple[np.ndarray, np.ndarray]:
+def checked_grids(returned: object, name: str, num_symbols: int) -> tuple[np.ndarray, np.ndarray]:
     """The question and the solution that make() of a task returned. Raises TrmsolveError for anything else."""
     names = ("question", "solution")
     expected = f"expected a question and a solution, arrays of integers from 0 to {num_symbols - 1}"
-    if not isinstance(made, tuple | list) or len(made) != len(names):
-        raise TrmsolveError(f"{name}: make() returns {type(made).__name__}, not two grids", expected)
-    for role, grid in zip(names, made, strict=True):
+    if not isinstance(returned, tuple | list) or len(returned) != len(names):
+        raise TrmsolveError(f"{name}: make() returns {type(returned).__name__}, not two grids", expected)
+    for role, grid in zip(names, returned, strict=True):
         if not isinstance(grid, np.ndarray) or grid.dtype.kind not in "iu" or grid.ndim != 2:
-            found = f"{grid.dtype} {grid.shape}" if isinstance(grid, np.ndarray) else type(grid).__name__
-            raise TrmsolveError(f"{name}: make() returns a {role} that is no grid: {found}", expected)
+            kind = f"{grid.dtype} {grid.shape}" if isinstance(grid, np.ndarray) else type(grid).__name__
+            raise TrmsolveError(f"{name}: make() returns a {role} that is no grid: {kind}", expected)
         if grid.size and not 0 <= grid.min() <= grid.max() < num_symbols:
-            found = f"{grid.min()} to {grid.max()}"
-            raise TrmsolveError(f"{name}: make() returns a {role} with indices from {found}", expected)
-    return made[0], made[1]
+            values = f"{grid.min()} to {grid.max()}"
+            raise TrmsolveError(f"{name}: make() returns a {role} with indices from {values}", expected)
+    return returned[0], returned[1]

@@ -28,7 +28,7 @@ def profiler(path: Path, message: Callable[[str], None]) -> torch.profiler.profi
             message(f"no trace: a profile needs {WARM_UP + STEPS} steps, but the run had fewer")
             return
         profile.export_chrome_trace(str(path))
-        for line in (*table(profile.key_averages()), f"trace of {STEPS} steps: {path}"):
+        for line in (*operator_table(profile.key_averages()), f"trace of {STEPS} steps: {path}"):
             message(line)
 
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
@@ -36,7 +36,7 @@ def profiler(path: Path, message: Callable[[str], None]) -> torch.profiler.profi
     return torch.profiler.profile(activities=activities, schedule=plan, on_trace_ready=write)
 
 
-def table(events: Any) -> list[str]:
+def operator_table(events: Any) -> list[str]:
     """The operators with the most self time, on the GPU if it was used."""
     events = [event for event in events if not event.key.startswith("ProfilerStep")]  # time outside of operators
     on_gpu = any(event.self_device_time_total for event in events)

@@ -24,7 +24,7 @@ from trmsolve.containers import GZIP, NUMPY, ZIP, load_arrays
 from trmsolve.tasks.arc.arrays import EXPECTED, value_from_arrays
 from trmsolve.tasks.arc.text_formats import prompt_value, yaml_value
 from trmsolve.tasks.few_shot import Attempts, Grid
-from trmsolve.tasks.reading.collectors import size
+from trmsolve.tasks.reading.collectors import num_cells
 from trmsolve.tasks.reading.program import parse as parse_program
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import read_text
@@ -110,7 +110,7 @@ def parse_lines(text: str) -> list[Document]:
 def _of_text(container: str, read_value: Callable[[str], Any], text: str) -> Document | None:
     with suppress(ValueError):
         value = read_value(text)
-        if isinstance(value, dict | list) and size(value) > SMALLEST:
+        if isinstance(value, dict | list) and num_cells(value) > SMALLEST:
             return Document(value, container=container)
     return None
 
@@ -150,7 +150,7 @@ def _of_python(text: str) -> Any:
         (value,) = parse_program(text) if len(text) < MAX_PYTHON else [None]
     except ValueError:
         return None
-    return _numbers(value) if isinstance(value, dict | list) and size(value) > SMALLEST else None
+    return _numbers(value) if isinstance(value, dict | list) and num_cells(value) > SMALLEST else None
 
 
 def _numbers(value: Any) -> Any:

@@ -26,7 +26,7 @@ from typing import Any
 from trmsolve.errors import InputError
 from trmsolve.tasks.arc.json_io import Document, load
 from trmsolve.tasks.arc.schema import (
-    Malformed,
+    MalformedTask,
     content_type,
     find_solutions,
     find_tasks,
@@ -203,7 +203,7 @@ class _Reader:
         """The task with its solution."""
         try:
             task = task_from_json(name, source, value)
-        except Malformed as error:
+        except MalformedTask as error:
             return InvalidTask(source, str(error), name=name, num_tests=num_tests(value))
         if name in self.sources:
             first = self.sources[name]

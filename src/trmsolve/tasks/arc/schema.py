@@ -35,7 +35,7 @@ OTHER_KEYS = {"version", "description", "source", "author", "license", "url", "s
 OTHER_KEYS |= {*NAME_KEYS, *ANSWER_KEYS}  # of a collection, and no tasks
 
 
-class Malformed(Exception):
+class MalformedTask(Exception):
     """A value is not as expected. The message has its path, what was found, and what was expected."""
 
 
@@ -140,7 +140,7 @@ def num_tests(value: Any) -> int:
     task = unwrapped(value)
     try:
         return min(max(1, len(_pairs(task[first_key(task, TEST_KEYS)], ""))), MAX_PAIRS)
-    except (Malformed, TypeError, KeyError):
+    except (MalformedTask, TypeError, KeyError):
         return 1
 
 
@@ -196,7 +196,7 @@ def grids_from_json(value: Any, where: str, number: int) -> list[Grid]:
         value = [value]
     _check_list(value, where, "a list of grids")
     if len(value) != number:
-        raise Malformed(f"{where}: found {len(value)} grids, expected {number}, one for each test input")
+        raise MalformedTask(f"{where}: found {len(value)} grids, expected {number}, one for each test input")
     outputs = [part[first_key(part, OUTPUT_KEYS)] if first_key(part, OUTPUT_KEYS) else part for part in value]
     return [grid_from_json(output, f"{where}[{i}]") for i, output in enumerate(outputs)]
 
@@ -213,9 +213,9 @@ def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
     are left out with a warning.
     """
     if not name:
-        raise Malformed("its name is empty, expected a name to answer it under")
+        raise MalformedTask("its name is empty, expected a name to answer it under")
     if unprintable := next((mark for mark in name if not mark.isprintable()), ""):
-        raise Malformed(f"its name holds {describe(unprintable)}, expected characters that can be printed")
+        raise MalformedTask(f"its name holds {describe(unprintable)}, expected characters that can be printed")
     train, test, answers = _parts(value)
     demonstrations = tuple(Pair(_grid_in(pair, INPUT_KEYS), _grid_in(pair, OUTPUT_KEYS)) for pair in train)
     task = FewShotTask(name, source, demonstrations, tuple(_grid_in(pair, INPUT_KEYS) for pair in test))
@@ -230,7 +230,7 @@ def with_answers(task: FewShotTask, read_answers: Callable[[], list[Grid]]) -> F
     """The task with the answers that read_answers gives, if they are complete. Where it raises Malformed: a warning."""
     try:
         answers = read_answers()
-    except Malformed as error:
+    except MalformedTask as error:
         return replace(task, warnings=(*task.warnings, f"{error}; the task is answered without it"))
     return replace(task, answers=tuple(answers)) if len(answers) == len(task.tests) else task
 
@@ -243,11 +243,11 @@ def _parts(value: Any) -> tuple[list[Located], list[Located], Located | None]:
     if "" in task or (train == "examples" and not test):
         pairs = _pairs(task[train], train)
         if len(pairs) < 2:
-            raise Malformed("found 1 pair, expected demonstrations and, as the last pair, a test")
+            raise MalformedTask("found 1 pair, expected demonstrations and, as the last pair, a test")
         return pairs[:-1], pairs[-1:], None
     for part, key in (("train", train), ("test", test)):
         if not key:
-            raise Malformed(f'found no "{part}", expected an object with "train" and "test"')
+            raise MalformedTask(f'found no "{part}", expected an object with "train" and "test"')
     answer = first_key(task, ANSWER_KEYS)
     return _pairs(task[train], train), _pairs(task[test], test), (answer, task[answer]) if answer else None
 
@@ -260,7 +260,7 @@ def _pairs(value: Any, path: str) -> list[Located]:
         columns = {key: list(value[key]) for key in (*INPUT_KEYS, *OUTPUT_KEYS) if _depth(value.get(key)) > 2}
         if len({len(column) for column in columns.values()}) > 1:
             sizes = " and ".join(f"{len(column)} of {key}" for key, column in columns.items())
-            raise Malformed(f"{path}: found {sizes}, expected as many inputs as outputs")
+            raise MalformedTask(f"{path}: found {sizes}, expected as many inputs as outputs")
         value = [dict(zip(columns, grids, strict=True)) for grids in zip(*columns.values(), strict=True)]
     if isinstance(value, dict):
         return [(path, value)]
@@ -268,7 +268,7 @@ def _pairs(value: Any, path: str) -> list[Located]:
         return [(path, {"input": value})]
     _check_list(value, path, "a list of pairs")
     if not 1 <= len(value) <= MAX_PAIRS:
-        raise Malformed(f"{path}: found {_count(len(value), 'pair')}, expected 1 to {MAX_PAIRS:,}")
+        raise MalformedTask(f"{path}: found {_count(len(value), 'pair')}, expected 1 to {MAX_PAIRS:,}")
     pairs = [_from_text(pair) for pair in value]
     return [
         (
@@ -299,7 +299,8 @@ def _grid_in(pair: Located, keys: Sequence[str]) -> Grid:
     size = value.get(f"{key}_size", value.get(f"{key}_shape"))
     if isinstance(size, list) and len(size) == 2:
         if any(type(side) is not int or not 1 <= side <= limit for side, limit in zip(size, grid.shape, strict=True)):
-            raise Malformed(f"{path}: found {grid.shape[0]}x{grid.shape[1]} cells, expected the size stated, {size}")
+            height, width = grid.shape
+            raise MalformedTask(f"{path}: found {height}x{width} cells, expected the size stated, {size}")
         grid = grid[: size[0], : size[1]]
     return grid
 
@@ -348,13 +349,14 @@ def grid_from_json(value: Any, path: str) -> Grid:
         _check_list(row, where, "a list of colours")
         _check_side(len(row), where, "cell")
         if cells and len(row) != len(cells[0]):
-            raise Malformed(
+            raise MalformedTask(
                 f"{where}: found {len(row)} cell{'s' * (len(row) != 1)}, expected {len(cells[0])} as in row 1"
             )
         for c, color in enumerate(row, 1):
             # the type is compared because bool is a subclass of int; NaN is not in _COLORS
             if type(color) not in (int, float) or color not in _COLORS:
-                raise Malformed(f"{where} column {c}: found {kind(color)}, expected a colour from 0 to {COLORS - 1}")
+                expected = f"expected a colour from 0 to {COLORS - 1}"
+                raise MalformedTask(f"{where} column {c}: found {kind(color)}, {expected}")
         cells.append(row)
     return np.array(cells, np.uint8)
 
@@ -376,7 +378,7 @@ def kind(value: Any) -> str:
 
 def _check_side(number: int, path: str, what: str) -> None:
     if not 1 <= number <= MAX_READABLE_SIDE:
-        raise Malformed(f"{path}: found {_count(number, what)}, expected 1 to {MAX_READABLE_SIDE}")
+        raise MalformedTask(f"{path}: found {_count(number, what)}, expected 1 to {MAX_READABLE_SIDE}")
 
 
 def _count(number: int, what: str) -> str:
@@ -385,7 +387,7 @@ def _count(number: int, what: str) -> str:
 
 def _check_list(value: Any, path: str, what: str) -> None:
     if not isinstance(value, list):
-        raise Malformed(f"{path}: found {kind(value)}, expected {what}".removeprefix(": "))
+        raise MalformedTask(f"{path}: found {kind(value)}, expected {what}".removeprefix(": "))
 
 
 def _check_keys(value: Any, path: str, keys: Sequence[str]) -> None:
@@ -393,8 +395,8 @@ def _check_keys(value: Any, path: str, keys: Sequence[str]) -> None:
     prefix = f"{path}: " if path else ""
     expected = 'expected an object with "input" and "output"' if path else 'expected an object with "train" and "test"'
     if not isinstance(value, dict):
-        raise Malformed(f"{prefix}found {kind(value)}, {expected}")
+        raise MalformedTask(f"{prefix}found {kind(value)}, {expected}")
     if isinstance(value, RepeatedKeys):
-        raise Malformed(f'{prefix}found "{shorten(value.repeated, 20)}" twice, expected each key once')
+        raise MalformedTask(f'{prefix}found "{shorten(value.repeated, 20)}" twice, expected each key once')
     if keys and not first_key(value, keys):
-        raise Malformed(f'{prefix}found no "{keys[0]}", {expected}')
+        raise MalformedTask(f'{prefix}found no "{keys[0]}", {expected}')

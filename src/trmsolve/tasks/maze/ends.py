@@ -10,7 +10,7 @@ import numpy as np
 
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
-from trmsolve.tasks.maze.parse import MalformedMaze, Maze
+from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix
 from trmsolve.tasks.reading.places import place
@@ -37,14 +37,14 @@ class End(NamedTuple):
 
 def of_text(text: str) -> dict[int, End]:
     """The start and the goal that a line of text names."""
-    found = {}
+    ends: dict[int, End] = {}
     for match in IN_TEXT.finditer(text):
         (kind,) = [kind for kind, names in NAMES.items() if match[1].lower() in names]
-        found[kind] = End((int(match[2]), int(match[3])))
-    return found
+        ends[kind] = End((int(match[2]), int(match[3])))
+    return ends
 
 
-def of_object(value: Mapping[Any, Any]) -> Maze | None:
+def of_object(value: Mapping[Any, Any]) -> ParsedMaze | None:
     """The maze of an object that names start and goal beside its cells; None for others. Raises MalformedMaze."""
     keys = {str(key).lower(): part for key, part in value.items()}
     size = [keys.get(name) for name in ("height", "width")]
@@ -60,7 +60,7 @@ def of_object(value: Mapping[Any, Any]) -> Maze | None:
     return with_ends(matrices[0], ends)
 
 
-def _walls(keys: Mapping[str, Any], sides: list[Any]) -> Maze | None:
+def _walls(keys: Mapping[str, Any], sides: list[Any]) -> ParsedMaze | None:
     """The maze of an object that lists the places of its walls; None for others. Raises MalformedMaze."""
     cells = next((keys[name] for name in ("walls", "obstacles", "blocked", "barriers") if keys.get(name)), None)
     sides = [side or keys.get(name) for side, name in zip(sides, ("rows", "cols"), strict=True)]
@@ -78,7 +78,7 @@ def _walls(keys: Mapping[str, Any], sides: list[Any]) -> Maze | None:
         if (index < (height, width)).all() and len(np.unique(index, axis=0)) == len(set(walls)) + 2:
             grid = np.full((height, width), FLOOR, np.uint8)
             grid[index[:, 0], index[:, 1]] = [START, GOAL, *[WALL] * len(walls)]
-            mazes[grid.tobytes()] = Maze(grid, None, (f"places are taken as {order}, counted from 0",))
+            mazes[grid.tobytes()] = ParsedMaze(grid, None, (f"places are taken as {order}, counted from 0",))
     if len(mazes) > 1:
         raise MalformedMaze('the places may be row, column or x, y; expected {"x": 1, "y": 2} for each')
     return next(iter(mazes.values()), None)
@@ -107,7 +107,7 @@ def matrix(value: Any, size: list[Any]) -> Matrix | None:
     return None
 
 
-def with_ends(cells: Matrix, ends: Mapping[int, End]) -> Maze:
+def with_ends(cells: Matrix, ends: Mapping[int, End]) -> ParsedMaze:
     """The maze of cells and ends. Raises MalformedMaze unless one meaning of the numbers makes both ends floor.
 
     Two numbers are a row and a column, or x and y. They count from 0, and 0 is floor and 1 wall; from 1 or reversed
@@ -115,10 +115,10 @@ def with_ends(cells: Matrix, ends: Mapping[int, End]) -> Maze:
     """
     parse.refuse_sizes(cells, None)
     marks = {mark for row in cells for mark in row}
-    drawn = parse.grid_of(cells, None, [])
+    grid = parse.grid_of(cells, None, [])
     where = f"start at {list(ends[START].cell)}, goal at {list(ends[GOAL].cell)}"
-    readings = dict(_readings(drawn, ends, marks <= {"0", "1"}))
-    if (drawn == START).any() or (drawn == GOAL).any():
+    readings = dict(_readings(grid, ends, marks <= {"0", "1"}))
+    if (grid == START).any() or (grid == GOAL).any():
         whole = parse.maze(cells)
         if not any(np.array_equal(whole.question, one) for one in readings.values()):
             raise MalformedMaze(f"{where}, but drawn elsewhere; expected both at the same places")
@@ -132,18 +132,18 @@ def with_ends(cells: Matrix, ends: Mapping[int, End]) -> Maze:
             f'{where}: they may be {both}; expected {{"row": 1, "col": 2}} or {{"x": 2, "y": 1}} for each'
         )
     for name, maze in fitting.items():
-        return Maze(maze, None, (f"start and goal are taken as {name}",))
+        return ParsedMaze(maze, None, (f"start and goal are taken as {name}",))
     raise MalformedMaze(f"{where}: not both are cells of floor; expected [row, column], counted from 0")
 
 
-def _readings(drawn: np.ndarray, ends: Mapping[int, End], is_binary: bool) -> Iterator[tuple[str, np.ndarray]]:
+def _readings(original: np.ndarray, ends: Mapping[int, End], is_binary: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Every maze that the numbers may mean, by what they are taken for."""
     is_pair = ends[START].is_pair and ends[GOAL].is_pair
-    swapped = np.where(drawn == WALL, np.uint8(FLOOR), np.uint8(WALL))
+    swapped = np.where(original == WALL, np.uint8(FLOOR), np.uint8(WALL))
     for base in (0, 1):
         for order, step in (("row, column", 1), ("x, y", -1))[: 1 + is_pair]:
             cells = {kind: tuple(index - base for index in end.cell[::step]) for kind, end in ends.items()}
-            for meaning, grid in (("", drawn), (", 1 as floor", swapped))[: 1 + (is_binary and not base)]:
+            for meaning, grid in (("", original), (", 1 as floor", swapped))[: 1 + (is_binary and not base)]:
                 fits = all(0 <= r < grid.shape[0] and 0 <= c < grid.shape[1] for r, c in cells.values())
                 if not fits or cells[START] == cells[GOAL]:
                     continue

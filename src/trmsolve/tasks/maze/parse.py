@@ -41,7 +41,7 @@ _BYTES = bytes(VALUES.get(chr(byte), 255) if chr(byte) not in "01" else 255 for 
 Legend = Mapping[str, int]  # which mark means which cell
 
 
-class Maze(NamedTuple):
+class ParsedMaze(NamedTuple):
     """What some characters draw. question: uint8 (height, width); solution: likewise, or None."""
 
     question: np.ndarray
@@ -54,15 +54,15 @@ def memory(height: int, width: int) -> int:
     return BYTES_PER_CELL * height * width
 
 
-def size(height: int, width: int) -> str:
+def size_text(height: int, width: int) -> str:
     """A size and what solving it takes, for messages."""
     return f"{height:,} rows of {width:,} cells ({memory(height, width) / 1e6:,.0f} MB to solve)"
 
 
-LIMIT = f"a maze has at most {size(LARGEST, LARGEST)}"
+LIMIT = f"a maze has at most {size_text(LARGEST, LARGEST)}"
 
 
-def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
+def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> ParsedMaze:
     """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises MalformedMaze."""
     refuse_sizes(rows, legend)
     warnings: list[str] = []
@@ -75,12 +75,12 @@ def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> Maze:
     grid = _of_one_floor(grid, rows)
     question = _without_path(grid)
     if np.array_equal(question, grid):
-        return Maze(question, None, tuple(warnings))
+        return ParsedMaze(question, None, tuple(warnings))
     if not any("o" in row for row in rows) and not _joins_ends(grid):
         warnings.append("a way is drawn that does not reach the goal: it is left out")
-        return Maze(question, None, tuple(warnings))
+        return ParsedMaze(question, None, tuple(warnings))
     warnings.append("a way is drawn: it is kept as the solution, apart from the question")
-    return Maze(question, grid, tuple(warnings))
+    return ParsedMaze(question, grid, tuple(warnings))
 
 
 def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
@@ -90,25 +90,25 @@ def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
     Whether its path is any good is not asked here.
     """
     refuse_sizes(rows, None)
-    drawn = grid_of(rows, None, [])
-    _refuse_ends(drawn)
-    return fitting(drawn, question)
+    grid = grid_of(rows, None, [])
+    _refuse_ends(grid)
+    return fitting(grid, question)
 
 
-def fitting(drawn: np.ndarray, question: np.ndarray) -> np.ndarray:
+def fitting(answer_grid: np.ndarray, question: np.ndarray) -> np.ndarray:
     """A drawn answer, uint8 (height, width), if it is one of the question. Raises MalformedMaze where it is not."""
-    if drawn.shape != question.shape:
-        raise MalformedMaze("it is {}x{}, the question {}x{}".format(*drawn.shape, *question.shape))
-    moved = np.argwhere(_without_path(drawn) != question)
+    if answer_grid.shape != question.shape:
+        raise MalformedMaze("it is {}x{}, the question {}x{}".format(*answer_grid.shape, *question.shape))
+    moved = np.argwhere(_without_path(answer_grid) != question)
     if len(moved):
         r, c = moved[0].tolist()
         more = f" (and {len(moved) - 1} more cells differ)" if len(moved) > 1 else ""
-        drawn_name, expected = NAMES[drawn[r, c]], NAMES[question[r, c]]
-        raise MalformedMaze(f"{cell_name((r, c))} is {drawn_name}, in the question it is {expected}{more}", r)
-    return drawn
+        name, expected = NAMES[answer_grid[r, c]], NAMES[question[r, c]]
+        raise MalformedMaze(f"{cell_name((r, c))} is {name}, in the question it is {expected}{more}", r)
+    return answer_grid
 
 
-def split(text: str) -> list[str]:
+def rows_of_line(text: str) -> list[str]:
     """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises
     MalformedMaze.
     """
@@ -126,7 +126,7 @@ def refuse_sizes(rows: Sequence[Sequence[str]], legend: Legend | None) -> None:
     widths = Counter(map(len, rows))
     height, width = len(rows), max(widths, key=lambda width: (widths[width], width))
     if max(height, *widths) > LARGEST:
-        raise MalformedMaze(f"{LIMIT}, this one at least {size(height, max(widths))}")
+        raise MalformedMaze(f"{LIMIT}, this one at least {size_text(height, max(widths))}")
     if len(widths) > 1:
         for row, text in enumerate(rows):  # a foreign mark explains more than a length
             grid_of([text], legend or roles(rows), [], row)
@@ -140,15 +140,15 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     """What each mark of a maze means, as far as it is known: marks of FORMS first, others where a role is free."""
     marks = {mark for row in rows for mark in row}
     counts = Counter(mark for row in rows for mark in row)
-    known = {mark: VALUES[mark] for mark in marks if mark in VALUES}
+    cell_of_mark = {mark: VALUES[mark] for mark in marks if mark in VALUES}
     if {"S", "F", "G"} <= marks <= set("SFHG"):  # FrozenLake: frozen, hole
         return {"S": START, "G": GOAL, "F": FLOOR, "H": WALL}
-    free = marks - known.keys()
+    free = marks - cell_of_mark.keys()
     if "" in free:
-        known[""] = FLOOR
+        cell_of_mark[""] = FLOOR
     if not free:
-        return known
-    taken = set(known.values())
+        return cell_of_mark
+    taken = set(cell_of_mark.values())
     for cell, others in ((WALL, OTHER_WALLS), (START, OTHER_STARTS), (GOAL, OTHER_GOALS), (FLOOR, OTHER_FLOORS)):
         single = cell in (START, GOAL)
         if cell in taken and not (cell == FLOOR and free & set("_")):
@@ -156,19 +156,19 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
         for some in others:
             here = [mark for mark in some if mark in free and (not single or counts[mark] == 1)]
             if here:
-                known |= dict.fromkeys(here, cell)
+                cell_of_mark |= dict.fromkeys(here, cell)
                 free -= set(here)
                 break
-    if {START, GOAL}.isdisjoint(known.values()):
+    if {START, GOAL}.isdisjoint(cell_of_mark.values()):
         for mark in free & set(ARROWS):
             if counts[mark] == 2:
-                known[mark] = START  # the second is the goal, see _grid
+                cell_of_mark[mark] = START  # the second is the goal, see _grid
     if len(free & set("".join(OTHER_PATHS))) == 1:
         (mark,) = free & set("".join(OTHER_PATHS))
-        grid = [[PATH if one == mark else known.get(one, WALL) for one in row] for row in rows]
+        grid = [[PATH if one == mark else cell_of_mark.get(one, WALL) for one in row] for row in rows]
         if len({len(row) for row in grid}) == 1 and _is_one_way(np.array(grid, np.uint8)):
-            known[mark] = PATH
-    return known
+            cell_of_mark[mark] = PATH
+    return cell_of_mark
 
 
 def grid_of(
@@ -177,15 +177,15 @@ def grid_of(
     """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
     if legend is None and (plain := _of_common_marks(rows)) is not None:
         return plain
-    known = legend or roles(rows)
+    cell_of_mark = legend or roles(rows)
     for index, row in enumerate(rows):
         for column, mark in enumerate(row):
-            if mark not in known:
+            if mark not in cell_of_mark:
                 place = f"row {first_row + index + 1}, column {column + 1}"
                 name = describe(mark) if len(mark) == 1 else f"'{mark[:20]}'"
                 raise MalformedMaze(f"{name} in {place}; {EXPECTED}", first_row + index)
-    grid = np.array([[known[mark] for mark in row] for row in rows], np.uint8)
-    for arrow in set(ARROWS) & known.keys():
+    grid = np.array([[cell_of_mark[mark] for mark in row] for row in rows], np.uint8)
+    for arrow in set(ARROWS) & cell_of_mark.keys():
         places = np.argwhere(grid == START).tolist()
         if len(places) < 2:
             continue  # a row alone
@@ -193,7 +193,7 @@ def grid_of(
         grid[tuple(last)] = GOAL
         warnings.append(f"{arrow} is the start at {cell_name(find_cell(grid, START))}, the goal at {cell_name(last)}")
     for wall, floor in ("10", "⬛⬜", "■□") if legend is None else ():
-        if {wall, floor} <= known.keys() and not any("#" in row or "█" in row for row in rows):
+        if {wall, floor} <= cell_of_mark.keys() and not any("#" in row or "█" in row for row in rows):
             grid = _numbered(grid, rows, wall, floor, warnings)
     return grid
 
@@ -253,10 +253,10 @@ def _of_one_floor(grid: np.ndarray, rows: Sequence[Sequence[str]]) -> np.ndarray
     dots, spaces = ((grid == FLOOR) & np.isin(marks, some) for some in ((".",), (" ", "")))
     if not (reached & dots).any() or not (reached & spaces).any():
         return grid
-    drawn = np.where(dots, np.uint8(PATH), grid)
-    if dots.sum() < 2 or not (_is_one_way(drawn) and _joins_ends(drawn)):
+    with_path = np.where(dots, np.uint8(PATH), grid)
+    if dots.sum() < 2 or not (_is_one_way(with_path) and _joins_ends(with_path)):
         raise MalformedMaze("both spaces and . are between start and goal; expected one mark for floor")
-    return drawn
+    return with_path
 
 
 def _is_one_way(grid: np.ndarray) -> bool:

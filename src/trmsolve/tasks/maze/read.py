@@ -26,7 +26,7 @@ from typing import Any
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import ends, parse
 from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL, WORDS
-from trmsolve.tasks.maze.parse import MalformedMaze, Maze
+from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
 from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of_rows
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
@@ -253,7 +253,8 @@ class MazeReader(Reader):
         if not self.skipping:
             yield from self._close()
             self.skipping = True
-            yield self.bad(line, f"{what}; {parse.LIMIT}, {parse.size(len(line.text), len(line.text))} is too large")
+            size = parse.size_text(len(line.text), len(line.text))
+            yield self.bad(line, f"{what}; {parse.LIMIT}, {size} is too large")
 
     # -- whole mazes on a line ----------------------------------------------------------------------------------
     def _whole(self, line: Line) -> Iterator[Record]:
@@ -280,7 +281,7 @@ class MazeReader(Reader):
         return isqrt(len(text)) ** 2 == len(text) >= SMALLEST**2 and _ends(text) == (1, 1) and set(text) <= set(VALUES)
 
     def from_line(self, text: str) -> Puzzle:
-        return _puzzle(parse.maze(parse.split(text)), "")
+        return _puzzle(parse.maze(parse.rows_of_line(text)), "")
 
     def from_cells(self, cells: Matrix) -> Puzzle:
         if len(cells) == 1 and max(map(len, cells[0])) > 1:  # rows as texts
@@ -305,8 +306,8 @@ class MazeReader(Reader):
         maze = ends.of_object(value) if isinstance(value, dict) else None
         return _puzzle(maze, "") if maze else None
 
-    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
-        answer = drawn.question if drawn.solution is None else drawn.solution
+    def answered(self, puzzle: Puzzle, other: Puzzle) -> Puzzle:
+        answer = other.question if other.solution is None else other.solution
         return replace(puzzle, solution=parse.fitting(answer, puzzle.question))
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
@@ -314,10 +315,10 @@ class MazeReader(Reader):
             return super().from_fields(line, question, answer)
         part = "question"
         try:
-            maze = parse.maze(parse.split(question))
+            maze = parse.maze(parse.rows_of_line(question))
             part = "answer"
             if answer.strip():
-                maze = maze._replace(solution=parse.answer(parse.split(answer), maze.question))
+                maze = maze._replace(solution=parse.answer(parse.rows_of_line(answer), maze.question))
         except MalformedMaze as error:
             return self.bad(line, f"{part}: {error}")
         return self.placed(_puzzle(maze, ""), line, "csv", "table")
@@ -370,7 +371,7 @@ def _is_prose(text: str) -> bool:
     return bool(strange) and (len(text.split()) > 1 or is_code or text.strip().isalpha() or text.strip()[-1:] in ":.!?")
 
 
-def _puzzle(maze: Maze, layout: str) -> Puzzle:
+def _puzzle(maze: ParsedMaze, layout: str) -> Puzzle:
     return Puzzle(maze.question, solution=maze.solution, layout=layout, warnings=maze.warnings)
 
 
@@ -382,7 +383,7 @@ def _ends(text: str) -> tuple[int, int]:
 
 def _square(marks: Sequence[str]) -> Matrix:
     """The rows of all cells of a maze in one list. Raises MalformedMaze unless a border shows that it is square."""
-    rows = [list(row) for row in parse.split("".join(cell_mark(mark) for mark in marks))]
+    rows = [list(row) for row in parse.rows_of_line("".join(cell_mark(mark) for mark in marks))]
     border = [*rows[0], *rows[-1], *(mark for row in rows for mark in (*row[:1], *row[-1:]))]
     if sum(VALUES.get(mark) == FLOOR for mark in border) > 2:  # two openings
         side = len(rows)

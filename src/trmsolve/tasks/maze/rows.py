@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL, WORDS
-from trmsolve.tasks.maze.parse import MalformedMaze, Maze
+from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
 from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.reading.layout import IN_SHEET, is_alignment_row, is_sequence, layouts, unbracketed
 from trmsolve.tasks.text import shorten
@@ -29,7 +29,7 @@ _UPRIGHT = "|│┃║!"
 _LEVEL = "-=_─━═"
 
 
-def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Maze, str]:
+def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[ParsedMaze, str]:
     """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
     marks = [_COMMENT.match(row) for row in rows]
     if len({mark and mark[1] for mark in marks}) > 1 or not marks[0]:
@@ -50,7 +50,7 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Ma
     return maze, layout
 
 
-def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[Maze, str]:
+def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[ParsedMaze, str]:
     if len(rows) > LARGEST and not may_be_lines(rows[0]):
         parse.refuse_sizes(rows, legend)
     for opening, closing in () if legend else ("[]", "{}", "()"):
@@ -65,7 +65,7 @@ def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[Maze, st
     if (inner := _unframed(rows)) is not None:
         return of_rows(inner, legend)
     rows = _trimmed(rows)
-    mazes: dict[bytes, tuple[Maze, str]] = {}
+    mazes: dict[bytes, tuple[ParsedMaze, str]] = {}
     error: MalformedMaze | None = None
     for cells, name in _layouts(rows):
         try:
@@ -331,8 +331,8 @@ def _from_box_drawing(rows: Sequence[str]) -> list[str] | None:
     """Strokes of box drawing as walls. Corners further apart than two columns are brought together."""
     width = max(map(len, rows))
     padded = [row.ljust(width) for row in rows]
-    known = set(" .SGsgABEab" + ARROWS)
-    if any(not is_box_drawing(mark) and mark not in known for row in padded for mark in row):
+    plain_marks = set(" .SGsgABEab" + ARROWS)
+    if any(not is_box_drawing(mark) and mark not in plain_marks for row in padded for mark in row):
         return None
     corners = {
         at for row in padded for at, mark in enumerate(row) if is_box_drawing(mark) and mark not in _LEVEL + "╌╴╶╸╺"
@@ -351,7 +351,7 @@ def _from_box_drawing(rows: Sequence[str]) -> list[str] | None:
     return ["".join("#" if is_box_drawing(mark) else mark for mark in row) for row in padded]
 
 
-def _with_posts(lines: Sequence[str], drawn: Sequence[str], pitch: int) -> list[str] | None:
+def _with_posts(lines: Sequence[str], strokes: Sequence[str], pitch: int) -> list[str] | None:
     """As _at_pitch, where a corner without a stroke is no wall."""
     rows = _at_pitch(lines, pitch)
     if rows is None:
@@ -359,7 +359,7 @@ def _with_posts(lines: Sequence[str], drawn: Sequence[str], pitch: int) -> list[
     for number in range(0, len(rows), 2):
         marks = list(rows[number])
         for at in range(0, len(marks), 2):
-            if drawn[number][at // 2 * pitch] == " ":
+            if strokes[number][at // 2 * pitch] == " ":
                 marks[at] = " "
         rows[number] = "".join(marks)
     return rows

@@ -66,12 +66,12 @@ def cell_text(cell: Any) -> str:
     return cell if isinstance(cell, str) else "?" * 9
 
 
-def size(value: Any) -> int:
+def num_cells(value: Any) -> int:
     """How many cells a value may hold: its scalars, or the characters of a text."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
-        return sum(map(size, value))
+        return sum(map(num_cells, value))
     return len(value) if isinstance(value, str) and len(value) > 3 else 1
 
 

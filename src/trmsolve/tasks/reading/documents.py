@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trmsolve.tasks.reading import places, program
-from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, MAX_DEPTH, Collector, State, Value, size
+from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, MAX_DEPTH, Collector, State, Value, num_cells
 from trmsolve.tasks.reading.markup import START, Markup
 from trmsolve.text_io import Line
 
@@ -56,7 +56,7 @@ def collector(line: Line, is_first: bool) -> Collector | None:
         start = _START.match(text)
         if start and is_document(start["body"], bool(start["named"])):
             return Literal(len(text) - len(start["body"]))
-    if (cells := places.table(text)) is not None:
+    if (cells := places.cell_table(text)) is not None:
         return cells
     if is_first and _YAML_START.fullmatch(text):
         return Yaml()
@@ -190,7 +190,7 @@ class Literal(Collector):
             return
         if self.format != "JSON" or self.before.endswith("("):  # sizes and types stand beside lists
             self.rows = [row for row in self.rows if isinstance(row, list)] or self.rows
-            if size(self.rows) < SMALLEST:
+            if num_cells(self.rows) < SMALLEST:
                 self.rows, self.elements = [], 0 if self.whole is not None else self.elements
         if self.rows and self.state is not State.FAILED:
             yield Value(self.rows_line or first, self.rows)

@@ -154,8 +154,8 @@ class Markup(Collector):
             while self.stack and self.stack[-1].name in _CLOSES.get(name, ()):
                 self._close()
             attributes = _ATTRIBUTE.findall(token["attributes"])
-            known = {key.lower().removeprefix("data-"): html.unescape(text.strip("\"'")) for key, text in attributes}
-            self.stack.append(_Element(name, known, line))
+            by_name = {key.lower().removeprefix("data-"): html.unescape(text.strip("\"'")) for key, text in attributes}
+            self.stack.append(_Element(name, by_name, line))
             if name in _VOID or token["attributes"].endswith("/"):
                 self._close()
 

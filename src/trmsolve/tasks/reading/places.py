@@ -127,7 +127,7 @@ def extent(cells: Sequence[Cell], size: int = 0) -> tuple[int, int] | None:
     return (side, base) if is_certain and last - base < side else None
 
 
-def unwrapped(rows: Any) -> list[list[Any]] | None:
+def contents_of_objects(rows: Any) -> list[list[Any]] | None:
     """A matrix whose cells are objects, {"value": 5, "given": true} or {}; None for others.
 
     Of cells that say whether they are givens only those are kept.
@@ -159,17 +159,17 @@ def _contents(cells: Sequence[dict[Any, Any]], names: Sequence[str]) -> list[Any
     return [_first(cell, names) if is_given(cell) else None for cell in cells]
 
 
-def table(text: str) -> Table | None:
+def cell_table(text: str) -> CellTable | None:
     """The table of cells with places that this line begins: its header, or facts; None where it begins none."""
     if not text[:1].isalpha():
         return None
     if _facts(text):
-        return Table(_facts, None)
+        return CellTable(_facts, None)
     for delimiter in DELIMITERS if len(text) <= 80 else ():
         names = [name.strip().strip('"').lower() for name in fields(text, delimiter)]
-        found = [[names.index(name) for name in some if name in names] for some in (ROW, COLUMN, CONTENT)]
-        if len(names) == 3 and all(found):
-            return Table(partial(_table_row, delimiter, [some[0] for some in found]), text)
+        columns = [[names.index(name) for name in some if name in names] for some in (ROW, COLUMN, CONTENT)]
+        if len(names) == 3 and all(columns):
+            return CellTable(partial(_table_row, delimiter, [indices[0] for indices in columns]), text)
     return None
 
 
@@ -181,15 +181,15 @@ def _table_row(delimiter: str, columns: Sequence[int], text: str) -> list[list[s
 
 def _facts(text: str) -> list[list[str]]:
     """The triples of a line of given(1, 2, 5). or grid[0][1] = 5, [] where it is none."""
-    found, end = list(_FACT.finditer(text)), 0
-    for fact in found:
-        if fact.start() != end or fact[1] != found[0][1]:
+    facts, end = list(_FACT.finditer(text)), 0
+    for fact in facts:
+        if fact.start() != end or fact[1] != facts[0][1]:
             return []
         end = fact.end()
-    return [[part for part in fact.groups()[1:] if part] for fact in found] if end == len(text) else []
+    return [[part for part in fact.groups()[1:] if part] for fact in facts] if end == len(text) else []
 
 
-class Table(Collector):
+class CellTable(Collector):
     """Lines of row, column and value as a list of triples."""
 
     format = "table of cells"

@@ -147,7 +147,7 @@ class Reader(ValueReader):
             self.no_tags = current.state is State.FAILED
             for line in current.lines[: current.state is State.DONE]:
                 self.note(line)
-        if current.state is State.FAILED or isinstance(current, places.Table):  # it was text after all
+        if current.state is State.FAILED or isinstance(current, places.CellTable):  # it was text after all
             lines, current.lines = current.lines, []
             for number, line in enumerate(lines, current.state is State.DONE):
                 if number and self.collector is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.collectors import Value, cell_text, is_path, kind, size
+from trmsolve.tasks.reading.collectors import Value, cell_text, is_path, kind, num_cells
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.places import row_of
 from trmsolve.tasks.text import shorten
@@ -78,7 +78,7 @@ class ValueReader:
         """
         return None
 
-    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
+    def answered(self, puzzle: Puzzle, other: Puzzle) -> Puzzle:
         """The puzzle with what is written as its answer; as it is where that is no answer. Raises Malformed."""
         raise NotImplementedError
 
@@ -99,8 +99,10 @@ class ValueReader:
             return
         records = list(self._records(value.value, value.line, layout))
         if not records:
-            known = nearest("<" if layout.startswith("HTML") else "{")
-            records = [self.bad(value.line, f"no puzzle: {kind(value.value)}; expected {self.expected}; {known}")]
+            known_format = nearest("<" if layout.startswith("HTML") else "{")
+            records = [
+                self.bad(value.line, f"no puzzle: {kind(value.value)}; expected {self.expected}; {known_format}")
+            ]
         yield from records
 
     def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:
@@ -179,8 +181,8 @@ class ValueReader:
             others = [i for i, key in enumerate(keys) if i != answer and self._is_one(value[key])]
             question = others[0] if len(others) == 1 else -1
         if question >= 0 and (isinstance(value[keys[question]], str) or self._is_one(value[keys[question]])):
-            known = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
-            yield self._guarded(value[keys[question]], value[keys[answer]] if known else None, line, layout)
+            has_answer = answer >= 0 and value.get("solved") is not False and not is_path(value[keys[answer]])
+            yield self._guarded(value[keys[question]], value[keys[answer]] if has_answer else None, line, layout)
             return
         if self._is_one([row_of(part) or part for part in value.values()]) and is_sequence(list(map(str, value))):
             if all(_ROW.fullmatch(str(key)) for key in value):
@@ -192,15 +194,15 @@ class ValueReader:
             return
         if is_answered:
             others = [part for part in value.values() if part is not value[keys[answer]]]
-            if max(map(size, others), default=0) < FEWEST_CELLS:
+            if max(map(num_cells, others), default=0) < FEWEST_CELLS:
                 yield self.bad(line, f"only a solution, '{keys[answer]}'; expected its puzzle beside it")
                 return
         for key, part in value.items():
-            if isinstance(part, list) and size(part) == len(part) < FEWEST_CELLS:
+            if isinstance(part, list) and num_cells(part) == len(part) < FEWEST_CELLS:
                 continue  # names of columns, a start
             if _NO_ROWS.fullmatch(str(key)) and self._is_one(part):
                 yield self.bad(line, f"the lists in '{shorten(str(key), 20)}' are no rows; expected rows of cells")
-            elif (isinstance(part, dict | list) and size(part) > MOST_OTHERS) or (
+            elif (isinstance(part, dict | list) and num_cells(part) > MOST_OTHERS) or (
                 isinstance(part, str) and self.is_whole(part)
             ):
                 yield from self._records(part, line, layout)

@@ -35,8 +35,8 @@ def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
     Boxes that are not square have the height that a frame draws. Without one (0) they are wide, unless the digits of
     the grid repeat in a wide box and do not in a tall one: then the grid is a TallGrid.
     """
-    known = cell_values(cells, side)
-    if known is None:
+    digits_of_cells = cell_values(cells, side)
+    if digits_of_cells is None:
         for index, cell in enumerate(cells):
             digit = cell_value(cell) or 0
             if digit > side:
@@ -45,8 +45,8 @@ def to_grid(cells: Sequence[str], side: int, box_height: int = 0) -> np.ndarray:
                 raise Malformed(message, row)
         marks = sorted({cell for cell in cells if cell and cell_value(cell) == 0})
         raise Malformed(f"blanks are written as {' and '.join(marks)}; expected one mark for all")
-    grid = known.reshape(side, side).copy()
-    if "0" in cells and (set(cells) - {"0"}) & BLANKS and side not in known:
+    grid = digits_of_cells.reshape(side, side).copy()
+    if "0" in cells and (set(cells) - {"0"}) & BLANKS and side not in digits_of_cells:
         from_zero = np.where(np.array(list(cells), dtype=object).reshape(side, side) == "0", np.uint8(side), grid)
         if not conflicts(from_zero):
             if side != 16:
@@ -102,13 +102,13 @@ def from_places(cells: Sequence[Cell], note: str, size: Any) -> Puzzle:
 
     Raises Malformed where they leave the side or the counting open.
     """
-    known = extent(cells, int(size) if isinstance(size, str) and size.isdecimal() else 0)
-    if known is None or known[0] not in BOX:
+    side_and_base = extent(cells, int(size) if isinstance(size, str) and size.isdecimal() else 0)
+    if side_and_base is None or side_and_base[0] not in BOX:
         raise Malformed(
             f"{len(cells)} cells with places, of an unknown size or counted from 0 or 1; expected "
             '"size": 9 beside them, or 17 of them and a row or column 0 or 9'
         )
-    side, base = known
+    side, base = side_and_base
     grid = [""] * side**2
     for row, column, content in cells:
         text = "" if content is None else str(content)
@@ -128,9 +128,9 @@ def refuse_variants(value: dict[Any, Any]) -> None:
     """Raises Malformed for an object that names constraints beyond those of rows, columns and boxes."""
     for key, part in value.items():
         is_kind = str(key).lower() in ("type", "variant", "variants", "kind", "rules", "constraints")
-        found = VARIANT.search(str(part) if is_kind else str(key))
-        if found and (is_kind or part is True or (isinstance(part, list | dict) and part) or len(str(part)) > 15):
-            raise Malformed(f"'{found[0]}' is not of a standard Sudoku, which has rows, columns and boxes only")
+        variant = VARIANT.search(str(part) if is_kind else str(key))
+        if variant and (is_kind or part is True or (isinstance(part, list | dict) and part) or len(str(part)) > 15):
+            raise Malformed(f"'{variant[0]}' is not of a standard Sudoku, which has rows, columns and boxes only")
 
 
 def masked(value: dict[Any, Any]) -> Puzzle | None:
@@ -175,7 +175,7 @@ def of_readings(readings: Sequence[Reading], box_height: int, rows: Sequence[Row
     return Puzzle(question, layout=", ".join(filter(None, (first.layout, box_layout(question)))))
 
 
-def diagnose(rows: Sequence[Row], side: int) -> None:
+def refuse_rows(rows: Sequence[Row], side: int) -> None:
     """Raises Malformed for what is wrong with the rows of a grid that no reading explains."""
     for index, row in enumerate(rows):
         if row.lexed.foreign:

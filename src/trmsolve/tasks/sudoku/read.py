@@ -145,8 +145,8 @@ class SudokuReader(Reader):
     # -- whole puzzles ------------------------------------------------------------------------------------------
     def is_whole(self, text: str) -> bool:
         bare = unslashed(text.strip())
-        known = len(bare) in SIDE or len(bare) == CANDIDATES
-        return known and (cell_values(bare, SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
+        has_length = len(bare) in SIDE or len(bare) == CANDIDATES
+        return has_length and (cell_values(bare, SIDE[len(bare)]) is not None if len(bare) in SIDE else True)
 
     def from_line(self, text: str, within: str = "") -> Puzzle:
         bare = unslashed(text.strip()) if text.strip() else text
@@ -175,7 +175,7 @@ class SudokuReader(Reader):
         return self._puzzle_of(flat, "")
 
     def assembled(self, value: Any) -> Puzzle | None:
-        if (rows := places.unwrapped(value)) is not None:
+        if (rows := places.contents_of_objects(value)) is not None:
             return self.from_cells([[cell_text(cell) for cell in row] for row in rows])
         parts = [value]
         if isinstance(value, dict):
@@ -184,13 +184,13 @@ class SudokuReader(Reader):
                 return puzzle
             answer = tables.columns(list(map(str, value)))[1]
             parts += [part for index, part in enumerate(value.values()) if index != answer]
-        found = [placed for part in parts if (placed := places.placed_cells(part))]
+        all_cells = [placed for part in parts if (placed := places.placed_cells(part))]
         size = value.get("size") if isinstance(value, dict) else None
-        return interpret.from_places(*found[0], size) if len(found) == 1 else None
+        return interpret.from_places(*all_cells[0], size) if len(all_cells) == 1 else None
 
-    def answered(self, puzzle: Puzzle, drawn: Puzzle) -> Puzzle:
-        is_answer = drawn.question.shape == puzzle.question.shape and drawn.question.all()
-        return interpret.answered(puzzle, drawn.question if is_answer else None)
+    def answered(self, puzzle: Puzzle, other: Puzzle) -> Puzzle:
+        is_answer = other.question.shape == puzzle.question.shape and other.question.all()
+        return interpret.answered(puzzle, other.question if is_answer else None)
 
     def from_fields(self, line: Line, question: str, answer: str) -> Record:
         self.after_row = True
@@ -365,7 +365,7 @@ class SudokuReader(Reader):
         rows = [row for row in grid.rows if row.lexed.kind is not Kind.LABELS]
         try:
             if not readings:
-                interpret.diagnose(rows, grid.side)
+                interpret.refuse_rows(rows, grid.side)
             if height := grid.tall_cells(readings[0].side):
                 raise Malformed(f"cells of {height} lines between rules; expected one line for each row")
             puzzle = interpret.of_readings(readings, grid.box_height(readings[0].side), grid.rows)

@@ -45,8 +45,8 @@ def value(text: str) -> int | None:
 
 def cell_value(text: str) -> int | None:
     """The digit of a cell that stands between separators: up to 25, and words for blanks, rare blanks, and 3.0."""
-    if (known := _VALUES.get(text)) is not None:
-        return known
+    if (digit := _VALUES.get(text)) is not None:
+        return digit
     if text in RARE or text.lower() in WORDS:
         return 0
     number = _FLOAT.fullmatch(text)
