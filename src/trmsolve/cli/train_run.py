@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
     from trmsolve.checkpoint import Header
     from trmsolve.cli.train import TrainArgs
+    from trmsolve.device import DeviceSpec
+    from trmsolve.distributed import ProcessGroup
     from trmsolve.tasks.base import Puzzle, Task, TrainingData
+    from trmsolve.training.run_dir import RunDir
     from trmsolve.training.trainer import Trainer
 
 TOLERANCE, MIN_TOLERANCE = 0.05, 10.0  # a run may take longer than its minutes by this share, or these seconds
@@ -53,6 +56,13 @@ class TrainJob:
     def own_checkpoint(self) -> Path:
         """The checkpoint in the run folder, written at every save."""
         return self.run / f"{self.recipe.task}.safetensors"
+
+    def initial_weights(self, num_puzzles: int) -> dict[str, torch.Tensor] | None:
+        """The weights of --from, with a table of this many puzzle embeddings if the model has one."""
+        if self.start is None:
+            return None
+        weights, embed = self.start.network.state_dict(), self.start.network.embed
+        return weights | embed.new_table(num_puzzles) if hasattr(embed, "new_table") else weights
 
     def export(self, trainer: Trainer, path: Path, metrics: dict[str, Any] | None = None) -> None:
         """Write the averaged weights as a checkpoint."""
@@ -196,88 +206,27 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
 
     from trmsolve.device import resolve_device
     from trmsolve.distributed import ProcessGroup, local_device
-    from trmsolve.training.compile import compile_pays
-    from trmsolve.training.memory import check_memory
-    from trmsolve.training.profile import profiler
     from trmsolve.training.run_dir import RunDir
-    from trmsolve.training.trainer import Trainer
 
     args = job.args
     if args.threads:
         torch.set_num_threads(args.threads)
     spec = resolve_device(local_device(args.device))
-    config = job.recipe.train
-    model_config, weights = job.recipe.config_for(job.data), None
-    if job.start is not None:
-        weights = job.start.network.state_dict()
-        if hasattr(job.start.network.embed, "new_table"):
-            weights = weights | job.start.network.embed.new_table(model_config.num_puzzles)
-
-    def acknowledge(text: str) -> None:
-        panel.set_phase("stopping")
-        panel.message(text)
-
-    stop, folder = StopRequests(acknowledge), RunDir(job.run)
+    stop, folder = StopRequests(panel.stopping), RunDir(job.run)
     with (
         stop.handled(),
         ProcessGroup.joined(spec.device) as group,
         folder if group.is_main else nullcontext(),
         _tensorboard(job.run, panel) if args.tensorboard and group.is_main else nullcontext(panel) as reporter,
     ):
-        if group.is_main and job.own_checkpoint.exists() and not folder.state_file.exists() and not args.force:
-            message = f"{job.run}: has a checkpoint, {job.own_checkpoint.name}, but no training state to resume from"
-            raise TrmsolveError(message, "name another --run; to train on from the checkpoint, add --from CHECKPOINT")
-        group.assert_equal(data=job.data.describe())
-        bf16 = spec.dtype == torch.bfloat16
-        check_memory(config, model_config, job.data.draw, spec.device, bf16, group.world_size)
-        compiles = compile_pays(config.minutes, spec.device, config.steps) if args.compile is None else args.compile
-        trainer = Trainer(
-            config,
-            model_config,
-            job.data.draw,
-            folder,
-            weights=weights,
-            compile=compiles,
-            autocast=bf16,
-            device=spec.device,
-            group=group,
-        )
-        trainer.add_session(sys.argv[1:], job.data.describe(), args.source)
-        title = f"training {job.recipe.task} in {job.run}"
-        log = folder.read_log() if group.is_main else ()
-        panel.begin(title, config, trainer.ema.model.config, trainer.seconds, log, evaluates=bool(job.held_out))
-        if trainer.step and group.is_main:
-            panel.message(f"resuming from step {trainer.step} of {folder.path}")
-            if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
-                job.export(trainer, job.own_checkpoint)
+        trainer = _trainer(job, folder, spec, group, panel)
         first_step = trainer.step
-        panel.set_phase("compiling" if compiles else "training")
         stop.may_abort = group.world_size == 1
         evaluation = Evaluation(job, panel, stop, spec.dtype) if job.held_out else None
-
-        def on_step(step: int, seconds: float, loss: float) -> None:
-            stop.may_abort = False
-            panel.step(step, loss)
-
-        outcome = trainer.run(
-            reporter,
-            save_every=60 * args.save_minutes,
-            evaluate=evaluation,
-            evaluate_every=60 * args.eval_minutes,
-            stop=stop,
-            on_step=on_step,
-            on_save=lambda: job.export(trainer, job.own_checkpoint),
-            profile=profiler(args.profile, panel.message) if args.profile and group.is_main else None,
-            startup_seconds=time.monotonic() - panel.began,
-        )
+        outcome = _train(job, trainer, reporter, panel, stop, evaluation)
         signals = group.broadcast(stop.signals[:1])
         if group.is_main and outcome == "finished":
-            exported = _read_checkpoint(job.own_checkpoint, trainer.step)
-            metrics = exported.metrics if exported is not None else {}  # of a run that was finished before
-            if evaluation is not None and not metrics and not stop():
-                metrics = evaluation.final(trainer.ema.model)
-            for path in {job.own_checkpoint, job.output}:
-                job.export(trainer, path, metrics)
+            _export_result(job, trainer, evaluation, stop)
             signals = signals or stop.signals[:1]
         panel.finish(outcome)
     if group.is_main:
@@ -288,6 +237,85 @@ def run_training(job: TrainJob, panel: TrainPanel) -> int:
     if signals:
         return INTERRUPTED if signals == [signal.SIGINT] else TERMINATED
     return SOLVED
+
+
+def _trainer(job: TrainJob, folder: RunDir, spec: DeviceSpec, group: ProcessGroup, panel: TrainPanel) -> Trainer:
+    """The run, new or resumed from its folder; shows its start."""
+    import torch
+
+    from trmsolve.training.compile import compile_pays
+    from trmsolve.training.memory import check_memory
+    from trmsolve.training.trainer import Trainer
+
+    args, config = job.args, job.recipe.train
+    if group.is_main and job.own_checkpoint.exists() and not folder.state_file.exists() and not args.force:
+        message = f"{job.run}: has a checkpoint, {job.own_checkpoint.name}, but no training state to resume from"
+        raise TrmsolveError(message, "name another --run; to train on from the checkpoint, add --from CHECKPOINT")
+    group.assert_equal(data=job.data.describe())
+    model_config, bf16 = job.recipe.config_for(job.data), spec.dtype == torch.bfloat16
+    check_memory(config, model_config, job.data.draw, spec.device, bf16, group.world_size)
+    compiles = compile_pays(config.minutes, spec.device, config.steps) if args.compile is None else args.compile
+    trainer = Trainer(
+        config,
+        model_config,
+        job.data.draw,
+        folder,
+        weights=job.initial_weights(model_config.num_puzzles),
+        compile=compiles,
+        autocast=bf16,
+        device=spec.device,
+        group=group,
+    )
+    trainer.add_session(sys.argv[1:], job.data.describe(), args.source)
+    title = f"training {job.recipe.task} in {job.run}"
+    log = folder.read_log() if group.is_main else ()
+    panel.begin(title, config, trainer.ema.model.config, trainer.seconds, log, evaluates=bool(job.held_out))
+    if trainer.step and group.is_main:
+        panel.message(f"resuming from step {trainer.step} of {folder.path}")
+        if _read_checkpoint(job.own_checkpoint, trainer.step) is None:  # a session ended between the two files
+            job.export(trainer, job.own_checkpoint)
+    panel.set_phase("compiling" if compiles else "training")
+    return trainer
+
+
+def _train(
+    job: TrainJob,
+    trainer: Trainer,
+    reporter: TrainPanel,
+    panel: TrainPanel,
+    stop: StopRequests,
+    evaluation: Evaluation | None,
+) -> str:
+    """Train to the end, or until a signal; saves the state and the run's checkpoint. Returns Trainer.run's outcome."""
+    from trmsolve.training.profile import profiler
+
+    args = job.args
+
+    def on_step(step: int, seconds: float, loss: float) -> None:
+        stop.may_abort = False
+        panel.step(step, loss)
+
+    return trainer.run(
+        reporter,
+        save_every=60 * args.save_minutes,
+        evaluate=evaluation,
+        evaluate_every=60 * args.eval_minutes,
+        stop=stop,
+        on_step=on_step,
+        on_save=lambda: job.export(trainer, job.own_checkpoint),
+        profile=profiler(args.profile, panel.message) if args.profile and trainer.group.is_main else None,
+        startup_seconds=time.monotonic() - panel.began,
+    )
+
+
+def _export_result(job: TrainJob, trainer: Trainer, evaluation: Evaluation | None, stop: StopRequests) -> None:
+    """Write the finished checkpoint with its measures; those of a run that was finished before are kept."""
+    exported = _read_checkpoint(job.own_checkpoint, trainer.step)
+    metrics = exported.metrics if exported is not None else {}
+    if evaluation is not None and not metrics and not stop():
+        metrics = evaluation.final(trainer.ema.model)
+    for path in {job.own_checkpoint, job.output}:
+        job.export(trainer, path, metrics)
 
 
 def _report(job: TrainJob, trainer: Trainer, outcome: str, state_file: Path, quiet: bool, trained: bool) -> None:

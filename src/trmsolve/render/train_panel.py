@@ -184,6 +184,11 @@ class TrainPanel:
         if not self.silent:
             self.console.print(Text(self._safe(text, limit=2000)), soft_wrap=True)
 
+    def stopping(self, text: str) -> None:
+        """A signal has arrived; text: what happens next."""
+        self.set_phase("stopping")
+        self.message(text)
+
     def finish(self, outcome: str) -> None:
         """The run has ended."""
         self.set_phase(outcome)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from trmsolve.containers import GZIP, NUMPY, ZIP, load_arrays
+from trmsolve.containers import GZIP, NUMPY, load_arrays
 from trmsolve.tasks.arc.arrays import EXPECTED, value_from_arrays
 from trmsolve.tasks.arc.text_formats import prompt_value, yaml_value
 from trmsolve.tasks.few_shot import Attempts, Grid
@@ -29,6 +29,7 @@ from trmsolve.tasks.reading.program import parse as parse_program
 from trmsolve.tasks.text import shorten
 from trmsolve.text_io import read_text
 
+ZIP = b"PK"  # first bytes of any archive, also of an empty one
 MAX_BYTES = 1 << 25  # of a text; five times the largest collection of tasks
 MAX_LISTS = 2_000_000  # of a text, where an object counts as four lists: about 250 MB of memory
 MAX_DEPTH = 32  # of lists and objects in damaged texts
