@@ -1,7 +1,10 @@
 """Tiny networks as others save them, and their import."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
 from trmsolve import checkpoint as checkpoints
 from trmsolve.convert.architecture import ImportOptions
@@ -61,3 +64,34 @@ def nano_trm():
         named[".".join(filter(None, (NANO_NAMES.get(root, root), rest)))] = tensor
     named["q_head.weight"], named["q_head.bias"] = named["q_head.weight"][:1], named["q_head.bias"][:1]
     return model, {"state_dict": named, "hyper_parameters": NANO_SETTINGS, "epoch": 3}
+
+
+FIXTURES = ("trm_mlp_sudoku_small", "trm_att_maze_small", "trm_att_arc_small", "hrm_sudoku_small")
+INNER = "_orig_mod.model.inner."
+
+
+def wrapped(state, prefix=INNER):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+def refused(tmp_path: Path, state, message: str, options: ImportOptions = CYCLES, settings: dict | None = None) -> None:
+    torch.save(state, tmp_path / "step_1")
+    if settings is not None:
+        (tmp_path / "all_config.yaml").write_text(yaml.safe_dump({"arch": settings}))
+    with pytest.raises(TrmsolveError, match=message):
+        import_checkpoint(str(tmp_path), tmp_path / "out.safetensors", options)
+    assert not list(tmp_path.glob("*out.safetensors*"))
+
+
+def without(state, *names):
+    return {name: tensor for name, tensor in state.items() if name not in names}
+
+
+TRM_SETTINGS = {"H_cycles": 3, "L_cycles": 6, "hidden_size": 8, "L_layers": 2, "mlp_t": True, "num_heads": 1}
+TRM_SETTINGS |= {
+    "expansion": 4,
+    "pos_encodings": "none",
+    "puzzle_emb_ndim": 8,
+    "puzzle_emb_len": 16,
+    "name": "x.trm@TRM",
+}

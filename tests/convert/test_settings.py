@@ -5,19 +5,24 @@ import json
 import types
 
 import pytest
+import torch
 import yaml
 
+from trmsolve import checkpoint as checkpoints
 from trmsolve.convert.architecture import ImportOptions
+from trmsolve.convert.convert import import_checkpoint
 from trmsolve.convert.settings import read_settings, settings_of
 from trmsolve.errors import TrmsolveError
 
 from .samples import (
+    CYCLES,
     NANO_SETTINGS,
     SETTINGS,
     imported,
     nano_trm,
     network,
     refusal,
+    refused,
     saved,
 )
 
@@ -98,3 +103,37 @@ def test_settings_are_found_in_every_usual_part_of_a_yaml(folder, key):
 def test_contradicting_parts_of_a_file_are_refused():
     with pytest.raises(TrmsolveError, match="H_cycles 2 inside, 3 in another part"):
         settings_of({"config": {"H_cycles": 3, "L_cycles": 3}, "arch": {"H_cycles": 2, "L_cycles": 3}})
+
+
+@pytest.mark.parametrize(
+    ("yaml_text", "message"),
+    [
+        ("arch: {H_cycles: 3", "cannot read .*all_config.yaml"),
+        ("[" * 5000, "cannot read .*recursion"),
+        ("arch: {H_cycles: 3, when: 2024-13-01}", "cannot read .*month"),
+        ("arch: !!python/object/apply:os.system [echo]", "cannot read .*constructor"),
+        ("arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, expansion: 1e308, mlp_t: true}", "makes countless"),
+        (
+            "arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, puzzle_emb_len: 5, mlp_t: true}",
+            "11 token ids and 92 cells",
+        ),
+    ],
+)
+def test_unreadable_settings_files_are_errors(tmp_path, state, yaml_text, message):
+    (tmp_path / "all_config.yaml").write_text(yaml_text)
+    refused(tmp_path, state, message, ImportOptions())
+
+
+def test_other_entries_of_a_settings_file_are_ignored(tmp_path, state):
+    """A date, bytes, a list, 1e-5 (a text to YAML 1.1), and a yaml that speaks of no architecture at all."""
+    torch.save(state, tmp_path / "step_1")
+    text = "arch: {H_cycles: 3, L_cycles: 6, puzzle_emb_ndim: 8, mlp_t: true, rms_norm_eps: 1e-5, loss: {loss_type: s},"
+    (tmp_path / "all_config.yaml").write_text(f"{text} when: 2024-01-01, x: !!binary aGk=, y: [1], z: .nan, 3: 4}}")
+    (tmp_path / "step_1.yaml").write_text("arch: trm\nlr: 0.1\n")
+    result = import_checkpoint(str(tmp_path), tmp_path / "out.safetensors")
+    assert (result.config.T, result.config.n) == (3, 6) and "all_config" in result.settings
+    saved_settings = checkpoints.read_header(result.path).provenance["settings"]
+    assert saved_settings["loss"] == {"loss_type": "s"} and saved_settings["rms_norm_eps"] == 1e-5
+    assert not {"when", "x", "y", "z", "3"} & saved_settings.keys()
+    with pytest.raises(TrmsolveError, match=r"step_1.yaml has no settings of an architecture"):
+        import_checkpoint(str(tmp_path / "step_1"), tmp_path / "b.safetensors", CYCLES, tmp_path / "step_1.yaml")
