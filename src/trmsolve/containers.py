@@ -121,9 +121,11 @@ def load_arrays(file: Path | io.BytesIO, name: str, expected: str) -> dict[str, 
             return arrays
     except InputError:
         raise
+    except OSError as error:
+        raise InputError(name, error.strerror or str(error), expected) from error
     except Exception as error:  # of numpy, zipfile and zlib
         array = f"the array {part.removesuffix('.npy')!r:.100}" if part else "its arrays"
-        reason = "".join(filter(str.isprintable, str(getattr(error, "strerror", None) or error)))[:100]
+        reason = "".join(filter(str.isprintable, str(error)))[:100]
         raise InputError(name, f"{array} cannot be read: {reason}", expected) from error
 
 
