@@ -69,7 +69,7 @@ def test_every_checkpoint_has_a_line_a_colour_and_a_legend_row():
     root = ElementTree.fromstring(text)
     rows = [t.text for t in root.iter(f"{SVG}text") if "model" in (t.text or "")]
     assert rows == [f"model {i} (expected calibration error {i / 100:.3f})" for i in range(len(several))]
-    for name, skipped in (("accuracy", 0), ("trust", 1)):  # the colour of series i, as the panel's own style says
+    for name, skipped in (("accuracy", 0), ("calibration", 1)):  # the colour of series i, as the panel's own style says
         for i, colour in enumerate(COLOURS):
             rule = rf"#chart-{name} \.color-{i + skipped},[^}}]*}}"
             assert re.search(rule, text).group().lower().count(colour) >= 1

@@ -29,7 +29,7 @@ from trmsolve.model.layers import reference_mode
 from trmsolve.model.packing import pack, read_out
 from trmsolve.tasks.base import Puzzle
 
-Say = Callable[[str], None]
+Show = Callable[[str], None]
 STEPS = 16  # of the baseline
 BATCH_SIZE = 768  # of the baseline, as published
 LATENCY_PUZZLES = 8  # puzzles whose latency is measured, one after the other
@@ -42,7 +42,7 @@ def compare_streams(
     baselines: dict[str, Solver],
     puzzles: Sequence[Puzzle],
     repeat: int,
-    say: Say = lambda text: None,
+    show: Show = lambda text: None,
 ) -> dict[str, Any]:
     """Measure our solver with each of the settings, and the baseline on each of these solvers, alternating; for JSON.
 
@@ -62,7 +62,7 @@ def compare_streams(
 
     functions: dict[str, Callable[[], Any]] = {name: partial(solve, options) for name, options in settings.items()}
     functions |= {name: partial(solve_fixed_steps, baseline, puzzles) for name, baseline in baselines.items()}
-    measured = in_turns(functions, repeat, say)
+    measured = in_turns(functions, repeat, show)
     per_token, sizes = _flops_per_token(solver, puzzles)
     correct: dict[str, int] = {}
     streams = []
@@ -141,7 +141,7 @@ def fixed_steps_latency(solver: Solver, puzzles: Sequence[Puzzle], repeat: int) 
 
 
 def cold_starts(
-    arguments: Sequence[str], puzzle: str, repeat: int, say: Say = lambda text: None
+    arguments: Sequence[str], puzzle: str, repeat: int, show: Show = lambda text: None
 ) -> dict[str, Statistic]:
     """Seconds of a process that solves one puzzle, and of one that only imports torch, alternating.
 
@@ -151,7 +151,7 @@ def cold_starts(
         "cold_start": lambda: run_trmsolve(arguments, puzzle),
         "import_torch": lambda: run_python("import torch"),
     }
-    measured = in_turns(functions, repeat, lambda text: say(f"cold starts: {text}"))
+    measured = in_turns(functions, repeat, lambda text: show(f"cold starts: {text}"))
     return {name: Statistic.of([seconds for seconds, _ in runs]) for name, runs in measured.items()}
 
 

@@ -52,13 +52,13 @@ class Statistic:
 
 
 def in_turns(
-    functions: Mapping[str, Callable[[], Outcome]], repeat: int, say: Callable[[str], None]
+    functions: Mapping[str, Callable[[], Outcome]], repeat: int, show: Callable[[str], None]
 ) -> dict[str, list[tuple[float, Outcome]]]:
     """Call each function `repeat` times, in turns, so that all have the same conditions: (seconds, outcome) by name."""
     measured: dict[str, list[tuple[float, Outcome]]] = {name: [] for name in functions}
     for k in range(repeat):
         for name, function in functions.items():
-            say(f"{name}, {k + 1} of {repeat}")
+            show(f"{name}, {k + 1} of {repeat}")
             measured[name].append(timed(function))
     return measured
 
@@ -168,7 +168,7 @@ def adaptation_rate(task: str, checkpoint: str, few_shot_task: FewShotTask, step
 
 
 def measure_busy(
-    rates: dict[str, Callable[[], float]], repeat: int, say: Callable[[str], None] = lambda text: None
+    rates: dict[str, Callable[[], float]], repeat: int, show: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
     """Measure each rate without and with the busy neighbor, alternating, and the share that is left: for JSON."""
     report: dict[str, Any] = {}
@@ -176,7 +176,7 @@ def measure_busy(
         values: dict[bool, list[float]] = {False: [], True: []}
         for k in range(repeat):
             for busy in (False, True):
-                say(f"{name}, {'next to a busy process' if busy else 'alone'}, {k + 1} of {repeat}")
+                show(f"{name}, {'next to a busy process' if busy else 'alone'}, {k + 1} of {repeat}")
                 with busy_neighbor() if busy else nullcontext():
                     values[busy].append(rate())
         shares = [busy / quiet for quiet, busy in zip(values[False], values[True], strict=True)]

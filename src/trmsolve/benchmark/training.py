@@ -66,7 +66,7 @@ class TrainingSetup(NamedTuple):
 
 
 def compare_training(
-    setup: TrainingSetup, steps: int, repeat: int, say: Callable[[str], None] = lambda text: None
+    setup: TrainingSetup, steps: int, repeat: int, show: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
     """The speeds of our configuration and of the baseline, and the ratio of their supervision steps/s, for JSON.
 
@@ -81,10 +81,10 @@ def compare_training(
             for name, config in configs.items()
         }
         for name, run in runs.items():
-            say(f"training, {name}: warm-up")
+            show(f"training, {name}: warm-up")
             train(run, WARM_UP)
         functions = {f"training, {name}": partial(train, run, steps) for name, run in runs.items()}
-        measured = in_turns(functions, repeat, say)
+        measured = in_turns(functions, repeat, show)
         flops = train_step_flops(runs["published"])  # of one supervision step of the batch
     ways, rates = [], []
     for name, config in configs.items():
@@ -139,7 +139,7 @@ def mirror_task(side: int = 15) -> FewShotTask:
 
 
 def compare_test_time_training(
-    model: Model, task: FewShotTask, steps: int, repeat: int, say: Callable[[str], None] = lambda text: None
+    model: Model, task: FewShotTask, steps: int, repeat: int, show: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
     """Optimizer steps/s of ours and of version 0.1 (reference_mode), and their ratio in each repetition.
 
@@ -157,7 +157,7 @@ def compare_test_time_training(
     rates: dict[str, list[float]] = {name: [] for name in trainers}
     for k in range(repeat):
         for name, trainer in trainers.items():
-            say(f"test-time training, {name}: {k + 1} of {repeat}")
+            show(f"test-time training, {name}: {k + 1} of {repeat}")
             with nullcontext() if name == "ours" else reference_mode():
                 for _ in range(0 if k else ADAPT_WARM_UP):
                     trainer.train(ADAPT_PROGRESS)

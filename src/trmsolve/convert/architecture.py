@@ -80,18 +80,18 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
     if not set(_REQUIRED) <= shapes.keys():
         missing = [name for name in (*_REQUIRED, *_ALWAYS) if name not in shapes]
         raise TrmsolveError(f"{_counted(len(missing))} of every TRM and HRM missing: {_some(missing)}")
-    vocabulary, width = _matrix(shapes, "embed_tokens.embedding_weight")
+    vocab_size, hidden_size = _matrix(shapes, "embed_tokens.embedding_weight")
     layers, y_layers = (_layers(shapes, level) for level in ("L_level", "H_level"))
     first = "L_level.layers.0."
     mixes = any(name.startswith(f"{first}mlp_t.") for name in shapes)
     positions, position_hidden = _matrix(shapes, f"{first}mlp_t.down_proj.weight") if mixes else (0, 0)
-    hidden = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
+    intermediate_size = _matrix(shapes, f"{first}mlp.down_proj.weight")[1]
     puzzles, puzzle_width = _matrix(shapes, "puzzle_emb.weights") if "puzzle_emb.weights" in shapes else (0, 0)
     learned = _matrix(shapes, "embed_pos.embedding_weight")[0] if "embed_pos.embedding_weight" in shapes else 0
     stated_positions = settings.get("pos_encodings", "rope")
     T, n = _cycles(settings, options)
     length = positions or learned  # prefix included; 0 if the tensors do not determine it
-    puzzle_tokens = -(-puzzle_width // width)  # per puzzle embedding; the last one is padded with zeros
+    puzzle_tokens = -(-puzzle_width // hidden_size)  # per puzzle embedding; the last one is padded with zeros
     prefix = _prefix(settings, options, puzzle_tokens, bool(y_layers))
     cells = _whole(settings, "seq_len")
     if length and prefix is not None:
@@ -99,7 +99,7 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         if cells < 1:
             message = f"a prefix of {prefix} tokens leaves no cells in a sequence of {length}"
             raise TrmsolveError(message, "give its length: --prefix N")
-    format_ = _task_format(network, settings, options, vocabulary, cells, puzzles)
+    format_ = _task_format(network, settings, options, vocab_size, cells, puzzles)
     if prefix is None and length > format_.cells:
         prefix, cells = length - format_.cells, format_.cells
     if prefix is None:
@@ -107,9 +107,9 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         raise TrmsolveError("the number of tokens before the cells is unknown", hint)
     config = official(
         "mlp" if mixes else "attention",
-        vocabulary,
+        vocab_size,
         cells or format_.cells,
-        width,
+        hidden_size,
         prefix,
         puzzles,
         puzzle_tokens=puzzle_tokens or 1,
@@ -117,10 +117,10 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         num_layers=layers,
         num_y_layers=y_layers,
         grad_steps=1 if y_layers else 0,
-        intermediate_size=hidden,
+        intermediate_size=intermediate_size,
         seq_intermediate_size=position_hidden,
         positions="learned" if learned else "rope" if not mixes and stated_positions == "rope" else "none",
-        num_heads=8 if mixes else _heads(settings, options, width),
+        num_heads=8 if mixes else _heads(settings, options, hidden_size),
         T=T,
         n=n,
         N_sup=_whole(settings, "halt_max_steps") or 16,
@@ -204,13 +204,13 @@ def _task_format(
     network: Network,
     settings: Mapping[str, Any],
     options: ImportOptions,
-    vocabulary: int,
+    vocab_size: int,
     cells: int | None,
     puzzles: int,
 ) -> TaskFormat:
     """The task of the network. cells: of a puzzle, None if unknown; puzzles: rows of its table."""
-    described = f"{vocabulary} token ids" + (f" and {cells} cells" if cells else "")
-    formats = [r for r in TASK_FORMATS if r.token_ids == vocabulary and options.task in (None, r.task)]
+    described = f"{vocab_size} token ids" + (f" and {cells} cells" if cells else "")
+    formats = [r for r in TASK_FORMATS if r.token_ids == vocab_size and options.task in (None, r.task)]
     if any(name.startswith("H_level.") for name in network.tensors):  # nano-trm has no second network
         formats = [r for r in formats if not r.shift]
     if cells is not None:  # mazes and ARC have other sizes too, but small ones only if the user names the task
@@ -243,12 +243,13 @@ def _cycles(settings: Mapping[str, Any], options: ImportOptions) -> tuple[int, i
     return T, n
 
 
-def _heads(settings: Mapping[str, Any], options: ImportOptions, width: int) -> int:
+def _heads(settings: Mapping[str, Any], options: ImportOptions, hidden_size: int) -> int:
     heads = options.heads or _whole(settings, "num_heads")
     if heads is None:
         raise TrmsolveError("the number of attention heads is unknown", "give it: --heads N (8 in published networks)")
-    if width % (2 * heads):
-        raise TrmsolveError(f"{heads} heads do not divide a hidden size of {width}", "give their number: --heads N")
+    if hidden_size % (2 * heads):
+        problem = f"{heads} heads do not divide a hidden size of {hidden_size}"
+        raise TrmsolveError(problem, "give their number: --heads N")
     return heads
 
 

@@ -89,7 +89,7 @@ class TestTimeTrainer:
         self.step, self.loss = 0, 0.0
         self.recent: deque[float] = deque(maxlen=64)  # 1 for samples that were predicted exactly in their last step
         self.checks: list[float] = []  # accuracies on the held-out demonstrations
-        self.trust: dict[Any, float] = {}  # the last accuracy by group of augmentations
+        self.group_accuracy: dict[Any, float] = {}  # the last accuracy by group of augmentations
         self.end = 1.0  # the progress at which training ends
         train_config = self._train_config()
         self.optimizers = Optimizers(self.model, train_config)
@@ -233,7 +233,7 @@ class TestTimeTrainer:
                 for query, readout in zip(queries, self._readouts(queries, self.schedule.check_steps), strict=True):
                     answer = _prediction(query, readout).answer
                     correct.setdefault(query.group, []).append(np.array_equal(answer, pair.output))
-        self.trust = {group: float(np.mean(flags)) for group, flags in correct.items()}
+        self.group_accuracy = {group: float(np.mean(flags)) for group, flags in correct.items()}
         return float(np.mean([flag for flags in correct.values() for flag in flags]))
 
     def _queries(self, augmented: AugmentedTask) -> list[Query]:
@@ -286,7 +286,7 @@ class TestTimeTrainer:
     def _vote(self, query: Query, readout: Readout) -> WeightedAnswer:
         """A vote, weighted by the halting probability and by the accuracy of its group on held-out demonstrations."""
         grid = _prediction(query, readout).answer
-        weight = float(readout.halt_prob) * (self.schedule.vote_floor + self.trust.get(query.group, 1.0))
+        weight = float(readout.halt_prob) * (self.schedule.vote_floor + self.group_accuracy.get(query.group, 1.0))
         return WeightedAnswer(grid, query.probabilities(grid, np.asarray(readout.probabilities)), weight)
 
     def _readouts(

@@ -64,10 +64,12 @@ def chart(heading: str, step: int, curves: Sequence[Curves]) -> str:
     ]
     for top, colour, curve in zip(range(bottom, height, ROW), COLOURS, curves, strict=False):
         parts.append(f'<rect x="{MARGIN + 10}" y="{top + 5}" width="14" height="14" rx="2" fill="{colour}"/>')
-        trust = f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
-        parts.append(_text(MARGIN + 34, top + 17, f"{shorten_start(printable(curve.name), NAME)} ({trust})"))
+        calibration_text = (
+            f"expected calibration error {curve.error:.3f}" if curve.spots else "calibration not measured"
+        )
+        parts.append(_text(MARGIN + 34, top + 17, f"{shorten_start(printable(curve.name), NAME)} ({calibration_text})"))
     parts.append("</g>")
-    plots = (("accuracy", _accuracy(curves)), ("trust", _calibration(curves, step)))
+    plots = (("accuracy", _accuracy(curves)), ("calibration", _calibration(curves, step)))
     for i, (plot_name, plot) in enumerate(plots):
         panel = rendered(plot, plot_name)
         parts.append(f'<svg x="{MARGIN + PANEL * i}" y="{HEADING}" width="{PANEL}" height="{PLOT}">{panel}</svg>')
@@ -130,7 +132,7 @@ def _accuracy(curves: Sequence[Curves]) -> pygal.XY:
 
 def _calibration(curves: Sequence[Curves], step: int) -> pygal.XY:
     plot = _plot(
-        "trust",
+        "calibration",
         curves,
         before=(LIGHT.faint,),
         title=f"The halting head after {step} steps",
