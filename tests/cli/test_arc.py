@@ -126,9 +126,13 @@ def test_stored_results_are_not_computed_again(arc, folder, tmp_path, monkeypatc
 
     batch_sizes = []
     adapt = Model.adapt
-    monkeypatch.setattr(
-        Model, "adapt", lambda self, due, *a, **how: batch_sizes.append(len(due)) or adapt(self, due, *a, **how)
-    )
+
+    def counted(self, tasks_to_adapt, *a, **how):
+        tasks_to_adapt = list(tasks_to_adapt)
+        batch_sizes.append(len(tasks_to_adapt))
+        return adapt(self, tasks_to_adapt, *a, **how)
+
+    monkeypatch.setattr(Model, "adapt", counted)
     stored, kaggle = tmp_path / "results.jsonl", tmp_path / "s.json"
     (folder / "d.json").write_text(tasks.text(test=[{"input": [[1, 2, 3, 4]]}]))
     first = arc(folder / "a.json", "--json", "--resume", stored)
@@ -139,7 +143,7 @@ def test_stored_results_are_not_computed_again(arc, folder, tmp_path, monkeypatc
     assert a["solved"] is False and c["solved"] is None
     assert f"2 of 3 tasks found in {stored}; not solved again" in whole.stderr
     assert "new task d: adapting" in whole.stderr and list(read_submission(kaggle)) == ["a", "b", "c", "d"]
-    assert arc(folder, "--resume", stored, "--submission", kaggle).stdout and batch_sizes == [1, 1, 0]
+    assert arc(folder, "--resume", stored, "--submission", kaggle).stdout and batch_sizes == [1, 1]
     arc(folder / "a.json", "--resume", stored, "--seed", 2)
     assert batch_sizes[-1] == 1
     (tmp_path / "no.jsonl").write_text("something else\n")
@@ -152,8 +156,8 @@ def test_an_interrupted_run_writes_the_results_so_far(arc, folder, tmp_path, mon
 
     adapt = Model.adapt
 
-    def interrupted(self, due, *a, **how):
-        yield from adapt(self, due[:1], *a, **how)
+    def interrupted(self, tasks_to_adapt, *a, **how):
+        yield from adapt(self, list(tasks_to_adapt)[:1], *a, **how)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Model, "adapt", interrupted)

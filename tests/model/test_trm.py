@@ -9,13 +9,12 @@ import torch
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
-from trmsolve.model.packing import logits_by_choice, pack
-from trmsolve.model.segment import CSR, index_add_sum, segment_sum
+from trmsolve.model.packing import CSR, index_add_sum, logits_by_choice, pack, segment_sum
 from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks import get
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import Symmetry
-from trmsolve.training.losses import softmax_cross_entropy
+from trmsolve.training.train_step import softmax_cross_entropy
 
 STEPS = 3
 SUDOKU = get("sudoku")

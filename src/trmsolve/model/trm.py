@@ -25,8 +25,7 @@ from torch import Tensor, nn
 
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import truncated_normal
-from trmsolve.model.packing import PackedBatch
-from trmsolve.model.segment import segment_sum
+from trmsolve.model.packing import PackedBatch, segment_sum
 
 
 class StepOutput(NamedTuple):

@@ -6,8 +6,7 @@ import torch
 
 from networks import stepped
 from trmsolve.model.config import TRMConfig
-from trmsolve.model.packing import pack
-from trmsolve.model.segment import segment_sum
+from trmsolve.model.packing import pack, segment_sum
 from trmsolve.model.trm import TRM
 from trmsolve.tasks import get
 from trmsolve.tasks.maze.cells import WALL

@@ -10,8 +10,7 @@ from networks import stepped
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Encoded
 from trmsolve.model.mixers.relational import NEIGHBORHOOD, Layer
-from trmsolve.model.packing import pack
-from trmsolve.model.segment import segment_sum
+from trmsolve.model.packing import pack, segment_sum
 from trmsolve.model.trm import TRM
 from trmsolve.tasks.arc import TASK
 from trmsolve.tasks.arc.encode import NEIGHBORS, RELATIONS, encode

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.layers import formula_only, linear
 from trmsolve.model.mixers.relational import NEIGHBORHOOD, PackedRelations
-from trmsolve.model.packing import PackedBatch
-from trmsolve.model.segment import segment_sum
+from trmsolve.model.packing import PackedBatch, segment_sum
 
 
 class Embedding(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import gated_update
-from trmsolve.model.segment import CSR, indptr_of, segment_sum
+from trmsolve.model.packing import CSR, indptr_of, segment_sum
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import formula_only, gated_update, inverse_rms
 from trmsolve.model.mixers.grid import gather_neighborhood, neighbor_table
-from trmsolve.model.segment import CSR, csr_of_assignments, int32, segment_sum, segment_sum_no_grad
+from trmsolve.model.packing import CSR, csr_of_assignments, int32, segment_sum, segment_sum_no_grad
 
 NEIGHBORHOOD = 9  # a token and its eight neighbours
 DIRECT_SHARE = 0.75  # a relation with at least this number of groups per token, of one token each, is direct

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.inputs import Edges, RoundUp
 from trmsolve.model.layers import gated_update, inference_path
-from trmsolve.model.segment import CSR, csr_of_assignments, indptr_of, segment_sum
+from trmsolve.model.packing import CSR, csr_of_assignments, indptr_of, segment_sum
 
 
 @dataclass(frozen=True, slots=True)
