@@ -106,7 +106,7 @@ class MazeReader(Reader):
     def text(self, line: Line) -> Iterator[Record]:
         is_between = len(self.rows) >= SMALLEST and _BETWEEN.fullmatch(line.text) and self._is_between(line.text)
         if not is_between and (line.text.strip() or self._is_floor(line.text)):
-            yield from self._inked_line(line)
+            yield from self._nonblank_line(line)
             return
         yield from self._close()
         self._begin_block()
@@ -138,7 +138,7 @@ class MazeReader(Reader):
         return self.bad(line, f"no maze; {parse.EXPECTED}; {nearest(line.text)}")
 
     def _is_floor(self, text: str) -> bool:
-        """Whether a line without ink belongs to the maze above it."""
+        """Whether a blank line belongs to the maze above it."""
         if self.skipping:
             return bool(text)
         above = self.rows[-1].text if self.rows else ""
@@ -154,7 +154,7 @@ class MazeReader(Reader):
     def _begin_block(self) -> None:
         self.one_a_line = self.skipping = False
 
-    def _inked_line(self, line: Line) -> Iterator[Record]:
+    def _nonblank_line(self, line: Line) -> Iterator[Record]:
         width = len(line.text)
         if width > LINE_LIMIT:
             yield from self._too_wide(line, f"a line of more than {LINE_LIMIT:,} characters")
@@ -167,7 +167,7 @@ class MazeReader(Reader):
             yield from self._row(line)
 
     def _is_whole_line(self, text: str) -> bool:
-        """Whether the line can be no row of a grid that is worth reading, so that it is a maze or the ruin of one."""
+        """Whether the line can be no row of a grid that is worth reading, so that it is a maze, or a damaged one."""
         if text.count("/") >= SMALLEST - 1 and "//" not in text and len(text.split()) < 2 + text.count("/") * 8:
             return not _is_prose(text.replace("/", ""))
         enough = all if self.skipping else any  # a row of a grid that is too large may hold an S or a G
@@ -179,13 +179,13 @@ class MazeReader(Reader):
         is_wide = (
             self.rows and len(self.rows[0].text) != len(line.text) and not tabs == self.rows[0].text.count("\t") > 0
         )
-        if is_wide and not _inked(self.rows):
+        if is_wide and not _nonblank(self.rows):
             self.rows.clear()  # they were no rows of this maze
         self.rows.append(line)
         if any(_ends(line.text)) and self._are_mazes():
             self.one_a_line = True
             rows, self.rows = self.rows, []
-            for row in _inked(rows):
+            for row in _nonblank(rows):
                 yield from self._whole(row)
         elif len(self.rows) > (2 * LARGEST + 8 if may_be_lines(self.rows[0].text) else LARGEST):
             self.skipping = True
@@ -211,7 +211,7 @@ class MazeReader(Reader):
 
     def _close(self) -> Iterator[Record]:
         rows = self._taken()
-        if not _inked(rows):
+        if not _nonblank(rows):
             return
         body = _body(rows)
         for row in rows:
@@ -393,5 +393,5 @@ def _square(marks: Sequence[str]) -> Matrix:
     return rows
 
 
-def _inked(rows: Sequence[Line]) -> list[Line]:
+def _nonblank(rows: Sequence[Line]) -> list[Line]:
     return [row for row in rows if row.text.strip()]

@@ -167,19 +167,23 @@ def _in_boxes(segments: Matrix) -> Iterator[tuple[Matrix, str]]:
 
 def _by_position(rows: list[str]) -> Iterator[tuple[Matrix, str]]:
     """As many columns as rows, and blanks written as spaces, which editors drop at the end of lines."""
-    height, inked = len(rows), [row.rstrip() for row in rows]
-    if not any(inked) or any(mark in row for row in inked for mark in "._*-0?") or all(map(str.isalnum, inked)):
+    height, stripped = len(rows), [row.rstrip() for row in rows]
+    if (
+        not any(stripped)
+        or any(mark in row for row in stripped for mark in "._*-0?")
+        or all(map(str.isalnum, stripped))
+    ):
         return
-    width, full = max(map(len, inked)), max(map(len, rows))
-    indent = min(len(row) - len(row.lstrip()) for row in inked if row)
+    width, full = max(map(len, stripped)), max(map(len, rows))
+    indent = min(len(row) - len(row.lstrip()) for row in stripped if row)
     is_block = len({len(row) for row in rows}) == 1
     for step in (1, 2, 3):
         needed = (height - 1) * step + 1
         offset = full - needed if is_block else indent  # each space is a blank, a separator or indentation
         if not 0 <= offset <= indent or width > offset + needed or (not is_block and width < offset + needed):
             continue
-        cells = [row.ljust(offset + needed)[offset::step][:height] for row in inked]
-        if all("".join(line.split()) == "".join(row.split()) for line, row in zip(cells, inked, strict=True)):
+        cells = [row.ljust(offset + needed)[offset::step][:height] for row in stripped]
+        if all("".join(line.split()) == "".join(row.split()) for line, row in zip(cells, stripped, strict=True)):
             yield [[mark.strip() for mark in line] for line in cells], "by position, spaces for blanks"
 
 
@@ -217,5 +221,5 @@ def _is_header(header: list[str], left: int, right: int, width: int, empty_heade
     texts = [text for text in texts if text.strip()]
     if not texts:
         return empty_header
-    glued = list("".join(texts))
-    return (len(texts) == width and is_sequence(texts)) or (len(glued) == width and is_sequence(glued))
+    joined = list("".join(texts))
+    return (len(texts) == width and is_sequence(texts)) or (len(joined) == width and is_sequence(joined))

@@ -164,8 +164,8 @@ class Reader(ValueReader):
         """The records of what a tag holds; the next tag may be the solution."""
         ((name, content),) = value.value.items()
         if isinstance(content, str):
-            glued = "".join(content.split())
-            content = glued if self.is_whole(glued) else content
+            joined = "".join(content.split())
+            content = joined if self.is_whole(joined) else content
             if not self.is_whole(content):
                 if content.strip("\n").count("\n") > 1:
                     yield from self._end_of_markup()

@@ -83,11 +83,11 @@ class GridBuilder:
     @property
     def rows(self) -> list[Row]:
         """Without the lines of dashes that are frames: all of them, unless the grid writes all its blanks as dashes."""
-        inked = [row for row in self.all if not row.is_blank]
-        plain = [row for row in inked if not row.lexed.dashes]
+        nonblank = [row for row in self.all if not row.is_blank]
+        plain = [row for row in nonblank if not row.lexed.dashes]
         inner = plain[1:] if plain and (self.after_head or plain[0].may_be_labels) else plain
         blanks = {cell for row in inner for cell in row.lexed.cells if value(cell) == 0}
-        return inked if not plain or blanks == {"-"} else plain
+        return nonblank if not plain or blanks == {"-"} else plain
 
     @property
     def side(self) -> int:
@@ -141,8 +141,8 @@ class GridBuilder:
                     continue
                 if (reading := _reading(layout)) is not None:
                     grids.setdefault(reading.values, reading)
-        lawful = [one for one in grids.values() if not conflicts(np.reshape(one.values, (one.side, one.side)))]
-        return lawful or list(grids.values())
+        valid = [one for one in grids.values() if not conflicts(np.reshape(one.values, (one.side, one.side)))]
+        return valid or list(grids.values())
 
     def _variants(self) -> Iterator[list[Row]]:
         """The rows, with lines of spaces among them or not."""
@@ -207,8 +207,8 @@ def halves(grid: GridBuilder) -> list[GridBuilder]:
     rows = [row for row in grid.all if not row.is_blank]
     texts = [_ARROW.sub(lambda arrow: " " * len(arrow[0]), row.text.expandtabs()) for row in rows]
     width = max(map(len, texts))
-    ink = "".join("#" if any(text[at : at + 1].strip() for text in texts) else " " for at in range(width))
-    gaps = sorted(re.finditer("(?<=#)  +(?=#)", ink), key=lambda gap: gap.start() - gap.end())[:2]
+    columns = "".join("#" if any(text[at : at + 1].strip() for text in texts) else " " for at in range(width))
+    gaps = sorted(re.finditer("(?<=#)  +(?=#)", columns), key=lambda gap: gap.start() - gap.end())[:2]
     if len({len(gap[0]) for gap in gaps}) != len(gaps) or not gaps:
         return []
     cuts = slice(gaps[0].start()), slice(gaps[0].end(), None)

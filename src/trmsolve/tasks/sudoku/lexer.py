@@ -231,13 +231,13 @@ def _between_bars(body: str) -> tuple[str, ...]:
 def _from_tokens(tokens: list[str]) -> tuple[str, ...]:
     if len(tokens) in BOX and all(".0" in token and cell_value(token) is not None for token in tokens):
         return tuple(tokens)  # 5.0 3.0
-    glued = tuple("".join(tokens))
+    joined = tuple("".join(tokens))
     numbers = tokens[1:] if tokens and _ROW_LABEL.fullmatch(tokens[0]) else tokens
     if len(numbers) > 9 and all(len(token) <= 2 for token in numbers):
-        in_pairs = {len(token) for token in tokens} == {2} and len(glued) in COUNTS
-        return glued if in_pairs and len(tokens) not in COUNTS else tuple(tokens)
-    are_candidates = len(tokens) == 9 < len(glued) and all(map(_RISING.fullmatch, tokens))
-    return tuple(tokens) if are_candidates and len(glued) not in SIDE else glued
+        in_pairs = {len(token) for token in tokens} == {2} and len(joined) in COUNTS
+        return joined if in_pairs and len(tokens) not in COUNTS else tuple(tokens)
+    are_candidates = len(tokens) == 9 < len(joined) and all(map(_RISING.fullmatch, tokens))
+    return tuple(tokens) if are_candidates and len(joined) not in SIDE else joined
 
 
 def _meant_as_cells(bare: str, cells: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ A record is known by its look, never by a file's name, so one file may mix them:
 
 - a line that holds 81 (16, 36, 64, 144, 256, 625) characters: alone, behind a number, before a rating or a name, in a
   link, in code; `puzzle|solution`; 729 characters of candidates (.sdm, HoDoKu, sukaku)
-- as many lines as the grid has columns, in any regular dress: separators, frames, labels, indentation, blank lines
+- as many lines as the grid has columns, in any regular layout: separators, frames, labels, indentation, blank lines
   between bands or all rows; headings and text around it (.sdk, .ss, Project Euler, markdown, spreadsheets)
 - JSON, literals of programs, YAML, XML, and tables with or without a header (tasks/reading)
 
@@ -62,7 +62,7 @@ class SudokuReader(Reader):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self.grid: GridBuilder | None = None
-        self.lead: list[Row] = []  # a line of spaces or a bare number that may be the first row of a grid
+        self.pending: list[Row] = []  # a line of spaces or a bare number that may be the first row of a grid
         self.skipping = False  # inside a section that holds no puzzle
         self.after_line = 0  # cells of the line puzzle just before, 0 after anything else
         self.after_row = False  # of a table
@@ -119,7 +119,7 @@ class SudokuReader(Reader):
         elif lexed.kind is Kind.TITLE or self._is_numbering(text):
             yield from self._close()
             self.after_line = 0
-            self.lead = [Row(line, text, lexed)] if lexed.kind is not Kind.TITLE else []
+            self.pending = [Row(line, text, lexed)] if lexed.kind is not Kind.TITLE else []
         elif lexed.kind is Kind.PROSE:
             yield from self._close()
             if self.after_line or after_row:
@@ -276,7 +276,7 @@ class SudokuReader(Reader):
             yield from self._finish(GridBuilder(rows[:gap]))
             self.grid = GridBuilder(rows[gap:])
         if self.grid is None:
-            self.grid = GridBuilder([one for one in self.lead if one.is_blank])
+            self.grid = GridBuilder([one for one in self.pending if one.is_blank])
         if row.lexed.dashes and len(self.grid.rows) == 1 and is_alignment_row(row.text):
             self.grid.after_head = True
             if " " in self.grid.rows[0].text.strip() and " " not in row.text.strip():
@@ -313,18 +313,18 @@ class SudokuReader(Reader):
         return self.grid.small_lines or len(self.grid.rows) == 1
 
     def _empty(self, row: Row) -> Iterator[Record]:
-        """A line without ink: a row of blanks between rows that write blanks as spaces, or an end."""
+        """A blank line: a row of blanks between rows that write blanks as spaces, or an end."""
         self.after_line = 0
         if "\t" in row.text or (len(row.text) >= min(BOX) and row.text.isspace()):
             if self.grid is None:
-                self.lead = [row]
+                self.pending = [row]
                 return
             if not self.grid.writes_blanks:
                 self.grid.all.append(row)
                 yield from self._when_complete()
                 return
         if self.grid is None:
-            self.lead = []
+            self.pending = []
         elif self.grid.small_lines or not self.grid.pause():
             yield from self._close()
 
@@ -348,7 +348,7 @@ class SudokuReader(Reader):
             yield from self._finish(grid)
 
     def _finish(self, grid: GridBuilder) -> Iterator[Record]:
-        lead, self.lead = self.lead, []
+        pending, self.pending = self.pending, []
         if len(grid.rows) == 1 and grid.rows[0].may_be_labels:  # of columns, below a grid or far above it
             self.note(grid.rows[0].line)
             return
@@ -356,8 +356,8 @@ class SudokuReader(Reader):
             yield self._line_puzzle(grid.rows[0].line, grid.rows[0].lexed.cells)
             return
         readings = grid.readings()
-        if not readings and lead and not lead[0].is_blank:  # a first row of one digit
-            grid.all.insert(0, lead[0])
+        if not readings and pending and not pending[0].is_blank:  # a first row of one digit
+            grid.all.insert(0, pending[0])
             readings = grid.readings()
         if not readings and (several := parts(grid) or halves(grid)):
             yield from _paired([record for part in several for record in self._finish(part)])
