@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import typer
 
 from trmsolve.cli import complete
 from trmsolve.cli import options as o
-from trmsolve.cli.few_shot import stored_results
+from trmsolve.cli.few_shot import check_answers, choose_tasks, stored_results
 from trmsolve.cli.inputs import files_or_stdin, records, task_for, with_notes
 from trmsolve.cli.options import AdaptArgs, option, reject_given
 from trmsolve.cli.output import delayed_status, put, status_line
@@ -289,7 +288,7 @@ def _measure_few_shot(task: Task, args: EvalArgs, adapt: AdaptEvalArgs, group: P
     for record in invalid if is_main else ():
         echo_err(f"{record.source}: {record.message}")
     all_tasks = [record for record in all_records if isinstance(record, FewShotTask)]
-    tasks, subset = choose(all_tasks, adapt.every, args.limit, adapt.shard)
+    tasks, subset = choose_tasks(all_tasks, adapt.every, args.limit, adapt.shard)
     check_answers(tasks)
     (model,) = load_models(args.checkpoint or [None], task, args)
     store, stored = stored_results(adapt.resume if is_main else None, model, options, tasks)
@@ -363,39 +362,3 @@ def _shown(
             num_new += is_new
             score += score_of(result)
             yield result
-
-
-def choose(
-    tasks: Sequence[FewShotTask], every: int, limit: int | None, share: str | None
-) -> tuple[list[FewShotTask], str]:
-    """Every N-th task, of these the first ones, and of these a share; and a description, "" for all tasks.
-
-    Raises TrmsolveError when none is left.
-    """
-    chosen, parts = list(tasks[::every]), []
-    if every > 1:
-        parts.append(f"one of every {every}")
-    if limit is not None and limit < len(chosen):
-        chosen = chosen[:limit]
-        parts.append(f"the first {limit}" + " of these" * bool(parts))
-    if share is not None:
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", share, re.ASCII)
-        index, number = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= index <= number:
-            raise TrmsolveError(f"--shard {share}: expected I/N with I from 1 to N", "for example --shard 1/4")
-        chosen = chosen[index - 1 :: number]
-        parts.append(f"shard {index} of {number}")
-    if not chosen:
-        hint = f"choose a smaller --every or --shard: the input has {count(len(tasks), 'task')}"
-        raise TrmsolveError("no task to measure", hint if tasks else "expected tasks with answers")
-    return chosen, f"of {len(tasks)}: {', '.join(parts)}" if parts else ""
-
-
-def check_answers(tasks: Sequence[FewShotTask]) -> None:
-    """Raise TrmsolveError for tasks without answers, which cannot be scored."""
-    if unknown := [task for task in tasks if task.answers is None]:
-        others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
-        raise TrmsolveError(
-            f"{unknown[0].source}: no answers to score against{others}",
-            "add outputs to the tests, or --solutions FILE; to answer them: trmsolve arc",
-        )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from trmsolve.api import Model
+    from trmsolve.model.config import TRMConfig
 
 WIDTH = 78  # columns of the text
 BAR = 20  # most columns of a bar for a probability
@@ -100,25 +101,47 @@ def explain(args: ExplainArgs) -> None:
 # -- Sudoku and mazes: the recursion ------------------------------------------------------------------------------
 def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
     """The pages about a network that solves puzzles."""
+    from trmsolve.model.trm import num_parameters
+
+    task, config = model.task, model.config
+    question = _question(task, SUDOKU if name == "sudoku" else MAZE)
+    yield Page(
+        f"A puzzle, and a network of {num_parameters(model.network):,} parameters",
+        drawing(task, console, question),
+        f"The network has {config.num_layers} layers. A large language model has a million times as many parameters. "
+        "What makes up for it is recursion: the same small network runs again and again, each time on its own last "
+        "answer.",
+    )
+    yield from _latent_recursion(model, console, question)
+    yield _supervision_step(config)
+    yield from _halting(model, console, question)
+    yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
+    yield Page(
+        "Where to go from here",
+        two_columns(
+            console,
+            [
+                (f"trmsolve {name} FILE --show-steps", "watch it; space pauses, ? helps"),
+                (f"trmsolve {name} FILE --restarts 0", "the network alone, without search"),
+                (f"trmsolve train --task {name} --minutes 30", "train a network of your own"),
+                ("docs/how-it-works.md", "all of this in more detail"),
+                ("arXiv 2510.04871", "the paper"),
+            ],
+        ),
+    )
+
+
+def _latent_recursion(model: Model, console: Console, question: np.ndarray) -> Iterator[Page]:
+    """The tensors x, y and z of a puzzle, and what one latent recursion does to them."""
     import torch
 
     from trmsolve.model.packing import pack
-    from trmsolve.model.trm import num_parameters
 
-    task, network, config = model.task, model.network, model.config
-    question = _question(task, SUDOKU if name == "sudoku" else MAZE)
+    task, network, n = model.task, model.network, model.config.n
     encoded = task.encode(question)
     assert encoded is not None
     smallest, largest = encoded.size.min(), encoded.size.max()
     options = f"{smallest} to {largest}" if smallest < largest else largest
-    T, n, layers = config.T, config.n, config.num_layers
-    parameters = f"{num_parameters(network):,}"
-    yield Page(
-        f"A puzzle, and a network of {parameters} parameters",
-        drawing(task, console, question),
-        f"The network has {layers} layers. A large language model has a million times as many parameters. What makes "
-        "up for it is recursion: the same small network runs again and again, each time on its own last answer.",
-    )
     device, dtype = model.device_spec.device, model.device_spec.dtype
     tokens, batch = pack([encoded])
     tokens, batch = tokens.to(device), batch.to(device)
@@ -127,8 +150,8 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         y, z = network.init_state(len(tokens), dtype)
         yield Page(
             "Three tensors: x the question, y the answer, z the latent state",
-            f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[name]}. Each token has three vectors of "
-            f"{config.hidden_size} numbers (the hidden size D):",
+            f"The puzzle becomes {len(tokens)} tokens. A token is {TOKENS[task.name]}. Each token has three vectors of "
+            f"{model.config.hidden_size} numbers (the hidden size D):",
             two_columns(
                 console,
                 [
@@ -154,8 +177,13 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
             "This is one latent recursion. The same f updates z and y. It can tell which by its input: x is part of "
             "the sum only when z is updated.",
         )
+
+
+def _supervision_step(config: TRMConfig) -> Page:
+    """How often the network runs in a supervision step, and in training."""
+    T, n, layers = config.T, config.n, config.num_layers
     calls = T * (n + 1)
-    yield Page(
+    return Page(
         f"The outer loop: T = {T}, a supervision step",
         f"A supervision step consists of T = {T} latent recursion{'s' if T > 1 else ''}. So f runs T (n + 1) = "
         f"{calls} times in a step, which makes it {calls * layers} layers deep. In training only the last "
@@ -163,21 +191,6 @@ def _puzzle_pages(model: Model, console: Console, name: str) -> Iterator[Page]:
         "the answer that it is given.",
         f"In training a puzzle has at most N_sup = {config.N_sup} supervision steps. That is a depth of "
         f"{config.N_sup} x {calls * layers} = {config.N_sup * calls * layers:,} layers, with the weights of {layers}.",
-    )
-    yield from _halting(model, console, question)
-    yield from (_branches(model, console) if name == "sudoku" else _augmented(model, console, question))
-    yield Page(
-        "Where to go from here",
-        two_columns(
-            console,
-            [
-                (f"trmsolve {name} FILE --show-steps", "watch it; space pauses, ? helps"),
-                (f"trmsolve {name} FILE --restarts 0", "the network alone, without search"),
-                (f"trmsolve train --task {name} --minutes 30", "train a network of your own"),
-                ("docs/how-it-works.md", "all of this in more detail"),
-                ("arXiv 2510.04871", "the paper"),
-            ],
-        ),
     )
 
 

@@ -1,7 +1,8 @@
-"""How the solving commands solve few-shot tasks: results that are kept, submissions, and the progress of each task."""
+"""How commands solve few-shot tasks: the tasks chosen, results that are kept, submissions, the progress of each."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -89,6 +90,42 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
             submission.write()
             if not args.quiet:
                 echo_err(str(submission))
+
+
+def choose_tasks(
+    tasks: Sequence[FewShotTask], every: int, limit: int | None, share: str | None
+) -> tuple[list[FewShotTask], str]:
+    """Every N-th task, of these the first ones, and of these a share; and a description, "" for all tasks.
+
+    Raises TrmsolveError when none is left.
+    """
+    chosen, parts = list(tasks[::every]), []
+    if every > 1:
+        parts.append(f"one of every {every}")
+    if limit is not None and limit < len(chosen):
+        chosen = chosen[:limit]
+        parts.append(f"the first {limit}" + " of these" * bool(parts))
+    if share is not None:
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", share, re.ASCII)
+        index, number = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= index <= number:
+            raise TrmsolveError(f"--shard {share}: expected I/N with I from 1 to N", "for example --shard 1/4")
+        chosen = chosen[index - 1 :: number]
+        parts.append(f"shard {index} of {number}")
+    if not chosen:
+        hint = f"choose a smaller --every or --shard: the input has {count(len(tasks), 'task')}"
+        raise TrmsolveError("no task to measure", hint if tasks else "expected tasks with answers")
+    return chosen, f"of {len(tasks)}: {', '.join(parts)}" if parts else ""
+
+
+def check_answers(tasks: Sequence[FewShotTask]) -> None:
+    """Raise TrmsolveError for tasks without answers, which cannot be scored."""
+    if unknown := [task for task in tasks if task.answers is None]:
+        others = f" ({len(unknown)} of {len(tasks)} tasks have none)" * (len(tasks) > 1)
+        raise TrmsolveError(
+            f"{unknown[0].source}: no answers to score against{others}",
+            "add outputs to the tests, or --solutions FILE; to answer them: trmsolve arc",
+        )
 
 
 def stored_results(
