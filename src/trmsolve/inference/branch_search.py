@@ -108,7 +108,7 @@ class Branch(Candidate):
             left = _options(branch.encoded)
             probabilities, options = probabilities[np.isin(options, left)], left
             ends = np.cumsum(branch.encoded.size)
-            sums = np.add.reduceat(probabilities, ends - branch.encoded.size)
+            sums = np.add.reduceat(probabilities, ends - branch.encoded.size)  # (U,)
             probabilities = probabilities / np.repeat(sums.clip(MIN_PROB), branch.encoded.size)
             branch.ran = True
 
@@ -233,7 +233,7 @@ class BranchSearch(SearchStrategy):
 
 def _options(encoded: Encoded) -> np.ndarray:
     """int64 (O,): the meanings of the options, choice by choice."""
-    before = np.cumsum(encoded.size) - encoded.size
+    before = np.cumsum(encoded.size) - encoded.size  # (U,) options of the choices before
     return encoded.meanings[np.repeat(encoded.first - before, encoded.size) + np.arange(encoded.size.sum())]
 
 

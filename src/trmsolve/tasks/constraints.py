@@ -149,7 +149,7 @@ class ConstraintPuzzle(Task):
 
     def _tokens(self, question: np.ndarray, groups: Groups, num_given: np.ndarray) -> np.ndarray:
         excluded = np.append(num_given > 0, False)[groups.of_candidate].any(0)  # (N,)
-        possible = (groups.allowed & ~excluded).reshape(-1, groups.num_values)
+        possible = (groups.allowed & ~excluded).reshape(-1, groups.num_values)  # (N,) -> (cells, V)
         return np.flatnonzero(possible & (question.reshape(-1) == 0)[:, None])
 
     def open_cells(self, question: np.ndarray) -> np.ndarray:
@@ -177,8 +177,8 @@ class ConstraintPuzzle(Task):
         if (groups.exactly & ~present & (num_given == 0)).any():
             return None
         before = np.concatenate([[0], np.cumsum(present)])  # (G + 1,) present groups before each
-        rank = before[:-1] - before[groups.first_of_kind]  # within the kind
-        unit = np.append(rank, -1)[of_token].astype(np.int32)
+        rank = before[:-1] - before[groups.first_of_kind]  # (G,) within the kind
+        unit = np.append(rank, -1)[of_token].astype(np.int32)  # (R, L)
         num_units = int(np.diff(before[groups.first]).max())
         per_cell = num_tokens[: groups.first[1]][present[: groups.first[1]]]  # (U,)
         x = np.minimum(per_cell, MAX_CANDIDATE_COUNT)[unit[0]].astype(np.int64)
@@ -188,8 +188,8 @@ class ConstraintPuzzle(Task):
     def target(self, question: np.ndarray, solution: np.ndarray) -> np.ndarray:
         """int64 (U,): for every open cell the rank of the solution's value among the cell's tokens."""
         num_values = self.num_values(question)
-        cell, value = np.divmod(self.tokens(question), num_values)
-        right = solution.reshape(-1)[cell] == value + 1
+        cell, value = np.divmod(self.tokens(question), num_values)  # (L,) each
+        right = solution.reshape(-1)[cell] == value + 1  # (L,); true for one token of each cell
         first = np.searchsorted(cell, cell)  # the first token of the same cell
         return (np.arange(len(cell)) - first)[right]
 

@@ -115,11 +115,11 @@ def groups_of(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> G
         kinds += [kind] * len(new)
         exactly.append(constraint.exactly)
     # Number the groups anew: those without candidates vanish, and each kind begins where the one before ends.
-    of_candidate = np.full((len(rows), num_candidates), -1)
+    of_candidate = np.full((len(rows), num_candidates), -1)  # (R, N)
     first = [0]
     for kind in range(len(exactly)):
         own = [row for row, kind_of_row in enumerate(kinds) if kind_of_row == kind]
-        values = np.where(allowed.reshape(-1), np.stack([rows[row] for row in own]), -1)
+        values = np.where(allowed.reshape(-1), np.stack([rows[row] for row in own]), -1)  # (rows of this kind, N)
         numbers = np.unique(values[values >= 0])
         of_candidate[own] = np.where(values < 0, -1, first[-1] + np.searchsorted(numbers, values))
         first.append(first[-1] + len(numbers))

@@ -116,10 +116,10 @@ def sign_step(table: Tensor, ids: Tensor, grad: Tensor, lr: float, decay: float)
     For rarely used rows Adam computes about the same (HRM's code, models/sparse_embedding.py), but needs memory for its
     moments.
     """
-    rows, use = ids.unique(return_inverse=True)
+    rows, use = ids.unique(return_inverse=True)  # (U,) without duplicates, (B,)
     uses = to_device((torch.arange(len(rows), device=ids.device)[:, None] == use).to(grad.dtype), grad.device)
     rows = to_device(rows, table.device)
-    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))
+    table[rows] = table[rows].mul_(1 - lr * decay).sub_(lr * (uses @ grad).sign().to(table.dtype))  # (U, D)
 
 
 # -- optimizers that update a group's parameters together ----------------------------------------------------------

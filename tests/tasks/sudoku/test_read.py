@@ -385,18 +385,6 @@ def test_text_after_a_line_that_is_no_puzzle_is_no_heading():
 @pytest.mark.parametrize("lines", [2, 3, 4])
 def test_cells_of_several_lines_are_no_rows(lines):
     rule = "+---" * 9 + "+"
-    rows = [
-        "53..7....",
-        "6..195...",
-        ".98....6.",
-        "8...6...3",
-        "4..8.3..1",
-        "7...2...6",
-        ".6....28.",
-        "...419..5",
-        "....8..79",
-    ]
-    cells = ["|" + "|".join(f" {cell} ".replace(".", " ") for cell in row) + "|" for row in rows]
+    cells = ["|" + "|".join(f" {cell} ".replace(".", " ") for cell in row) + "|" for row in ROWS]
     text = "\n".join("\n".join([rule, *["|   " * 9 + "|"] * (lines - 1), row]) for row in cells) + "\n" + rule
-    found = list(read([Line(number, part) for number, part in enumerate(text.split("\n"), 1)], "f"))
-    assert all(isinstance(record, InvalidPuzzle) for record in found)
+    assert all(isinstance(record, InvalidPuzzle) for record in records(text))

@@ -65,9 +65,9 @@ class Embedding(nn.Module):
 
     def mean_row(self) -> Tensor:
         """The mean of all rows with their colours in the same order, ((1 + C) D,): the initial row of a new task."""
-        rows = self.puzzle_table.view(-1, 1 + self.num_colors, self.hidden_size)
-        inverse = color_permutations(len(rows), self.num_colors).argsort(1).to(rows.device)  # (rows, C)
-        index = inverse[:, :, None].expand(-1, -1, self.hidden_size)
+        rows = self.puzzle_table.view(-1, 1 + self.num_colors, self.hidden_size)  # (P, 1 + C, D)
+        inverse = color_permutations(len(rows), self.num_colors).argsort(1).to(rows.device)  # (P, C)
+        index = inverse[:, :, None].expand(-1, -1, self.hidden_size)  # (P, C, D)
         return torch.cat([rows[:, :1], rows[:, 1:].gather(1, index)], 1).mean(0).flatten()
 
     @torch.no_grad()
@@ -76,7 +76,7 @@ class Embedding(nn.Module):
         return {"embed.puzzle_table": self._table_from(self.mean_row(), num_puzzles)}
 
     def _table_from(self, base: Tensor, num_rows: int) -> Tensor:
-        parts = base.view(1 + self.num_colors, self.hidden_size)
+        parts = base.view(1 + self.num_colors, self.hidden_size)  # (1 + C, D)
         order = color_permutations(num_rows, self.num_colors).to(base.device)  # (rows, C)
         return torch.cat([parts[:1].expand(num_rows, 1, -1), parts[1:][order]], 1).flatten(1)
 
@@ -96,7 +96,7 @@ class Embedding(nn.Module):
         pad = self.pad_color.to(self.puzzle_table.dtype).expand(len(rows), 1, -1)
         by_task = torch.cat([rows.view(-1, 1 + self.num_colors, self.hidden_size), pad], 1)  # (B, 2 + C, D)
         first = _puzzle_of_token(batch, len(tokens)) * (2 + self.num_colors)  # row of the token's task
-        table = by_task.flatten(0, 1)
+        table = by_task.flatten(0, 1)  # (B (2 + C), D)
         x = F.embedding(first, table) + F.embedding(first + 1 + color, table)
         for feature, value in zip(self.features, further, strict=True):
             x = x + feature(value)
@@ -166,10 +166,10 @@ def _logits_by_puzzle(query: Tensor, colors: Tensor, batch: PackedBatch) -> Tens
     num_tokens, num_colors = len(query), colors.shape[1]
     if query.device.type != "cpu" or formula_only():
         keys = F.embedding(_puzzle_of_token(batch, num_tokens), colors.flatten(1)).view(num_tokens, num_colors, -1)
-        return torch.bmm(keys, query[:, :, None]).squeeze(2)
+        return torch.bmm(keys, query[:, :, None]).squeeze(2)  # (L, C, D) times (L, D, 1)
     lengths = batch.lengths.tolist()
     parts = query.split([*lengths, num_tokens - sum(lengths)])  # the last one is padding
-    logits = [F.linear(part, color) for part, color in zip(parts, colors, strict=False)]
+    logits = [F.linear(part, color) for part, color in zip(parts, colors, strict=False)]  # (L_b, C) each
     return torch.cat([*logits, query.new_zeros(len(parts[-1]), num_colors)])
 
 

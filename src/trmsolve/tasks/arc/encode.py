@@ -124,8 +124,8 @@ def components(cells: np.ndarray, diagonal: bool) -> np.ndarray:
         there = np.s_[down:, max(0, right) : width + min(0, right)]
         same = cells[here] == cells[there]
         edges.append((index[here][same], index[there][same]))
-    a, b = (np.concatenate(ends) for ends in zip(*edges, strict=True))
-    root = np.arange(height * width)
+    a, b = (np.concatenate(ends) for ends in zip(*edges, strict=True))  # the two cells of each edge
+    root = np.arange(height * width)  # (L,) for each cell one of its component
     while True:  # each root becomes the lowest one among its neighbours, then that one's own root
         low = np.minimum(root[a], root[b])
         after = root.copy()

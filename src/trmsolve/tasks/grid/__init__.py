@@ -251,12 +251,12 @@ def _edges(mixer: str, height: int, width: int) -> Any:
         around = ((-1, 0), (0, -1), (0, 1), (1, 0))
     else:  # number k from the front is opposite to number k from the back (model/mixers/grid.py)
         around = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-    shifted = [index[1 + r : 1 + r + height, 1 + c : 1 + c + width].reshape(-1) for r, c in around]
-    neighbors = np.stack(shifted, 1)
+    shifted = [index[1 + r : 1 + r + height, 1 + c : 1 + c + width].reshape(-1) for r, c in around]  # (L,) each
+    neighbors = np.stack(shifted, 1)  # (L, M)
     if mixer == "grid":
         return GridEdges(neighbors)
     row, column = np.indices((height, width), np.int32).reshape(2, -1)
-    groups = np.stack([row, column, np.zeros_like(row)])
+    groups = np.stack([row, column, np.zeros_like(row)])  # (K, L)
     return RelationalEdges(neighbors, groups, groups, np.array([height, width, 1]))
 
 

@@ -84,7 +84,7 @@ def decode(question: np.ndarray, meanings: np.ndarray, confidence: np.ndarray) -
     because the model sometimes marks a ring of cells far from the path, which then never changes.
     """
     cells, option = np.divmod(meanings, OPTIONS)
-    marked = np.zeros(question.shape, bool)
+    marked = np.zeros(question.shape, bool)  # (height, width)
     marked.reshape(-1)[cells] = option % 2 == 1
     marked |= question > FLOOR
     connected = [distances(marked, find_cell(question, end)) >= 0 for end in (START, GOAL)]

@@ -45,7 +45,7 @@ def board(side: int) -> Board:
     high, wide = BOX[side]
     plane = side * side
 
-    digit, row, column = np.indices((side, side, side)).reshape(3, -1)
+    digit, row, column = np.indices((side, side, side)).reshape(3, -1)  # (side^3,) each
     box = row // high * side + column // wide
     groups = [row * side + column, digit * side + row, digit * side + column, digit * plane + box]
     keep = []

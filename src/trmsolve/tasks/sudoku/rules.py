@@ -51,8 +51,8 @@ def conflicts(question: np.ndarray) -> list[Violation]:
     bits = _BITS.take(flat, mode="clip")[cells]  # a sum of different powers of two is their union
     if (bits.sum(1) == np.bitwise_or.reduce(bits, 1)).all():  # nearly always
         return []
-    values = np.sort(flat[cells], axis=1)
-    duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)
+    values = np.sort(flat[cells], axis=1)  # (3 side, side)
+    duplicate = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > 0)  # (3 side, side - 1)
     violations = []
     for unit in np.flatnonzero(duplicate.any(axis=1)):
         for digit in np.unique(values[unit, 1:][duplicate[unit]]):

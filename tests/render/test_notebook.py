@@ -15,7 +15,7 @@ import pytest
 import trmsolve
 from trmsolve import Puzzle, Result, TrmsolveError
 
-NOTEBOOK = Path(__file__).parents[1] / "examples" / "notebook.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 SMALL = "4..3....1....2.4"
 
 
