@@ -98,6 +98,34 @@ def test_check_task(cli, tmp_path):
     assert done.exit_code == 2 and f"{path}: puzzle 0: check() rejects the generator's own solution" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("method", "problem"),
+    [
+        ("def invalid_reason(self, grid):\n        raise SystemExit(0)", "SystemExit: 0"),
+        (
+            "def further_violations(self, question, answer):\n        return 1 / 0",
+            "ZeroDivisionError: division by zero",
+        ),
+        ("def format_line(self, grid):\n        return grid.nothing", "AttributeError: "),
+    ],
+)
+def test_what_fails_inside_a_task_file_is_an_error_with_its_line(cli, checkpoint, tmp_path, method, problem):
+    """Nor does a task file choose the exit code."""
+    path = tmp_path / "task.py"
+    text = LATIN.read_text().replace("def invalid_reason", "def other_reason") + f"\n    {method}\n"
+    path.write_text(text)
+    line = text.count("\n")
+    done = cli("solve", "--task", path, "--checkpoint", checkpoint, "-", "--json", stdin="1.../..../..../....\n")
+    assert done.exit_code == 2 and f"error: {path}:{line}: {problem}" in done.stderr
+
+
+def test_an_error_beside_a_task_file_names_the_command_that_checks_it(cli, checkpoint, tmp_path):
+    path = tmp_path / "task.py"
+    path.write_text(LATIN.read_text() + "\n    def format_line(self, grid):\n        return {1, 2}\n")
+    done = cli("solve", "--task", path, "--checkpoint", checkpoint, "-", "--json", stdin="1.../..../..../....\n")
+    assert done.exit_code == 2 and f"trmsolve check-task {path}" in done.stderr
+
+
 # -- a grid learnt from a CSV -----------------------------------------------------------------------------------------
 SYMBOLS = "01ab"  # a bit; a bit with a mark
 

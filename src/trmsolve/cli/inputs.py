@@ -118,7 +118,7 @@ def _records_of(task: Task, file: str) -> Iterator[Any]:
             yield from task.read_folder(file)
             return
         lines = open_lines(local_path(file)) if lines is None else lines
-        source = task.read(_copied(lines, seen), name)
+        source = iter(task.read(_copied(lines, seen), name))
         first = next(source, None)
         if first is None:
             yield InvalidPuzzle(name, "holds no puzzle", "")

@@ -20,7 +20,8 @@ import typer
 from trmsolve.cli.options import parameters
 from trmsolve.distributed import ProcessGroup, get_dist_info
 from trmsolve.errors import DeadlineExceeded, TrmsolveError
-from trmsolve.text_io import printable
+from trmsolve.tasks import line_in_task_file, task_files
+from trmsolve.text_io import printable, shell_quote
 from trmsolve.threads import num_cores
 
 SOLVED, UNSOLVED, ERROR, TIMED_OUT, INTERRUPTED, TERMINATED = 0, 1, 2, 124, 130, 143  # 128 + signal, as shells count
@@ -122,7 +123,7 @@ def _exit_code(function: Callable[[], int | None]) -> int:
     except Terminated:
         echo_err("terminated")
         return TERMINATED
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # SystemExit: of a task file
         if _is_reported_elsewhere(error):
             with suppress(Terminated, KeyboardInterrupt):
                 time.sleep(REPORT_DELAY)
@@ -135,7 +136,7 @@ def _exit_code(function: Callable[[], int | None]) -> int:
         return ERROR
 
 
-def _is_reported_elsewhere(error: Exception) -> bool:
+def _is_reported_elsewhere(error: BaseException) -> bool:
     """Whether this error occurs in all processes of torchrun, and another one of this machine reports it."""
     info = get_dist_info()
     if info is None or info.local_rank == 0 or not isinstance(error, TrmsolveError):
@@ -145,12 +146,18 @@ def _is_reported_elsewhere(error: Exception) -> bool:
     return is_collective(error)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, TrmsolveError):
         return f"error: {error}"
+    if place := line_in_task_file(error):
+        return f"error: {place}: {type(error).__name__}: {error}\n  correct the task file"
     if isinstance(error, OSError) and error.filename is None:  # a full disk behind stdout
         return f"error: cannot write the answers: {error.strerror or error}"
-    return f"internal error: {type(error).__name__}: {error}\n  please report it, with the output of TRMSOLVE_DEBUG=1"
+    kind, advice = f"{type(error).__name__}: {error}", "please report it, with the output of TRMSOLVE_DEBUG=1"
+    if files := task_files():  # what its methods return is not checked everywhere
+        check = f"check the task file: trmsolve check-task {shell_quote(files[-1])}"
+        return f"error: {kind}\n  {check}; if it passes, {advice}"
+    return f"internal error: {kind}\n  {advice}"
 
 
 def _abandon_stdout() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # late, so that the names of tasks are listed without numpy
 BUNDLED = ("sudoku", "maze", "arc", "grid")
 GROUP = "trmsolve.tasks"
 CORE = ("read", "format_grid", "format_line", "encode", "decode", "check")
+ITEMS = {"styles": str, "kinds": str, "size": int}  # of the attributes that are tuples
 
 _registered: dict[str, Task] = {}
 _files: dict[str, str] = {}  # the file that each task was loaded from, as the user named it
@@ -38,7 +39,7 @@ def register(task: Task) -> Task:
     if isinstance(task, Task) and name is not None and not (isinstance(name, str) and name.isidentifier()):
         expected = "set it to letters, digits and _, beginning with a letter"
         raise TrmsolveError(f"{type(task).__name__}: {name!r} is not the name of a task", expected)
-    if not isinstance(task, Task) or not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(task, Task) or not isinstance(name, str):
         raise TrmsolveError(f"{task!r} is not a task", "subclass ConstraintPuzzle or Task, and set its name")
     missing = [method for method in CORE if getattr(type(task), method) is getattr(Task, method)]
     if isinstance(task, ConstraintPuzzle):
@@ -48,16 +49,43 @@ def register(task: Task) -> Task:
             for member in ("symbols", "kinds", "constraints")
             if getattr(type(task), member) is getattr(base, member)
         ]
-    if not missing and isinstance(task, ConstraintPuzzle):
-        repeated = [symbol for symbol in task.symbols if task.symbols.count(symbol) > 1]
-        if repeated:
-            raise TrmsolveError(
-                f"task '{name}': symbols has {repeated[0]!r} twice", "give each index its own character"
-            )
+    _check_attributes(task, name)
     if missing:
         raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/own-puzzles.md")
     _registered[name] = task
     return task
+
+
+def _check_attributes(task: Task, name: str) -> None:
+    """Raise TrmsolveError for an attribute of another type than in the base class, or symbols that cannot be read."""
+    from trmsolve.tasks.base import Task
+    from trmsolve.tasks.constraints import ConstraintPuzzle
+
+    for base in (Task, ConstraintPuzzle) if isinstance(task, ConstraintPuzzle) else (Task,):
+        for attribute, default in vars(base).items():
+            if attribute.startswith("_") or not isinstance(default, str | bool | float | tuple):
+                continue
+            value: Any = getattr(task, attribute)
+            valid = isinstance(value, float | int if isinstance(default, float) else type(default))
+            if valid and attribute in ITEMS:
+                valid = all(isinstance(item, ITEMS[attribute]) for item in value)
+            if not valid or (attribute == "size" and not (len(value) == 2 and min(value) > 0)):
+                example = 'a tuple, such as ("line",)' if attribute == "kinds" else f"for example {default!r}"
+                raise TrmsolveError(f"task '{name}': {attribute} is {value!r}", f"expected {example}")
+    if not isinstance(task, ConstraintPuzzle) or type(task).symbols is ConstraintPuzzle.symbols:
+        return
+    problem = next((f"has {symbol!r} twice" for symbol in task.symbols if task.symbols.count(symbol) > 1), "")
+    problem = problem or next((f"has {symbol!r}" for symbol in task.symbols if symbol.isspace() or symbol in "/,"), "")
+    if problem or len(task.symbols) < 2:
+        expected = "each index its own character: a blank, then the values; no space, / or comma"
+        raise TrmsolveError(f"task '{name}': symbols {problem or f'is {task.symbols!r}'}", f"give {expected}")
+
+
+def line_in_task_file(error: BaseException) -> str:
+    """FILE:LINE of the innermost line of a task file that an error passed through; "" if it passed through none."""
+    files = {Path(file).absolute(): file for file in _files.values()}
+    frames = [(Path(frame.filename).absolute(), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    return next((f"{files[file]}:{line}" for file, line in reversed(frames) if file in files), "")
 
 
 def resolve_task(spec: str) -> Task:
@@ -71,6 +99,11 @@ def resolve_task(spec: str) -> Task:
 def origin(name: str) -> str:
     """The value of --task for a task: its file, or its name."""
     return _files.get(name, name)
+
+
+def task_files() -> tuple[str, ...]:
+    """The task files that were loaded, as the user named them."""
+    return tuple(_files.values())
 
 
 def names() -> tuple[str, ...]:
@@ -134,8 +167,10 @@ def load_task_file(path: str | Path) -> Task:
         if len(classes) != 1:
             raise TrmsolveError(f"{path}: {len(classes)} tasks are defined", "define TASK, or one subclass of Task")
         task = classes[0]()
-    if getattr(task, "name", None) in BUNDLED:  # its checkpoints would be read as those of the bundled task
-        raise TrmsolveError(f"{path}: the name '{task.name}' is that of a bundled task", "set another name")
+    if (
+        isinstance(name := getattr(task, "name", None), str) and name in BUNDLED
+    ):  # its checkpoints would be read as those of the bundled task
+        raise TrmsolveError(f"{path}: the name '{name}' is that of a bundled task", "set another name")
     register(task)
     _files[task.name] = str(path)
     return task

@@ -32,19 +32,26 @@ def check_task(task: Task, number: int = 100, seed: int = 0) -> CheckedPuzzles:
     if task.serves and task.serves not in names():
         expected = f"{did_you_mean(task.serves, names())}; or remove the line"
         raise TrmsolveError(f"{origin(task.name)}: serves = {task.serves!r} names no task", expected)
-    several = 0
+    several, named = 0, set[int]()
     for index in range(number):
         try:
             with locating_errors(task):
                 question, solution, _ = task.generate(seed, index)
                 problem = next(_contradictions(task, question, solution), None)
-                if isinstance(task, ConstraintPuzzle) and index < MAX_COUNTED and problem is None:
-                    several += len(task.solutions(question, 2)) > 1
+                if isinstance(task, ConstraintPuzzle) and problem is None:
+                    named.update(np.flatnonzero(np.diff(task.groups(question).first)[1:]).tolist())
+                    if index < MAX_COUNTED:
+                        several += len(task.solutions(question, 2)) > 1
         except ValueError as error:
             raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {error}", "correct the task file") from error
         if problem is not None:
             text = task.format_line(question)
             raise TrmsolveError(f"{origin(task.name)}: puzzle {index}: {problem}", f"the puzzle: {text}")
+    kinds: tuple[str, ...] = task.kinds if isinstance(task, ConstraintPuzzle) else ()
+    for k, kind in enumerate(kinds):
+        if k not in named:
+            problem = f"constraint {k + 1} of constraints(), '{kind}', names no candidate in any puzzle"
+            raise TrmsolveError(f"{origin(task.name)}: {problem}", "correct its groups, or remove it")
     return CheckedPuzzles(number, several)
 
 
@@ -52,10 +59,8 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
     """Messages about contradictions in a generated puzzle and its solution, causes before effects."""
     if question.shape != solution.shape or question.ndim != 2:
         yield f"the question has shape {question.shape}, its solution {solution.shape}"
-    if isinstance(task, ConstraintPuzzle):
-        yield from _unconstrained(task, question)
-        if reason := task.invalid_reason(question):
-            yield f"invalid_reason() rejects the generator's question: {reason}"
+    if isinstance(task, ConstraintPuzzle) and (reason := task.invalid_reason(question)):
+        yield f"invalid_reason() rejects the generator's question: {reason}"
     if violations := task.check(question, solution):
         yield f"check() rejects the generator's own solution: {violations[0].message}"
     if not task.is_solution(question, solution):
@@ -76,11 +81,3 @@ def _contradictions(task: Task, question: np.ndarray, solution: np.ndarray) -> I
         if len(records) != 1 or not isinstance(records[0], Puzzle) or not np.array_equal(records[0].question, question):
             result = records[0].message if records and isinstance(records[0], InvalidPuzzle) else "another puzzle"
             yield f"read() cannot read back the style {style} of write(): {result}"
-
-
-def _unconstrained(task: ConstraintPuzzle, question: np.ndarray) -> Iterator[str]:
-    """Messages about constraints that contain no candidate."""
-    groups = task.groups(question)
-    for kind, first, end in zip(task.kinds, groups.first[1:-1], groups.first[2:], strict=True):
-        if first == end and task.kinds.count(kind) == 1:
-            yield f"the constraint '{kind}' names no candidate"

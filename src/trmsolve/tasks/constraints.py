@@ -42,7 +42,7 @@ from trmsolve.tasks.base import (
 )
 from trmsolve.tasks.dataset import HINT_OPTIONS, UNSOLVABLE, PairData, pair_mixture
 from trmsolve.tasks.grid_text import Alphabet, checked_grids, read_grids
-from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_of, locating_errors
+from trmsolve.tasks.groups import AtMostOne, Constraint, ExactlyOne, Groups, count_by_group, groups_for, locating_errors
 
 if TYPE_CHECKING:
     from trmsolve.model.config import TRMConfig
@@ -131,10 +131,7 @@ class ConstraintPuzzle(Task):
     # -- candidates -------------------------------------------------------------------------------------------------
     def groups(self, question: np.ndarray) -> Groups:
         """The groups of the question's empty grid; computed once for each."""
-        num_values = self.num_values(question)
-        further = question > num_values
-        key = np.where(further, question, 0).astype(np.uint8).tobytes() if further.any() else bytes(question.size)
-        return groups_of(self, key, question.shape)
+        return groups_for(self, question)
 
     def givens(self, question: np.ndarray) -> np.ndarray:
         """int64: the candidates that are given, in reading order."""

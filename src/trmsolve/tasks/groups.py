@@ -75,7 +75,7 @@ def locating_errors(task: Task) -> Iterator[None]:
         yield
     except (TrmsolveError, ValueError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         file = getattr(sys.modules.get(type(task).__module__), "__file__", None) or task.name
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         place = f"{file}:{lines[-1]}" if lines else file
@@ -85,6 +85,23 @@ def locating_errors(task: Task) -> Iterator[None]:
 def count_by_group(groups: Groups, candidates: np.ndarray) -> np.ndarray:
     """int (G,): how many of these candidates each group holds."""
     return np.bincount(groups.of_candidate[:, candidates].reshape(-1), minlength=groups.num_groups + 1)[:-1]
+
+
+def _checked_num_values(task: ConstraintPuzzle, grid: np.ndarray) -> int:
+    """task.num_values(grid). Raises TrmsolveError where there are not as many symbols, or it is no number."""
+    with locating_errors(task):
+        num_values, most = task.num_values(grid), len(task.symbols) - 1
+    if not isinstance(num_values, int | np.integer) or not 1 <= num_values <= most:
+        expected = f"expected 1 to {most}, as there are {most} symbols after the blank"
+        raise TrmsolveError(f"{task.name}: num_values() gives {num_values!r}", expected)
+    return int(num_values)
+
+
+def groups_for(task: ConstraintPuzzle, question: np.ndarray) -> Groups:
+    """The groups of the question's empty grid, which keeps its further symbols."""
+    further = question > _checked_num_values(task, question)
+    key = np.where(further, question, 0).astype(np.uint8).tobytes() if further.any() else bytes(question.size)
+    return groups_of(task, key, question.shape)
 
 
 @lru_cache(512)  # a 16x16 Sudoku takes 130 kB
@@ -101,6 +118,11 @@ def groups_of(task: ConstraintPuzzle, cells: bytes, shape: tuple[int, ...]) -> G
         raise TrmsolveError(f"{task.name}: kinds is {task.kinds!r}, expected a tuple of names", 'kinds = ("line",)')
     with locating_errors(task):
         constraints = list(task.constraints(grid))
+    other = next((item for item in constraints if not isinstance(item, Constraint)), None)
+    if other is not None:
+        raise TrmsolveError(
+            f"{task.name}: constraints() gives a {type(other).__name__}", "expected ExactlyOne or AtMostOne objects"
+        )
     names = tuple(constraint.kind for constraint in constraints)
     if names != task.kinds:
         raise TrmsolveError(f"{task.name}: constraints() gives the kinds {names}, the class says kinds = {task.kinds}")
@@ -150,6 +172,11 @@ def _rows(name: str, constraint: Constraint, allowed: np.ndarray) -> list[np.nda
                 f"{name}: groups of the constraint '{constraint.kind}' have shape {constraint.groups.shape}",
                 f"expected (rows, columns, values) = {shape}",
             ) from None
+    if isinstance(constraint.groups, str) or not isinstance(constraint.groups, Iterable):
+        raise TrmsolveError(
+            f"{name}: groups of the constraint '{constraint.kind}' are a {type(constraint.groups).__name__}",
+            "expected an array of integers, or a list of lists of candidates (row, column, value)",
+        )
     rows = [np.full(allowed.size, -1)]
     for number, group in enumerate(constraint.groups):
         try:
