@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from trmsolve.errors import DeadlineExceeded
@@ -50,3 +52,19 @@ def test_a_number_of_givens_has_its_noun(givens, said):
     line = "12"[:givens].ljust(81, ".")
     puzzle = next(task.read([Line(1, line)], "x"))
     assert said in task.ambiguity_reason(puzzle.question)
+
+
+def test_a_timeout_also_ends_the_reading_of_a_file_in_which_no_puzzle_begins(cli, tmp_path, monkeypatch):
+    from trmsolve.tasks.sudoku import Sudoku
+
+    def read(lines, source):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            pass
+        yield from ()
+
+    monkeypatch.setattr(Sudoku, "read", staticmethod(read))
+    path = tmp_path / "puzzles.txt"
+    path.write_text(EASY)
+    done = cli("sudoku", path, "--timeout", 0.5)
+    assert done.exit_code == 124 and "no puzzle was finished" in done.stderr

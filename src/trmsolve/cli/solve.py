@@ -300,7 +300,8 @@ def search_results(job: Job, report: Report) -> Generator[Result, None, None]:
     if not seekable and (job.pictures or args.show_steps):
         source = with_deadline(source, job.deadline)
     if job.pictures or seekable:  # elsewhere, looking ahead means waiting
-        first, source = peek(source)
+        with alarm(job.deadline):
+            first, source = peek(source)
         single = len(first) == 1
         if single and isinstance(first[0], InvalidPuzzle) and job.group is None:  # needs no model
             yield Result(first[0], error=first[0].message)
