@@ -207,6 +207,20 @@ def test_outputs_that_would_overwrite_each_other(arc, folder, tmp_path):
         assert done.exit_code == 2 and f"name the same file: {path}" in done.stderr and not path.exists()
 
 
+def test_a_submission_of_other_tasks_is_not_replaced(arc, folder, tmp_path):
+    stored, kaggle = tmp_path / "kept.jsonl", tmp_path / "submission.json"
+    arc(folder, "--resume", stored, "--submission", kaggle)
+    other = tmp_path / "other.json"
+    other.write_text(tasks.text())
+    for content, problem in ((kaggle.read_text(), "has 3 tasks that this run lacks"), ("notes", "is no submission")):
+        kaggle.write_text(content)
+        done = arc(other, "--resume", stored, "--submission", kaggle)
+        assert done.exit_code == 2 and f"{kaggle}: exists and {problem}" in done.stderr
+        assert kaggle.read_text() == content
+    done = arc(other, "--resume", stored, "--submission", kaggle, "--force")
+    assert done.exit_code == 1 and list(read_submission(kaggle)) == ["other"]
+
+
 def test_a_submission_that_cannot_be_written_is_refused_before_any_work(arc, folder, monkeypatch):
     from trmsolve.api import Model
 

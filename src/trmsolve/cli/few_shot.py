@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,8 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     if adapt.submission is not None:
         replace_file = adapt.may_replace_submission(args.force)
         submission = Submission(job.task, adapt.submission, replace_file, all_records)
+        if not args.force:
+            submission.check_replaced()
     if submission is not None:
         submission.write()
     store: ResultStore | None = None
@@ -187,6 +191,19 @@ class Submission:
         self.attempts = task.empty_answers(all_records)
         self.answered: set[str] = set()
         self._changed = True
+
+    def check_replaced(self) -> None:
+        """Raise TrmsolveError for a file that is no submission, or has tasks that this one lacks."""
+        if not self.path.is_file():
+            return
+        problem = "is no submission"
+        with suppress(ValueError, RecursionError):
+            replaced = json.loads(self.path.read_bytes())
+            if isinstance(replaced, dict):
+                lost = replaced.keys() - self.attempts.keys()
+                problem = f"has {count(len(lost), 'task')} that this run lacks" if lost else ""
+        if problem:
+            raise TrmsolveError(f"{self.path}: exists and {problem}", "name another file, or overwrite it with --force")
 
     def add(self, result: FewShotResult, write: bool) -> None:
         """Add a result; write the file, unless the next result comes at once."""
