@@ -47,6 +47,19 @@ def printable(text: object, limit: int = 500) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 
+def shorten(text: str, limit: int = 100) -> str:
+    """The beginning of a text, at most `limit` characters, with spaces for characters that are not printable."""
+    start = text[: limit - 1] + "…" if len(text) > limit else text
+    return "".join(mark if mark.isprintable() else " " for mark in start)
+
+
+def character_name(mark: str) -> str:
+    """A character for a message: quoted, or its code point if it is not printable."""
+    if mark == "\ufffd":
+        return "a byte that is not UTF-8"
+    return f"'{mark}'" if mark.isprintable() else f"U+{ord(mark):04X}"
+
+
 def shell_quote(argument: object) -> str:
     """An argument of a suggested command, quoted for a POSIX shell."""
     return shlex.quote(printable(argument))

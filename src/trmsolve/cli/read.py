@@ -18,8 +18,7 @@ from trmsolve.errors import TrmsolveError, did_you_mean
 from trmsolve.tasks import get, resolve_task
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle, Task
 from trmsolve.tasks.few_shot import Demonstrates
-from trmsolve.tasks.text import describe
-from trmsolve.text_io import printable
+from trmsolve.text_io import character_name, printable
 
 TASKS = ("sudoku", "maze", "arc")  # whose files are recognised by their content
 STYLES = ("grid", "json", "jsonl")
@@ -105,7 +104,7 @@ def _text(task: Task, record: Any, ascii_only: bool = False) -> str:
     lines = [f"{record.source}: {task.name} {height}x{width}, {record.layout or record.style}{with_solution}"]
     lines += [f"  {warning}" for warning in record.warnings]
     text = "\n".join([*lines, task.format_grid(record.question, "grid", ascii_only), ""])
-    return "".join(mark if mark.isprintable() or mark == "\n" else describe(mark) for mark in text)
+    return "".join(mark if mark.isprintable() or mark == "\n" else character_name(mark) for mark in text)
 
 
 def _read_few_shot(task: Demonstrates, files: Sequence[str], output: JsonRecords) -> int:

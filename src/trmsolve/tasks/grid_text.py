@@ -16,8 +16,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import InvalidPuzzle, Puzzle
 from trmsolve.tasks.reading.table import Table, fields, header
-from trmsolve.tasks.text import describe, shorten
-from trmsolve.text_io import Line
+from trmsolve.text_io import Line, character_name, shorten
 
 MAX_SIDE = 1024  # rows, or columns
 MAX_FIELD_LINES = 2 * MAX_SIDE  # of a quoted field
@@ -47,7 +46,7 @@ class Alphabet:
         for r, row in enumerate(rows):
             for c, symbol in enumerate(row):
                 if symbol not in values:
-                    shown = describe(symbol) if len(symbol) == 1 else f"'{shorten(symbol, 20)}'"
+                    shown = character_name(symbol) if len(symbol) == 1 else f"'{shorten(symbol, 20)}'"
                     expected = self.separator.join(self.symbols[:40])
                     raise MalformedGrid(f"{shown} in row {r + 1}, column {c + 1}; expected cells out of {expected}")
             if len(row) != width:

@@ -16,7 +16,7 @@ import numpy as np
 
 from trmsolve.errors import InputError
 from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
-from trmsolve.tasks.text import shorten
+from trmsolve.text_io import shorten
 
 MAX_GRIDS = 2_000_000  # of a file: 400 tasks of ARC with 2,500 pairs each
 PAIR_ARRAYS = ("task_ids", "task_index", "shapes", "cells")

@@ -26,8 +26,7 @@ from trmsolve.tasks.arc.text_formats import prompt_value, yaml_value
 from trmsolve.tasks.few_shot import Attempts, Grid
 from trmsolve.tasks.reading.collectors import num_cells
 from trmsolve.tasks.reading.program import parse as parse_program
-from trmsolve.tasks.text import shorten
-from trmsolve.text_io import read_text
+from trmsolve.text_io import read_text, shorten
 
 ZIP = b"PK"  # first bytes of any archive, also of an empty one
 MAX_BYTES = 1 << 25  # of a text; five times the largest collection of tasks

@@ -42,8 +42,7 @@ from trmsolve.tasks.arc.schema import (
 )
 from trmsolve.tasks.base import InvalidPuzzle
 from trmsolve.tasks.few_shot import Attempts, FewShotTask, Grid, InvalidTask
-from trmsolve.tasks.text import shorten
-from trmsolve.text_io import source_name
+from trmsolve.text_io import shorten, source_name
 
 EXPECTED = 'expected a task, an object with "train" and "test", or tasks by their names'
 EXTENSIONS = tuple(f".{name}{packed}" for name in ("json", "jsonl", "ndjson", "yaml", "yml") for packed in ("", ".gz"))

@@ -7,6 +7,7 @@ test. A grid is a list of rows of colours, a text of digits, or an array.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from trmsolve.tasks.arc.arrays import parts_by_name
 from trmsolve.tasks.arc.grids import COLORS, MAX_READABLE_SIDE
 from trmsolve.tasks.arc.json_io import ATTEMPTS, LongNumber, RepeatedKeys, parse
 from trmsolve.tasks.few_shot import FewShotTask, Grid, Pair
-from trmsolve.tasks.text import describe, shorten
+from trmsolve.text_io import character_name, shorten
 
 MAX_PAIRS = 10_000  # of a task, ten times what RE-ARC generates
 MAX_PARTS = 40  # keys of a task or pair whose parts are named in another spelling
@@ -54,8 +55,7 @@ def first_key(value: Any, keys: Iterable[str]) -> str:
 
 def _plain(key: str) -> str:
     """A key in lower case, without punctuation and without what it contains: train_pairs, trainPairs, Train: train."""
-    letters = re.sub("[^a-z]", "", key.lower())
-    return re.sub("(?<=.)(pairs?|examples?|grids?|set|data|cases?|samples?)$", "", letters)
+    return re.sub("(?<=.)(pairs?|examples?|grids?|set|data|cases?|samples?)$", "", re.sub("[^a-z]", "", key.lower()))
 
 
 def is_pair(value: Any) -> bool:
@@ -191,13 +191,13 @@ def solutions_beside(value: Any, depth: int = 0) -> dict[str, Any]:
 
 
 def grids_from_json(value: Any, where: str, number: int) -> list[Grid]:
-    """`number` grids from a list of grids or of {"output": grid}, or from a single grid. Raises Malformed."""
+    """`number` grids from a list of grids or of {"output": grid}, or from a single grid. Raises MalformedTask."""
     if number == 1 and (_depth(value) == 2 or isinstance(value, dict)):
         value = [value]
     _check_list(value, where, "a list of grids")
     if len(value) != number:
         raise MalformedTask(f"{where}: found {len(value)} grids, expected {number}, one for each test input")
-    outputs = [part[first_key(part, OUTPUT_KEYS)] if first_key(part, OUTPUT_KEYS) else part for part in value]
+    outputs = (part[key] if (key := first_key(part, OUTPUT_KEYS)) else part for part in value)
     return [grid_from_json(output, f"{where}[{i}]") for i, output in enumerate(outputs)]
 
 
@@ -207,7 +207,7 @@ Located = tuple[str, Any]  # a value that should be a pair, and its path, for me
 
 
 def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
-    """A task from a value that find_tasks found. Raises Malformed.
+    """A task from a value that find_tasks found. Raises MalformedTask.
 
     A test's output that is absent, null or empty is unknown; then so are the task's answers. Answers that are malformed
     are left out with a warning.
@@ -215,7 +215,7 @@ def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
     if not name:
         raise MalformedTask("its name is empty, expected a name to answer it under")
     if unprintable := next((mark for mark in name if not mark.isprintable()), ""):
-        raise MalformedTask(f"its name holds {describe(unprintable)}, expected characters that can be printed")
+        raise MalformedTask(f"its name holds {character_name(unprintable)}, expected characters that can be printed")
     train, test, answers = _parts(value)
     demonstrations = tuple(Pair(_grid_in(pair, INPUT_KEYS), _grid_in(pair, OUTPUT_KEYS)) for pair in train)
     task = FewShotTask(name, source, demonstrations, tuple(_grid_in(pair, INPUT_KEYS) for pair in test))
@@ -227,7 +227,7 @@ def task_from_json(name: str, source: str, value: Any) -> FewShotTask:
 
 
 def with_answers(task: FewShotTask, read_answers: Callable[[], list[Grid]]) -> FewShotTask:
-    """The task with the answers that read_answers gives, if they are complete. Where it raises Malformed: a warning."""
+    """The task with the answers that read_answers gives, if complete; with a warning where it raises MalformedTask."""
     try:
         answers = read_answers()
     except MalformedTask as error:
@@ -329,7 +329,7 @@ _row_of_digits = re.compile(r"[0-9]+|[0-9](?: [0-9])+|[0-9](?:, ?[0-9])+")
 
 
 def grid_from_json(value: Any, path: str) -> Grid:
-    """A grid, uint8 (height, width), from a list of rows of colours, or from an array. Raises Malformed.
+    """A grid, uint8 (height, width), from a list of rows of colours, or from an array. Raises MalformedTask.
 
     A row may also be a text of digits, apart or not, and a grid a text of such rows.
     """
@@ -349,9 +349,7 @@ def grid_from_json(value: Any, path: str) -> Grid:
         _check_list(row, where, "a list of colours")
         _check_side(len(row), where, "cell")
         if cells and len(row) != len(cells[0]):
-            raise MalformedTask(
-                f"{where}: found {len(row)} cell{'s' * (len(row) != 1)}, expected {len(cells[0])} as in row 1"
-            )
+            raise MalformedTask(f"{where}: found {_count(len(row), 'cell')}, expected {len(cells[0])} as in row 1")
         for c, color in enumerate(row, 1):
             # the type is compared because bool is a subclass of int; NaN is not in _COLORS
             if type(color) not in (int, float) or color not in _COLORS:
@@ -364,7 +362,7 @@ def grid_from_json(value: Any, path: str) -> Grid:
 def kind(value: Any) -> str:
     """A description of a JSON value for messages: a short value itself, else its type."""
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return json.dumps(value)
     if isinstance(value, LongNumber):
         return f"a number of {value}"
     if isinstance(value, (int, float)):
@@ -391,7 +389,7 @@ def _check_list(value: Any, path: str, what: str) -> None:
 
 
 def _check_keys(value: Any, path: str, keys: Sequence[str]) -> None:
-    """Raise Malformed unless a value is an object without repeated keys that has one of `keys`, if there are any."""
+    """Raise MalformedTask unless a value is an object without repeated keys that has one of `keys`, if any."""
     prefix = f"{path}: " if path else ""
     expected = 'expected an object with "input" and "output"' if path else 'expected an object with "train" and "test"'
     if not isinstance(value, dict):

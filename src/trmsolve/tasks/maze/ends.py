@@ -10,10 +10,11 @@ import numpy as np
 
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import FLOOR, GOAL, LARGEST, SMALLEST, START, WALL
-from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
+from trmsolve.tasks.maze.parse import ParsedMaze
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix
 from trmsolve.tasks.reading.places import place
+from trmsolve.tasks.reading.values import Malformed
 
 NAMES = {
     START: ("start", "entrance", "entry", "source", "src", "begin", "from", "agent", "player"),
@@ -45,7 +46,7 @@ def of_text(text: str) -> dict[int, End]:
 
 
 def of_object(value: Mapping[Any, Any]) -> ParsedMaze | None:
-    """The maze of an object that names start and goal beside its cells; None for others. Raises MalformedMaze."""
+    """The maze of an object that names start and goal beside its cells; None for others. Raises Malformed."""
     keys = {str(key).lower(): part for key, part in value.items()}
     size = [keys.get(name) for name in ("height", "width")]
     inner = [part for value in keys.values() if isinstance(value, dict) for part in value.values()]
@@ -61,7 +62,7 @@ def of_object(value: Mapping[Any, Any]) -> ParsedMaze | None:
 
 
 def _walls(keys: Mapping[str, Any], sides: list[Any]) -> ParsedMaze | None:
-    """The maze of an object that lists the places of its walls; None for others. Raises MalformedMaze."""
+    """The maze of an object that lists the places of its walls; None for others. Raises Malformed."""
     cells = next((keys[name] for name in ("walls", "obstacles", "blocked", "barriers") if keys.get(name)), None)
     sides = [side or keys.get(name) for side, name in zip(sides, ("rows", "cols"), strict=True)]
     ends = [_end(keys, kind) for kind in (START, GOAL)]
@@ -80,7 +81,7 @@ def _walls(keys: Mapping[str, Any], sides: list[Any]) -> ParsedMaze | None:
             grid[index[:, 0], index[:, 1]] = [START, GOAL, *[WALL] * len(walls)]
             mazes[grid.tobytes()] = ParsedMaze(grid, None, (f"places are taken as {order}, counted from 0",))
     if len(mazes) > 1:
-        raise MalformedMaze('the places may be row, column or x, y; expected {"x": 1, "y": 2} for each')
+        raise Malformed('the places may be row, column or x, y; expected {"x": 1, "y": 2} for each')
     return next(iter(mazes.values()), None)
 
 
@@ -108,7 +109,7 @@ def matrix(value: Any, size: list[Any]) -> Matrix | None:
 
 
 def with_ends(cells: Matrix, ends: Mapping[int, End]) -> ParsedMaze:
-    """The maze of cells and ends. Raises MalformedMaze unless one meaning of the numbers makes both ends floor.
+    """The maze of cells and ends. Raises Malformed unless one meaning of the numbers makes both ends floor.
 
     Two numbers are a row and a column, or x and y. They count from 0, and 0 is floor and 1 wall; from 1 or reversed
     where nothing else fits. Of several meanings, one that alone connects the ends is taken.
@@ -121,19 +122,17 @@ def with_ends(cells: Matrix, ends: Mapping[int, End]) -> ParsedMaze:
     if (grid == START).any() or (grid == GOAL).any():
         whole = parse.maze(cells)
         if not any(np.array_equal(whole.question, one) for one in readings.values()):
-            raise MalformedMaze(f"{where}, but drawn elsewhere; expected both at the same places")
+            raise Malformed(f"{where}, but drawn elsewhere; expected both at the same places")
         return whole
     usual = {name: maze for name, maze in readings.items() if name in USUAL}
     fitting = usual or readings
     fitting = {name: maze for name, maze in fitting.items() if parse.is_connected(maze)} or fitting
     if len({maze.tobytes() for maze in fitting.values()}) > 1:
         both = " or ".join(list(fitting)[:2])
-        raise MalformedMaze(
-            f'{where}: they may be {both}; expected {{"row": 1, "col": 2}} or {{"x": 2, "y": 1}} for each'
-        )
+        raise Malformed(f'{where}: they may be {both}; expected {{"row": 1, "col": 2}} or {{"x": 2, "y": 1}} for each')
     for name, maze in fitting.items():
         return ParsedMaze(maze, None, (f"start and goal are taken as {name}",))
-    raise MalformedMaze(f"{where}: not both are cells of floor; expected [row, column], counted from 0")
+    raise Malformed(f"{where}: not both are cells of floor; expected [row, column], counted from 0")
 
 
 def _readings(original: np.ndarray, ends: Mapping[int, End], is_binary: bool) -> Iterator[tuple[str, np.ndarray]]:

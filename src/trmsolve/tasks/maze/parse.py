@@ -30,8 +30,8 @@ from trmsolve.tasks.maze.cells import (
     cell_names,
 )
 from trmsolve.tasks.maze.rules import distances, find_cell
-from trmsolve.tasks.reading.reader import Malformed as MalformedMaze
-from trmsolve.tasks.text import describe
+from trmsolve.tasks.reading.values import Malformed
+from trmsolve.text_io import character_name
 
 BYTES_PER_CELL = 4000
 ON_A_LINE = "on one line a maze has side*side characters, 9 at least, or its rows joined by /"
@@ -63,12 +63,12 @@ LIMIT = f"a maze has at most {size_text(LARGEST, LARGEST)}"
 
 
 def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> ParsedMaze:
-    """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises MalformedMaze."""
+    """The maze that the rows draw, a mark for each cell, and the answer if they draw one. Raises Malformed."""
     refuse_sizes(rows, legend)
     warnings: list[str] = []
     grid = grid_of(rows, legend, warnings)
     if (grid == WALL).all():
-        raise MalformedMaze(f"walls only; {EXPECTED}")
+        raise Malformed(f"walls only; {EXPECTED}")
     if not ((grid == START) | (grid == GOAL)).any():
         _take_openings(grid, warnings)
     _refuse_ends(grid)
@@ -84,7 +84,7 @@ def maze(rows: Sequence[Sequence[str]], legend: Legend | None = None) -> ParsedM
 
 
 def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
-    """The answer that the rows draw, uint8, same shape as its question. Raises MalformedMaze where it is another
+    """The answer that the rows draw, uint8, same shape as its question. Raises Malformed where it is another
     maze's.
 
     Whether its path is any good is not asked here.
@@ -96,44 +96,44 @@ def answer(rows: Sequence[Sequence[str]], question: np.ndarray) -> np.ndarray:
 
 
 def fitting(answer_grid: np.ndarray, question: np.ndarray) -> np.ndarray:
-    """A drawn answer, uint8 (height, width), if it is one of the question. Raises MalformedMaze where it is not."""
+    """A drawn answer, uint8 (height, width), if it is one of the question. Raises Malformed where it is not."""
     if answer_grid.shape != question.shape:
-        raise MalformedMaze("it is {}x{}, the question {}x{}".format(*answer_grid.shape, *question.shape))
+        raise Malformed("it is {}x{}, the question {}x{}".format(*answer_grid.shape, *question.shape))
     moved = np.argwhere(_without_path(answer_grid) != question)
     if len(moved):
         r, c = moved[0].tolist()
         more = f" (and {len(moved) - 1} more cells differ)" if len(moved) > 1 else ""
         name, expected = NAMES[answer_grid[r, c]], NAMES[question[r, c]]
-        raise MalformedMaze(f"{cell_name((r, c))} is {name}, in the question it is {expected}{more}", r)
+        raise Malformed(f"{cell_name((r, c))} is {name}, in the question it is {expected}{more}", r)
     return answer_grid
 
 
 def rows_of_line(text: str) -> list[str]:
     """The rows of a maze on one line: joined by `/`, or a square maze without any mark between rows. Raises
-    MalformedMaze.
+    Malformed.
     """
     if "/" in text:
         return text.split("/")
     side = isqrt(len(text))
     if side * side != len(text) or side < SMALLEST:
         grid_of([text], None, [])  # of prose, the characters are what is wrong, not their number
-        raise MalformedMaze(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
+        raise Malformed(f"{len(text):,} characters; {ON_A_LINE} (spaces are floor, at the end too)")
     return [text[start : start + side] for start in range(0, len(text), side)]
 
 
 def refuse_sizes(rows: Sequence[Sequence[str]], legend: Legend | None) -> None:
-    """Raise MalformedMaze for rows of different lengths, or a maze that is too large or too small."""
+    """Raise Malformed for rows of different lengths, or a maze that is too large or too small."""
     widths = Counter(map(len, rows))
     height, width = len(rows), max(widths, key=lambda width: (widths[width], width))
     if max(height, *widths) > LARGEST:
-        raise MalformedMaze(f"{LIMIT}, this one at least {size_text(height, max(widths))}")
+        raise Malformed(f"{LIMIT}, this one at least {size_text(height, max(widths))}")
     if len(widths) > 1:
         for row, text in enumerate(rows):  # a foreign mark explains more than a length
             grid_of([text], legend or roles(rows), [], row)
         _refuse_ragged(rows, width)
     if min(height, width) < SMALLEST:
         grid_of(rows, legend, [])
-        raise MalformedMaze(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
+        raise Malformed(f"{height} {'rows' if height > 1 else 'row'} of {width} cells; the smallest maze is 3x3")
 
 
 def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
@@ -174,7 +174,7 @@ def roles(rows: Sequence[Sequence[str]]) -> dict[str, int]:
 def grid_of(
     rows: Sequence[Sequence[str]], legend: Legend | None, warnings: list[str], first_row: int = 0
 ) -> np.ndarray:
-    """The cells, uint8 (height, width), of rows of the same length. Raises MalformedMaze for a mark without meaning."""
+    """The cells, uint8 (height, width), of rows of the same length. Raises Malformed for a mark without meaning."""
     if legend is None and (plain := _of_common_marks(rows)) is not None:
         return plain
     cell_of_mark = legend or roles(rows)
@@ -182,8 +182,8 @@ def grid_of(
         for column, mark in enumerate(row):
             if mark not in cell_of_mark:
                 place = f"row {first_row + index + 1}, column {column + 1}"
-                name = describe(mark) if len(mark) == 1 else f"'{mark[:20]}'"
-                raise MalformedMaze(f"{name} in {place}; {EXPECTED}", first_row + index)
+                name = character_name(mark) if len(mark) == 1 else f"'{mark[:20]}'"
+                raise Malformed(f"{name} in {place}; {EXPECTED}", first_row + index)
     grid = np.array([[cell_of_mark[mark] for mark in row] for row in rows], np.uint8)
     for arrow in set(ARROWS) & cell_of_mark.keys():
         places = np.argwhere(grid == START).tolist()
@@ -218,7 +218,7 @@ def _numbered(
     swapped = np.where(marks == floor, np.uint8(WALL), np.where(marks == wall, np.uint8(FLOOR), grid))
     reached = [is_connected(one) for one in (grid, swapped)]
     if all(reached):
-        raise MalformedMaze(f"{floor} may be floor or, as all of the border, wall; write # for wall and . for floor")
+        raise Malformed(f"{floor} may be floor or, as all of the border, wall; write # for wall and . for floor")
     if reached[1]:
         warnings.append(f"{floor} is wall and {wall} floor, as the border of {floor} shows")
         return swapped
@@ -244,7 +244,7 @@ def _take_openings(grid: np.ndarray, warnings: list[str]) -> None:
 def _of_one_floor(grid: np.ndarray, rows: Sequence[Sequence[str]]) -> np.ndarray:
     """The cells, where both spaces and dots are floor that can be reached: dots may draw the way.
 
-    Raises MalformedMaze where they draw none, as in games, whose dots are something else.
+    Raises Malformed where they draw none, as in games, whose dots are something else.
     """
     if not any("." in row for row in rows) or not any(" " in row or "" in tuple(row) for row in rows):
         return grid
@@ -255,7 +255,7 @@ def _of_one_floor(grid: np.ndarray, rows: Sequence[Sequence[str]]) -> np.ndarray
         return grid
     with_path = np.where(dots, np.uint8(PATH), grid)
     if dots.sum() < 2 or not (_is_one_way(with_path) and _joins_ends(with_path)):
-        raise MalformedMaze("both spaces and . are between start and goal; expected one mark for floor")
+        raise Malformed("both spaces and . are between start and goal; expected one mark for floor")
     return with_path
 
 
@@ -277,11 +277,11 @@ def _refuse_ragged(rows: Sequence[Sequence[str]], width: int) -> None:
     more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
     hint = "; write floor as . where spaces at the end of a line get lost" if len(rows[odd[0]]) < width else ""
     cells = f"{len(rows[odd[0]])} cell{'s' * (len(rows[odd[0]]) != 1)}"
-    raise MalformedMaze(f"row {odd[0] + 1}{more} has {cells}, the others have {width}{hint}", odd[0])
+    raise Malformed(f"row {odd[0] + 1}{more} has {cells}, the others have {width}{hint}", odd[0])
 
 
 def _refuse_ends(grid: np.ndarray) -> None:
-    """Raises MalformedMaze unless there is exactly one start and one goal."""
+    """Raises Malformed unless there is exactly one start and one goal."""
     if np.count_nonzero(grid == START) == np.count_nonzero(grid == GOAL) == 1:
         return
     wrong, rows = [], []
@@ -296,7 +296,7 @@ def _refuse_ends(grid: np.ndarray) -> None:
         hint = (
             "" if rows else ', drawn, or beside the cells in JSON as "start": [row, column] and "goal": [row, column]'
         )
-        raise MalformedMaze(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B){hint}", *rows[:1])
+        raise Malformed(f"{'; '.join(wrong)}; expected one S (or A) and one G (or E, B){hint}", *rows[:1])
 
 
 def _without_path(grid: np.ndarray) -> np.ndarray:

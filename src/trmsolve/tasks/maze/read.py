@@ -26,12 +26,12 @@ from typing import Any
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.maze import ends, parse
 from trmsolve.tasks.maze.cells import FLOOR, FORMS, GOAL, LARGEST, SMALLEST, START, VALUES, WALL, WORDS
-from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
+from trmsolve.tasks.maze.parse import ParsedMaze
 from trmsolve.tasks.maze.rows import cell_mark, is_box_drawing, may_be_lines, of_rows
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
-from trmsolve.tasks.reading.reader import Reader, Record
-from trmsolve.tasks.reading.values import nearest
+from trmsolve.tasks.reading.reader import Reader
+from trmsolve.tasks.reading.values import Malformed, Record, nearest
 from trmsolve.text_io import LINE_LIMIT
 
 WIDEST_ROW = 4 * LARGEST + 8  # characters of a row with separators or walls between its cells
@@ -99,7 +99,7 @@ class MazeReader(Reader):
             return record
         try:
             return self.placed(_puzzle(ends.with_ends(cells, named), ""), line, "grid", "cells and ends")
-        except MalformedMaze as error:
+        except Malformed as error:
             return self.bad(line, str(error))
 
     # -- text ---------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class MazeReader(Reader):
     def no_puzzle(self, line: Line) -> InvalidPuzzle:
         try:
             parse.maze([line.text])
-        except MalformedMaze as error:
+        except Malformed as error:
             return self.bad(line, f"{error}; {nearest(line.text)}")
         return self.bad(line, f"no maze; {parse.EXPECTED}; {nearest(line.text)}")
 
@@ -242,7 +242,7 @@ class MazeReader(Reader):
         self.legend = {} if legend else self.legend
         try:
             maze, layout = of_rows([row.text for row in rows], legend)
-        except MalformedMaze as error:
+        except Malformed as error:
             self._keep([list(row.text) for row in rows], str(error))
             return self.bad(rows[min(error.row, len(rows) - 1)], str(error))
         self._keep([list(row.text) for row in rows], *maze.warnings)
@@ -270,7 +270,7 @@ class MazeReader(Reader):
                 return
         try:
             puzzle = self.from_line(line.text)
-        except MalformedMaze as error:
+        except Malformed as error:
             yield self.bad(line, str(error))
             return
         yield self.placed(puzzle, line, "line", "line")
@@ -291,7 +291,7 @@ class MazeReader(Reader):
         marks = [[cell_mark(cell) for cell in row] for row in cells]
         try:
             maze = parse.maze(marks)
-        except MalformedMaze as error:
+        except Malformed as error:
             self._keep(marks, str(error))
             raise
         self._keep(marks, *maze.warnings)
@@ -319,7 +319,7 @@ class MazeReader(Reader):
             part = "answer"
             if answer.strip():
                 maze = maze._replace(solution=parse.answer(parse.rows_of_line(answer), maze.question))
-        except MalformedMaze as error:
+        except Malformed as error:
             return self.bad(line, f"{part}: {error}")
         return self.placed(_puzzle(maze, ""), line, "csv", "table")
 
@@ -382,12 +382,12 @@ def _ends(text: str) -> tuple[int, int]:
 
 
 def _square(marks: Sequence[str]) -> Matrix:
-    """The rows of all cells of a maze in one list. Raises MalformedMaze unless a border shows that it is square."""
+    """The rows of all cells of a maze in one list. Raises Malformed unless a border shows that it is square."""
     rows = [list(row) for row in parse.rows_of_line("".join(cell_mark(mark) for mark in marks))]
     border = [*rows[0], *rows[-1], *(mark for row in rows for mark in (*row[:1], *row[-1:]))]
     if sum(VALUES.get(mark) == FLOOR for mark in border) > 2:  # two openings
         side = len(rows)
-        raise MalformedMaze(
+        raise Malformed(
             f'{side**2} cells in one list may be other than {side}x{side}; expected rows, or "width" and "height"'
         )
     return rows

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 
 from trmsolve.tasks.maze import parse
 from trmsolve.tasks.maze.cells import ARROWS, FLOOR, FORMS, LARGEST, OTHER_WALLS, SMALLEST, VALUES, WALL, WORDS
-from trmsolve.tasks.maze.parse import MalformedMaze, ParsedMaze
+from trmsolve.tasks.maze.parse import ParsedMaze
 from trmsolve.tasks.maze.write import is_spread
 from trmsolve.tasks.reading.layout import IN_SHEET, is_alignment_row, is_sequence, layouts, unbracketed
-from trmsolve.tasks.text import shorten
+from trmsolve.tasks.reading.values import Malformed
+from trmsolve.text_io import shorten
 
 _RULE = re.compile(r"[+|.*=─━═┌┐└┘╔╗╚╝┏┓┗┛-]{3,}")
 _QUOTED = re.compile(r"""\s*(?P<quote>["'])(?P<row>.*)(?P=quote),?\s*""")
@@ -30,7 +31,7 @@ _LEVEL = "-=_─━═"
 
 
 def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[ParsedMaze, str]:
-    """The maze of the rows of a block, and how it is laid out. Raises MalformedMaze."""
+    """The maze of the rows of a block, and how it is laid out. Raises Malformed."""
     marks = [_COMMENT.match(row) for row in rows]
     if len({mark and mark[1] for mark in marks}) > 1 or not marks[0]:
         return _of_rows(rows, legend)
@@ -41,12 +42,12 @@ def of_rows(rows: Sequence[str], legend: parse.Legend | None = None) -> tuple[Pa
         return _of_rows(behind, legend)
     try:
         maze, layout = _of_rows(rows, legend)
-    except MalformedMaze as error:
+    except Malformed as error:
         if not _is_maze(behind, legend):
             raise error from None
         return _of_rows(behind, legend)
     if not layout and _is_maze(behind, legend):
-        raise MalformedMaze(f"'{marks[0][1]}' may mark comments or be the first cell of all rows; write floor as .")
+        raise Malformed(f"'{marks[0][1]}' may mark comments or be the first cell of all rows; write floor as .")
     return maze, layout
 
 
@@ -55,7 +56,7 @@ def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[ParsedMa
         parse.refuse_sizes(rows, legend)
     for opening, closing in () if legend else ("[]", "{}", "()"):
         if sum(row.count(opening) for row in rows) != sum(row.count(closing) for row in rows):
-            raise MalformedMaze(
+            raise Malformed(
                 f"{opening} and {closing} do not match: a row may be missing; expected all rows in brackets"
             )
     rows = _without_alignment_row(_unquoted(rows))
@@ -66,19 +67,19 @@ def _of_rows(rows: Sequence[str], legend: parse.Legend | None) -> tuple[ParsedMa
         return of_rows(inner, legend)
     rows = _trimmed(rows)
     mazes: dict[bytes, tuple[ParsedMaze, str]] = {}
-    error: MalformedMaze | None = None
+    error: Malformed | None = None
     for cells, name in _layouts(rows):
         try:
             maze = parse.maze(cells, legend)
-        except MalformedMaze as refused:
+        except Malformed as refused:
             error = error or refused
         else:
             mazes.setdefault(repr(maze.question.shape).encode() + maze.question.tobytes(), (maze, name))
     if len(mazes) > 1:
         both = [f"{'x'.join(map(str, maze.question.shape))} ({name or 'plain'})" for maze, name in mazes.values()]
-        raise MalformedMaze(f"two readings explain these rows: {' and '.join(both[:2])}; write floor as .")
+        raise Malformed(f"two readings explain these rows: {' and '.join(both[:2])}; write floor as .")
     if not mazes:
-        raise error or MalformedMaze(f"no maze in rows such as '{shorten(rows[0], 30)}'; {parse.EXPECTED}")
+        raise error or Malformed(f"no maze in rows such as '{shorten(rows[0], 30)}'; {parse.EXPECTED}")
     ((maze, name),) = mazes.values()
     return maze, name
 
@@ -208,7 +209,7 @@ def _trimmed(rows: Sequence[str]) -> Sequence[str]:
 def _is_maze(rows: Sequence[str], legend: parse.Legend | None) -> bool:
     try:
         return bool(_of_rows(rows, legend))
-    except MalformedMaze:
+    except Malformed:
         return False
 
 
@@ -321,9 +322,7 @@ def _uniform(marks: str, row: int) -> str:
         return "#"
     inside = marks.strip()
     if len(inside) > 1:
-        raise MalformedMaze(
-            f"row {row + 1} has half a wall, {marks}; expected a wall or a gap between two corners", row
-        )
+        raise Malformed(f"row {row + 1} has half a wall, {marks}; expected a wall or a gap between two corners", row)
     return inside or " "
 
 

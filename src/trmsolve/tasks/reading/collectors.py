@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from trmsolve.tasks.text import shorten
-from trmsolve.text_io import Line
+from trmsolve.text_io import Line, shorten
 
 MAX_CHARACTERS = 1 << 22  # of one value; a list may hold any number of them
 MAX_DEPTH = 16

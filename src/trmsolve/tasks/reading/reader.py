@@ -17,9 +17,7 @@ from trmsolve.tasks.reading.collectors import Collector, State, Value
 from trmsolve.tasks.reading.documents import collector
 from trmsolve.tasks.reading.lines import clean
 from trmsolve.tasks.reading.markup import Markup
-from trmsolve.tasks.reading.values import Malformed as Malformed
-from trmsolve.tasks.reading.values import Record as Record
-from trmsolve.tasks.reading.values import ValueReader
+from trmsolve.tasks.reading.values import Malformed, Record, ValueReader
 from trmsolve.text_io import LINE_LIMIT, source_name
 
 _ESCAPED = re.compile(r"""[^"'{\[]{0,60}(["'])(?P<rows>[^"'\\]*(?:\\n[^"'\\]*){2,})\1[^"']{0,40}(\1\\n\1\)?;?)?""")

@@ -11,7 +11,7 @@ from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.collectors import Value, cell_text, is_path, kind, num_cells
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.places import row_of
-from trmsolve.tasks.text import shorten
+from trmsolve.text_io import shorten
 
 Record = Puzzle | InvalidPuzzle
 

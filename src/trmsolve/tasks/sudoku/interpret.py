@@ -12,7 +12,7 @@ import numpy as np
 from trmsolve.tasks.base import Puzzle
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.places import Cell, extent
-from trmsolve.tasks.reading.reader import Malformed
+from trmsolve.tasks.reading.values import Malformed
 from trmsolve.tasks.sudoku.grid_builder import Reading, Row
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, TallGrid, box_shape, conflicts
 from trmsolve.tasks.sudoku.symbols import BLANKS, cell_value, cell_values, digits, expected, symbol, value

@@ -16,7 +16,7 @@ from trmsolve.tasks.reading.layout import VERTICAL, is_alignment_row, is_sequenc
 from trmsolve.tasks.reading.table import DELIMITERS, fields
 from trmsolve.tasks.sudoku.rules import BOX, SIDE
 from trmsolve.tasks.sudoku.symbols import BLANKS, RARE, cell_value, cell_values, value
-from trmsolve.tasks.text import describe
+from trmsolve.text_io import character_name
 
 WIDEST_ROW = 27  # cells of a row, with labels; a line with more is meant as a whole puzzle
 COUNTS = frozenset(BOX) | frozenset(SIDE)
@@ -217,7 +217,7 @@ def first_foreign(text: str, cells: tuple[str, ...]) -> str:
     if all(mark in _LEGAL for mark in odd):  # 123: every mark is known, the cell is not
         return f"'{odd[:20]}' in column {text.find(odd) + 1}"
     mark = next(mark for mark in odd if mark not in _LEGAL)
-    return f"{describe(mark)} in column {text.find(mark) + 1}"
+    return f"{character_name(mark)} in column {text.find(mark) + 1}"
 
 
 def _between_bars(body: str) -> tuple[str, ...]:

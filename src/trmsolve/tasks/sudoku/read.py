@@ -28,15 +28,14 @@ from trmsolve.tasks.reading import places
 from trmsolve.tasks.reading import table as tables
 from trmsolve.tasks.reading.collectors import cell_text
 from trmsolve.tasks.reading.layout import Matrix, is_alignment_row, plain
-from trmsolve.tasks.reading.reader import Malformed, Reader, Record
-from trmsolve.tasks.reading.values import nearest
+from trmsolve.tasks.reading.reader import Reader
+from trmsolve.tasks.reading.values import Malformed, Record, nearest
 from trmsolve.tasks.sudoku import interpret
 from trmsolve.tasks.sudoku.grid_builder import GridBuilder, Row, halves, parts
 from trmsolve.tasks.sudoku.lexer import CANDIDATES, WIDEST_ROW, Kind, Lexed, damaged, lex, separated, unslashed, wholes
 from trmsolve.tasks.sudoku.rules import BOX, SIDE, is_solution
 from trmsolve.tasks.sudoku.symbols import cell_value, cell_values, expected, value
-from trmsolve.tasks.text import describe, shorten
-from trmsolve.text_io import LINE_LIMIT
+from trmsolve.text_io import LINE_LIMIT, character_name, shorten
 
 NOT_PUZZLES = ("state", "pencilmarks", "candidates", "marks", "notes", "colors", "log", "settings")  # sections of .sdk
 
@@ -397,4 +396,4 @@ def _paired(records: list[Record]) -> list[Record]:
 
 def _foreign(cells: Sequence[str], text: str) -> str:
     odd = next((cell for cell in cells if value(cell) is None), None)
-    return f"{describe(odd[0])} in column {text.find(odd) + 1}" if odd else ""
+    return f"{character_name(odd[0])} in column {text.find(odd) + 1}" if odd else ""
