@@ -11,7 +11,7 @@ import torch
 
 from networks import SUDOKU_MODEL
 from trmsolve import checkpoint as checkpoints
-from trmsolve.cli.tables import WIDTH, Comparison, in_thousands, labels
+from trmsolve.cli.tables import WIDTH, Comparison, in_thousands, shortened_names
 from trmsolve.inference.evaluate import Measurement
 from trmsolve.model.config import TRMConfig
 from trmsolve.model.sequence_model import official
@@ -209,9 +209,9 @@ def test_an_interrupted_report_as_text(call, own, puzzles, interrupted):
 def test_long_names_are_shortened_to_distinct_ones():
     names = ["sudoku", "a/" * 40 + "step_7.safetensors", "x/" * 40 + "same", "y/" * 40 + "same", "z" * 90]
     for length in (12, 23, 46):
-        short = labels(names[:3], length)
+        short = shortened_names(names[:3], length)
         assert short[0] == "sudoku" and short[1] == "step_7" and short[2] == "same"
-        every = labels(names, length)
+        every = shortened_names(names, length)
         assert len(set(every)) == len(names) and max(map(len, every)) <= length
 
 

@@ -160,7 +160,7 @@ class Comparison(_RowTable):
         if refusing:
             self.values["refused"] = lambda r: f"{r['refused']}"
         widths = [max(len(column), 7) for column in self.values]
-        self.names = labels(names, WIDTH - sum(widths) - 2 * len(widths))
+        self.names = shortened_names(names, WIDTH - sum(widths) - 2 * len(widths))
         super().__init__("checkpoint", max(LEAST_NAME, *map(len, self.names)), list(self.values), widths)
 
     def row(self, index: int, report: dict[str, Any]) -> str:
@@ -193,7 +193,7 @@ def in_thousands(value: float) -> str:
     return f"{value:.3g} P"
 
 
-def labels(names: Sequence[str], length: int) -> list[str]:
+def shortened_names(names: Sequence[str], length: int) -> list[str]:
     """Distinct names of checkpoints, at most `length` characters each. A long path is cut to the file's name."""
     short = [_label(printable(name).removesuffix(".safetensors"), length) for name in names]
     if len(set(short)) == len(short):
@@ -217,7 +217,7 @@ def chart_svg(reports: Sequence[dict[str, Any]]) -> str:
         error = report[f"calibration_error_at_{HALTING_AT}"]
         return Curves(name, accepted, exact if given else None, spots, error)
 
-    first, names = reports[0], labels([report["checkpoint"] for report in reports], NAME)
+    first, names = reports[0], shortened_names([report["checkpoint"] for report in reports], NAME)
     files = ", ".join("stdin" if file == "-" else PurePath(file).name for file in first["files"])
     heading = f"{first['task']}: {first['puzzles']} puzzles of {files}"
     return chart(heading, HALTING_AT, [curves(*pair) for pair in zip(names, reports, strict=True)])

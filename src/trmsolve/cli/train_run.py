@@ -281,7 +281,7 @@ def _trainer(job: TrainJob, folder: RunDir, spec: DeviceSpec, group: ProcessGrou
 def _train(
     job: TrainJob,
     trainer: Trainer,
-    reporter: TrainPanel,
+    reporter: TrainPanel | TensorBoardReporter,
     panel: TrainPanel,
     stop: StopRequests,
     evaluation: Evaluation | None,
@@ -348,28 +348,32 @@ def _read_checkpoint(path: Path, steps: int) -> Header | None:
 
 
 @contextmanager
-def _tensorboard(run: Path, panel: TrainPanel) -> Iterator[TrainPanel]:
+def _tensorboard(run: Path, panel: TrainPanel) -> Iterator[TensorBoardReporter]:
     """The panel, whose metrics are also written for TensorBoard, in RUN/tensorboard."""
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(run / "tensorboard")) as writer:
+        yield TensorBoardReporter(writer, panel)
 
-        class Reporter:
-            """Writes events, and passes everything on."""
 
-            def update(self, metrics: dict[str, Any]) -> None:
-                self._write("train", metrics)
-                panel.update(metrics)
+class TensorBoardReporter:
+    """Writes metrics as events (training/trainer.py: Reporter), and passes everything on."""
 
-            def evaluated(self, result: dict[str, Any]) -> None:
-                self._write("eval", result)
-                panel.evaluated(result)
+    def __init__(self, writer: Any, panel: TrainPanel) -> None:
+        self.writer, self.panel = writer, panel
+        self.saved, self.message = panel.saved, panel.message
 
-            def _write(self, group: str, values: dict[str, Any]) -> None:
-                for name, value in values.items():
-                    if isinstance(value, int | float) and name != "step":
-                        writer.add_scalar(f"{group}/{name}", value, values["step"])
+    def update(self, metrics: dict[str, Any]) -> None:
+        """Write the metrics of a step."""
+        self._write("train", metrics)
+        self.panel.update(metrics)
 
-            saved, message = staticmethod(panel.saved), staticmethod(panel.message)
+    def evaluated(self, metrics: dict[str, Any]) -> None:
+        """Write the metrics of an evaluation."""
+        self._write("eval", metrics)
+        self.panel.evaluated(metrics)
 
-        yield Reporter()  # type: ignore[misc]
+    def _write(self, group: str, metrics: dict[str, Any]) -> None:
+        for name, value in metrics.items():
+            if isinstance(value, int | float) and name != "step":
+                self.writer.add_scalar(f"{group}/{name}", value, metrics["step"])

@@ -87,7 +87,24 @@ class Mixture:
         ]
 
 
-class FileSource:
+@dataclass(frozen=True)
+class MixtureData:
+    """An endless series of puzzles from a mixture of sources: base class of the tasks' training data."""
+
+    mixture: Mixture
+    seed: int = 0
+
+    def describe(self) -> list[dict[str, object]]:
+        """Provenance: name, sha256, number of puzzles and share of each source."""
+        return self.mixture.describe()
+
+    def puzzle(self, index: int) -> tuple[Any, np.random.Generator]:
+        """Puzzle number `index` in the form of its source, and the random generator to draw further changes from."""
+        rng = np.random.default_rng([self.seed, index])
+        return self.mixture.pick(rng).draw(rng, index), rng
+
+
+class PairFile:
     """The puzzles of one file with their answers: text or CSV, or .npz with arrays question and answer (n, cells)."""
 
     def __init__(self, task: ConstraintPuzzle, path: Path) -> None:
@@ -127,7 +144,7 @@ def pair_mixture(task: ConstraintPuzzle, specs: Sequence[str], seed: int) -> Mix
 
     def source(name: str) -> Source:
         kind, _, size = name.partition(":")
-        return _generator(task, seed, size) if kind == "generate" else FileSource(task, Path(name))
+        return _generator(task, seed, size) if kind == "generate" else PairFile(task, Path(name))
 
     return Mixture.open(specs or ["generate"], source)
 
@@ -147,25 +164,17 @@ def _generator(task: ConstraintPuzzle, seed: int, size: str) -> GeneratorSource[
 
 # -- puzzles of one answer, for the mixer `units` -------------------------------------------------------------------
 @dataclass(frozen=True)
-class PairSource:
+class HintedPairs(MixtureData):
     """An endless series of questions and answers, some with extra givens."""
 
-    mixture: Mixture
-    seed: int = 0
     hint_prob: float = 0.7  # probability of extra givens: without them the loss stays on a plateau for long
     hint_max: float = 0.3  # largest share of the blanks filled in, for sample 0
     hint_min: float = 0.12  # largest share from sample hint_draws on; linear in between
     hint_draws: float = 50_000  # 0: always hint_max
 
-    def describe(self) -> list[dict[str, object]]:
-        """Provenance: name, sha256, number of puzzles and share of each source."""
-        return self.mixture.describe()
-
     def pair(self, index: int) -> tuple[Pair, np.random.Generator]:
         """Question and answer number `index`, and the random generator to draw further changes from."""
-        rng = np.random.default_rng([self.seed, index])
-        source = self.mixture.pick(rng)
-        question, answer = source.draw(rng, index)
+        (question, answer), rng = self.puzzle(index)
         if rng.random() < self.hint_prob:
             question = add_hints(question, answer, rng.random() * self.hint_share(index), rng)
         return (question, answer), rng
@@ -177,7 +186,7 @@ class PairSource:
 
 
 @dataclass(frozen=True)
-class PairData(PairSource):
+class PairData(HintedPairs):
     """Training samples of a ConstraintPuzzle."""
 
     unsolvable_prob: float = 0.08  # probability of a wrong extra given, as in a search's wrong branches

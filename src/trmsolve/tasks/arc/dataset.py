@@ -28,7 +28,7 @@ from trmsolve.tasks.arc.encode import sample
 from trmsolve.tasks.arc.grids import SizeRule
 from trmsolve.tasks.arc.read import json_files, read
 from trmsolve.tasks.base import InvalidPuzzle, Sample
-from trmsolve.tasks.dataset import Mixture, file_digest
+from trmsolve.tasks.dataset import Mixture, MixtureData, file_digest
 from trmsolve.tasks.few_shot import Pair
 from trmsolve.tasks.symmetries import SYMMETRIES
 
@@ -104,11 +104,9 @@ class ArcSource:
 
 
 @dataclass(frozen=True)
-class ArcTrainingData:
-    """An endless series of samples (base.TrainingData)."""
+class ArcTrainingData(MixtureData):
+    """An endless series of samples."""
 
-    mixture: Mixture
-    seed: int = 0
     rows_per_task: int = 1  # rows of the puzzle table for each task, each under another augmentation
     max_cells: int = 225  # of a canvas; larger pairs are skipped
 
@@ -148,7 +146,7 @@ class ArcTrainingData:
         sources: Sequence[Any] = self.mixture.sources
         return [
             {("tasks" if key == "puzzles" else key): value for key, value in entry.items()} | {"pairs": source.pairs}
-            for source, entry in zip(sources, self.mixture.describe(), strict=True)
+            for source, entry in zip(sources, super().describe(), strict=True)
         ]
 
     def draw(self, index: int) -> Sample:

@@ -21,7 +21,7 @@ import numpy as np
 from trmsolve.containers import load_arrays
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Puzzle, Sample
-from trmsolve.tasks.dataset import Mixture, Pair, file_digest
+from trmsolve.tasks.dataset import Mixture, MixtureData, Pair, file_digest
 from trmsolve.tasks.grid_text import MalformedGrid, records, split_rows
 from trmsolve.tasks.symmetries import SYMMETRIES, transform
 from trmsolve.text_io import open_lines
@@ -135,7 +135,7 @@ def puzzles_of(task: GridTask, path: str) -> list[Puzzle]:
     ]
 
 
-class FileSource:
+class GridFile:
     """The pairs of one file that are not held out."""
 
     def __init__(self, task: GridTask, path: str, holdout: float) -> None:
@@ -165,13 +165,11 @@ class FileSource:
         return self.pairs[rng.integers(len(self.pairs))], self.ignored
 
 
-@dataclass(frozen=True)
-class GridData:
+@dataclass(frozen=True, kw_only=True)
+class GridData(MixtureData):
     """An endless series of training samples."""
 
     task: GridTask
-    mixture: Mixture
-    seed: int
     symmetries: bool
 
     @classmethod
@@ -179,11 +177,8 @@ class GridData:
         cls, task: GridTask, specs: Sequence[str], seed: int, holdout: float = 0.1, symmetries: bool = False
     ) -> Self:
         """Sources from `PATH[=WEIGHT]`."""
-        return cls(task, Mixture.open(specs, lambda path: FileSource(task, path, holdout)), seed, symmetries)
-
-    def describe(self) -> list[dict[str, object]]:
-        """Provenance: name, sha256, number of puzzles and share of each source."""
-        return self.mixture.describe()
+        mixture = Mixture.open(specs, lambda path: GridFile(task, path, holdout))
+        return cls(mixture, seed, task=task, symmetries=symmetries)
 
     @property
     def held_out(self) -> list[Puzzle]:
@@ -192,8 +187,7 @@ class GridData:
 
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
-        rng = np.random.default_rng([self.seed, index])
-        (question, answer), ignored = self.mixture.pick(rng).draw(rng, index)
+        ((question, answer), ignored), rng = self.puzzle(index)
         if self.symmetries:
             keep_shape = (0, 2, 5, 7)  # symmetries that do not exchange height and width
             any_symmetry = self.task.shape is None or question.shape[0] == question.shape[1]

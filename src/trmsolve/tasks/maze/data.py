@@ -16,7 +16,15 @@ import numpy as np
 
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import Sample
-from trmsolve.tasks.dataset import GeneratorSource, Mixture, Source, answered_pairs, file_digest, training_puzzles
+from trmsolve.tasks.dataset import (
+    GeneratorSource,
+    Mixture,
+    MixtureData,
+    Source,
+    answered_pairs,
+    file_digest,
+    training_puzzles,
+)
 from trmsolve.tasks.maze.augmentations import NUM_AUGMENTATIONS, augment, swaps_ends, symmetry_of
 from trmsolve.tasks.maze.cells import GOAL, LARGEST, SMALLEST, START, WALL
 from trmsolve.tasks.maze.encode import sample
@@ -50,7 +58,7 @@ class SearchedMaze(NamedTuple):
         return augment(self.maze, k), transform(self.from_goal if swaps_ends(k) else self.from_start, symmetry_of(k))
 
 
-class FileSource:
+class MazeFile:
     """The mazes of one file. given: check the answers in the file, on which the published recipes train."""
 
     def __init__(self, path: Path, given: bool = False) -> None:
@@ -93,11 +101,8 @@ def _generator(seed: int, spec: str) -> GeneratorSource[SearchedMaze]:
 
 
 @dataclass(frozen=True)
-class MazeSamples:
-    """An endless series of mazes."""
-
-    mixture: Mixture
-    seed: int = 0
+class MazeSamples(MixtureData):
+    """An endless series of mazes, each a SearchedMaze."""
 
     @classmethod
     def open(cls, specs: Sequence[str], seed: int = 0, **options: Any) -> Self:
@@ -106,18 +111,9 @@ class MazeSamples:
         def source(name: str) -> Source:
             if name.startswith("generate:"):
                 return _generator(seed, name.removeprefix("generate:"))
-            return FileSource(Path(name), options.get("given", False))
+            return MazeFile(Path(name), options.get("given", False))
 
         return cls(Mixture.open(specs or ["generate:8-30"], source), seed, **options)
-
-    def describe(self) -> list[dict[str, object]]:
-        """Provenance: name, sha256, number of puzzles and share of each source."""
-        return self.mixture.describe()
-
-    def maze(self, index: int) -> tuple[SearchedMaze, np.random.Generator]:
-        """Maze number `index`, and the random generator to draw further changes from."""
-        rng = np.random.default_rng([self.seed, index])
-        return self.mixture.pick(rng).draw(rng, index), rng
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,7 @@ class MazeData(MazeSamples):
 
     def draw(self, index: int) -> Sample:
         """Sample number `index`."""
-        searched, rng = self.maze(index)
+        searched, rng = self.puzzle(index)
         maze, steps = searched.augmented(int(rng.integers(NUM_AUGMENTATIONS)))
         return sample(maze, steps, self.off_path, self.phase)
 

@@ -83,7 +83,7 @@ class SequenceMazeData(MazeSamples):
     def draw(self, index: int) -> Sample:
         """Sample number `index`. Raises TrmsolveError for a maze of another size, or without a required answer."""
         assert self.format is not None
-        searched, rng = self.maze(index)
+        searched, rng = self.puzzle(index)
         if reason := self.format.unsupported_reason(searched.maze):
             raise TrmsolveError(f"training data: {reason}", f"train on mazes with sides of {self.format.side} only")
         k = int(rng.integers(NUM_AUGMENTATIONS)) if self.symmetries else 0

@@ -48,10 +48,10 @@ class Collector:
         return iter(())
 
 
-def kind(value: Any) -> str:
+def document_kind(value: Any) -> str:
     """What a value of a document is, for messages."""
     if isinstance(value, list) and value:
-        kinds = {kind(part).partition(" of ")[0] for part in value}
+        kinds = {document_kind(part).partition(" of ")[0] for part in value}
         return f"a list of {len(value)}, each {kinds.pop()}" if len(kinds) == 1 else f"a list of {len(value)}"
     if isinstance(value, dict) and value:
         return shorten("an object with the keys " + ", ".join(map(str, value)), 120)

@@ -8,7 +8,7 @@ from typing import Any
 
 from trmsolve.tasks.base import InvalidPuzzle, Line, Puzzle
 from trmsolve.tasks.reading import table as tables
-from trmsolve.tasks.reading.collectors import Value, cell_text, is_path, kind, num_cells
+from trmsolve.tasks.reading.collectors import Value, cell_text, document_kind, is_path, num_cells
 from trmsolve.tasks.reading.layout import Matrix, is_sequence
 from trmsolve.tasks.reading.places import row_of
 from trmsolve.text_io import shorten
@@ -100,9 +100,8 @@ class ValueReader:
         records = list(self._records(value.value, value.line, layout))
         if not records:
             known_format = nearest("<" if layout.startswith("HTML") else "{")
-            records = [
-                self.bad(value.line, f"no puzzle: {kind(value.value)}; expected {self.expected}; {known_format}")
-            ]
+            message = f"no puzzle: {document_kind(value.value)}; expected {self.expected}; {known_format}"
+            records = [self.bad(value.line, message)]
         yield from records
 
     def _records(self, value: Any, line: Line, layout: str) -> Iterator[Record]:

@@ -14,7 +14,7 @@ import numpy as np
 from trmsolve.errors import TrmsolveError
 from trmsolve.model.inputs import Encoded
 from trmsolve.tasks.base import DataOption, Prediction, Sample
-from trmsolve.tasks.dataset import HINT_OPTIONS, PairSource, pair_mixture
+from trmsolve.tasks.dataset import HINT_OPTIONS, HintedPairs, pair_mixture
 from trmsolve.tasks.sequence import SEQUENCE_MAX_STEPS, SequenceFormat
 from trmsolve.tasks.sudoku import Sudoku
 from trmsolve.tasks.sudoku.symmetries import Symmetry
@@ -77,7 +77,7 @@ class SequenceSudoku(Sudoku):
 
 
 @dataclass(frozen=True)
-class SequenceSudokuData(PairSource):
+class SequenceSudokuData(HintedPairs):
     """Training samples of such a model."""
 
     hint_prob: float = 0.0  # as published
