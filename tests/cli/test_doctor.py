@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import trmsolve
 from networks import SUDOKU_MODEL
 from trmsolve import __version__, checkpoint
 from trmsolve.checkpoint import lookup
@@ -34,7 +36,7 @@ def checks(**keywords):
 def test_a_healthy_installation(bundled):
     found = checks(solve=lambda: (True, "solved an easy puzzle in 5 ms"))
     assert [check for check in found.values() if check.status == "fail"] == []
-    assert __version__ in found["trmsolve"].value
+    assert found["trmsolve"].value == f"{__version__} in {Path(trmsolve.__file__).parent}"
     assert found["torch"].value == torch.__version__
     assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
     digest = checkpoint.sha256_of(bundled / "sudoku.safetensors")[:16]

@@ -85,7 +85,7 @@ def diagnose(solve: Callable[[], tuple[bool, str]] | None = None) -> list[Check]
 
 
 def _versions() -> Iterator[Check]:
-    yield Check("trmsolve", f"{__version__} in {Path(__file__).parent}")
+    yield Check("trmsolve", f"{__version__} in {Path(__file__).parents[1]}")
     yield Check("python", f"{platform.python_version()} ({platform.python_implementation()}) {sys.executable}")
     yield Check("platform", platform.platform())
     for name in PACKAGES:
