@@ -76,6 +76,8 @@ def test_damaged_documents_end_in_records(task):
             708929,
             709250,
             403451,
+            5003235,
+            5012753,
         )
     ]
     + [("maze", seed) for seed in (17836, 402973, 3803, 400794, 3741, 12005, 402618)],

@@ -285,7 +285,7 @@ class SudokuReader(Reader):
         yield from self._when_complete()
 
     def _when_complete(self) -> Iterator[Record]:
-        """Close the grid if the last line has completed it; not while its first row may be labels."""
+        """Close the grid if the last line has completed it; not while its first row may be labels, its cells boxes."""
         grid = self.grid
         assert grid is not None
         if grid.only_dashes:
@@ -296,10 +296,10 @@ class SudokuReader(Reader):
                 yield from self._close()
         elif readings := grid.readings():
             side = readings[0].side  # of a larger grid the first rows may look so, unless their cells can be counted
-            counted = all(side in (len(row.text.strip()), len(separated(row.text))) for row in grid.rows)
+            counted = all(side in (len(row.text.strip()), len(separated(row.text))) for row in grid.all)
             if counted or side in (9, 16, 25):
                 yield from self._close()
-        elif grid.has_regular_rows and not any(row.is_blank for row in grid.all):
+        elif grid.has_regular_rows and not any(row.is_blank or (row.barred and grid.side < 8) for row in grid.all):
             yield from self._close()
 
     def _is_small_line(self, row: Row) -> bool:
