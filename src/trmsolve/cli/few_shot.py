@@ -31,41 +31,26 @@ if TYPE_CHECKING:
 
 def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None, None]:
     """The result of each task, in order. All tasks are read before the first one is solved."""
-    args, adapt = job.args, job.adapt
-    source = records(job.task, job.files, args.limit, adapt.solutions)
-    if not args.quiet:
-        source = with_notes(job.task, source)
-    inputs = [*job.files, *([str(adapt.solutions)] if adapt.solutions else [])]
-    all_records = list(source if is_seekable(inputs) else with_deadline(source, job.deadline))
-    if not all_records:
-        raise TrmsolveError(f"{', '.join(job.files)}: no task found", "name a JSON file of tasks, or a folder of them")
-    job.summary.expected = len(all_records)
+    all_records = _all_records(job)
     single, tasks = len(all_records) == 1, [record for record in all_records if isinstance(record, FewShotTask)]
-    watched = job.is_watched(single)
-    options = adapt.adapt_options(args.max_steps, args.seed)
-    submission = None
-    if adapt.submission is not None:
-        replace_file = adapt.may_replace_submission(args.force)
-        submission = Submission(job.task, adapt.submission, replace_file, all_records)
-        if not args.force:
-            submission.check_replaced()
-    if submission is not None:
-        submission.write()
+    watched, quiet = job.is_watched(single), job.args.quiet
+    options = job.adapt.adapt_options(job.args.max_steps, job.args.seed)
+    submission = _submission(job, all_records)
     store: ResultStore | None = None
     stored: dict[str, FewShotResult] = {}
     events: Iterator[Any] = iter(())
-    shows_status = not watched and not args.quiet and is_terminal(sys.stderr)
+    shows_status = not watched and not quiet and is_terminal(sys.stderr)
     if tasks or job.group is not None:  # malformed tasks need no model
         model = job.load(report)
-        store, stored = stored_results(adapt.resume, model, options, tasks)
+        store, stored = stored_results(job.adapt.resume, model, options, tasks)
         new = [task for task in tasks if task.name not in stored]
-        if stored and not args.quiet:
-            echo_err(f"{len(stored)} of {count(len(tasks), 'task')} found in {adapt.resume}; not solved again")
-        if new and not args.quiet:
+        if stored and not quiet:
+            echo_err(f"{len(stored)} of {count(len(tasks), 'task')} found in {job.adapt.resume}; not solved again")
+        if new and not quiet:
             echo_err(announcement(new, options))
         if watched or (shows_status and job.group is None):
-            options = replace(options, tasks_per_batch=1) if watched else options
-            events = model.adapt(new, options, events=True, deadline=job.deadline)
+            one_by_one = replace(options, tasks_per_batch=1) if watched else options
+            events = model.adapt(new, one_by_one, events=True, deadline=job.deadline)
         else:
             events = job.results(model, new)
     try:
@@ -92,8 +77,33 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
     finally:
         if submission is not None:
             submission.write()
-            if not args.quiet:
+            if not quiet:
                 echo_err(str(submission))
+
+
+def _all_records(job: Job) -> list[FewShotTask | InvalidPuzzle]:
+    """All tasks of the files. Raises TrmsolveError where there is none."""
+    source = records(job.task, job.files, job.args.limit, job.adapt.solutions)
+    if not job.args.quiet:
+        source = with_notes(job.task, source)
+    inputs = [*job.files, *([str(job.adapt.solutions)] if job.adapt.solutions else [])]
+    all_records: list[Any] = list(source if is_seekable(inputs) else with_deadline(source, job.deadline))
+    if not all_records:
+        raise TrmsolveError(f"{', '.join(job.files)}: no task found", "name a JSON file of tasks, or a folder of them")
+    job.summary.expected = len(all_records)
+    return all_records
+
+
+def _submission(job: Job, all_records: Iterable[FewShotTask | InvalidPuzzle]) -> Submission | None:
+    """The submission file, if there is to be one, with placeholders for all tests."""
+    if job.adapt.submission is None:
+        return None
+    may_replace = job.adapt.may_replace_submission(job.args.force)
+    submission = Submission(job.task, job.adapt.submission, may_replace, all_records)
+    if not job.args.force:
+        submission.check_replaced()
+    submission.write()
+    return submission
 
 
 def choose_tasks(

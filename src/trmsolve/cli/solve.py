@@ -248,46 +248,60 @@ def solve(
         echo_err(context.get_help())
         return ERROR
     check_style(style, task.styles)
-    pictures.check()
-    outputs = {"-o": args.output, "--svg": args.svg, "--gif": args.gif, "--html": args.html, "--trace": args.trace}
-    if job.few_shot:
-        _ = job.options  # raises now, not after the tasks have been read
-        if adapt.submission is not None:
-            check_writable(adapt.submission, adapt.may_replace_submission(args.force))
-        outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
-    check_distinct(outputs, files)
+    _check_outputs(job)
     verbose = logged_to(echo_err, logging.INFO) if args.verbose else nullcontext()
     with verbose, destination(args.output, args.force) as stream:
-        report = Report(task, style, stream, args.color.value)
-        results: Generator[Any, None, None] = (few_shot_results if job.few_shot else search_results)(job, report)
-        try:
-            lines = LineShare(files)
-            with (
-                report.records,
-                closing(results),
-                file_progress(args.output, "puzzles", args.limit, args.quiet) as progress,
-            ):
-                for result in results:
-                    summary.add(result)
-                    report.add(result)
-                    if not job.few_shot:  # few-shot tasks show their own progress
-                        progress.add(partial(lines.at, result.puzzle.source))
-                    if (result.error or not args.quiet) and (text := message(task, result, search.check_unique)):
-                        echo_err(text)
-        except DeadlineExceeded as exceeded:
-            summary.unfinished = 0 if job.few_shot else exceeded.in_progress
-            summary.records += summary.unfinished
-            echo_err(summary.stopped(f"out of time after {args.timeout:g} s"))
-            return TIMED_OUT
-        except (KeyboardInterrupt, Terminated) as stop:
-            if not summary.records:  # an older file of answers stays
-                raise
-            cause, code = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
-            echo_err(summary.stopped(cause))
-            return code
+        stopped = _write_results(job, Report(task, style, stream, args.color.value))
+    if stopped is not None:
+        return stopped
     if summary.records != 1 and not args.quiet:
         echo_err(str(summary))
     return summary.exit_code
+
+
+def _check_outputs(job: Job) -> None:
+    """Raise TrmsolveError now for settings and output files that would fail after the puzzles have been read."""
+    args, adapt = job.args, job.adapt
+    job.pictures.check()
+    outputs = {"-o": args.output, "--svg": args.svg, "--gif": args.gif, "--html": args.html, "--trace": args.trace}
+    if job.few_shot:
+        _ = job.options
+        if adapt.submission is not None:
+            check_writable(adapt.submission, adapt.may_replace_submission(args.force))
+        outputs |= {"--resume": adapt.resume, "--submission": adapt.submission}
+    check_distinct(outputs, job.files)
+
+
+def _write_results(job: Job, report: Report) -> int | None:
+    """Write all results, with messages and progress on stderr; returns the exit code of a run that did not finish."""
+    args, summary, lines = job.args, job.summary, LineShare(job.files)
+    results: Generator[Any, None, None] = (few_shot_results if job.few_shot else search_results)(job, report)
+    try:
+        with (
+            report.records,
+            closing(results),
+            file_progress(args.output, "puzzles", args.limit, args.quiet) as progress,
+        ):
+            for result in results:
+                summary.add(result)
+                report.add(result)
+                if not job.few_shot:  # few-shot tasks show their own progress
+                    progress.add(partial(lines.at, result.puzzle.source))
+                text = "" if args.quiet and not result.error else message(job.task, result, job.search.check_unique)
+                if text:
+                    echo_err(text)
+    except DeadlineExceeded as exceeded:
+        summary.unfinished = 0 if job.few_shot else exceeded.in_progress
+        summary.records += summary.unfinished
+        echo_err(summary.stopped(f"out of time after {args.timeout:g} s"))
+        return TIMED_OUT
+    except (KeyboardInterrupt, Terminated) as stop:
+        if not summary.records:  # an older file of answers stays
+            raise
+        cause, code = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        echo_err(summary.stopped(cause))
+        return code
+    return None
 
 
 def search_results(job: Job, report: Report) -> Generator[Result, None, None]:
