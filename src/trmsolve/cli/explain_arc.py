@@ -18,22 +18,29 @@ if TYPE_CHECKING:
     from trmsolve.api import Model
 
 
+INPUTS = (  # of three demonstrations and a test; in an output, 2 has become 1
+    [[3, 2, 2], [2, 2, 2], [3, 0, 0]],
+    [[2, 0, 0, 2], [2, 2, 2, 0], [0, 5, 0, 0], [5, 2, 0, 2]],
+    [[0, 2, 0, 4, 0], [2, 2, 0, 0, 4], [0, 4, 8, 8, 4], [4, 2, 0, 2, 0]],
+    [[2, 2, 9, 9], [9, 2, 0, 2], [0, 0, 0, 2], [0, 0, 0, 2], [2, 2, 0, 9]],
+)
+
+
 def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
     """The pages about a network that adapts to each task."""
+    grids = [np.array(rows, np.uint8) for rows in INPUTS]
+    *shown, test = (Pair(grid, np.where(grid == 2, 1, grid).astype(np.uint8)) for grid in grids)
+    arc_task = FewShotTask("recolour", "explain", tuple(shown), (test.input,), (test.output,))
+    yield from _task_pages(model, console, arc_task)
+    yield from _adaptation_pages(model, console, arc_task, steps)
+
+
+def _task_pages(model: Model, console: Console, arc_task: FewShotTask) -> Iterator[Page]:
+    """A task, and how the network sees it."""
     from trmsolve.model.trm import num_parameters
 
     task: Any = model.task
-    grids = [
-        np.array(rows, np.uint8)
-        for rows in (
-            [[3, 2, 2], [2, 2, 2], [3, 0, 0]],
-            [[2, 0, 0, 2], [2, 2, 2, 0], [0, 5, 0, 0], [5, 2, 0, 2]],
-            [[0, 2, 0, 4, 0], [2, 2, 0, 0, 4], [0, 4, 8, 8, 4], [4, 2, 0, 2, 0]],
-            [[2, 2, 9, 9], [9, 2, 0, 2], [0, 0, 0, 2], [0, 0, 0, 2], [2, 2, 0, 9]],
-        )
-    ]
-    *shown, test = (Pair(grid, np.where(grid == 2, 1, grid).astype(np.uint8)) for grid in grids)
-    arc_task = FewShotTask("recolour", "explain", tuple(shown), (test.input,), (test.output,))
+    shown, (test_input,) = arc_task.demonstrations, arc_task.tests
     demonstrations = [drawing(task, console, grid) for pair in shown for grid in (pair.input, pair.output)]
     yield Page(
         "A task: a rule, shown by a few pairs of grids",
@@ -49,12 +56,16 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         f"A token is a cell of a canvas that holds input and output: {len(encoded.x)} tokens for the test input "
         f"below, so x, y and z are {len(encoded.x)} x {D} numbers each. A cell exchanges messages with the eight "
         f"cells around it and along {relations} relations: its row, its object, its mirror image, and so on.",
-        drawing(task, console, test.input),
+        drawing(task, console, test_input),
         "No weight belongs to a colour. A task has an embedding of its own, "
         f"{model.config.num_classes} x {D} numbers: for itself and for each colour. A supervision step is "
         f"T = {model.config.T} latent recursion of n = {model.config.n} "
         "updates of z and one of y, as in `trmsolve explain sudoku`.",
     )
+
+
+def _adaptation_pages(model: Model, console: Console, arc_task: FewShotTask, steps: int) -> Iterator[Page]:
+    """Test-time training on the demonstrations, and the vote."""
     events = model.adapt([arc_task], steps=steps, budget=None, votes=8, events=True)
     rows: dict[int, Text] = {0: Text("  step  phase         loss  right", "bold")}
     result = None
@@ -80,7 +91,7 @@ def arc_pages(model: Model, console: Console, steps: int) -> Iterator[Page]:
         "Voting",
         f"Then {result.num_augmentations} views of the test input are answered (16 by default), each turned back, "
         f"and the grids with the most votes are the two attempts. {verdict}",
-        side_by_side(console, [drawing(task, console, answer.grid) for answer in attempts]),
+        side_by_side(console, [drawing(model.task, console, answer.grid) for answer in attempts]),
         f"They have {votes} of {result.num_augmentations} votes.",
         "Next: trmsolve arc TASK.json --show-steps",
     )
