@@ -47,7 +47,7 @@ EVENTS = [
 
 
 def drawn(events=EVENTS, it=None, options=OPTIONS):
-    *made, last = frames(iter(events), it or task(), options)
+    *made, last = frames("arc", iter(events), it or task(), options)
     return made, last
 
 
@@ -194,7 +194,7 @@ def test_a_task_that_came_to_nothing():
 # -- shown and written ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("keep", [True, False])
 def test_showing_ends_with_the_result(keep, capsys):
-    seen, last = show(frames(iter(EVENTS), task(), OPTIONS), "never", 0.0, True, keep)
+    seen, last = show(frames("arc", iter(EVENTS), task(), OPTIONS), "never", 0.0, True, keep)
     assert last is EVENTS[-1] and len(seen) == (1 + len(EVENTS)) * keep
     said = capsys.readouterr().err
     assert said.index("its embedding") < said.index("step 2 of at most 4") < said.index("solved")
@@ -203,7 +203,7 @@ def test_showing_ends_with_the_result(keep, capsys):
 
 def test_files_hold_all_of_the_refinement_and_little_of_adapting(tmp_path):
     events = [*(adapting(k, 200) for k in range(1, 201)), *EVENTS[10:]]
-    seen, _ = show(frames(iter(events), task(), OPTIONS), "never", 0.0, False, True)
+    seen, _ = show(frames("arc", iter(events), task(), OPTIONS), "never", 0.0, False, True)
     paths = [tmp_path / f"a.{kind}" for kind in ("svg", "gif", "html")]
     PictureFiles(*paths).write(seen)
     image = Image.open(paths[1])

@@ -63,7 +63,7 @@ def few_shot_results(job: Job, report: Report) -> Generator[FewShotResult, None,
             if watched:
                 from trmsolve.render.few_shot_frames import frames
 
-                result = job.watch(frames(task_events, record, options), single)
+                result = job.watch(frames(job.task.name, task_events, record, options), single)
             else:
                 with status_line(shows_status) as show:
                     result = _next_result(task_events, show, "" if single else f"{number}/{len(all_records)} ")

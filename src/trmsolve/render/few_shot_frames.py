@@ -29,13 +29,13 @@ REFINING = ("draft", "changes", "solution")
 
 
 def frames(
-    events: Iterator[AdaptEvent | RefineEvent | FewShotResult], task: FewShotTask, options: AdaptOptions
+    name: str, events: Iterator[AdaptEvent | RefineEvent | FewShotResult], task: FewShotTask, options: AdaptOptions
 ) -> Iterator[Frame | FewShotResult]:
     """A frame for the task and one for every event, then the FewShotResult.
 
-    The events are those of `task` alone. All pictures have one size. Beside a grid that is being refined is a map of
-    its changed and unsure cells; in the last frame, which is marked `done`, are both attempts at every test and, where
-    it is known, its answer.
+    name: of the kind of task, for example arc. The events are those of `task` alone. All pictures have one size.
+    Beside a grid that is being refined is a map of its changed and unsure cells; in the last frame, which is marked
+    `done`, are both attempts at every test and, where it is known, its answer.
     """
     places = 2 if task.answers is None else 3
     sizes = attempt_sizes(task)
@@ -55,7 +55,7 @@ def frames(
     ) -> Frame:
         return Frame(
             task_picture(task, grids, columns, sizes, labels[:places]),
-            "arc",
+            name,
             task.source,
             step,
             seconds=seconds,
