@@ -16,6 +16,10 @@ FENCE = "```"  # what stands around a puzzle and is no line of it
 
 _UNMARKED = re.compile(r"[\d.#█,;_?SGEx\s-]*")  # nearly every line
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9])")  # colours of a terminal
+_SET_OFF = (  # one digit in a style: of a terminal, of LaTeX
+    re.compile(r"\x1b\[([\d;]*[1-9][\d;]*)m ?([1-9]) ?(?=\x1b\[)"),
+    re.compile(r"\\(\w+(?:\{[^{}]*\})?)\{([1-9])\}"),
+)
 _TAG = re.compile(r"\s*\[/?(?:code|pre|tt|mono|spoiler|quote)(?:=[^\]]*)?\]", re.IGNORECASE)
 _OPENED = re.compile(
     r"""[^"'`]{0,80}(?:[=(:\[]|\bin)\s*[a-zA-Z]?(\"{3}|'{3}|`)"""
@@ -37,11 +41,18 @@ _R_LABEL = re.compile(r"\[,?(\d+),?\]")
 
 
 def clean(text: str) -> str:
-    """The line as a person would have typed it, or FENCE for a line that only marks where something begins or ends."""
+    """The line as a person would have typed it, or FENCE for a line that only marks where something begins or ends.
+
+    Where some digits are in bold, in a colour or in another script, and others are not, these become (5).
+    """
     if not text.isascii():
+        if re.search("[1-9]", text):
+            text = "".join(f"({mark})" if _is_other_digit(mark) else mark for mark in text)
         text = "".join(map(_ascii, text))
     if _UNMARKED.fullmatch(text) and not _PREFIX.match(text):
         return text
+    if "\x1b" in text or "\\" in text:
+        text = _with_marks(text)
     text = _ESCAPES.sub("", text)
     if (bare := _TAG.sub("", text)) != text:
         return bare if bare.strip() else FENCE
@@ -61,6 +72,21 @@ def clean(text: str) -> str:
     if "\\" in text or " & " in text or _LATEX_ROW.fullmatch(text):
         return _without_latex(text)
     return _R_LABEL.sub(r" \1 ", text) if "[," in text or ",]" in text else text
+
+
+def _with_marks(text: str) -> str:
+    """The line with the digits that its first style sets off in brackets, where there are others."""
+    for style in _SET_OFF:
+        styled = style.findall(text)
+        others = re.findall(r"\d", re.sub(r"\x1b\[[\d;]*m", "", style.sub("", text)))
+        if styled and (others or len({name for name, _ in styled}) > 1):
+            first = styled[0][0]
+            text = style.sub(lambda found, first=first: f"({found[2]})" if found[1] == first else found[0], text)  # type: ignore[misc]
+    return text
+
+
+def _is_other_digit(mark: str) -> bool:
+    return not mark.isascii() and unicodedata.digit(mark, None) is not None
 
 
 def _without_quotes(text: str) -> str:

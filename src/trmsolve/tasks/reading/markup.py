@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trmsolve.tasks.reading.collectors import MAX_CHARACTERS, Collector, State, Value
+from trmsolve.tasks.reading.emphasis import MarkedText, marked, marks_of, set_off
 from trmsolve.text_io import Line
 
 START = re.compile(r"\s*(<(\?xml|!DOCTYPE|!--|[A-Za-z][\w.:-]*([\s/>]|$))|\{\||\[table\])", re.IGNORECASE)
@@ -47,13 +48,14 @@ def _wiki_tags(text: str) -> str:
     """A line of a wiki's table as tags: | 5 || 3"""
     if (tag := _WIKI.get(text[:2])) or text[:1] not in ("|", "!"):
         return tag or text
-    cells = re.split(r"\|\||!!", text[1:])
+    cells = re.split(r"\|\||!!", re.sub("'''(.*?)'''", r"<b>\1</b>", text[1:]))
     return "".join("<td>" + re.sub(r"^[^|]*=[^|]*\|", "", cell) for cell in cells)
 
 
 class _Element:
-    def __init__(self, name: str, attributes: dict[str, str], line: Line) -> None:
+    def __init__(self, name: str, attributes: dict[str, str], line: Line, source: str) -> None:
         self.name, self.attributes, self.line = name, attributes, line
+        self.marks = marks_of(name, attributes, source)
         self.text = ""
         self.children: list[Any] = []  # what the elements within it are
         self.are_rows = True  # all of these are named as rows
@@ -68,14 +70,15 @@ class _Element:
         """A text, the attributes of an empty cell that names its place, or the values of the elements within."""
         bare = self.text.strip()
         if len(self.children) == 1 and not bare:
-            return self.children[0]
+            child = self.children[0]
+            return marked(child, child.marks | self.marks) if isinstance(child, MarkedText) else child
         if self.children:
             return self.children if not bare or any(isinstance(child, list) for child in self.children) else bare
         if any(row in self.attributes and column in self.attributes for row, column in PLACES):
             return {"value": bare, **self.attributes}
         texts = [text for key, text in self.attributes.items() if key in ("value", "cells", "data")]
         texts += [name for name in self.attributes.get("class", "").lower().split() if name in _CLASSES]
-        return texts[0] if texts and not bare else bare
+        return marked(texts[0] if texts and not bare else bare, self.marks)
 
     def matrix(self) -> list[Any] | None:
         """The rows of cells or the cells with places that the elements within it are; None where they are neither."""
@@ -145,7 +148,9 @@ class Markup(Collector):
             if self.stack:
                 self.stack[-1].text += "\n"
         elif name in _TRANSPARENT or (self.stack and self.stack[-1].name in ("pre", "p") and name in ("span", "code")):
-            return
+            if self.stack and not token["slash"]:
+                found = {key.lower(): text.strip("\"'") for key, text in _ATTRIBUTE.findall(token["attributes"])}
+                self.stack[-1].marks |= marks_of(name, found)
         elif token["slash"]:
             if any(element.name == name for element in self.stack):
                 while self._close() != name:
@@ -155,7 +160,7 @@ class Markup(Collector):
                 self._close()
             attributes = _ATTRIBUTE.findall(token["attributes"])
             by_name = {key.lower().removeprefix("data-"): html.unescape(text.strip("\"'")) for key, text in attributes}
-            self.stack.append(_Element(name, by_name, line))
+            self.stack.append(_Element(name, by_name, line, token["attributes"]))
             if name in _VOID or token["attributes"].endswith("/"):
                 self._close()
 
@@ -164,7 +169,9 @@ class Markup(Collector):
         element = self.stack.pop()
         leaves = element.leaves
         if rows := element.matrix():
-            self.values.append(Value(element.line, {element.name: rows}))
+            digit = set_off(rows)
+            damage = digit and f"some digits are set off, as {digit}: givens or entries"
+            self.values.append(Value(element.line, {element.name: rows}, damage))
             leaves, value = [], None
         else:
             value = element.value()
