@@ -77,3 +77,12 @@ def test_how_places_were_taken_is_said():
     (record,) = records("sudoku", SUDOKU["names"])
     assert record.layout.endswith("cells with places, counted from 1")
     assert record.warnings == ("letters are taken as rows, numbers as columns",)
+
+
+@pytest.mark.parametrize("other", ["entry", "sol", "grid[{}][{}]"])
+def test_facts_of_several_names_are_refused(other):
+    """Entries or a solution among the givens."""
+    entry = other + " = {}" if "[" in other else other + "({},{},{})."
+    facts = [f"given({r},{c},{v})." for r, c, v in GIVENS]
+    (record,) = records("sudoku", "\n".join([*facts, *(entry.format(0, c, c) for c in (3, 5, 6))]))
+    assert isinstance(record, InvalidPuzzle) and "facts of several names, given and " in record.message

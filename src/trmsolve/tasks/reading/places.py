@@ -15,7 +15,7 @@ from typing import Any
 from trmsolve.tasks.reading.collectors import Collector, State, Value
 from trmsolve.tasks.reading.layout import is_sequence
 from trmsolve.tasks.reading.table import DELIMITERS, fields
-from trmsolve.text_io import Line
+from trmsolve.text_io import Line, shorten
 
 ROW, COLUMN = ("row", "r", "y", "i"), ("col", "column", "c", "x", "j")
 CONTENT = ("value", "val", "v", "digit", "number", "given", "clue")
@@ -198,11 +198,14 @@ class CellTable(Collector):
         super().__init__()
         self.triples, self.header = triples, header
         self.rows: list[list[str]] = []
+        self.names: dict[str, None] = {}  # of facts
 
     def add(self, line: Line) -> Iterator[Value]:
         self.lines.append(line)
         triples = self.triples(line.text) if len(self.rows) <= 625 else []
         self.rows += triples
+        if triples and (fact := _FACT.match(line.text)):
+            self.names[fact[1]] = None
         if not triples and line.text != self.header:
             yield from self.end()
 
@@ -211,5 +214,7 @@ class CellTable(Collector):
             self.state = State.FAILED
             return
         self.state = State.DONE
-        yield Value(self.lines[0], self.rows)
+        names = " and ".join(self.names)
+        damage = f"facts of several names, {shorten(names, 60)}: givens or entries" if len(self.names) > 1 else ""
+        yield Value(self.lines[0], self.rows, damage)
         self.lines = [line for line in self.lines[-1:] if not self.triples(line.text)]  # to be read as text
