@@ -135,10 +135,12 @@ def test_a_figure_has_a_median_and_a_spread():
 
 def test_in_turns_alternates():
     order = []
-    found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2, lambda text: None)
+    statistics = in_turns(
+        {name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2, lambda text: None
+    )
     assert order == ["a", "b", "a", "b"]
-    assert [outcome for _, outcome in found["a"]] == [1, 3]
-    assert all(seconds >= 0 for of in found.values() for seconds, _ in of)
+    assert [outcome for _, outcome in statistics["a"]] == [1, 3]
+    assert all(seconds >= 0 for of in statistics.values() for seconds, _ in of)
 
 
 def test_matmul_rate_is_plausible():
@@ -233,13 +235,13 @@ def test_bench_measures_solving_as_json():
     report = json.loads(done.stdout)
     assert report["puzzles"] == 2 and "training" not in report
     assert report["matmul_flops_per_second"]["median"] > 1e8
-    found = report["inference"]
-    assert found["settings"] == {"max_steps": 32, "restarts": 0, "confidence_floor": 0.35, "restart_confidence": 0.0}
-    names = [stream["name"] for stream in found["streams"]]
+    measured = report["inference"]
+    assert measured["settings"] == {"max_steps": 32, "restarts": 0, "confidence_floor": 0.35, "restart_confidence": 0.0}
+    names = [stream["name"] for stream in measured["streams"]]
     assert names[:2] == ["quick", "default settings"] and names[-1] == "published, float32"
-    assert found["streams"][1]["accuracy"] == 1
-    assert len(found["ratios"]) == 2 * (len(names) - 2)
-    assert found["one_puzzle_seconds"]["cold_start"]["median"] > found["one_puzzle_seconds"]["warm"]["median"] > 0
+    assert measured["streams"][1]["accuracy"] == 1
+    assert len(measured["ratios"]) == 2 * (len(names) - 2)
+    assert measured["one_puzzle_seconds"]["cold_start"]["median"] > measured["one_puzzle_seconds"]["warm"]["median"] > 0
 
 
 def test_bench_measures_training_for_people(tmp_path):

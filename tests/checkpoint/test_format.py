@@ -84,12 +84,12 @@ def test_loaded_weights_do_not_change_when_the_file_is_overwritten(file):
 @pytest.mark.parametrize("mapped", [0, checkpoints.format.MAPPED])
 def test_weights_with_another_digest_are_refused(file, monkeypatch, mapped):
     monkeypatch.setattr(checkpoints.format, "MAPPED", mapped)
-    found = checkpoints.find(str(file), None)
-    assert checkpoints.load_tensors(file, found.sha256).keys() == found.header.tensors.keys()
+    checkpoint = checkpoints.find(str(file), None)
+    assert checkpoints.load_tensors(file, checkpoint.sha256).keys() == checkpoint.header.tensors.keys()
     content = file.read_bytes()
     file.write_bytes(content[:-16] + b"\1" * 16)
     with pytest.raises(TrmsolveError, match="was replaced while it was being loaded"):
-        checkpoints.load_tensors(file, found.sha256)
+        checkpoints.load_tensors(file, checkpoint.sha256)
 
 
 def test_a_failed_save_keeps_the_old_file_and_leaves_no_temporary_one(file, monkeypatch):
@@ -114,8 +114,8 @@ def test_reading_a_header_does_not_import_torch(file):
     code = "import sys; from trmsolve import checkpoint; "
     code += "checkpoint.find(sys.argv[1], 'sudoku'); checkpoint.available()"
     code += "; print({'torch', 'huggingface_hub'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
-    assert found.stdout.strip() == "set()", found.stderr
+    process = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
+    assert process.stdout.strip() == "set()", process.stderr
 
 
 def test_nan_and_infinity_are_saved_as_null(file):

@@ -138,15 +138,15 @@ def test_options_override_the_settings_file_which_overrides_known_values(hub, tm
 
 
 def test_an_address_gets_the_known_values_of_its_name(hub, tmp_path):
-    made = import_checkpoint(by_name("alphaxiv-maze").address, tmp_path / "x.safetensors")
-    assert (made.config.T, made.config.n) == (3, 4)
+    imported = import_checkpoint(by_name("alphaxiv-maze").address, tmp_path / "x.safetensors")
+    assert (imported.config.T, imported.config.n) == (3, 4)
 
 
 def test_a_local_file_takes_precedence_over_a_published_name(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("alphaxiv-maze").write_bytes(weights("mlp", 11, 81, hidden_size=8))
-    made = import_checkpoint("alphaxiv-maze", tmp_path / "x.safetensors", ImportOptions(cycles=(1, 1)))
-    assert made.task == "sudoku" and hub.requests == []
+    imported = import_checkpoint("alphaxiv-maze", tmp_path / "x.safetensors", ImportOptions(cycles=(1, 1)))
+    assert imported.task == "sudoku" and hub.requests == []
 
 
 @pytest.mark.parametrize("entry", [entry for entry in known() if entry.refused], ids=lambda entry: entry.name)

@@ -34,9 +34,9 @@ def shelf(tmp_path, alone, monkeypatch):
 
 
 def test_the_default_is_the_bundled_one_of_the_task(shelf):
-    found = checkpoints.find(None, "sudoku")
-    assert found.path == shelf / "sudoku.safetensors" and found.name == "sudoku"
-    assert found.sha256 == checkpoints.sha256_of(found.path) and found.header.task == "sudoku"
+    checkpoint = checkpoints.find(None, "sudoku")
+    assert checkpoint.path == shelf / "sudoku.safetensors" and checkpoint.name == "sudoku"
+    assert checkpoint.sha256 == checkpoints.sha256_of(checkpoint.path) and checkpoint.header.task == "sudoku"
 
 
 def test_names_files_and_addresses_are_found(shelf, tmp_path, monkeypatch):

@@ -82,9 +82,9 @@ def test_solutions_decide_what_is_solved(arc, tmp_path):
     given = [test["attempts"][-1] for test in unknown[0]["tests"]]
     solutions.write_text(json.dumps({"flip": given, "same": given}))
     done = arc(challenges, "--solutions", solutions, "--format", "jsonl")
-    known = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.exit_code == 0 and [record["solved"] for record in known] == [True, True]
-    assert [record["tests"] for record in known] == [record["tests"] for record in unknown]  # answers are for scores
+    written = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0 and [record["solved"] for record in written] == [True, True]
+    assert [record["tests"] for record in written] == [record["tests"] for record in unknown]  # answers are for scores
     assert "flip: solved: test 1 with attempt " in done.stderr and "2 of 2 tasks solved (pass@2)" in done.stderr
     solutions.write_text(json.dumps({"flip": given, "same": [[[0]], [[0]]]}))
     done = arc(challenges, "--solutions", solutions, "-q")

@@ -34,15 +34,15 @@ def checks(**keywords):
 
 
 def test_a_healthy_installation(bundled):
-    found = checks(solve=lambda: (True, "solved an easy puzzle in 5 ms"))
-    assert [check for check in found.values() if check.status == "fail"] == []
-    assert found["trmsolve"].value == f"{__version__} in {Path(trmsolve.__file__).parent}"
-    assert found["torch"].value == torch.__version__
-    assert found["would use"].value.startswith(("cpu", "cuda", "mps"))
+    by_name = checks(solve=lambda: (True, "solved an easy puzzle in 5 ms"))
+    assert [check for check in by_name.values() if check.status == "fail"] == []
+    assert by_name["trmsolve"].value == f"{__version__} in {Path(trmsolve.__file__).parent}"
+    assert by_name["torch"].value == torch.__version__
+    assert by_name["would use"].value.startswith(("cpu", "cuda", "mps"))
     digest = checkpoint.sha256_of(bundled / "sudoku.safetensors")[:16]
-    assert found["checkpoint sudoku"].value == f"bundled, sudoku, 1,259 parameters, sha256 {digest}"
-    assert found["self-test"].value == "solved an easy puzzle in 5 ms"
-    assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(found)
+    assert by_name["checkpoint sudoku"].value == f"bundled, sudoku, 1,259 parameters, sha256 {digest}"
+    assert by_name["self-test"].value == "solved an easy puzzle in 5 ms"
+    assert {"python", "platform", "cpu", "cores", "cache", "compiler", "terminal", "numpy", "pillow"} <= set(by_name)
 
 
 def test_the_number_of_threads_and_its_reason_are_shown(bundled, monkeypatch):
@@ -72,12 +72,12 @@ def test_every_failed_check_has_a_hint(bundled, monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 0.5)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    found = checks(solve=lambda: (False, "the answer broke a rule"))
-    ill = {name: check.status for name, check in found.items() if check.status != "ok"}
+    by_name = checks(solve=lambda: (False, "the answer broke a rule"))
+    ill = {name: check.status for name, check in by_name.items() if check.status != "ok"}
     assert ill["checkpoint sudoku"] == "fail" and ill["self-test"] == "fail"
     assert ill["compiler"] == "warn" and ill["cores"] == "warn"
-    assert all(found[name].hint for name in ill)
-    assert "OMP_NUM_THREADS=1" in found["cores"].hint
+    assert all(by_name[name].hint for name in ill)
+    assert "OMP_NUM_THREADS=1" in by_name["cores"].hint
 
 
 def test_no_checkpoint_at_all_is_a_failure(monkeypatch, tmp_path):
@@ -96,8 +96,8 @@ def test_a_self_test_that_raises_is_a_failure_and_no_traceback(bundled, error):
     def solve():
         raise error
 
-    found = checks(solve=solve)["self-test"]
-    assert found.status == "fail" and str(error.args[0]) in found.value and found.hint
+    check = checks(solve=solve)["self-test"]
+    assert check.status == "fail" and str(error.args[0]) in check.value and check.hint
 
 
 def test_an_exception_in_a_check_does_not_end_the_report(bundled, monkeypatch):
@@ -105,9 +105,9 @@ def test_an_exception_in_a_check_does_not_end_the_report(bundled, monkeypatch):
         raise RuntimeError("driver mismatch")
 
     monkeypatch.setattr(torch.cuda, "device_count", broken)
-    found = checks()
-    assert found["devices"].status == "fail" and "driver mismatch" in found["devices"].value
-    assert "terminal" in found
+    by_name = checks()
+    assert by_name["devices"].status == "fail" and "driver mismatch" in by_name["devices"].value
+    assert "terminal" in by_name
 
 
 def test_an_unwritable_cache_is_a_warning(bundled, monkeypatch, tmp_path):

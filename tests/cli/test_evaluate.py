@@ -190,11 +190,11 @@ def test_an_interruption_keeps_the_partial_report_of_one_checkpoint(call, own, p
     interrupted("solving", 2)
     path = tmp_path / "a.svg"
     done = call(puzzles, "--checkpoint", own, "--json", "--plot", path)
-    found = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     assert done.exit_code == 130 and not path.exists()
-    assert found["puzzles"] == 2 and found["interrupted"] == {"puzzles": 3, "single_pass": 0}
-    assert all(found[key] == whole[key] for key in ("solved", "mean_steps", "mean_restarts", "strata"))
-    assert not any(key.startswith(("exact_at", "flops")) for key in found)
+    assert report["puzzles"] == 2 and report["interrupted"] == {"puzzles": 3, "single_pass": 0}
+    assert all(report[key] == whole[key] for key in ("solved", "mean_steps", "mean_restarts", "strata"))
+    assert not any(key.startswith(("exact_at", "flops")) for key in report)
 
 
 def test_an_interrupted_report_as_text(call, own, puzzles, interrupted):

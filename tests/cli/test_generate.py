@@ -54,9 +54,9 @@ def test_generated_mazes_can_be_read_back(cli, size, style):
     lines = [Line(number, text) for number, text in enumerate(done.stdout.splitlines(), 1)]
     puzzles = list(get("maze").read(lines, "x"))
     shape = tuple(int(side) for side in size.split("x"))
-    made = [generate(5, index, shape if len(shape) == 2 else shape * 2) for index in range(3)]
+    generated = [generate(5, index, shape if len(shape) == 2 else shape * 2) for index in range(3)]
     assert len(puzzles) == 3
-    for puzzle, (question, answer, _) in zip(puzzles, made, strict=True):
+    for puzzle, (question, answer, _) in zip(puzzles, generated, strict=True):
         assert (puzzle.question == question).all()
         assert style != "csv" or (puzzle.solution == answer).all()
 

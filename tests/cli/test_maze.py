@@ -121,10 +121,10 @@ def test_a_goal_beside_the_start_needs_no_cell_between(cli, text):
 def test_generated_mazes_can_be_solved(cli):
     options = ("--size", "7x10", "-n", 3, "--seed", 4, "--min-path", 4)
     for style in ("grid", "line", "csv"):
-        made = cli("generate", "maze", *options, "--format", style).stdout
-        done = cli("maze", "-", stdin=made)
+        text = cli("generate", "maze", *options, "--format", style).stdout
+        done = cli("maze", "-", stdin=text)
         assert done.exit_code == 0, done.stderr
-        for question, answer in zip(read(made), read(done.stdout), strict=True):
+        for question, answer in zip(read(text), read(done.stdout), strict=True):
             assert TASK.check(question.question, answer.solution) == [] and answer.style == style
 
 
@@ -281,8 +281,8 @@ def test_show_steps_in_a_pipe(cli):
 @needs_checkpoint
 def test_eval(cli, tmp_path):
     path = tmp_path / "m.csv"
-    made = cli("generate", "maze", "--size", "6x7", "-n", 4, "--format", "csv").stdout
-    path.write_text(f"{made}{flat(NO_WAY)},\n")
+    text = cli("generate", "maze", "--size", "6x7", "-n", 4, "--format", "csv").stdout
+    path.write_text(f"{text}{flat(NO_WAY)},\n")
     report = json.loads(cli("eval", "maze", path, "--no-single-pass", "--json").stdout)
     assert report["task"] == report["checkpoint"] == "maze" and report["puzzles"] == 5
     assert set(report["strata"]) == {"0 to 49 steps", "no path"}

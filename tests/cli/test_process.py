@@ -179,8 +179,10 @@ def test_completion():
     assert shown.returncode == 0 and "complete -o default -F" in shown.stdout
     environment = {**os.environ, "_TRMSOLVE_COMPLETE": "complete_bash", "COMP_WORDS": "trmsolve su", "COMP_CWORD": "1"}
     program = "import sys; sys.argv[0] = 'trmsolve'; from trmsolve.cli import main; main()"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60)
-    assert found.stdout.split() == ["sudoku"]
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert process.stdout.split() == ["sudoku"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")

@@ -70,28 +70,33 @@ def test_a_report_has_accuracy_by_step_and_counts_unsupported_puzzles_as_unsolve
     solver = Solver(CELLS, Late(), torch.float32)
     measurement = compare.Measurement(solver, puzzles, reasons, SolveOptions())
     measurement.run(lambda *what: reports.append(what))
-    found = measurement.report()
-    assert (found["puzzles"], found["refused"], found["parameters"]) == (4, 1, 7)
-    assert found["solved"] == found["solved_without_restarts"] == 0.75
-    assert found["mean_steps"] == 3  # of those it took
-    assert [found[f"accepted_at_{k}"] for k in (1, 2, 4, 64)] == [0, 0, 0.75, 0.75]
-    assert [found[f"halting_right_at_{k}"] for k in (2, 16)] == [0, 1]  # the unsupported one has no prediction
-    (spots,) = found["calibration_at_16"]
+    measured = measurement.report()
+    assert (measured["puzzles"], measured["refused"], measured["parameters"]) == (4, 1, 7)
+    assert measured["solved"] == measured["solved_without_restarts"] == 0.75
+    assert measured["mean_steps"] == 3  # of those it took
+    assert [measured[f"accepted_at_{k}"] for k in (1, 2, 4, 64)] == [0, 0, 0.75, 0.75]
+    assert [measured[f"halting_right_at_{k}"] for k in (2, 16)] == [0, 1]  # the unsupported one has no prediction
+    (spots,) = measured["calibration_at_16"]
     assert (spots["low"], spots["high"], spots["puzzles"], spots["right"]) == (0.8, 0.9, 3, 1)
-    assert found["calibration_error_at_16"] == pytest.approx(0.2)
+    assert measured["calibration_error_at_16"] == pytest.approx(0.2)
     for share in ("solved", "exact_at_16", "accepted_at_1", "halting_right_at_16"):
-        low, high = found[f"{share}_interval_95"]
-        assert 0 <= low <= found[share] <= high <= 1 and low < high
-    assert found["strata"]["4x4"] == {**found["strata"]["4x4"], "puzzles": 1, "solved": 0}
+        low, high = measured[f"{share}_interval_95"]
+        assert 0 <= low <= measured[share] <= high <= 1 and low < high
+    assert measured["strata"]["4x4"] == {**measured["strata"]["4x4"], "puzzles": 1, "solved": 0}
     assert ("solving", 3, 3) in reports and ("single pass", 4, 4) in reports
-    assert json.loads(json.dumps(found))["solved"] == 0.75
+    assert json.loads(json.dumps(measured))["solved"] == 0.75
 
 
 def test_a_summary_covers_all_puzzles():
     results = [Result(FOUR, error="too small"), Result(NINE[0], solved=True, steps=4, restarts=1)]
-    found = summary(results, 2.0)
-    assert (found["puzzles"], found["refused"], found["solved"], found["solved_without_restarts"]) == (2, 1, 0.5, 0)
-    assert (found["mean_steps"], found["mean_restarts"], found["puzzles_per_second"]) == (4, 1, 0.5)
+    measured = summary(results, 2.0)
+    assert (measured["puzzles"], measured["refused"], measured["solved"], measured["solved_without_restarts"]) == (
+        2,
+        1,
+        0.5,
+        0,
+    )
+    assert (measured["mean_steps"], measured["mean_restarts"], measured["puzzles_per_second"]) == (4, 1, 0.5)
 
 
 def test_a_model_that_supports_no_puzzle_is_an_error():

@@ -39,8 +39,8 @@ def result(name: str, *ranked: tuple[RankedAnswer, ...], **fields) -> FewShotRes
 def larger(name: str, side: int = 15) -> FewShotResult:
     """Of a task with one test, solved, whose outputs are larger than its inputs."""
     small, large = grid("0"), np.zeros((side, side), np.uint8)
-    made = FewShotTask(name, name, (Pair(small, large),), (small,), (large,))
-    return FewShotResult(made, (votes(large, confidence=0.9),), reproduced=1.0, steps=30, seconds=4.0, memory=7)
+    task = FewShotTask(name, name, (Pair(small, large),), (small,), (large,))
+    return FewShotResult(task, (votes(large, confidence=0.9),), reproduced=1.0, steps=30, seconds=4.0, memory=7)
 
 
 BOTH = result("both", votes(FIRST), votes(WRONG, SECOND), reproduced=0.8, steps=10, seconds=1.0, memory=5)

@@ -24,9 +24,9 @@ encode, decode, target, candidates = SUDOKU.encode, SUDOKU.decode, SUDOKU.target
 @pytest.fixture(scope="module")
 def model() -> TRM:
     torch.manual_seed(0)
-    made = TRM(TRMConfig(**{**get("sudoku").model_defaults, "hidden_size": 16, "intermediate_size": 32}))
-    torch.nn.init.normal_(made.q_head.weight)  # zero at the start of training: it would agree with anything
-    return made.eval()
+    model = TRM(TRMConfig(**{**get("sudoku").model_defaults, "hidden_size": 16, "intermediate_size": 32}))
+    torch.nn.init.normal_(model.q_head.weight)  # zero at the start of training: it would agree with anything
+    return model.eval()
 
 
 def roll_out(model: TRM, batch: list[Encoded], steps: int = STEPS) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,14 +115,14 @@ def test_choices_are_a_softmax_over_each_cells_candidates():
     encoded = encode(question)
     _, layout = pack([encoded])
     logits = torch.randn(len(encoded.x))
-    made = logits_by_choice(logits, layout)
-    assert made.shape[0] == encoded.num_choices == int((question == 0).sum())
-    torch.testing.assert_close(made.softmax(1).sum(1), torch.ones(encoded.num_choices))
+    by_choice = logits_by_choice(logits, layout)
+    assert by_choice.shape[0] == encoded.num_choices == int((question == 0).sum())
+    torch.testing.assert_close(by_choice.softmax(1).sum(1), torch.ones(encoded.num_choices))
     goal = target(question, solution)
     cell = np.flatnonzero(question == 0)[5]
     mine = logits[torch.from_numpy(candidates(question) // 9 == cell)]
     expected = -mine.log_softmax(0)[goal[5]]
-    torch.testing.assert_close(softmax_cross_entropy(made, torch.from_numpy(goal))[5], expected)
+    torch.testing.assert_close(softmax_cross_entropy(by_choice, torch.from_numpy(goal))[5], expected)
 
 
 @pytest.mark.parametrize("side", [4, 6, 9, 16])

@@ -129,8 +129,8 @@ LABELS = ["demonstrations", "test", "attempt 1", "test", "attempt 1"]
 )
 def test_a_terminal_shows_the_labels(height, options):
     lines = panel_lines(LABELLED, height=height, **options)
-    found = re.findall("|".join(set(LABELS)), "\n".join(line.plain for line in lines))
-    assert sorted(found) == sorted(LABELS)
+    labels_shown = re.findall("|".join(set(LABELS)), "\n".join(line.plain for line in lines))
+    assert sorted(labels_shown) == sorted(LABELS)
 
 
 def test_files_show_the_labels(tmp_path):

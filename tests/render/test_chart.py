@@ -33,9 +33,9 @@ def lines(panel):
 
 
 def test_steps_lie_on_a_logarithmic_axis_and_shares_on_a_linear_one():
-    found = dots(panels(chart("h", 16, [curves()]))[0])
-    xs, ys = [x for x, _, _ in found], [y for _, y, _ in found]
-    assert len(found) == len(STEPS)
+    marks = dots(panels(chart("h", 16, [curves()]))[0])
+    xs, ys = [x for x, _, _ in marks], [y for _, y, _ in marks]
+    assert len(marks) == len(STEPS)
     widths = [b - a for a, b in pairwise(xs)]
     assert max(widths) - min(widths) < 1e-6 and min(widths) > 40  # each step is twice the one before
     drops = [a - b for a, b in pairwise(ys)]

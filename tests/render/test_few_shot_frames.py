@@ -27,9 +27,9 @@ def adapting(k: int, of: int = 10, **more) -> AdaptEvent:
 
 
 def refining(k: int, test: int, *rows: str, sure: float = 0.9) -> RefineEvent:
-    drawn = grid(*rows)
-    confidence = np.full(drawn.shape, sure, np.float32)
-    return RefineEvent(task(), test, k, 4, Prediction(drawn, confidence), k / 4)
+    question_grid = grid(*rows)
+    confidence = np.full(question_grid.shape, sure, np.float32)
+    return RefineEvent(task(), test, k, 4, Prediction(question_grid, confidence), k / 4)
 
 
 def result(ranked=((RIGHT, WRONG), (SECOND,)), it=None, **more) -> FewShotResult:
@@ -47,8 +47,8 @@ EVENTS = [
 
 
 def drawn(events=EVENTS, it=None, options=OPTIONS):
-    *made, last = frames("arc", iter(events), it or task(), options)
-    return made, last
+    *frames_shown, last = frames("arc", iter(events), it or task(), options)
+    return frames_shown, last
 
 
 def words(frame) -> str:
@@ -66,29 +66,29 @@ def labels(picture) -> list[str]:
 
 # -- the frames -----------------------------------------------------------------------------------------------------
 def test_a_frame_for_the_task_one_for_every_event_and_the_result():
-    made, last = drawn()
-    assert len(made) == 1 + len(EVENTS) and last is EVENTS[-1]
-    assert [frame.done for frame in made] == [False] * len(EVENTS) + [True]
-    assert all(frame.heading == "arc flip.json" for frame in made)
-    assert len({(len(frame.picture.cells), len(frame.picture.cells[0])) for frame in made}) == 1
+    frames_shown, last = drawn()
+    assert len(frames_shown) == 1 + len(EVENTS) and last is EVENTS[-1]
+    assert [frame.done for frame in frames_shown] == [False] * len(EVENTS) + [True]
+    assert all(frame.heading == "arc flip.json" for frame in frames_shown)
+    assert len({(len(frame.picture.cells), len(frame.picture.cells[0])) for frame in frames_shown}) == 1
 
 
 def test_adapting_says_how_far_it_is():
-    made, _ = drawn([adapting(3, holdout_accuracy=0.75), adapting(6), result()])
-    assert words(made[0]).startswith("adapting to a new task · budget 0 %")
+    frames_shown, _ = drawn([adapting(3, holdout_accuracy=0.75), adapting(6), result()])
+    assert words(frames_shown[0]).startswith("adapting to a new task · budget 0 %")
     for part in ("its embedding", "budget 30 %", "steps 21", "loss 0.333", "pairs 25 % right", "unseen 75 % right"):
-        assert part in words(made[1]), part
-    assert words(made[1]).endswith("time 1.5 s of 60.0 s")
-    assert "adapting everything" in words(made[2]) and "unseen" not in words(made[2])
+        assert part in words(frames_shown[1]), part
+    assert words(frames_shown[1]).endswith("time 1.5 s of 60.0 s")
+    assert "adapting everything" in words(frames_shown[2]) and "unseen" not in words(frames_shown[2])
 
 
 def test_a_budget_of_steps():
-    made, _ = drawn([adapting(3), result()], options=AdaptOptions(budget=None, steps=70))
-    assert "steps 21 of 70" in words(made[1]) and words(made[1]).endswith("time 1.5 s")
+    frames_shown, _ = drawn([adapting(3), result()], options=AdaptOptions(budget=None, steps=70))
+    assert "steps 21 of 70" in words(frames_shown[1]) and words(frames_shown[1]).endswith("time 1.5 s")
 
 
 def test_before_the_last_frame_nothing_is_drawn_that_a_solver_does_not_know():
-    known, _ = drawn()
+    frames_shown, _ = drawn()
     unknown, _ = drawn([*EVENTS[:-1], result(it=task(answers=False))], task(answers=False))
 
     def grids(frame):
@@ -97,16 +97,16 @@ def test_before_the_last_frame_nothing_is_drawn_that_a_solver_does_not_know():
             sorted(word for row in rows(picture) for word in row.split() if word.strip("-")) for picture in pictures
         ]
 
-    assert [grids(frame) for frame in known[:-1]] == [grids(frame) for frame in unknown[:-1]]
+    assert [grids(frame) for frame in frames_shown[:-1]] == [grids(frame) for frame in unknown[:-1]]
     assert "solution" not in labels(unknown[-1].picture)
-    assert all("solution" not in labels(frame.picture) for frame in known[:-1])
+    assert all("solution" not in labels(frame.picture) for frame in frames_shown[:-1])
 
 
 def test_every_grid_is_labelled_and_the_solution_stands_beside_the_attempts():
-    made, _ = drawn()
-    assert labels(made[0].picture) == ["demonstrations", "test", "test"]
-    assert labels(made[11].picture) == ["demonstrations", "test", "draft", "changes", "test"]
-    assert labels(made[-1].picture) == (
+    frames_shown, _ = drawn()
+    assert labels(frames_shown[0].picture) == ["demonstrations", "test", "test"]
+    assert labels(frames_shown[11].picture) == ["demonstrations", "test", "draft", "changes", "test"]
+    assert labels(frames_shown[-1].picture) == (
         ["demonstrations", "test", "attempt 1", "attempt 2", "solution", "test", "attempt 1", "solution"]
     )
     wrong, _ = drawn([result(((WRONG,), ()))])
@@ -125,8 +125,8 @@ def test_around_a_label_is_background_alone():
 
 
 def test_refining_draws_the_grid_and_what_changed_in_it():
-    made, _ = drawn()
-    first, second = made[11:13]
+    frames_shown, _ = drawn()
+    first, second = frames_shown[11:13]
     assert "step 1 of at most 4 · halting 25 % · unsure 4 of 4 cells · changed 0 cells · test 1 of 2" in words(first)
     assert words(first).endswith("time 5.0 s")  # it goes on with the clock of adapting
     assert "unsure 0 of 4 cells · changed 1 cell ·" in words(second)
@@ -136,8 +136,8 @@ def test_refining_draws_the_grid_and_what_changed_in_it():
 
 
 def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():
-    made, _ = drawn()
-    third = made[13]
+    frames_shown, _ = drawn()
+    third = frames_shown[13]
     assert "test 2 of 2" in words(third) and "changed 0 cells" in words(third)
     shown = rows(third.picture)
     assert any("90 09" in row for row in shown) and not any("*" in row for row in shown)
@@ -146,9 +146,11 @@ def test_the_next_test_begins_anew_and_what_the_last_one_came_to_stays():
 
 
 def test_in_the_end_both_attempts_stand_beside_their_test():
-    made, _ = drawn()
-    assert {"90 09 11 09", "678 > 876 876"} <= set(rows(made[-1].picture))
-    assert {cell.role for row in made[-1].picture.cells for cell in row}.isdisjoint({"settled", "doubted", "redrawn"})
+    frames_shown, _ = drawn()
+    assert {"90 09 11 09", "678 > 876 876"} <= set(rows(frames_shown[-1].picture))
+    assert {cell.role for row in frames_shown[-1].picture.cells for cell in row}.isdisjoint(
+        {"settled", "doubted", "redrawn"}
+    )
 
 
 # -- how it ended ---------------------------------------------------------------------------------------------------
@@ -196,9 +198,9 @@ def test_a_task_that_came_to_nothing():
 def test_showing_ends_with_the_result(keep, capsys):
     seen, last = show(frames("arc", iter(EVENTS), task(), OPTIONS), "never", 0.0, True, keep)
     assert last is EVENTS[-1] and len(seen) == (1 + len(EVENTS)) * keep
-    said = capsys.readouterr().err
-    assert said.index("its embedding") < said.index("step 2 of at most 4") < said.index("solved")
-    assert re.search("90 +09 +11 +09", said)
+    shown = capsys.readouterr().err
+    assert shown.index("its embedding") < shown.index("step 2 of at most 4") < shown.index("solved")
+    assert re.search("90 +09 +11 +09", shown)
 
 
 def test_files_hold_all_of_the_refinement_and_little_of_adapting(tmp_path):

@@ -40,9 +40,9 @@ def test_svg_has_every_digit_in_its_cell(side):
 def test_svg_states_the_outcome_and_loads_nothing():
     text = svg(refinement(9, solved=False)[-1])
     root = ElementTree.fromstring(text)
-    said = [element.text for element in root.iter(f"{SVG}text")]
-    assert "not solved" in said and any("still broken" in line for line in said)
-    assert {"given", "settled", "conflict"} <= set(said)
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert "not solved" in texts and any("still broken" in line for line in texts)
+    assert {"given", "settled", "conflict"} <= set(texts)
     assert "halting" in root.find(f"{SVG}desc").text
     assert "prefers-color-scheme:dark" in text
     assert re.findall(r"https?://[^\"' ]+", text) == ["http://www.w3.org/2000/svg"]
@@ -120,8 +120,8 @@ def test_html_has_the_data_of_every_step(side):
     data = json.loads(page.scripts[0])
     assert len(data) == len(frames)
     for record, frame in zip(data, frames, strict=True):
-        drawn = [(cell.text, cell.role) for row in frame.picture.cells for cell in row]
-        assert [(symbol, role) for symbol, role, *_ in record["cells"]] == drawn
+        cells_shown = [(cell.text, cell.role) for row in frame.picture.cells for cell in row]
+        assert [(symbol, role) for symbol, role, *_ in record["cells"]] == cells_shown
     assert data[-1]["state"] == "solved at step 6" and data[-1]["end"] == "good"
     slider = next(attributes for tag, attributes in page.tags if attributes.get("type") == "range")
     assert slider["max"] == str(len(frames) - 1) and slider["aria-label"]

@@ -22,10 +22,10 @@ HALVES = {" ": "bb", "█": "ff", "▀": "fb", "▄": "bf"}  # upper and lower h
 
 
 def scene(frames, color="auto", encoding="utf-8"):
-    drawn = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
+    panel = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
     for frame in frames:
-        drawn.add(frame)
-    return drawn
+        panel.add(frame)
+    return panel
 
 
 def seen(line, columns):
@@ -138,10 +138,10 @@ def open_field(height, width, path, before=()):
 
 
 def test_the_viewport_shows_changed_cells_and_names_its_rows_and_columns():
-    drawn = scene([Frame(open_field(101, 101, [(70, 88)]), "maze", "m.txt:1", 1)])
-    lines = drawn.lines(80, 23)
-    said = re.search(r"rows (\d+)-(\d+) of 101, columns (\d+)-(\d+) of 101", lines[0].plain)
-    top, bottom, left, right = map(int, said.groups())
+    panel = scene([Frame(open_field(101, 101, [(70, 88)]), "maze", "m.txt:1", 1)])
+    lines = panel.lines(80, 23)
+    match = re.search(r"rows (\d+)-(\d+) of 101, columns (\d+)-(\d+) of 101", lines[0].plain)
+    top, bottom, left, right = map(int, match.groups())
     assert top <= 71 <= bottom and left <= 89 <= right
     colour = seen(lines[1 + (71 - top) // 2], right - left + 1)[(71 - top) % 2]
     assert [c for c, it in enumerate(colour) if it == "cyan"] == [89 - left]

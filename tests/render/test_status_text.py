@@ -38,10 +38,10 @@ def frame(facts=FACTS, state="adapting everything", picture=None, **more) -> Fra
 
 
 def scene(*frames, color="auto", encoding="utf-8") -> PuzzlePanel:
-    drawn = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
+    panel = PuzzlePanel(LiveView(Stream(terminal=True, encoding=encoding), color).console)
     for it in frames:
-        drawn.add(it)
-    return drawn
+        panel.add(it)
+    return panel
 
 
 def text(lines) -> str:
@@ -50,18 +50,18 @@ def text(lines) -> str:
 
 # -- what is said ---------------------------------------------------------------------------------------------------
 def test_a_sentence_has_all_text_of_a_frame():
-    said = frame().sentence()
-    assert said == (
+    shown = frame().sentence()
+    assert shown == (
         "adapting everything · budget 40 % · unsure 7 cells · loss 0.125 · error too much · time 3 s of 9 s"
     )
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (140, 40), (200, 60), (36, 24)])
 def test_a_terminal_shows_the_text_beside_or_below_the_picture(width, height):
-    said = text(scene(frame()).lines(width, height - 1))
+    shown = text(scene(frame()).lines(width, height - 1))
     for part in ("adapting everything", "budget", "40 %", "unsure", "7 cells", "0.125", "too much", "3 s of 9 s"):
-        assert part in said, part
-    assert not any(word in said for word in PUZZLING)
+        assert part in shown, part
+    assert not any(word in shown for word in PUZZLING)
 
 
 @pytest.mark.parametrize("window", [(80, 24), (40, 24), (80, 12), (30, 10), (20, 5), (10, 3), (200, 60)])
@@ -69,8 +69,8 @@ def test_a_terminal_shows_the_text_beside_or_below_the_picture(width, height):
 @pytest.mark.parametrize("size", [(3, 3), (30, 30), (60, 100)])
 def test_fits_every_window(size, window, color, encoding):
     near = area(size[0] // 2 + 1, size[1] // 2 + 1, other="redrawn")
-    drawn = scene(frame(picture=area(*size), zoom_levels=(near,)), color=color, encoding=encoding)
-    lines = drawn.lines(*window)
+    panel = scene(frame(picture=area(*size), zoom_levels=(near,)), color=color, encoding=encoding)
+    lines = panel.lines(*window)
     assert len(lines) <= window[1] and max(line.cell_len for line in lines) <= window[0]
     text(lines).encode(encoding)
 
@@ -92,11 +92,11 @@ def test_the_outcome_is_coloured_if_it_is_known(solved, tone, tmp_path):
 def test_svg_wraps_long_text():
     many = [Stat(f"test {i}:", "12 and 3 of 16, first right") for i in range(1, 9)]
     short, long = (ElementTree.fromstring(svg(frame(facts))) for facts in (FACTS[:1], many))
-    said = [it.text for it in long.iter(f"{SVG}text")]
-    assert all(any(f"test {i}: 12 and 3 of 16, first right" in line for line in said) for i in range(1, 9))
+    texts = [it.text for it in long.iter(f"{SVG}text")]
+    assert all(any(f"test {i}: 12 and 3 of 16, first right" in line for line in texts) for i in range(1, 9))
     assert float(long.get("height")) > float(short.get("height"))
     assert all(float(it.get("y")) < float(long.get("height")) for it in long.iter(f"{SVG}text"))
-    assert not any(word in line for line in said for word in PUZZLING)
+    assert not any(word in line for line in texts for word in PUZZLING)
 
 
 def test_html_has_the_text_and_the_history_of_what_remains():

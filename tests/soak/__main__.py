@@ -60,18 +60,18 @@ def training(folder: Path, asked: argparse.Namespace) -> bool:
     killed.finished(one, asked.steps)
     reached = killed.killed(other, asked.steps, asked.kills, asked.seed)
     killed.finished(other, asked.steps)
-    found = killed.differences(one, other)
+    differences = killed.differences(one, other)
     print(
         f"training: {asked.steps} steps, killed {asked.kills} times, at steps {reached}, "
         f"in {time.monotonic() - started:,.0f} s; "
         + (
-            f"DIFFERENT: {found}"
-            if found
+            f"DIFFERENT: {differences}"
+            if differences
             else "every tensor of state and checkpoint is bit for bit that of a run left alone"
         ),
         flush=True,
     )
-    return not found
+    return not differences
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def terminated(run: Path, steps: int, meanwhile: Callable[[], None] = lambda: No
         meanwhile()
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        said = process.communicate(timeout=PATIENCE)[1].decode()
-    return process.returncode, said
+        stderr = process.communicate(timeout=PATIENCE)[1].decode()
+    return process.returncode, stderr
 
 
 def finished(run: Path, steps: int) -> None:
@@ -96,9 +96,9 @@ def finished(run: Path, steps: int) -> None:
 
 def differences(one: Path, other: Path) -> list[str]:
     """The tensors of two runs that are not the same bit for bit: weights, average, optimizers, states, checkpoint."""
-    found = []
+    problems = []
     for name in (STATE, CHECKPOINT):
         ours, theirs = load_file(one / name), load_file(other / name)
         assert ours.keys() == theirs.keys()
-        found += [f"{name}: {key}" for key in ours if not torch.equal(ours[key], theirs[key])]
-    return found
+        problems += [f"{name}: {key}" for key in ours if not torch.equal(ours[key], theirs[key])]
+    return problems

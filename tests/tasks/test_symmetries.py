@@ -38,8 +38,8 @@ def test_one_after_another_is_one_of_them():
     alone = [transform(GRID, k) for k in EIGHT]
     for first in EIGHT:
         both = [transform(transform(GRID, first), second) for second in EIGHT]
-        found = [[k for k in EIGHT if np.array_equal(alone[k], grid)] for grid in both]
-        assert sorted(found) == [[k] for k in EIGHT]
+        matching = [[k for k in EIGHT if np.array_equal(alone[k], grid)] for grid in both]
+        assert sorted(matching) == [[k] for k in EIGHT]
 
 
 @pytest.mark.parametrize("k", EIGHT)

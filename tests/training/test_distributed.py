@@ -161,11 +161,11 @@ def test_torchrun_trains_and_stops_all_processes_together(tmp_path):
     while not state.exists() and time.monotonic() < end:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode != 0 and said.count("resume with the same command") == 1, said
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode != 0 and stderr.count("resume with the same command") == 1, stderr
     with RunDir(tmp_path / "run") as folder:
         step = folder.load()[1]["step"]
-    assert f"interrupted at step {step} " in said
+    assert f"interrupted at step {step} " in stderr
     done = subprocess.run(
         [*torchrun, "--steps", str(step + 2)], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )

@@ -140,9 +140,9 @@ def test_muon_equals_torch_optim_muon(monkeypatch):
 
 def test_newton_schulz_orthogonalises():
     torch.manual_seed(0)
-    found = orthogonal([torch.randn(shape) for shape in SHAPES])
-    assert [tuple(m.shape) for m in found] == SHAPES
-    for m in found:
+    computed = orthogonal([torch.randn(shape) for shape in SHAPES])
+    assert [tuple(m.shape) for m in computed] == SHAPES
+    for m in computed:
         values = torch.linalg.svdvals(m)
         assert values.min() > 0.5 and values.max() < 1.3
 

@@ -157,16 +157,18 @@ def bce(logit: float, target: float) -> float:
 
 def test_halting_learns_whether_the_whole_answer_is_right():
     config = TrainConfig(halt_weight=0.5, solvable_weight=0.0)
-    found = two_slots(config, [1.0, 1.0], [0.0, 0.0], [False, False])
-    assert found.is_right.tolist() == [True, False] and found.num_correct.item() == 7 and found.num_counted.item() == 8
-    expected = found.choices.item() + 0.5 * (bce(1.0, 1.0) + bce(1.0, 0.0)) / 2
-    assert found.total.item() == pytest.approx(expected, rel=1e-6)
+    losses = two_slots(config, [1.0, 1.0], [0.0, 0.0], [False, False])
+    assert (
+        losses.is_right.tolist() == [True, False] and losses.num_correct.item() == 7 and losses.num_counted.item() == 8
+    )
+    expected = losses.choices.item() + 0.5 * (bce(1.0, 1.0) + bce(1.0, 0.0)) / 2
+    assert losses.total.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_target_of_continuing_is_the_larger_q_value_of_the_next_step():
     config = TrainConfig(halt_weight=0.0, solvable_weight=0.0, continue_weight=0.5)
     following = StepOutput(None, None, None, torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 3.0]))
-    found = two_slots(config, [0.0, 0.0], [0.5, 0.5], [False, True], following)
+    losses = two_slots(config, [0.0, 0.0], [0.5, 0.5], [False, True], following)
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     going_on = (bce(0.5, sigmoid(3.0)) + bce(0.5, sigmoid(-2.0))) / 2
-    assert found.total.item() == pytest.approx(found.choices.item() + 0.5 * going_on, rel=1e-6)
+    assert losses.total.item() == pytest.approx(losses.choices.item() + 0.5 * going_on, rel=1e-6)

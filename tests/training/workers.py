@@ -75,10 +75,10 @@ def table(index: int) -> Sample:
 def start(config: TRMConfig) -> dict[str, torch.Tensor]:
     """Weights with which about half of the puzzles halt at once."""
     torch.manual_seed(1)
-    made = TRM(config)
-    torch.nn.init.normal_(made.q_head.weight, std=0.2)
-    torch.nn.init.zeros_(made.q_head.bias)
-    return made.state_dict()
+    model = TRM(config)
+    torch.nn.init.normal_(model.q_head.weight, std=0.2)
+    torch.nn.init.zeros_(model.q_head.bias)
+    return model.state_dict()
 
 
 def train(
@@ -101,7 +101,7 @@ def train(
     }
     settings |= differs.get(kind, {})
     model, draw = (TABLE, table) if kind == "table" else (UNITS, sudoku)
-    made = Trainer(
+    trainer = Trainer(
         TrainConfig(**settings | changes),
         model,
         draw,
@@ -112,9 +112,9 @@ def train(
         compile=compile,
         group=group,
     )
-    made.LOG_EVERY, made.LOG_SECONDS = 20, 1e9  # by steps alone, on a slow machine as well
-    made.run(Recorder(), stop=lambda: made.step + 1 >= steps)
-    return made
+    trainer.LOG_EVERY, trainer.LOG_SECONDS = 20, 1e9  # by steps alone, on a slow machine as well
+    trainer.run(Recorder(), stop=lambda: trainer.step + 1 >= steps)
+    return trainer
 
 
 def scene(name: str, folder: Path, group: ProcessGroup) -> None:
@@ -147,12 +147,12 @@ def _failing(name: str, folder: Path, group: ProcessGroup) -> None:
         return sudoku(index)
 
     def measure(model: TRM) -> dict[str, float]:
-        if max(made.batch.schedule.index[made.batch.own.stop :]) > 20:  # process 1 has failed
+        if max(trainer.batch.schedule.index[trainer.batch.own.stop :]) > 20:  # process 1 has failed
             time.sleep(1000)
         return {}
 
-    made = Trainer(TrainConfig(batch_size=7, steps=1000), UNITS, draw, RunDir(folder), autocast=False, group=group)
-    made.run(Recorder(), evaluate=measure, evaluate_every=0.0 if name == "busy" else 1e9)
+    trainer = Trainer(TrainConfig(batch_size=7, steps=1000), UNITS, draw, RunDir(folder), autocast=False, group=group)
+    trainer.run(Recorder(), evaluate=measure, evaluate_every=0.0 if name == "busy" else 1e9)
 
 
 def member(rank: int, size: int, port: int, folder: Path, name: str) -> None:

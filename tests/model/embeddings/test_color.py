@@ -22,11 +22,11 @@ WIDTH, ROWS = 8, 5
 @pytest.fixture
 def model() -> TRM:
     torch.manual_seed(0)
-    made = TRM(
+    model = TRM(
         TRMConfig.from_dict({**TASK.model_defaults, "hidden_size": WIDTH, "intermediate_size": 12, "num_puzzles": ROWS})
     )
-    torch.nn.init.normal_(made.q_head.weight)
-    return made.eval()
+    torch.nn.init.normal_(model.q_head.weight)
+    return model.eval()
 
 
 def a_grid(seed: int = 0, shape=(4, 5)) -> np.ndarray:
@@ -83,8 +83,8 @@ def test_the_copy_head_copies_the_gated_source(model):
     y = torch.ones(len(tokens), WIDTH)
     with torch.no_grad():
         model.embed.copy_head.copy_gate.weight[NEIGHBORHOOD + RELATIONS.index("flip")] = 10.0
-    drawn = model.embed.answer(y, tokens, layout).argmax(1).view(3, 5)
-    assert (drawn.numpy() == seen[:, ::-1]).all()
+    colours = model.embed.answer(y, tokens, layout).argmax(1).view(3, 5)
+    assert (colours.numpy() == seen[:, ::-1]).all()
 
 
 def test_source_histogram():
@@ -95,15 +95,15 @@ def test_source_histogram():
     colour = np.full((4, 6), OUTSIDE)
     colour[:2, :3] = seen
     colour = np.append(colour.ravel(), np.zeros(len(tokens) - 24, np.int64))
-    found = source_histogram(torch.from_numpy(colour), COLORS + 1, layout.edges).numpy()
+    computed = source_histogram(torch.from_numpy(colour), COLORS + 1, layout.edges).numpy()
     for token in range(24):
         ways = [[token], *([near] if near >= 0 else [] for near in question.edges.neighbors[token])]
         for src, dst in zip(question.edges.src, question.edges.dst, strict=True):
             ways.append([] if dst[token] < 0 else np.flatnonzero(src == dst[token]).tolist())
         for way, tokens_of_source in enumerate(ways):
             expected = np.bincount(colour[tokens_of_source], minlength=COLORS + 1) / max(1, len(tokens_of_source))
-            np.testing.assert_allclose(found[token, way], expected, atol=1e-6)
-    assert not found[24:, NEIGHBORHOOD:].any()
+            np.testing.assert_allclose(computed[token, way], expected, atol=1e-6)
+    assert not computed[24:, NEIGHBORHOOD:].any()
 
 
 def test_a_token_is_the_sum_of_its_embeddings(model):

@@ -19,9 +19,9 @@ from trmsolve.tasks.symmetries import transform
 @pytest.fixture(scope="module")
 def model() -> TRM:
     torch.manual_seed(0)
-    made = TRM(TRMConfig.from_dict({**get("maze").model_defaults, "hidden_size": 16, "intermediate_size": 32}))
-    torch.nn.init.normal_(made.q_head.weight)
-    return made.eval()
+    model = TRM(TRMConfig.from_dict({**get("maze").model_defaults, "hidden_size": 16, "intermediate_size": 32}))
+    torch.nn.init.normal_(model.q_head.weight)
+    return model.eval()
 
 
 def logits(model: TRM, mazes: list[np.ndarray], steps: int = 2, multiple: int = 1) -> list[torch.Tensor]:
@@ -89,14 +89,14 @@ def test_packed_neighbourhood_and_its_gradient():
     maze = a_maze(3, (4, 5))
     tokens, layout = pack([encode(maze)], 32)
     h = torch.randn(len(tokens), 3, dtype=torch.float64, requires_grad=True)
-    heard = segment_sum(h, layout.edges).view(len(tokens), 5, 3)
+    sums = segment_sum(h, layout.edges).view(len(tokens), 5, 3)
     index = np.cumsum(maze.reshape(-1) != WALL).reshape(maze.shape) - 1
     for r, c in np.argwhere(maze != WALL).tolist():
         for k, (down, right) in enumerate(((0, 0), *DIRECTIONS)):
             there = r + down, c + right
             inside = 0 <= there[0] < maze.shape[0] and 0 <= there[1] < maze.shape[1] and maze[there] != WALL
             expected = h[index[there]] if inside else torch.zeros(3, dtype=torch.float64)
-            torch.testing.assert_close(heard[index[r, c], k], expected)
+            torch.testing.assert_close(sums[index[r, c], k], expected)
     assert torch.autograd.gradcheck(lambda t: segment_sum(t, layout.edges), (h,))
 
 
@@ -109,6 +109,6 @@ def test_choice_reads_only_its_own_options(model):
     logits = torch.zeros(len(tokens), options)
     logits[:, MOVE_CLASSES:] = 9.0  # a phase is no course, however sure
     logits[:, 5] = 1.0
-    made = logits_by_choice(logits.flatten(), layout)
-    assert made.shape == (len(tokens), MOVE_CLASSES)
-    assert (chosen_option(made, layout) == torch.arange(len(tokens)) * options + 5).all()
+    by_choice = logits_by_choice(logits.flatten(), layout)
+    assert by_choice.shape == (len(tokens), MOVE_CLASSES)
+    assert (chosen_option(by_choice, layout) == torch.arange(len(tokens)) * options + 5).all()

@@ -36,10 +36,10 @@ def batch() -> list[Encoded]:
 @pytest.fixture(scope="module")
 def model() -> TRM:
     torch.manual_seed(0)
-    made = TRM(CONFIG)
-    torch.nn.init.normal_(made.q_head.weight)
-    torch.nn.init.normal_(made.embed.puzzle_table)  # rows that differ
-    return made.eval()
+    model = TRM(CONFIG)
+    torch.nn.init.normal_(model.q_head.weight)
+    torch.nn.init.normal_(model.embed.puzzle_table)  # rows that differ
+    return model.eval()
 
 
 def dense(layer: Layer, h: torch.Tensor, questions: list[Encoded]) -> torch.Tensor:
@@ -76,8 +76,8 @@ def test_a_layer_computes_its_formula(batch, grad):
     layer, (tokens, layout) = Layer(CONFIG), pack(batch, 16)
     h = torch.randn(len(tokens), CONFIG.hidden_size)
     with torch.set_grad_enabled(grad):
-        found = layer(h, layout.edges)[: sum(len(question.x) for question in batch)]
-    torch.testing.assert_close(found.double(), dense(layer, h.double(), batch), atol=1e-5, rtol=1e-5)
+        computed = layer(h, layout.edges)[: sum(len(question.x) for question in batch)]
+    torch.testing.assert_close(computed.double(), dense(layer, h.double(), batch), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("compiling", [False, True], ids=["fused", "as compiled"])

@@ -93,8 +93,8 @@ def test_formats_of_public_collections(tmp_path, content, expected, extension):
     path.write_bytes(gzip.compress(content.encode()) if extension.endswith("gz") else content.encode())
     records = list(read([path]))
     assert names([path]) == [name for name, _ in expected]
-    known = [record.answers is not None for record in records if isinstance(record, FewShotTask)]
-    assert known == [answers for _, answers in expected if answers is not None]
+    have_answers = [record.answers is not None for record in records if isinstance(record, FewShotTask)]
+    assert have_answers == [answers for _, answers in expected if answers is not None]
 
 
 def test_all_formats_of_a_task_mean_the_same(tmp_path):

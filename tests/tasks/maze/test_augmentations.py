@@ -57,13 +57,13 @@ def test_what_was_turned_is_turned_back(maze):
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_a_shortest_path_of_a_view_is_one_of_the_maze_and_often_another(maze):
-    found = set()
+    counted = set()
     for k in range(NUM_AUGMENTATIONS):
         seen = augment(maze, k)
         answer = invert(maze, Prediction(canonical(seen), np.ones(seen.shape, np.float32)), k).answer
         assert check(maze, answer) == []
-        found.add(answer.tobytes())
-    assert len(found) > 1  # or there would be little sense in trying another view
+        counted.add(answer.tobytes())
+    assert len(counted) > 1  # or there would be little sense in trying another view
 
 
 def test_views_exchange_start_and_goal_half_of_the_time():
@@ -78,9 +78,9 @@ def test_views_exchange_start_and_goal_half_of_the_time():
 
 @pytest.mark.parametrize("maze", [*MAZES, generate(2, 0, 12, kind="hard")[0]])
 def test_distances_of_a_view_are_those_searched_afresh(maze):
-    known = SearchedMaze.search(maze)
+    searched = SearchedMaze.search(maze)
     for k in range(NUM_AUGMENTATIONS):
-        seen, steps = known.augmented(k)
+        seen, steps = searched.augmented(k)
         assert (seen == augment(maze, k)).all()
         assert (steps == distances(seen != WALL, find_cell(seen, START))).all()
 
@@ -98,11 +98,11 @@ def same(a: Sample, b: Sample) -> bool:
 
 def test_a_draw_is_always_the_same_in_whatever_order():
     one, again, other = (MazeData.open(["generate:5-9", "generate:rooms:12=500"], seed) for seed in (3, 3, 4))
-    drawn = [one.draw(index) for index in range(12)]
+    samples = [one.draw(index) for index in range(12)]
     for index in reversed(range(12)):
-        assert same(again.draw(index), drawn[index])
-    assert not any(same(other.draw(index), drawn[index]) for index in range(12))
-    assert not any(same(a, b) for a, b in pairwise(drawn))
+        assert same(again.draw(index), samples[index])
+    assert not any(same(other.draw(index), samples[index]) for index in range(12))
+    assert not any(same(a, b) for a, b in pairwise(samples))
     assert one.describe() == again.describe() != other.describe()
     assert [source["share"] for source in one.describe()] == [0.6667, 0.3333]
 
@@ -114,11 +114,11 @@ def test_a_file_is_seen_from_every_side_with_labels_of_our_own(tmp_path):
     data = MazeData.open([str(path)], off_path=0.5, phase=0.0)
     assert data.describe()[0]["puzzles"] == 1 and len(data.describe()[0]["sha256"]) == 64
     expected = [sample(*SearchedMaze.search(maze).augmented(k), 0.5, 0.0) for k in range(NUM_AUGMENTATIONS)]
-    drawn = [data.draw(index) for index in range(100)]
-    assert all(any(same(one, label) for label in expected) for one in drawn)
-    assert all(any(same(one, label) for one in drawn) for label in expected)
+    samples = [data.draw(index) for index in range(100)]
+    assert all(any(same(one, label) for label in expected) for one in samples)
+    assert all(any(same(one, label) for one in samples) for label in expected)
     other = MazeData.open([str(path)], seed=1, off_path=0.5, phase=0.0)
-    assert not all(same(other.draw(index), drawn[index]) for index in range(100))
+    assert not all(same(other.draw(index), samples[index]) for index in range(100))
 
 
 def test_mazes_grow_with_the_run():
@@ -164,6 +164,6 @@ def test_bad_sources_are_refused_before_the_first_draw(spec, said):
 def test_every_draw_can_be_encoded():
     data = MazeData.open(["generate:3-30"])
     for index in range(0, 400, 25):
-        drawn = data.draw(index)
-        assert drawn.solvable and len(drawn.target) == 2 * len(drawn.encoded.x) and drawn.encoded.x.max() == 2
+        samples = data.draw(index)
+        assert samples.solvable and len(samples.target) == 2 * len(samples.encoded.x) and samples.encoded.x.max() == 2
     assert encode(MAZES[0]) is not None

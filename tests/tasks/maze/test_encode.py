@@ -35,17 +35,17 @@ MAZES += [generate(2, index, (9, 9))[0] for index in range(6)] + [CLOSED_OFF]
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_what_training_asks_for_is_the_canonical_path(maze):
-    made = sample_of(maze)
-    answer = decode(maze, chosen(made), np.ones(len(made.encoded.x), np.float32)).answer
+    sample = sample_of(maze)
+    answer = decode(maze, chosen(sample), np.ones(len(sample.encoded.x), np.float32)).answer
     assert (answer == canonical(maze)).all()
 
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_training_and_solving_mean_the_same_by_an_option(maze):
-    made, asked = sample_of(maze).encoded, encode(maze)
-    assert (made.x == asked.x).all() and (made.meanings == asked.meanings).all()
-    assert (made.edges.neighbors == asked.edges.neighbors).all()
-    assert (made.first[::2] == asked.first).all() and (made.size[::2] == asked.size).all()
+    sample, asked = sample_of(maze).encoded, encode(maze)
+    assert (sample.x == asked.x).all() and (sample.meanings == asked.meanings).all()
+    assert (sample.edges.neighbors == asked.edges.neighbors).all()
+    assert (sample.first[::2] == asked.first).all() and (sample.size[::2] == asked.size).all()
 
 
 @pytest.mark.parametrize("maze", MAZES)
@@ -63,8 +63,8 @@ def test_parents_lead_one_step_back_and_cells_without_a_way_have_none(maze):
 @pytest.mark.parametrize("maze", MAZES)
 def test_an_option_is_accepted_when_the_answer_is_as_right_with_it(maze):
     """Each option of each cell, with all other cells as they should be."""
-    made, answer = sample_of(maze), canonical(maze)
-    courses = made.encoded.first[::2] + made.target[::2]
+    sample, answer = sample_of(maze), canonical(maze)
+    courses = sample.encoded.first[::2] + sample.target[::2]
     sure = np.ones(len(courses), np.float32)
     for token, cell in enumerate(np.flatnonzero(maze != WALL).tolist()):
         r, c = divmod(cell, maze.shape[1])
@@ -72,21 +72,21 @@ def test_an_option_is_accepted_when_the_answer_is_as_right_with_it(maze):
         inside = [at for at in touching if 0 <= at[0] < maze.shape[0] and 0 <= at[1] < maze.shape[1]]
         beside_path = any(answer[at] > FLOOR for at in inside)
         for option in range(MOVE_CLASSES):
-            said = courses.copy()
-            said[token] = token * OPTIONS + option
-            same = (decode(maze, made.encoded.meanings[said], sure).answer == answer).all()
-            right = made.accepted[token * OPTIONS + option]
+            predicted = courses.copy()
+            predicted[token] = token * OPTIONS + option
+            same = (decode(maze, sample.encoded.meanings[predicted], sure).answer == answer).all()
+            right = sample.accepted[token * OPTIONS + option]
             if maze[r, c] != FLOOR:  # both ends are on the path whatever is said of them, but a sure model says so
                 assert same and right == (option % 2 == 1 or (maze[r, c] == START and option == NO_MOVE))
             elif answer[r, c] == PATH or beside_path:
                 assert same == right
             else:  # a mark that hangs together with nothing is no part of the answer, but it is not asked for
                 assert same and right == (option % 2 == 0)
-        assert made.accepted[
+        assert sample.accepted[
             token * OPTIONS + MOVE_CLASSES : (token + 1) * OPTIONS
         ].all()  # phases are no part of the answer
-    assert made.accepted[made.encoded.first + made.target].all()
-    assert made.accepted.dtype == bool and made.accepted.shape == made.encoded.meanings.shape
+    assert sample.accepted[sample.encoded.first + sample.target].all()
+    assert sample.accepted.dtype == bool and sample.accepted.shape == sample.encoded.meanings.shape
 
 
 def test_marks_apart_from_both_ends_are_no_part_of_the_answer():
@@ -101,23 +101,23 @@ def test_marks_apart_from_both_ends_are_no_part_of_the_answer():
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_weights_and_phases(maze):
-    made, steps, answer = sample_of(maze), steps_of(maze)[maze != WALL], canonical(maze)[maze != WALL]
-    course, phase = made.weight.reshape(-1, 2).T
-    assert made.weight.dtype == np.float32
+    sample, steps, answer = sample_of(maze), steps_of(maze)[maze != WALL], canonical(maze)[maze != WALL]
+    course, phase = sample.weight.reshape(-1, 2).T
+    assert sample.weight.dtype == np.float32
     assert (course == np.where(answer == FLOOR, OFF_PATH, 1)).all()  # both ends weigh as much as the path
     assert (phase == np.where(steps < 0, 0, PHASE)).all()
-    assert (made.target[1::2] == steps % PHASES)[steps >= 0].all()
-    assert set(made.encoded.size.tolist()) == {MOVE_CLASSES, PHASES}
+    assert (sample.target[1::2] == steps % PHASES)[steps >= 0].all()
+    assert set(sample.encoded.size.tolist()) == {MOVE_CLASSES, PHASES}
 
 
 def test_one_maze_by_hand():
     """Options are 2 * (up, left, right, down) + on the path; cells out of reach lie nowhere, and have no phase."""
-    made = sample_of(CLOSED_OFF)
-    course, phase = made.target.reshape(-1, 2).T
+    sample = sample_of(CLOSED_OFF)
+    course, phase = sample.target.reshape(-1, 2).T
     #       S  o  out of reach  o  out of reach  beside G  G
     assert course.tolist() == [8, 3, 8, 1, 8, 4, 1]
     assert phase[[0, 1, 3, 6, 5]].tolist() == [0, 1, 2, 3, 4]
-    course, phase = made.weight.reshape(-1, 2).T
+    course, phase = sample.weight.reshape(-1, 2).T
     assert course.tolist() == [1, 1, OFF_PATH, 1, OFF_PATH, OFF_PATH, 1]
     assert phase.tolist() == [PHASE, PHASE, 0, PHASE, 0, PHASE, PHASE]
 

@@ -58,10 +58,10 @@ def test_a_perfect_maze_has_one_way_between_any_two_cells_and_thin_walls(size):
 
 
 def test_perfect_mazes_wind_far_or_have_many_dead_ends():
-    made = [generate(3, index, (31, 31), kind="perfect")[2] for index in range(30)]
-    share = [measures["dead_ends"] / measures["open_cells"] for measures in made]
+    generated = [generate(3, index, (31, 31), kind="perfect")[2] for index in range(30)]
+    share = [measures["dead_ends"] / measures["open_cells"] for measures in generated]
     assert min(share) < 0.06 and max(share) > 0.12
-    assert max(measures["steps"] for measures in made) > 300
+    assert max(measures["steps"] for measures in generated) > 300
 
 
 def test_a_braided_maze_is_in_one_piece_with_loops():
@@ -109,20 +109,24 @@ def test_hard_mazes_look_like_maze_hard(shared):
         texts = [row["answer"] for row, _ in zip(csv.DictReader(file), range(200), strict=False)]
     theirs = [np.array(["# SGo".index(symbol) for symbol in text], np.uint8).reshape(30, 30) for text in texts]
     ours = [generate(9, index, (30, 30), kind="hard", min_path=109)[1] for index in range(60)]
-    found = [[difficulty(answer, "") for answer in answers] for answers in (theirs, ours)]
+    difficulties = [[difficulty(answer, "") for answer in answers] for answers in (theirs, ours)]
     for name, tolerance in (("steps", 0.05), ("turns", 0.08), ("dead_ends", 0.12), ("open_cells", 0.03)):
-        theirs_mean, ours_mean = (np.mean([measures[name] for measures in of]) for of in found)
+        theirs_mean, ours_mean = (np.mean([measures[name] for measures in of]) for of in difficulties)
         assert ours_mean == pytest.approx(theirs_mean, rel=tolerance), name
 
 
 @pytest.mark.parametrize("options", [{"kind": kind} for kind in KINDS] + [{"density": 0.3}, {"min_path": 25}])
 def test_a_seed_and_an_index_are_one_maze(options):
-    made = [generate(10, index, (13, 16), **options) for index in range(4)]
+    generated = [generate(10, index, (13, 16), **options) for index in range(4)]
     for index in (3, 1):  # in any order, without the others
         question, answer, hardness = generate(10, index, (13, 16), **options)
-        assert (question == made[index][0]).all() and (answer == made[index][1]).all() and hardness == made[index][2]
-    assert len({question.tobytes() for question, *_ in made}) == 4
-    assert (generate(11, 0, (13, 16), **options)[0] != made[0][0]).any()
+        assert (
+            (question == generated[index][0]).all()
+            and (answer == generated[index][1]).all()
+            and hardness == generated[index][2]
+        )
+    assert len({question.tobytes() for question, *_ in generated}) == 4
+    assert (generate(11, 0, (13, 16), **options)[0] != generated[0][0]).any()
 
 
 @pytest.mark.parametrize("kind", KINDS)

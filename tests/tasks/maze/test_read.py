@@ -185,9 +185,9 @@ def test_sizes_from_the_smallest_to_the_largest():
 
 @pytest.mark.parametrize("name", ["dev", "train"])
 def test_maze_hard(shared, name):
-    found = list(read(open_lines(shared / "data" / "maze" / f"maze_hard_{name}.csv"), name))
-    assert len(found) in (500, 1000) and all(isinstance(record, Puzzle) for record in found)
-    assert all(record.question.shape == (30, 30) and (record.solution == PATH).sum() > 100 for record in found)
+    puzzles = list(read(open_lines(shared / "data" / "maze" / f"maze_hard_{name}.csv"), name))
+    assert len(puzzles) in (500, 1000) and all(isinstance(record, Puzzle) for record in puzzles)
+    assert all(record.question.shape == (30, 30) and (record.solution == PATH).sum() > 100 for record in puzzles)
 
 
 def block(*rows: str) -> str:
@@ -316,11 +316,11 @@ def test_a_grid_without_end_is_refused_while_it_is_read():
 def test_a_grid_of_megabytes_is_not_kept(width):
     tracemalloc.start()
     try:
-        found = list(read((Line(number, "#" * width) for number in range(1, 20_000_000 // (10 * width))), "-"))
+        puzzles = list(read((Line(number, "#" * width) for number in range(1, 20_000_000 // (10 * width))), "-"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert [type(record) for record in found] == [InvalidPuzzle]
+    assert [type(record) for record in puzzles] == [InvalidPuzzle]
     assert peak < 2_000_000
 
 
@@ -349,9 +349,9 @@ MARKS = st.sampled_from(
 @settings(max_examples=200, deadline=None, database=None)
 @given(st.one_of(st.text(max_size=200), st.lists(MARKS, max_size=60).map("".join)))
 def test_whatever_comes_in_records_come_out(text):
-    found = records(text)
-    assert found
-    for record in found:
+    puzzles = records(text)
+    assert puzzles
+    for record in puzzles:
         if isinstance(record, InvalidPuzzle):
             assert record.message and "\n" not in record.message and len(record.text) <= 100
         else:

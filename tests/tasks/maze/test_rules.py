@@ -42,9 +42,9 @@ def drawn(old: str, new: str, text: str = RIGHT) -> str:
 
 def judged(question: str, answer: str) -> list[str]:
     """The messages of check(), after comparing its verdict with that of solved()."""
-    found = check(maze(question), maze(answer))
-    assert is_solution(maze(question), maze(answer)) == (not found)
-    return [violation.message for violation in found]
+    violations = check(maze(question), maze(answer))
+    assert is_solution(maze(question), maze(answer)) == (not violations)
+    return [violation.message for violation in violations]
 
 
 def test_any_shortest_path_is_right():
@@ -101,10 +101,10 @@ NEAR_MISSES = {
 
 @pytest.mark.parametrize(("answer", "messages"), NEAR_MISSES.values(), ids=NEAR_MISSES)
 def test_near_misses(answer, messages):
-    found = judged(QUESTION, answer)
-    assert len(found) >= len(messages)
+    violations = judged(QUESTION, answer)
+    assert len(violations) >= len(messages)
     for message in messages:
-        assert any(one.startswith(message) for one in found), found
+        assert any(one.startswith(message) for one in violations), violations
     assert not connected(maze(QUESTION), maze(answer))
 
 
@@ -118,9 +118,9 @@ def test_a_detour_is_a_path_but_not_the_shortest():
 
 def test_as_many_cells_as_the_shortest_path_are_not_enough():
     pieces = "#S o#\n# oo#\n#   #\n#  G#"  # as many as needed, in one piece, elsewhere
-    found = judged(pieces.replace("o", " "), pieces)
-    assert found == ["the path from S (r1c2) breaks off at r1c2, from G (r4c4) at r4c4", *found[1:]]
-    assert "path cells apart from the path: r1c4, r2c3 and r2c4" in found
+    violations = judged(pieces.replace("o", " "), pieces)
+    assert violations == ["the path from S (r1c2) breaks off at r1c2, from G (r4c4) at r4c4", *violations[1:]]
+    assert "path cells apart from the path: r1c4, r2c3 and r2c4" in violations
 
 
 def test_a_wall_is_no_short_cut():

@@ -68,9 +68,9 @@ def test_what_is_written_is_read_back(questions, style, seed):
     answers = [np.where((q == FLOOR) & (rng.random(q.shape) < 0.3), np.uint8(PATH), q) for q in questions]
     texts = [write(Puzzle(question), answer, style) for question, answer in zip(questions, answers, strict=True)]
     header = [TASK.csv_header] * (style == "csv")
-    found = back(("\n\n" if style == "grid" else "\n").join([*header, *texts]))
-    assert len(found) == len(questions)
-    for record, question, answer in zip(found, questions, answers, strict=True):
+    puzzles = back(("\n\n" if style == "grid" else "\n").join([*header, *texts]))
+    assert len(puzzles) == len(questions)
+    for record, question, answer in zip(puzzles, questions, answers, strict=True):
         assert isinstance(record, Puzzle) and record.style == style, record
         assert np.array_equal(record.question, question)
         if style == "csv" or (answer == PATH).any():  # without a path, a grid is a question

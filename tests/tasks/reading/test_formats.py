@@ -195,9 +195,9 @@ def test_boxes_that_are_not_square(text, shape):
 
 def test_a_bad_record_of_a_document_spoils_only_itself():
     good = json.dumps({"puzzle": QUESTION})
-    found = records("sudoku", "\n".join([good, good[:50], good, json.dumps({"puzzle": "12"}), good]))
-    assert [isinstance(record, Puzzle) for record in found] == [True, False, True, False, True]
-    assert [record.source for record in found] == [f"f:{number}" for number in range(1, 6)]
+    puzzles = records("sudoku", "\n".join([good, good[:50], good, json.dumps({"puzzle": "12"}), good]))
+    assert [isinstance(record, Puzzle) for record in puzzles] == [True, False, True, False, True]
+    assert [record.source for record in puzzles] == [f"f:{number}" for number in range(1, 6)]
     (maze, puzzle) = records("sudoku", json.dumps({"task": "maze", "puzzle": "S/G"}) + "\n" + good)
     assert "a record of the task 'maze'" in maze.message and isinstance(puzzle, Puzzle)
 
@@ -227,9 +227,9 @@ def test_arrays_and_gzip(tmp_path):
     np.savez(tmp_path / "pairs.npz", question=grid[None], answer=answer[None])
     (tmp_path / "lines.txt.gz").write_bytes(gzip.compress(f"{QUESTION}\n{QUESTION}\n".encode()))
     for name, count in (("one.npy", 1), ("many.npy", 2), ("pairs.npz", 1), ("lines.txt.gz", 2)):
-        found = list(get("sudoku").read(open_lines(tmp_path / name), name))
-        assert [record.question.tolist() for record in found] == [GRID] * count
-        assert (found[0].solution is not None) == (name == "pairs.npz")
+        puzzles = list(get("sudoku").read(open_lines(tmp_path / name), name))
+        assert [record.question.tolist() for record in puzzles] == [GRID] * count
+        assert (puzzles[0].solution is not None) == (name == "pairs.npz")
 
 
 def test_damaged_and_hostile_containers(tmp_path):

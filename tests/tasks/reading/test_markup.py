@@ -84,8 +84,8 @@ def test_maze(text):
 
 def test_many_puzzles_with_their_solutions():
     games = f'<game data="{QUESTION}"/>\n' * 700
-    found = records("sudoku", f"<set>\n{games}</set>\n{QUESTION}")
-    assert [record.question.tolist() for record in found] == [GRID] * 701
+    puzzles = records("sudoku", f"<set>\n{games}</set>\n{QUESTION}")
+    assert [record.question.tolist() for record in puzzles] == [GRID] * 701
     rows = "".join(f"<tr><td>{n}</td><td>{QUESTION}</td><td>easy</td></tr>\n" for n in range(5))
     assert len(records("sudoku", f"<table>{rows}</table>")) == 5
     (record,) = records("sudoku", f"<set>{TABLE.replace('table', 'puzzle')}<solution>{ANSWER}</solution></set>")

@@ -135,9 +135,9 @@ def test_maze(text):
 
 @pytest.mark.parametrize("between", ["---", "=======", "5 7"])
 def test_mazes_between_rules_and_sizes(between):
-    found = records("maze", f"5 7\n{DOTS}\n{between}\n{DOTS}")
-    assert len(found) == 2 and all(isinstance(record, Puzzle) for record in found)
-    assert np.array_equal(found[0].question, found[1].question)
+    puzzles = records("maze", f"5 7\n{DOTS}\n{between}\n{DOTS}")
+    assert len(puzzles) == 2 and all(isinstance(record, Puzzle) for record in puzzles)
+    assert np.array_equal(puzzles[0].question, puzzles[1].question)
 
 
 @pytest.mark.parametrize(

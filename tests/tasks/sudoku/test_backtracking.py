@@ -26,25 +26,25 @@ def rows_of(path: Path, limit: int) -> list[dict[str, str]]:
 def test_a_puzzle_for_singles_needs_no_guess():
     question = grid(EASY)
     before = question.copy()
-    found, branches = solutions(question)
-    assert len(found) == 1 and branches == 0
-    assert found[0].dtype == np.uint8 and found[0].shape == (9, 9)
-    assert check(question, found[0]) == []
+    solved, branches = solutions(question)
+    assert len(solved) == 1 and branches == 0
+    assert solved[0].dtype == np.uint8 and solved[0].shape == (9, 9)
+    assert check(question, solved[0]) == []
     assert (question == before).all()
 
 
 def test_all_288_grids_of_side_4_are_found_once():
-    found, branches = solutions(np.zeros((4, 4), np.uint8), limit=1000)
-    assert len({answer.tobytes() for answer in found}) == len(found) == 288
-    assert all(check(np.zeros((4, 4), np.uint8), answer) == [] for answer in found)
+    solved, branches = solutions(np.zeros((4, 4), np.uint8), limit=1000)
+    assert len({answer.tobytes() for answer in solved}) == len(solved) == 288
+    assert all(check(np.zeros((4, 4), np.uint8), answer) == [] for answer in solved)
     assert branches >= 288 - 1
 
 
 @pytest.mark.parametrize("side", [4, 6, 9, 16])
 def test_the_limit_ends_the_search_of_an_empty_grid(side):
-    found, _ = solutions(np.zeros((side, side), np.uint8), limit=3)
-    assert len({answer.tobytes() for answer in found}) == 3
-    for answer in found:
+    solved, _ = solutions(np.zeros((side, side), np.uint8), limit=3)
+    assert len({answer.tobytes() for answer in solved}) == 3
+    for answer in solved:
         assert check(np.zeros((side, side), np.uint8), answer) == []
 
 
@@ -69,9 +69,9 @@ def test_a_second_solution_is_seen():
     )
     r, s, c, d = rectangle
     question[[r, r, s, s], [c, d, c, d]] = 0
-    found, _ = solutions(question)
-    assert len(found) == 2
-    assert {found[0][r, c], found[1][r, c]} == {answer[r, c], answer[r, d]}
+    solved, _ = solutions(question)
+    assert len(solved) == 2
+    assert {solved[0][r, c], solved[1][r, c]} == {answer[r, c], answer[r, d]}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_no_solution(cells):
 
 def test_a_full_grid_is_its_own_solution_or_none():
     answer = solutions(grid(EASY))[0][0]
-    found, branches = solutions(answer)
-    assert len(found) == 1 and branches == 0 and (found[0] == answer).all()
+    solved, branches = solutions(answer)
+    assert len(solved) == 1 and branches == 0 and (solved[0] == answer).all()
     wrong = answer.copy()
     wrong[0, [0, 1]] = wrong[0, [1, 0]]
     assert solutions(wrong) == ([], 0)
@@ -109,8 +109,8 @@ def test_shared_puzzles_have_the_listed_answer_and_nearly_the_listed_rating(shar
     rows = rows_of(shared / "data" / "sudoku" / name, 25)
     same = 0
     for row in rows:
-        found, branches = solutions(grid(row["question"]))
-        assert ["".join(map(str, answer.ravel())) for answer in found] == [row["answer"]]
+        solved, branches = solutions(grid(row["question"]))
+        assert ["".join(map(str, answer.ravel())) for answer in solved] == [row["answer"]]
         same += branches == int(row["rating"])
     assert same >= 20  # both count branches in the same way; only ties are broken differently
 

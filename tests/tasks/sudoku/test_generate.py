@@ -33,8 +33,8 @@ def test_every_puzzle_has_exactly_the_solution_that_comes_with_it(side, minimal)
         assert question.dtype == solution.dtype == np.uint8
         assert question.shape == solution.shape == (side, side)
         assert check(question, solution) == []
-        found, branches = solutions(question)
-        assert len(found) == 1 and (found[0] == solution).all()
+        solved, branches = solutions(question)
+        assert len(solved) == 1 and (solved[0] == solution).all()
         assert hardness["branches"] == branches
         assert hardness["givens"] == np.count_nonzero(question)
 
@@ -42,8 +42,8 @@ def test_every_puzzle_has_exactly_the_solution_that_comes_with_it(side, minimal)
 def test_a_full_size_16x16_is_thinned_out_and_unique():
     question, solution, _ = generate(11, 0, 16)
     assert np.count_nonzero(question) < 115  # about 97 on average; 148 without `minimal`
-    found, _ = solutions(question)
-    assert len(found) == 1 and (found[0] == solution).all()
+    solved, _ = solutions(question)
+    assert len(solved) == 1 and (solved[0] == solution).all()
 
 
 @pytest.mark.parametrize("side", [4, 6, 9])
@@ -74,12 +74,16 @@ def test_extra_givens_are_put_back_from_the_solution():
 
 @pytest.mark.parametrize("options", [{}, {"size": 6, "extra": range(4)}, {"minimal": False}, {"min_branches": 10}])
 def test_a_seed_and_an_index_are_one_puzzle(options):
-    made = [generate(15, index, **options) for index in range(4)]
+    generated = [generate(15, index, **options) for index in range(4)]
     for index in (3, 1):  # in any order, without the others
         question, solution, hardness = generate(15, index, **options)
-        assert (question == made[index][0]).all() and (solution == made[index][1]).all() and hardness == made[index][2]
-    assert len({question.tobytes() for question, _, _ in made}) == 4
-    assert (generate(16, 0, **options)[0] != made[0][0]).any()
+        assert (
+            (question == generated[index][0]).all()
+            and (solution == generated[index][1]).all()
+            and hardness == generated[index][2]
+        )
+    assert len({question.tobytes() for question, _, _ in generated}) == 4
+    assert (generate(16, 0, **options)[0] != generated[0][0]).any()
 
 
 def test_puzzles_differ_by_more_than_a_symmetry():
@@ -90,8 +94,8 @@ def test_puzzles_differ_by_more_than_a_symmetry():
 def test_hard_puzzles_are_as_hard_as_asked_for_unique_and_minimal():
     question, solution, hardness = generate(18, 0, min_branches=30)
     assert hardness["branches"] >= 30
-    found, branches = solutions(question)
-    assert branches == hardness["branches"] and len(found) == 1 and (found[0] == solution).all()
+    solved, branches = solutions(question)
+    assert branches == hardness["branches"] and len(solved) == 1 and (solved[0] == solution).all()
     assert check(question, solution) == []
     assert droppable(question) == []
 
@@ -174,7 +178,7 @@ def test_the_example_stream_is_what_its_comment_says_and_the_csv_holds_the_answe
     for i, (line, row) in enumerate(zip(lines, rows, strict=True)):
         question, answer = row.split(",")
         assert question == line
-        found, _ = solutions(np.array(cells([line]), np.uint8).reshape(9, 9))
-        assert len(found) == 1 and found[0].ravel().tolist() == cells([answer])
+        solved, _ = solutions(np.array(cells([line]), np.uint8).reshape(9, 9))
+        assert len(solved) == 1 and solved[0].ravel().tolist() == cells([answer])
         if i in (0, 1, 2, 99):
             assert eval(call, {"generate": generate, "i": i})[0].ravel().tolist() == cells([line])

@@ -25,11 +25,11 @@ def messages(found) -> list[str]:
 def test_units_cover_every_cell_three_times(side, is_tall):
     shape = box_shape(np.zeros((side, side), np.uint8).view(TallGrid if is_tall else np.ndarray))
     assert shape == (BOX[side][::-1] if is_tall else BOX[side])
-    found = units(shape)
-    assert found.shape == (3 * side, side)
-    assert (np.bincount(found.reshape(-1), minlength=side * side) == 3).all()
-    assert not found.flags.writeable
-    for box in found[2 * side :]:
+    cells = units(shape)
+    assert cells.shape == (3 * side, side)
+    assert (np.bincount(cells.reshape(-1), minlength=side * side) == 3).all()
+    assert not cells.flags.writeable
+    for box in cells[2 * side :]:
         rows, columns = np.divmod(box, side)
         assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == shape
 
@@ -58,9 +58,9 @@ def test_conflicts(cells, expected):
     question = np.zeros((9, 9), np.uint8)
     for cell, digit in cells.items():
         question[cell] = digit
-    found = conflicts(question)
-    assert messages(found) == expected
-    assert all(set(violation.cells) == set(cells) for violation in found)
+    violations = conflicts(question)
+    assert messages(violations) == expected
+    assert all(set(violation.cells) == set(cells) for violation in violations)
 
 
 def test_boxes_of_six_by_six_are_two_rows_high():
@@ -75,20 +75,20 @@ def test_boxes_of_six_by_six_are_two_rows_high():
 def test_check_names_a_changed_given_blanks_and_nonsense():
     answer = grid(ANSWER).astype(int)
     answer[0, 0], answer[0, 2], answer[0, 3] = 4, 0, 17
-    found = messages(check(grid(QUESTION), answer))
-    assert "row 1 column 3 is blank, expected 1-9" in found
-    assert "row 1 column 4 holds 17, expected 1-9" in found
-    assert "row 1 column 1 no longer holds the given 5" in found
-    assert "column 1 holds 4 twice, rows 1 and 5" in found
-    assert len(found) == 4
+    violations = messages(check(grid(QUESTION), answer))
+    assert "row 1 column 3 is blank, expected 1-9" in violations
+    assert "row 1 column 4 holds 17, expected 1-9" in violations
+    assert "row 1 column 1 no longer holds the given 5" in violations
+    assert "column 1 holds 4 twice, rows 1 and 5" in violations
+    assert len(violations) == 4
 
 
 def test_check_swapped_digits_break_columns_and_boxes_only():
     answer = grid(ANSWER)
     answer[0, [2, 8]] = answer[0, [8, 2]]
-    found = check(grid(QUESTION), answer)
-    assert {m.split()[0] for m in messages(found)} == {"column", "box"} and len(found) == 4
-    assert (0, 2) in found[0].cells
+    violations = check(grid(QUESTION), answer)
+    assert {m.split()[0] for m in messages(violations)} == {"column", "box"} and len(violations) == 4
+    assert (0, 2) in violations[0].cells
 
 
 def test_check_wrong_shape():

@@ -22,8 +22,8 @@ def test_copies_are_valid_have_the_copied_solution_only_and_as_many_givens(side)
         assert copy.dtype == np.uint8 and copy.shape == question.shape
         assert np.count_nonzero(copy) == np.count_nonzero(question)
         assert check(copy, answer) == []
-        found, _ = solutions(copy)
-        assert len(found) == 1 and (found[0] == answer).all()
+        solved, _ = solutions(copy)
+        assert len(solved) == 1 and (solved[0] == answer).all()
 
 
 @pytest.mark.parametrize("side", SIDES)

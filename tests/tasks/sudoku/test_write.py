@@ -39,9 +39,9 @@ def test_six_by_six_has_boxes_of_two_rows():
 @pytest.mark.parametrize("style", TASK.styles)
 def test_a_stream_is_read_back(style):
     texts = [TASK.csv_header] * (style == "csv") + [write(PUZZLE, ANSWER, style)] * 3
-    found = back("\n".join(texts))
-    assert [record.style for record in found] == [style] * 3
+    puzzles = back("\n".join(texts))
+    assert [record.style for record in puzzles] == [style] * 3
     want = QUESTION if style == "csv" else ANSWER
-    assert all(np.array_equal(record.question, want) for record in found)
+    assert all(np.array_equal(record.question, want) for record in puzzles)
     if style == "csv":
-        assert all(np.array_equal(record.solution, ANSWER) for record in found)
+        assert all(np.array_equal(record.solution, ANSWER) for record in puzzles)
