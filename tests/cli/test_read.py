@@ -66,3 +66,12 @@ def test_stdin_needs_the_task(cli):
 def test_an_unknown_format_is_refused(cli):
     done = cli("read", EXAMPLES / "hard.txt", "--format", "grids")
     assert done.exit_code == 2 and "did you mean 'grid'" in done.stderr
+
+
+def test_a_table_for_the_task_grid_is_read_with_its_own_symbols(cli, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("question,answer\nab/ba,ba/ab\n")
+    done = cli("read", "--task", "grid", path)
+    assert done.exit_code == 0 and done.stdout == f"{path}:2: grid 2x2, csv, with its solution\nab\nba\n"
+    done = cli("read", "--task", "grid", "-", stdin="question,answer\nab/ba,ba/ab\n")
+    assert done.exit_code == 2 and "takes its symbols from its data" in done.stderr

@@ -52,6 +52,10 @@ def read(args: ReadArgs, context: typer.Context) -> int:
     if style not in STYLES:
         raise TrmsolveError(f"unknown format '{style}'", did_you_mean(style, STYLES))
     task = resolve_task(args.task or _task_of(files))
+    if task.learns_settings:
+        if "-" in files:
+            raise TrmsolveError(f"the task {task.name} takes its symbols from its data", "name a file, not -")
+        task = task.for_data(files)
     with JsonRecords(sys.stdout, style) as output:
         if isinstance(task, Demonstrates):
             return _read_few_shot(task, files, output)
