@@ -72,6 +72,6 @@ def test_a_table_for_the_task_grid_is_read_with_its_own_symbols(cli, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("question,answer\nab/ba,ba/ab\n")
     done = cli("read", "--task", "grid", path)
-    assert done.exit_code == 0 and done.stdout == f"{path}:2: grid 2x2, csv, with its solution\nab\nba\n"
+    assert done.exit_code == 0 and done.stdout == f"{path}:2: grid 2x2, csv, with its solution\nab\nba\n\n"
     done = cli("read", "--task", "grid", "-", stdin="question,answer\nab/ba,ba/ab\n")
     assert done.exit_code == 2 and "takes its symbols from its data" in done.stderr
