@@ -151,8 +151,10 @@ def test_a_process_has_a_gpu_of_its_own(monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="torchrun has no libuv store on Windows")
 def test_torchrun_trains_and_stops_all_processes_together(tmp_path):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "trmsolve", "--"]
-    torchrun += ["train", "--task", "sudoku", "--data", "generate:4x4", "--run", "run", "--width", "16", "--no-compile"]
+    # standalone: on a free port, as other tests may run beside it
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    torchrun += ["-m", "trmsolve", "--", "train", "--task", "sudoku", "--data", "generate:4x4", "--run", "run"]
+    torchrun += ["--width", "16", "--no-compile"]
     torchrun += ["--batch-size", "4", "--save-minutes", "0.001"]
     process = subprocess.Popen(
         [*torchrun, "--minutes", "30"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
