@@ -86,6 +86,11 @@ def test_a_dressing_that_was_read_wrongly(task, seed):
     read_share(task, range(seed, seed + 1))
 
 
+def test_a_document_that_was_read_wrongly():
+    """A list of all 36 cells of a maze of 4x9, which as 6x6 has a border with one opening."""
+    read_share("maze", range(7001555, 7001556), DOCUMENT)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", DRESS)
 @pytest.mark.parametrize("first_seed", [1000, 400_000])

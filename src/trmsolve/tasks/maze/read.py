@@ -385,7 +385,8 @@ def _square(marks: Sequence[str]) -> Matrix:
     """The rows of all cells of a maze in one list. Raises Malformed unless a border shows that it is square."""
     rows = [list(row) for row in parse.rows_of_line("".join(cell_mark(mark) for mark in marks))]
     border = [*rows[0], *rows[-1], *(mark for row in rows for mark in (*row[:1], *row[-1:]))]
-    if sum(VALUES.get(mark) == FLOOR for mark in border) > 2:  # two openings
+    has_ends = any(VALUES.get(mark) not in (WALL, FLOOR) for row in rows for mark in row)
+    if sum(VALUES.get(mark) == FLOOR for mark in border) > (0 if has_ends else 2):  # without ends, two openings
         side = len(rows)
         raise Malformed(
             f'{side**2} cells in one list may be other than {side}x{side}; expected rows, or "width" and "height"'
