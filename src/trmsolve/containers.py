@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,19 +87,24 @@ def _array_lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     for chunk in chunks:
         data += chunk
         _check_size(len(data), name)
-    arrays = load_arrays(io.BytesIO(bytes(data)), name, "expected .npy or .npz of numbers or texts")
+    expected = "expected .npy or .npz of numbers or texts"
+    arrays = load_arrays(io.BytesIO(bytes(data)), name, expected, (*QUESTIONS, *ANSWERS))
     question = next((key for key in ("", *QUESTIONS) if key in arrays), None)
     if question is None:
-        keys = ", ".join(list(arrays)[:8]) or "nothing"
+        with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
+            keys = ", ".join(part.removesuffix(".npy") for part in archive.namelist()[:8]) or "nothing"
         raise InputError(name, f"an archive of {keys}", f"expected an array {', '.join(QUESTIONS[:4])}")
     answer = next((key for key in ANSWERS if key in arrays), None)
     yield from _puzzles(arrays[question], None if answer is None else arrays[answer], name)
 
 
-def load_arrays(file: Path | io.BytesIO, name: str, expected: str) -> dict[str, np.ndarray]:
+def load_arrays(
+    file: Path | io.BytesIO, name: str, expected: str, names: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
     """The arrays of an .npz by name, or that of an .npy as "". Nothing is unpickled.
 
-    name, expected: for messages. Raises InputError for what is damaged, too large, or holds Python objects.
+    name, expected: for messages. names: of the arrays to read, whatever else the .npz holds; None: all.
+    Raises InputError for what is damaged, too large, or holds Python objects.
     """
     from numpy.lib.format import read_array
 
@@ -112,8 +117,10 @@ def load_arrays(file: Path | io.BytesIO, name: str, expected: str) -> dict[str, 
                 return {"": read_array(stream, allow_pickle=False)}
             arrays = {}
             with zipfile.ZipFile(stream) as archive:
-                _check_size(sum(member.file_size for member in archive.infolist()), name)
-                for part in archive.namelist():
+                sizes = {member.filename: member.file_size for member in archive.infolist()}
+                parts = [part for part in sizes if names is None or part.removesuffix(".npy") in names]
+                _check_size(sum(sizes[part] for part in parts), name)
+                for part in parts:
                     if not part.endswith(".npy"):
                         raise InputError(name, f"a zip archive that holds {part!r:.100}", "unpack it first")
                     with archive.open(part) as member:

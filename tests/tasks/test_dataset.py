@@ -1,6 +1,7 @@
 """Training data: faults of files are named before the run begins; a sample depends on the seed and its index."""
 
 import logging
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from trmsolve.tasks import get
 from trmsolve.tasks.dataset import add_hints, corrupt, parse_size
 from trmsolve.tasks.sudoku.backtracking import solutions
 from trmsolve.tasks.sudoku.generate import generate
+from trmsolve.text_io import open_lines
 
 SUDOKU = get("sudoku")
 PAIRS = [SUDOKU.generate(1, index, 4)[:2] for index in range(3)]
@@ -30,6 +32,15 @@ def test_an_npz_gives_the_same_puzzles_as_a_csv(tmp_path):
     for index in range(20):
         one, other = data.draw(index), text.draw(index)
         assert (one.encoded.meanings == other.encoded.meanings).all() and (one.target == other.target).all()
+
+
+def test_what_else_an_npz_holds_is_not_read(tmp_path):
+    data = npz(tmp_path / "a.npz", question=QUESTION, answer=ANSWER, notes=np.array([{}]))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("README.txt", "a text")
+    assert SUDOKU.training_data([str(tmp_path / "a.npz")]).draw(3).target.tolist() == data.draw(3).target.tolist()
+    (record, *_) = SUDOKU.read(open_lines(tmp_path / "a.npz"), "a.npz")
+    assert record.question.reshape(-1).tolist() == QUESTION[0].tolist()
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ def _npz_records(path: Path, task: ConstraintPuzzle) -> Iterator[Puzzle | Invali
     Reading them as lines of JSON (containers.py), as other commands do, takes thirty times as long.
     """
     expected = "expected an .npz with uint8 arrays 'question' and 'answer' (n, cells)"
-    arrays = load_arrays(path, str(path), expected)
+    arrays = load_arrays(path, str(path), expected, ("question", "answer"))
     for name in ("question", "answer"):
         if name not in arrays:
             raise TrmsolveError(f"{path}: no training puzzles: no array '{name}'", expected)
