@@ -48,6 +48,7 @@ def html(given: str, entry: str) -> str:
         ('<td><input readonly value="{}"></td>', '<td><input value="{}"></td>'),
         ('<td data-given="1">{}</td>', '<td data-given="0">{}</td>'),
         ("<td>{}</td>", "<td><span>{}</span></td>"),
+        ('<td data-cell-id="{0}">{0}</td>', '<td data-cell-id="{0}" class="user">{0}</td>'),
     ],
 )
 def test_a_table_whose_entries_look_different_is_refused(given, entry):
@@ -90,6 +91,9 @@ def test_rows_in_two_scripts_are_refused(script):
         lambda r, c, digit: f'<td class="{"right" if c % 3 == 2 else ""} {"below" if r % 3 == 2 else ""}">{digit}</td>',
         lambda r, c, digit: f'<td style="left:{40 * c}px;top:{40 * r}px">{digit}</td>',
         lambda r, c, digit: f'<td class="digit{digit} {"abcdefghi"[int(digit) - 1]}">{digit}</td>',
+        lambda r, c, digit: f'<td data-cell-id="{9 * r + c}" ng-reflect-index="{9 * r + c}">{digit}</td>',
+        lambda r, c, digit: f'<td style="grid-area: {r + 1} / {c + 1}">{digit}</td>',
+        lambda r, c, digit: f'<td style="transform: translate({40 * c}px, {40 * r}px)">{digit}</td>',
         lambda r, c, digit: f'<td class="{"rim" if r in (0, 8) or c in (0, 8) else ""}">{digit}</td>',
     ],
 )

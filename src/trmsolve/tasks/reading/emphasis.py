@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from math import isqrt
 from typing import Any
@@ -56,7 +57,7 @@ def marks_of(name: str, attributes: Mapping[str, str], source: str = "") -> set[
 def set_off(rows: list[Any]) -> str:
     """A digit with the mark that sets it and others off, whatever their place and whichever digits they are; or "".
 
-    rows: of cells, or all cells in one row.
+    rows: of cells, or all cells in one row. An attribute that has another value in every cell numbers them.
     """
     if not all(isinstance(row, list) for row in rows):
         return ""
@@ -67,11 +68,25 @@ def set_off(rows: list[Any]) -> str:
     filled = [cell for cell in cells if cell[2].strip("0")]
     if len({text for *_, text in filled}) < FEWEST_DIGITS:
         return ""
-    for mark in sorted({mark for *_, text in filled for mark in text.marks}):
+    marks = {mark for *_, text in filled for mark in text.marks}
+    numbers = _numbering([text.marks for *_, text in filled])
+    for mark in sorted(mark for mark in marks if _key(mark) not in numbers):
         texts = {text for *_, text in filled if mark in text.marks}
         if texts & {text for *_, text in filled if mark not in text.marks} and not _is_by_place(filled, mark):
             return shorten(f"{min(texts)} with {mark}", 40)
     return ""
+
+
+def _key(mark: str) -> str:
+    """The attribute or property that a mark is a value of: data-cell of data-cell=3."""
+    return re.split("[=:]", mark, maxsplit=1)[0]
+
+
+def _numbering(marks_of_cells: list[frozenset[str]]) -> set[str]:
+    """The keys that have another value in every cell, as numbers and places do."""
+    different = Counter(map(_key, frozenset().union(*marks_of_cells)))  # values of each key
+    by_cell = [Counter(map(_key, marks)) for marks in marks_of_cells]
+    return {key for key, n in different.items() if n == len(by_cell) and all(keys[key] == 1 for keys in by_cell)}
 
 
 def _is_by_place(filled: list[tuple[int, int, MarkedText]], mark: str) -> bool:
