@@ -34,6 +34,7 @@ def register(task: Task) -> Task:
     """Register a task by its name. Raises TrmsolveError for an object that lacks a part of the core."""
     from trmsolve.tasks.base import Task
     from trmsolve.tasks.constraints import ConstraintPuzzle
+    from trmsolve.tasks.groups import locating_errors
 
     name = getattr(task, "name", None)
     if isinstance(task, Task) and name is not None and not (isinstance(name, str) and name.isidentifier()):
@@ -49,7 +50,8 @@ def register(task: Task) -> Task:
             for member in ("symbols", "kinds", "constraints")
             if getattr(type(task), member) is getattr(base, member)
         ]
-    _check_attributes(task, name)
+    with locating_errors(task):
+        _check_attributes(task, name)
     if missing:
         raise TrmsolveError(f"task '{name}' lacks: {', '.join(missing)}", "see docs/own-puzzles.md")
     _registered[name] = task
@@ -70,7 +72,8 @@ def _check_attributes(task: Task, name: str) -> None:
             if valid and attribute in ITEMS:
                 valid = all(isinstance(item, ITEMS[attribute]) for item in value)
             if not valid or (attribute == "size" and not (len(value) == 2 and min(value) > 0)):
-                example = 'a tuple, such as ("line",)' if attribute == "kinds" else f"for example {default!r}"
+                examples = {"kinds": 'a tuple, such as ("line",)', "symbols": 'a text, such as ".123456789"'}
+                example = examples.get(attribute, f"for example {default!r}")
                 raise TrmsolveError(f"task '{name}': {attribute} is {value!r}", f"expected {example}")
     if not isinstance(task, ConstraintPuzzle) or type(task).symbols is ConstraintPuzzle.symbols:
         return
