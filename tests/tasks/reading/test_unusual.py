@@ -153,3 +153,30 @@ def test_mazes_between_rules_and_sizes(between):
 def test_what_is_no_maze_or_two_mazes(text, reason):
     (record,) = records("maze", text)
     assert isinstance(record, InvalidPuzzle) and reason in record.message
+
+
+LOOK_LIKE_PUZZLES = {  # a row of a 9x9 maze like a 3x3 maze, rows of a 16x16 Sudoku like 4x4 Sudokus
+    "maze": ["#########", "# S # G #", "# # # # #", *["#       #"] * 5, "#########"],
+    "sudoku": ["1..2...........3", *["." * 16] * 14, "..........F....A"],
+}
+
+
+@pytest.mark.parametrize("task", LOOK_LIKE_PUZZLES)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_that_look_like_puzzles_are_rows_of_one(task, indent):
+    rows = LOOK_LIKE_PUZZLES[task]
+    expected = question(task, "\n".join(rows))
+    assert expected.shape == (len(rows), len(rows))
+    for value, number in ((rows, 1), ({"puzzle": rows}, 1), ([rows, rows, rows], 3)):
+        read = records(task, json.dumps(value, indent=indent))
+        assert len(read) == number
+        for record in read:
+            assert isinstance(record, Puzzle), record
+            np.testing.assert_array_equal(record.question, expected)
+
+
+def test_puzzles_in_a_list_stay_apart_where_one_of_them_is_damaged():
+    read = records("sudoku", json.dumps([QUESTION, QUESTION[:80] + "z", QUESTION]))
+    assert [isinstance(record, Puzzle) for record in read] == [True, False, True]
+    read = records("maze", json.dumps(["S..#.#..G", "S..#.#..Z", "S.#..#..G"]))
+    assert [isinstance(record, Puzzle) for record in read] == [True, False, True]

@@ -17,6 +17,7 @@ Record = Puzzle | InvalidPuzzle
 
 MOST_OTHERS = 8  # values of a list or an object that is beside a puzzle, such as [1, 1]
 FEWEST_CELLS = 16  # of a puzzle whose cells stand in one list
+LONGEST_CELL = 4  # characters of a cell among others: null, None; longer texts are rows
 _ROW = re.compile(r"(?i)(row|r|line)[ _-]?\d+")  # of an object's rows
 _NO_ROWS = re.compile(r"(?i)(.*_)?(box|block|region|square|col|column|group|house|unit|sub_?grid)(e?s)")  # other cells
 
@@ -157,9 +158,24 @@ class ValueReader:
         if all(isinstance(row, list) for row in value):
             cells = [cell for row in value for cell in row]
             is_text = len(cells) == 1 and isinstance(cells[0], str) and self.is_whole(cells[0])
-            return not is_text and not any(isinstance(cell, list | dict) for cell in cells)
-        scalars = not any(isinstance(cell, list | dict) for cell in value)
-        return scalars and not any(isinstance(cell, str) and self.is_whole(cell) for cell in value)
+            are_cells = not any(isinstance(cell, list | dict) for cell in cells)
+            return not is_text and are_cells and not all(map(self._are_rows, value))
+        if any(isinstance(cell, list | dict) for cell in value):
+            return False
+        num_whole = sum(isinstance(cell, str) and self.is_whole(cell) for cell in value)
+        # A row may look like a puzzle: one of a 9x9 maze like a 3x3 maze, one of a 16x16 Sudoku like a 4x4 Sudoku.
+        return num_whole == 0 or (num_whole < len(value) and self._are_rows(value))
+
+    def _are_rows(self, texts: list[Any]) -> bool:
+        """Whether texts of equal length, too long for cells, are the rows of one puzzle."""
+        lengths = {len(text) if isinstance(text, str) else 0 for text in texts}
+        if len(texts) == 1 or len(lengths) != 1 or max(lengths) <= LONGEST_CELL:
+            return False
+        try:
+            self._puzzle(texts)
+        except Malformed:
+            return False
+        return True
 
     def _answers(self, question: Any, answer: Any) -> bool:
         """Whether the second of two values is the solution of the first."""
@@ -224,7 +240,7 @@ class ValueReader:
             if all(isinstance(row, list) for row in value):
                 return self.from_cells([[cell_text(cell) for cell in row] for row in value])
             texts = [cell_text(cell) for cell in value]
-            if any(len(text) > 4 for text in texts):
+            if any(len(text) > LONGEST_CELL for text in texts):
                 return self._one_of(texts)
             return self.from_cells([texts])
         if isinstance(value, dict):
