@@ -15,7 +15,7 @@ from networks import SUDOKU_MODEL
 from trmsolve.benchmark import inference, training
 from trmsolve.benchmark.inference import solve_fixed_steps
 from trmsolve.benchmark.measure import Statistic, in_turns, matmul_rate
-from trmsolve.benchmark.training import mirror_task
+from trmsolve.benchmark.test_time_training import mirror_task
 from trmsolve.checkpoint import load_tensors
 from trmsolve.cli import app
 from trmsolve.cli.bench import figure, number_text

@@ -14,7 +14,7 @@ from trmsolve.model.trm import TRM, num_parameters
 from trmsolve.tasks import get
 from trmsolve.tasks.sudoku.generate import generate
 from trmsolve.tasks.sudoku.symmetries import Symmetry
-from trmsolve.training.train_step import softmax_cross_entropy
+from trmsolve.training.losses import softmax_cross_entropy
 
 STEPS = 3
 SUDOKU = get("sudoku")

@@ -1,42 +1,28 @@
 """Measure the speed of training against a baseline with the same model, data and batch size, eager, with AdamW.
 
 Both use the Trainer with temporary run folders, and are measured in turns. Includes drawing samples, but not saving.
-Test-time training is measured in turns with the procedure of version 0.1.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from trmsolve.benchmark.measure import Statistic, in_turns, synchronize
-from trmsolve.checkpoint import load_tensors
-from trmsolve.inference.few_shot import AdaptOptions
+from trmsolve.benchmark.measure import Statistic, in_turns
 from trmsolve.inference.flops import count_flops
-from trmsolve.inference.test_time_training import TestTimeTrainer
-from trmsolve.model.layers import reference_mode
-from trmsolve.tasks.few_shot import Demonstrates, FewShotTask, Pair
 from trmsolve.training.config import TrainConfig
 from trmsolve.training.recipe import Recipe
 from trmsolve.training.run_dir import RunDir
 from trmsolve.training.trainer import Trainer
 
-if TYPE_CHECKING:
-    from trmsolve.api import Model
-
 WARM_UP = 5  # optimizer steps; the first ones compile, and once more when the batch size changes
-ADAPT_WARM_UP = 3  # optimizer steps of test-time training before the first measurement
-ADAPT_PROGRESS = 0.3  # of its schedule: all parameters are trained, at the full rates
 # As in the published recipes: no Muon, one learning rate for all, unclipped gradients of a single step.
 PUBLISHED: dict[str, Any] = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": 1.0, "grad_clip": 0.0, "bptt_steps": 1}
 
@@ -125,51 +111,3 @@ def train_step_flops(trainer: Trainer) -> int:
     flops = count_flops(passes)
     trainer.model.zero_grad()
     return flops
-
-
-# -- test-time training ---------------------------------------------------------------------------------------------
-def mirror_task(side: int = 15) -> FewShotTask:
-    """A task whose rule is a reflection: three demonstrations and a test of random cells, a third of them coloured."""
-    rng = np.random.default_rng(0)
-    grids = [
-        (rng.integers(1, 10, (side, side)) * (rng.random((side, side)) < 1 / 3)).astype(np.uint8) for _ in range(4)
-    ]
-    demonstrations = tuple(Pair(grid, grid[:, ::-1].copy()) for grid in grids[:3])
-    return FewShotTask(f"mirror {side}x{side}", "generated", demonstrations, (grids[3],))
-
-
-def compare_test_time_training(
-    model: Model, task: FewShotTask, steps: int, repeat: int, show: Callable[[str], None] = lambda text: None
-) -> dict[str, Any]:
-    """Optimizer steps/s of ours and of version 0.1 (reference_mode), and their ratio in each repetition.
-
-    steps: optimizer steps of a measurement. Returns JSON-able values.
-    """
-    demonstrates = model.task
-    assert isinstance(demonstrates, Demonstrates)
-    device, dtype = model.device_spec.device, model.device_spec.dtype
-    weights = load_tensors(model.checkpoint.path, model.checkpoint.sha256)
-    options = AdaptOptions(budget=None, steps=1 << 30)
-    trainers = {
-        name: TestTimeTrainer(demonstrates, model.config, weights, [task], options, device, dtype == torch.bfloat16)
-        for name in ("ours", "version 0.1")
-    }
-    rates: dict[str, list[float]] = {name: [] for name in trainers}
-    for k in range(repeat):
-        for name, trainer in trainers.items():
-            show(f"test-time training, {name}: {k + 1} of {repeat}")
-            with nullcontext() if name == "ours" else reference_mode():
-                for _ in range(0 if k else ADAPT_WARM_UP):
-                    trainer.train(ADAPT_PROGRESS)
-                synchronize()
-                started = time.perf_counter()
-                for _ in range(steps):
-                    trainer.train(ADAPT_PROGRESS)
-                synchronize()
-            rates[name].append(steps / (time.perf_counter() - started))
-    ratio = Statistic.of([ours / other for ours, other in zip(*rates.values(), strict=True)])
-    ways = {
-        name: {"steps_per_second": Statistic.of(rates[name]).to_dict(), "tokens": len(trainer.carry.tokens)}
-        for name, trainer in trainers.items()
-    }
-    return {"task": task.name, "steps": steps, "ways": ways, "ratio": ratio.to_dict()}

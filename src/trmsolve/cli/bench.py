@@ -220,14 +220,14 @@ def _busy(model: Model, puzzles: list[Puzzle], args: BenchArgs, show: Show) -> d
 
 
 def _test_time_training(model: Model, args: BenchArgs, show: Show) -> dict[str, Any]:
-    from trmsolve.benchmark.training import compare_test_time_training
+    from trmsolve.benchmark.test_time_training import compare_test_time_training
 
     return compare_test_time_training(model, _few_shot_task(model, args), args.steps, args.repeat, show)
 
 
 def _few_shot_task(model: Model, args: BenchArgs) -> FewShotTask:
     """The first task of the files, or a generated one."""
-    from trmsolve.benchmark.training import mirror_task
+    from trmsolve.benchmark.test_time_training import mirror_task
 
     if not args.files:
         return mirror_task()
