@@ -38,6 +38,9 @@ def main() -> None:
         except SystemExit as done:
             code = done.code
         sys.stdout.flush()
+        if _is_one_of_several() and isinstance(code, int):
+            sys.stderr.flush()
+            _exit(code)
     except KeyboardInterrupt:
         _exit(130, "interrupted")
     except BrokenPipeError:  # the reader has what it needs (| head -1)
@@ -45,6 +48,17 @@ def main() -> None:
     except OSError as error:  # the help or the version into a full disk
         _exit(2, f"error: cannot write the answers: {error.strerror or error}")
     sys.exit(code)
+
+
+def _is_one_of_several() -> bool:
+    """Whether torchrun has started this process.
+
+    Then Python must not be shut down: what torch keeps for the thread of collectives is freed at that thread's end,
+    which may come later, and aborts the process ("terminate called without an active exception").
+    """
+    from trmsolve.distributed import get_dist_info
+
+    return get_dist_info() is not None
 
 
 def _exit(code: int, text: str = "") -> None:
