@@ -58,7 +58,7 @@ COMMANDS = {
         "Generate puzzles.",
         "trmsolve generate maze --size 21x41 -n 100 --seed 7 > mazes.txt",
     ),
-    "check-task": Entry("doctor.check_task", "Check a task that you wrote.", "trmsolve check-task my_puzzle.py"),
+    "check-task": Entry("check_task.check_task", "Check a task that you wrote.", "trmsolve check-task my_puzzle.py"),
     "explain": Entry("explain.explain", "Take a guided tour of the method.", "trmsolve explain maze"),
     "bench": Entry("bench.bench", "Measure the speed of solving and training.", "trmsolve bench"),
     "doctor": Entry("doctor.doctor", "Check this installation.", "trmsolve doctor"),

@@ -1,7 +1,4 @@
-"""trmsolve doctor and trmsolve check-task: whether an installation, and a task of one's own, are sound.
-
-The doctor checks what is installed, which device would be used, and whether solving works.
-"""
+"""trmsolve doctor: what is installed, which device would be used, and whether solving works."""
 
 from __future__ import annotations
 
@@ -19,10 +16,9 @@ from typing import Literal
 
 from trmsolve import __version__, checkpoint, device
 from trmsolve.cli import options as o
-from trmsolve.cli.output import aligned, put
+from trmsolve.cli.output import aligned
 from trmsolve.cli.run import ERROR, SOLVED, command, echo_err
 from trmsolve.errors import TrmsolveError
-from trmsolve.tasks import resolve_task
 from trmsolve.threads import num_cores, tuner
 
 PACKAGES = ("torch", "numpy", "safetensors", "huggingface-hub", "typer", "rich", "pillow")
@@ -225,34 +221,3 @@ def _solve() -> tuple[bool, str]:
     result = next(load().solve([SELF_TEST]))
     how = f"{result.steps} steps, {result.restarts} restarts, {1000 * result.seconds:.0f} ms"
     return result.solved, f"solved and verified in {how}" if result.solved else f"not solved in {how}"
-
-
-# -- check-task ---------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class CheckTaskArgs:
-    """Options of trmsolve check-task."""
-
-    task: str = o.argument(..., "FILE", "A Python file that defines a task, or a task's name.")
-    number: int = o.option(100, None, "Number of generated puzzles to check.", "-n", "--number", min=1)
-    seed: int = o.option(0, None, "Random seed of the generator.", min=0)
-
-
-@command(CheckTaskArgs)
-def check_task(args: CheckTaskArgs) -> None:
-    """Check a task of your own on generated puzzles: rules, candidates, reading and writing must agree.
-
-    Stops at the first contradiction and reports it. A task file is Python code and is executed. Name only files that
-    you trust.
-
-    Exit code: 0 no contradiction, 2 a contradiction or bad input.
-    """
-    from trmsolve.tasks.check import check_task as run_checks
-
-    task = resolve_task(args.task)
-    report = run_checks(task, args.number, args.seed)
-    put(f"{task.name}: {report.puzzles} generated puzzles, no contradiction")
-    if report.several_solutions:
-        echo_err(
-            f"note: {report.several_solutions} of the first puzzles have several solutions; "
-            "training uses one of them as the label"
-        )
