@@ -99,6 +99,13 @@ def test_sizes(text, size):
     assert parse_size(text, "--size ") == size
 
 
+@pytest.mark.parametrize("text", ["999999999", "9x1025"])
+def test_a_size_beyond_every_grid_is_refused(text):
+    with pytest.raises(TrmsolveError, match=f"generate:{text}: too large") as error:
+        parse_size(text, "generate:")
+    assert "at most 1024" in error.value.hint
+
+
 @pytest.mark.parametrize(
     "spec", ["generate:", "generate:x", "generate:9x", "generate:-9", "generate:9.5", "generate:7x7"]
 )

@@ -99,21 +99,21 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
         if cells < 1:
             message = f"a prefix of {prefix} tokens leaves no cells in a sequence of {length}"
             raise TrmsolveError(message, "give its length: --prefix N")
-    format_ = _task_format(network, settings, options, vocab_size, cells, puzzles)
-    if prefix is None and length > format_.cells:
-        prefix, cells = length - format_.cells, format_.cells
+    task_format = _task_format(network, settings, options, vocab_size, cells, puzzles)
+    if prefix is None and length > task_format.cells:
+        prefix, cells = length - task_format.cells, task_format.cells
     if prefix is None:
         hint = "give it: --prefix N (16 in the published TRM, 1 in HRM and some later TRMs)"
         raise TrmsolveError("the number of tokens before the cells is unknown", hint)
     config = official(
         "mlp" if mixes else "attention",
         vocab_size,
-        cells or format_.cells,
+        cells or task_format.cells,
         hidden_size,
         prefix,
         puzzles,
         puzzle_tokens=puzzle_tokens or 1,
-        token_shift=format_.shift,
+        token_shift=task_format.shift,
         num_layers=layers,
         num_y_layers=y_layers,
         grad_steps=1 if y_layers else 0,
@@ -130,7 +130,7 @@ def infer(network: Network, settings: Mapping[str, Any], options: ImportOptions)
             f"the settings contradict the tensors: {'; '.join(contradictions)}",
             "name the settings of this file: --config FILE",
         )
-    return format_.task, config
+    return task_format.task, config
 
 
 def checked_tensors(tensors: Mapping[str, Tensor], strange: list[str], config: TRMConfig) -> dict[str, Tensor]:

@@ -170,9 +170,8 @@ def load_task_file(path: str | Path) -> Task:
         if len(classes) != 1:
             raise TrmsolveError(f"{path}: {len(classes)} tasks are defined", "define TASK, or one subclass of Task")
         task = classes[0]()
-    if (
-        isinstance(name := getattr(task, "name", None), str) and name in BUNDLED
-    ):  # its checkpoints would be read as those of the bundled task
+    name = getattr(task, "name", None)
+    if isinstance(name, str) and name in BUNDLED:  # its checkpoints would be read as those of the bundled task
         raise TrmsolveError(f"{path}: the name '{name}' is that of a bundled task", "set another name")
     register(task)
     _files[task.name] = str(path)

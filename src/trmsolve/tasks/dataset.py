@@ -21,6 +21,7 @@ import numpy as np
 from trmsolve.containers import load_arrays
 from trmsolve.errors import TrmsolveError
 from trmsolve.tasks.base import DataOption, InvalidPuzzle, Puzzle, Sample, Task
+from trmsolve.tasks.grid_text import MAX_SIDE
 from trmsolve.text_io import is_file, open_lines
 
 if TYPE_CHECKING:
@@ -307,7 +308,10 @@ def parse_size(size: str, option: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", size)
     if not match:
         raise TrmsolveError(f"{option}{size}: not a size", "expected rows x columns, for example 9x9")
-    return int(match[1]), int(match[2] or match[1])
+    rows, columns = int(match[1]), int(match[2] or match[1])
+    if max(rows, columns) > MAX_SIDE:
+        raise TrmsolveError(f"{option}{size}: too large", f"expected at most {MAX_SIDE} rows and columns")
+    return rows, columns
 
 
 def _weight(spec: str, text: str) -> float:
