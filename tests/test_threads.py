@@ -45,6 +45,12 @@ def test_next_to_a_busy_process_fewer_threads_are_used_early():
     assert machine.used.count(2) < 20
 
 
+def test_long_steps_next_to_a_busy_process_are_compared_after_one_of_them():
+    machine = Machine({1: 0.100, 2: 0.300})
+    machine.run(10)
+    assert machine.used == [2, 2, *[1] * 8]  # the first step loads libraries and is not counted
+
+
 def test_the_number_of_threads_follows_a_changing_load():
     machine = Machine({1: 0.020, 2: 0.012})
     machine.run(2_000)

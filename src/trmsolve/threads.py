@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
-BLOCK_STEPS, BLOCK_SECONDS = 4, 0.05  # minimum steps and seconds of a measurement
-LONG_STEP = 0.5  # seconds: two steps longer than this are enough for a measurement
+# A measurement takes this many steps and seconds, or fewer steps that together are long: beside a busy process one step
+# with all threads can take longer than the rest of a short stream.
+BLOCK_STEPS, BLOCK_SECONDS, LONG_BLOCK = 4, 0.05, 0.1
 BETTER = 1.1  # another number of threads must be faster by this factor
 DROP = 0.6  # a rate below this share of the best one starts a comparison at once
 FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 30.0  # seconds between comparisons; it doubles while nothing changes
@@ -103,8 +104,7 @@ class ThreadTuner:
             self._warm = True
             return
         self._steps, self._work, self._seconds = self._steps + 1, self._work + work, self._seconds + seconds
-        needed = 2 if self._seconds > self._steps * LONG_STEP else BLOCK_STEPS
-        if self._steps < needed or self._seconds < BLOCK_SECONDS:
+        if self._seconds < (BLOCK_SECONDS if self._steps >= BLOCK_STEPS else LONG_BLOCK):
             return
         rate = self._work / self._seconds
         self._begin_block()
