@@ -32,13 +32,15 @@ def main() -> None:
     code: Any = 0
     try:
         from trmsolve.cli.commands import app
+        from trmsolve.cli.run import INTERRUPTED, TERMINATED
 
         try:
             app()
         except SystemExit as done:
             code = done.code
         sys.stdout.flush()
-        if _is_one_of_several() and isinstance(code, int):
+        # After a signal the process must end at once: shutting Python down takes seconds on a busy machine.
+        if isinstance(code, int) and (code in (INTERRUPTED, TERMINATED) or _is_one_of_several()):
             sys.stderr.flush()
             _exit(code)
     except KeyboardInterrupt:
