@@ -34,6 +34,17 @@ def test_an_npz_gives_the_same_puzzles_as_a_csv(tmp_path):
         assert (one.encoded.meanings == other.encoded.meanings).all() and (one.target == other.target).all()
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("question,answer\n")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)  # root may read everything
+    with pytest.raises(TrmsolveError, match="a.csv: no permission to read it"):
+        SUDOKU.training_data([str(tmp_path / "a.csv")])
+
+
 def test_what_else_an_npz_holds_is_not_read(tmp_path):
     data = npz(tmp_path / "a.npz", question=QUESTION, answer=ANSWER, notes=np.array([{}]))
     with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:

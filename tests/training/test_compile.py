@@ -10,7 +10,8 @@ import sys
 import pytest
 import torch
 
-from trmsolve.training.compile import compile_pays
+from trmsolve.training import compile
+from trmsolve.training.compile import compile_pays, compile_step
 
 # A step with what ours has: a region of another dtype, a gradient, a float that is a constant.
 STEP = """
@@ -66,3 +67,12 @@ def test_short_runs_are_not_compiled_nor_those_on_devices_that_cannot(monkeypatc
     assert not compile_pays(None, torch.device("mps"))
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not compile_pays(60, cpu)
+
+
+def test_where_no_cache_folder_can_be_made_torch_keeps_its_own(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("a file, and no folder")
+    monkeypatch.setenv("TRMSOLVE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "own"))
+    monkeypatch.setattr(compile, "_SET_BY_USER", False)
+    compile_step(lambda x: x)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "own")

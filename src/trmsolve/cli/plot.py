@@ -52,9 +52,9 @@ def as_png(svg: str) -> bytes:
 
 def read_metrics(run: Path) -> list[Record]:
     """The records of a run's metrics.jsonl, in order. Raises TrmsolveError if there are none."""
-    path = run / "metrics.jsonl" if run.is_dir() else run
-    records = []
+    path, records = run, []
     try:
+        path = run / "metrics.jsonl" if run.is_dir() else run
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:

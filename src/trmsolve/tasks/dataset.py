@@ -230,8 +230,11 @@ def corrupt(
 
 # -- files --------------------------------------------------------------------------------------------------------
 def file_digest(path: Path) -> str:
-    """The sha256 of a file; "" if it is not a file, which its reader reports."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if is_file(path) else ""
+    """The sha256 of a file; "" if it is not a file or cannot be read, which its reader reports."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if is_file(path) else ""
+    except OSError:
+        return ""
 
 
 def training_puzzles(task: Task, path: Path) -> list[Puzzle]:

@@ -48,8 +48,11 @@ def compile_step(function: Callable[..., Any], **settings: Any) -> Callable[...,
     import torch._inductor.config as inductor
 
     if not _SET_BY_USER:
-        with suppress(TrmsolveError):  # without a home folder, use torch's temporary folder
-            os.environ[_FOLDER] = str(cache_dir() / "compiled")
+        with suppress(TrmsolveError, OSError):  # without a home folder that can be written, use torch's temporary folder
+            folder = cache_dir() / "compiled"
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK | os.X_OK):
+                os.environ[_FOLDER] = str(folder)
 
     dynamo.specialize_float = True
     cacheable = getattr(inductor, "unsafe_marked_cacheable_functions", None)
