@@ -7,7 +7,12 @@ import socket
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is slow, which is no fault.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")

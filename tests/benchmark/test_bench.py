@@ -37,9 +37,10 @@ from trmsolve.training import recipe as recipes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "sudoku"
 TASK = get("sudoku")
-# A puzzle that the bundled checkpoint does not solve in a single pass, and one that it solves there late.
-STUCK = "1.......2.9.4...5...6...7...5.9.3.......7.......85..4.7.....6...3...9.8...2.....1"  # "Easter Monster"
+# Without a solution, so that no checkpoint solves it; one solved late in a single pass; and one that needs restarts.
+STUCK = "82.........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # LATE, with a wrong 2
 LATE = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."  # Arto Inkala, 2012
+HARD = ".......39.....1..5..3.5.8....8.9...6.7...2...1..4.......9.8..5..2....6..4..7....."  # Golden Nugget
 
 
 def puzzles(name: str, limit: int | None = None) -> list[Puzzle]:
@@ -103,7 +104,7 @@ def test_confidence_floor_rises(solver):
 
 
 def test_puzzles_below_the_confidence_floor_are_solved_by_restarts(solver):
-    (result,) = solver.solve(read(STUCK), SolveOptions(confidence_floor=1.0))
+    (result,) = solver.solve(read(HARD), SolveOptions(confidence_floor=1.0))
     assert result.solved and result.restarts > 0
 
 

@@ -41,7 +41,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.open", refuse)  # root may read everything
-    with pytest.raises(TrmsolveError, match="a.csv: no permission to read it"):
+    with pytest.raises(TrmsolveError, match=r"a\.csv: no permission to read it"):
         SUDOKU.training_data([str(tmp_path / "a.csv")])
 
 

@@ -33,7 +33,7 @@ MAX_STEPS = 12  # supervision steps that the tour shows at most
 MAX_RUNS = 8  # of a search that it shows at most
 
 SUDOKU = "..5..1..2..4..29.53..8....6.......2...64.9....1...8.9....213...57.......63......."
-HARDER = "1....7.9..3..2...8..96..5....53..9...1..8...26....4...3......1..4......7..7...3.."  # AI Escargot
+HARDER = ".......39.....1..5..3.5.8....8.9...6.7...2...1..4.......9.8..5..2....6..4..7....."  # Golden Nugget
 MAZE = """\
 #####################
 #S    #   #         #
@@ -227,7 +227,7 @@ def _halting(model: Model, console: Console, question: np.ndarray) -> Iterator[P
 
 
 def _branches(model: Model, console: Console) -> Iterator[Page]:
-    """A Sudoku that the plain recursion does not solve: the runs of the search."""
+    """A Sudoku that the plain recursion of most networks does not solve: the runs of the search."""
     question = _question(model.task, HARDER)
     runs: dict[str, tuple[int, float, int]] = {}  # description -> steps, last halting probability, last broken rules
     result = None
@@ -248,11 +248,13 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
         rows.append(Text(f"  {steps:5}  {percent(halt_prob):>7}  {broken:6}  {assumed}"))
     yield Page(
         "Restarts: when the network stays unsure",
-        "This Sudoku is known to be hard. The plain recursion does not solve it:",
+        "This Sudoku is known to be hard. "
+        + ("The plain recursion does not solve it:" if len(runs) > 1 else "But the plain recursion solves it:"),
         rows,
-        "So the solver branches. It takes a cell in which two digits are about equally likely, assumes each in "
-        "turn, and runs the network on the puzzle with that digit given. A branch starts from the state y, z of "
-        "its parent. The network's own probabilities decide which branch comes next. The rules only reject.",
+        "On a puzzle that it does not solve the solver branches. It takes a cell in which two digits are about equally "
+        "likely, assumes each in turn, and runs the network on the puzzle with that digit given. A branch starts from "
+        "the state y, z of its parent. The network's own probabilities decide which branch comes next. The rules only "
+        "reject.",
         f"Result: {result.summary} ({result.seconds:.1f} s). Two branches run at a time; the table shows one of them. "
         "`--restarts 0` turns the search off.",
     )

@@ -48,7 +48,7 @@ def compile_step(function: Callable[..., Any], **settings: Any) -> Callable[...,
     import torch._inductor.config as inductor
 
     if not _SET_BY_USER:
-        with suppress(TrmsolveError, OSError):  # without a home folder that can be written, use torch's temporary folder
+        with suppress(TrmsolveError, OSError):  # without a folder to write to, torch's temporary one
             folder = cache_dir() / "compiled"
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK | os.X_OK):
