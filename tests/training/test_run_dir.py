@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from training.runs import Recorder, make_trainer
 from trmsolve.checkpoint import read_header
 from trmsolve.errors import TrmsolveError
+from trmsolve.training import run_dir
 from trmsolve.training.run_dir import RunDir
 
 
@@ -42,6 +43,14 @@ def test_two_processes_cannot_train_in_one_folder(tmp_path):
         pass
     with RunDir(tmp_path):
         pass  # the lock is released
+
+
+def test_a_lock_that_a_dying_process_still_holds_is_waited_for(tmp_path, monkeypatch):
+    answers = iter([False, False, True])
+    monkeypatch.setattr(run_dir, "_lock", lambda file: next(answers))
+    with RunDir(tmp_path):
+        pass
+    assert next(answers, None) is None
 
 
 def test_a_damaged_state_is_an_error_that_says_so(tmp_path):
