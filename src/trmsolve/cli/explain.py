@@ -251,7 +251,7 @@ def _branches(model: Model, console: Console) -> Iterator[Page]:
         "This Sudoku is known to be hard. "
         + ("The plain recursion does not solve it:" if len(runs) > 1 else "But the plain recursion solves it:"),
         rows,
-        "On a puzzle that it does not solve the solver branches. It takes a cell in which two digits are about equally "
+        "Where the plain recursion fails, the solver branches. It takes a cell in which two digits are about equally "
         "likely, assumes each in turn, and runs the network on the puzzle with that digit given. A branch starts from "
         "the state y, z of its parent. The network's own probabilities decide which branch comes next. The rules only "
         "reject.",

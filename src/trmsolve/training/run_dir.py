@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from trmsolve.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout: src/trmsolve/training/run_dir.py
-LOCK_TRIES, LOCK_WAIT = 10, 0.1  # seconds between tries
+LOCK_TRIES, LOCK_WAIT = 10, 0.1  # tries to take the lock, seconds after each
 FORMAT_VERSION = 2  # 1: trmsolve 0.1
 VALUES: dict[str, type | tuple[type, ...]] = {  # types of the values in a state's header
     **{"step": int, "seconds": (int, float), "supervised": int, "slots": dict},
@@ -65,12 +65,12 @@ class RunDir:
             self._lock = self.lock_file.open("a+")
         except OSError as error:
             raise TrmsolveError(f"{self.path}: cannot be used as a run folder: {error.strerror}") from error
-        if not self._locked():
+        if not self._acquire_lock():
             self._lock.close()
             raise TrmsolveError(f"{self.path}: another process is training here", "wait for it, or name another --run")
         return self
 
-    def _locked(self) -> bool:
+    def _acquire_lock(self) -> bool:
         """Try for a second: what a killed process was starting (git, for the commit) keeps its files for a moment."""
         for _ in range(LOCK_TRIES):
             if _lock(self._lock):
