@@ -1,5 +1,6 @@
 """Recipes: what the published networks are trained with, read, changed by flags, printed, and run."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -42,7 +43,14 @@ def trainer(recipe: recipes.Recipe, folder: RunDir) -> Trainer:
 
 
 def test_every_published_network_has_a_recipe_and_a_fast_one():
-    assert recipes.names() == sorted(PUBLISHED + [f"{name}-fast" for name in PUBLISHED])
+    fast = [f"{name}-fast" for name in PUBLISHED]
+    assert recipes.names() == sorted([*PUBLISHED, *fast, "sudoku-from-scratch"])
+
+
+def test_the_recipe_from_scratch_trains_with_one_recursion_and_answers_with_two():
+    recipe = recipe_of("sudoku-from-scratch")
+    assert recipe.config == dataclasses.replace(recipes.build(recipes.of_task("sudoku")).config, T=2, N_sup=24)
+    assert [recipe.train.depth(recipe.config, 0, 60.0 * minute) for minute in (0, 12, 24.9)] == [(1, 3)] * 3
 
 
 @pytest.mark.parametrize(
