@@ -97,6 +97,21 @@ def test_the_path_without_autograd_agrees_with_the_one_that_trains(model):
         torch.testing.assert_close(a, b.detach(), atol=1e-4, rtol=1e-4)
 
 
+def test_dropout_acts_only_in_passes_with_gradient(model):
+    tokens, layout = pack([encode(generate(7, 0, 9)[0])])
+    y, z = model.init_state(len(tokens), torch.float32)
+    plain = model(tokens, y, z, layout).y
+    try:
+        model.dropout = 0.5
+        zeroed = (model(tokens, y, z, layout).y == 0).float().mean()
+        with torch.no_grad():
+            torch.testing.assert_close(model(tokens, y, z, layout).y, plain.detach(), atol=1e-4, rtol=1e-4)
+    finally:
+        model.dropout = 0.0
+    assert 0.4 < zeroed < 0.6
+    assert not (plain == 0).any()
+
+
 def test_segment_sum_and_its_gradient():
     rows = torch.tensor([0, 2, 1, 2], dtype=torch.int32)  # groups {0, 2}, {1}, {}, {2}
     starts = torch.tensor([0, 2, 3, 3, 4], dtype=torch.int32)

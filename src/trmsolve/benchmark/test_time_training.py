@@ -12,7 +12,7 @@ import torch
 
 from trmsolve.benchmark.measure import Statistic, synchronize
 from trmsolve.checkpoint import load_tensors
-from trmsolve.inference.few_shot import AdaptOptions
+from trmsolve.inference.few_shot import AdaptOptions, Schedule
 from trmsolve.inference.test_time_training import TestTimeTrainer
 from trmsolve.model.layers import reference_mode
 from trmsolve.tasks.few_shot import Demonstrates, FewShotTask, Pair
@@ -47,7 +47,9 @@ def compare_test_time_training(
     weights = load_tensors(model.checkpoint.path, model.checkpoint.sha256)
     options = AdaptOptions(budget=None, steps=1 << 30)
     trainers = {
-        name: TestTimeTrainer(demonstrates, model.config, weights, [task], options, device, dtype == torch.bfloat16)
+        name: TestTimeTrainer(
+            demonstrates, model.config, weights, [task], options, device, dtype == torch.bfloat16, Schedule(dropout=0.0)
+        )
         for name in ("ours", "version 0.1")
     }
     rates: dict[str, list[float]] = {name: [] for name in trainers}

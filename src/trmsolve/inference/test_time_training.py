@@ -78,6 +78,7 @@ class TestTimeTrainer:
         torch.manual_seed(options.seed)
         self.model = TRM(config)
         self.model.load_state_dict(weights)
+        self.model.dropout = self.schedule.dropout
         # A new puzzle table with a row for each task and augmentation.
         table = self.model.embed.new_table(options.votes * len(tasks))
         self.model.embed.puzzle_table = table["embed.puzzle_table"]

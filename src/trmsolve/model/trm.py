@@ -48,6 +48,7 @@ class TRM(nn.Module):
         super().__init__()
         layer = import_module(f"trmsolve.model.mixers.{config.mixer}").Layer
         self.config = config
+        self.dropout = 0.0  # probability that a value which a layer returns is zeroed, in passes with gradient
         self.embed: Any = import_module(f"trmsolve.model.embeddings.{config.embedding}").Embedding(config)
         self.layers = nn.ModuleList(layer(config) for _ in range(config.num_layers))
         self.y_layers = nn.ModuleList(layer(config) for _ in range(config.num_y_layers))
@@ -89,12 +90,20 @@ class TRM(nn.Module):
         """z after `steps` latent updates z <- f(x + y + z); all (L, D)."""
         context = x + y if steps else x  # constant
         for _ in range(steps):
-            z = apply_layers(self.layers, context + z, batch)
+            z = self._apply_layers(self.layers, context + z, batch)
         return z
 
     def update_y(self, y: Tensor, z: Tensor, batch: PackedBatch) -> Tensor:
         """y <- f(y + z), in HRM by a second network (arXiv 2506.21734)."""
-        return apply_layers(self.y_layers or self.layers, y + z, batch)
+        return self._apply_layers(self.y_layers or self.layers, y + z, batch)
+
+    def _apply_layers(self, layers: nn.ModuleList, h: Tensor, batch: PackedBatch) -> Tensor:
+        """Every layer once. (L, D) -> (L, D)."""
+        for layer in layers:
+            h = layer(h, batch.edges)
+            if self.dropout and torch.is_grad_enabled():
+                h = F.dropout(h, self.dropout)
+        return h
 
     def deep_recursion(
         self, x: Tensor, y: Tensor, z: Tensor, batch: PackedBatch, full_gradient: bool = False
@@ -135,13 +144,6 @@ class TRM(nn.Module):
             else:
                 logits = fp32_linear(self.answer_head, y)
         return StepOutput(y, z, logits.flatten(), q[:, 0], q[:, 1])
-
-
-def apply_layers(layers: nn.ModuleList, h: Tensor, batch: PackedBatch) -> Tensor:
-    """Every layer once. (L, D) -> (L, D)."""
-    for layer in layers:
-        h = layer(h, batch.edges)
-    return h
 
 
 def fp32_linear(head: nn.Linear, h: Tensor) -> Tensor:
