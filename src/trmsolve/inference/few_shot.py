@@ -55,7 +55,7 @@ class Schedule:
     row_lr: float = 0.02  # of the rows (sign-SGD)
     stable_frac: float = 0.5  # share of the steps at the full rates, before they decay
     lr_floor: float = 0.05  # minimum factor of the rates
-    dropout: float = 0.1  # of what each layer returns, so that demonstrations are not memorised
+    dropout: float = 0.2  # of what each layer returns, so that demonstrations are not memorised
     tokens: int = 1200  # approximate tokens of a batch
     check_every: int = 25  # steps between two checks of the held-out demonstrations
     found_accuracy: float = 0.75  # the rule counts as found once they are correct under this share of augmentations
